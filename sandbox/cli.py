@@ -1,0 +1,368 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sandbox import demo, octavia, packages, settings
+from sandbox.console import Console
+from sandbox.errors import SandboxError
+from sandbox.network import http_answers
+from sandbox.settings import PORT_NAMES, Settings
+from sandbox.stack import Stack, locked
+
+Command = Callable[[argparse.Namespace], int]
+
+_EXIT_ERROR = 1
+_EXIT_NOT_UP = 3
+_EXIT_INTERRUPTED = 130
+
+_DESCRIPTION = """\
+A real OpenStack for load balancers on one machine: Keystone, Neutron (ML2/OVN), Octavia,
+OVN, Open vSwitch and MariaDB, each as itself, and network namespaces as virtual machines.
+"""
+
+_EPILOG = """\
+start here:
+  python3 -m sandbox demo                  everything from nothing, shown step by step
+  python3 -m sandbox up                    start it (installs what is missing) and stay
+  eval "$(python3 -m sandbox env)"         then use: openstack loadbalancer list
+  python3 -m sandbox guest create web1 --network NET --serve 80
+  python3 -m sandbox logs octavia -f
+  python3 -m sandbox down
+
+All state is in one directory (--state, $SANDBOX_STATE, .sandbox in the project).
+Several sandboxes can be up at once if their states and ports differ.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        return command(arguments)
+    except SandboxError as error:
+        _print(f"sandbox: {error}", file=sys.stderr)
+        return _EXIT_ERROR
+    except KeyboardInterrupt:
+        _print("sandbox: interrupted", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:  # `logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_ERROR
+
+
+# --- commands ------------------------------------------------------------------------------
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    with locked(arguments.state):
+        console = Console()
+        packages.install(_settings(arguments), console)
+        console.done("installed")
+    return 0
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    _need_root()
+    with locked(arguments.state):
+        stack = Stack(_settings(arguments))
+        packages.install(stack.settings, stack.console)
+        stack.up()
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    with locked(arguments.state):
+        saved = settings.load(arguments.state)
+        stack = Stack(saved or _bare_settings(arguments.state))
+        if saved or stack.supervisor.records():
+            _need_root()
+        stack.down(purge=arguments.purge)
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    stack = Stack.attach(arguments.state)
+    services = stack.services()
+    healthy = True
+    for name in services:
+        record = stack.supervisor.record(name)
+        alive = stack.supervisor.alive(name)
+        healthy = healthy and alive
+        port = stack.settings.ports.get(name)
+        where = f"{stack.settings.host}:{port}" if port else ""
+        state = "runs" if alive else "DEAD"
+        _print(f"{name:22} {state:5} {record.pid if record else '-':>8}  {where}")
+    for guest in stack.guests.list():
+        serving = "serves" if stack.guests.serves(guest.name) else ""
+        _print(f"guest {guest.name:16} {' '.join(guest.addresses)}  {guest.namespace}  {serving}")
+    if healthy and not all(http_answers(stack.settings.url(n) + "/") for n in _HTTP):
+        _print("An API does not answer; see `logs`.")
+        healthy = False
+    return 0 if healthy else _EXIT_NOT_UP
+
+
+_HTTP = ("keystone", "neutron", "octavia")
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    _need_root()
+    with locked(arguments.state):
+        stack = Stack(_settings(arguments))
+        packages.install(stack.settings, stack.console)
+        demo.run(stack, keep=arguments.keep)
+    return 0
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    folder = arguments.state / "log"
+    files = sorted(folder.glob("*.log"))
+    if arguments.service:
+        files = [folder / f"{arguments.service}.log"]
+        if not files[0].exists():
+            known = ", ".join(sorted(file.stem for file in folder.glob("*.log")))
+            raise SandboxError(f"No log of {arguments.service!r}; there are: {known or 'none'}")
+    if not files:
+        raise SandboxError(f"No logs in {folder}")
+    follow = ["-F"] if arguments.follow else []
+    command = ["tail", "-n", str(arguments.lines), *follow, *map(str, files)]
+    return subprocess.run(command, check=False).returncode
+
+
+def _env(arguments: argparse.Namespace) -> int:
+    stack = Stack.attach(arguments.state)
+    for name, value in stack.settings.client_environment.items():
+        _print(f"export {name}={shlex.quote(value)}")
+    _print(f'export PATH={shlex.quote(str(stack.settings.bin))}:"$PATH"')
+    return 0
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    chosen = Stack.attach(arguments.state).settings
+    words = arguments.words
+    path = f"{chosen.bin}:{os.environ.get('PATH', os.defpath)}"
+    environment = {**os.environ, **chosen.client_environment, "PATH": path}
+    # Not exec: Python's execvpe would look for the program in the old PATH.
+    try:
+        return subprocess.run(["env", *words], env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+
+
+def _service(action: Callable[[Stack, argparse.Namespace], None]) -> Command:
+    def command(arguments: argparse.Namespace) -> int:
+        _need_root()
+        with locked(arguments.state):
+            action(Stack.attach(arguments.state), arguments)
+        return 0
+
+    return command
+
+
+def _restart(stack: Stack, arguments: argparse.Namespace) -> None:
+    stack.stop(arguments.service)
+    stack.start(arguments.service)
+
+
+def _kill(stack: Stack, arguments: argparse.Namespace) -> None:
+    number = signal.Signals[f"SIG{arguments.signal.upper().removeprefix('SIG')}"]
+    if arguments.service == octavia.PROVIDER_AGENT:
+        os.kill(octavia.provider_agent_pid(stack.supervisor), number)
+    else:
+        stack.supervisor.signal(arguments.service, number)
+
+
+def _guest_create(stack: Stack, arguments: argparse.Namespace) -> None:
+    if arguments.outside:
+        guest = stack.guests.create_outside(arguments.name, arguments.outside)
+    else:
+        guest = stack.guests.create(
+            stack.cloud(),
+            arguments.name,
+            network=arguments.network or "",
+            port=arguments.port or "",
+            address=arguments.address or "",
+        )
+    if arguments.serve:
+        stack.guests.start_server(guest.name, arguments.serve)
+    _print(f"{guest.name} {' '.join(guest.addresses)} {guest.namespace}")
+
+
+def _guest_list(stack: Stack, arguments: argparse.Namespace) -> None:  # noqa: ARG001
+    for guest in stack.guests.list():
+        serving = "serves" if stack.guests.serves(guest.name) else ""
+        _print(f"{guest.name} {' '.join(guest.addresses)} {guest.namespace} {serving}".rstrip())
+
+
+def _guest_remove(stack: Stack, arguments: argparse.Namespace) -> None:
+    stack.guests.remove(arguments.name, None if arguments.keep_port else stack.cloud())
+
+
+def _guest_serve(stack: Stack, arguments: argparse.Namespace) -> None:
+    stack.guests.start_server(arguments.name, arguments.ports or (80,))
+
+
+def _guest_stop(stack: Stack, arguments: argparse.Namespace) -> None:
+    stack.guests.stop_server(arguments.name)
+
+
+def _guest_exec(arguments: argparse.Namespace) -> int:
+    guest = Stack.attach(arguments.state).guests.get(arguments.name)
+    command = ["ip", "netns", "exec", guest.namespace, *arguments.words]
+    return subprocess.run(command, check=False).returncode
+
+
+# --- options -------------------------------------------------------------------------------
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Return what the options say; where they say nothing, what the sandbox is up with."""
+    given = {
+        name: getattr(arguments, f"{name}_port")
+        for name in PORT_NAMES
+        if getattr(arguments, f"{name}_port")
+    }
+    base = arguments.port_base
+    values = {
+        "venv": arguments.venv,
+        "ports": settings.port_numbers(base or settings.DEFAULT_PORT_BASE, given)
+        if base or given
+        else None,
+        "provider_package": arguments.provider_package,
+        "octavia_options": tuple(arguments.set) if arguments.set else None,
+        "api_workers": arguments.api_workers,
+    }
+    start = settings.load(arguments.state) or _bare_settings(arguments.state)
+    return dataclasses.replace(start, **{k: v for k, v in values.items() if v is not None})
+
+
+def _bare_settings(state: Path) -> Settings:
+    ports = settings.port_numbers(settings.DEFAULT_PORT_BASE, {})
+    return Settings(state=state, venv=settings.default_venv(state), ports=ports)
+
+
+def _path(text: str) -> Path:
+    return Path(text).absolute()
+
+
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        raise SandboxError("Network namespaces need root: run this as root")
+
+
+def _print(text: str, file: object = None) -> None:
+    print(text, file=file or sys.stdout, flush=True)  # type: ignore[call-overload] # noqa: T201
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="sandbox", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw
+    )
+    parser.add_argument(
+        "--state",
+        type=_path,
+        default=settings.default_state(),
+        metavar="DIR",
+        help="directory of this sandbox ($SANDBOX_STATE; now %(default)s)",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(command=command)
+        return added
+
+    _configuration(add("install", _install, "install what is missing, from Debian and PyPI"))
+    _configuration(add("up", _up, "install what is missing and start everything"))
+    add("status", _status, "list services and guests; exit status 3 if a service is dead")
+    down = add("down", _down, "end everything that was started; keep logs, cache and venv")
+    down.add_argument("--purge", action="store_true", help="remove the state directory too")
+    show = add("demo", _demo, "show a load balancer from its creation to its end, with packets")
+    _configuration(show)
+    show.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    logs = add("logs", _logs, "print the last lines of all logs, or of one service's")
+    logs.add_argument("service", nargs="?")
+    logs.add_argument("-f", "--follow", action="store_true")
+    logs.add_argument("-n", "--lines", type=int, default=20)
+    add("env", _env, "print shell commands that point the openstack client here")
+    execute = add("exec", _exec, "run a command with that environment: exec -- openstack ...")
+    execute.add_argument("words", nargs="+", metavar="COMMAND")
+    for name, action, text in (
+        ("start", lambda stack, a: stack.start(a.service), "start a service that has ended"),
+        ("stop", lambda stack, a: stack.stop(a.service), "end a service in order"),
+        ("restart", _restart, "end a service and start it again"),
+        ("kill", _kill, "send a signal to a service, or to `provider-agent`"),
+    ):
+        added = add(name, _service(action), text)
+        added.add_argument("service")
+        if name == "kill":
+            added.add_argument("--signal", default="KILL", help="default: %(default)s")
+    _guest_parser(add("guest", lambda _: 0, "make and use virtual machines (network namespaces)"))
+    return parser
+
+
+def _guest_parser(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(command=command)
+        return added
+
+    create = add("create", _service(_guest_create), "wire a guest to a Neutron port")
+    create.add_argument("name")
+    where = create.add_mutually_exclusive_group(required=True)
+    where.add_argument("--network", help="name or id: make a port here")
+    where.add_argument("--port", metavar="ID", help="use this port")
+    where.add_argument(
+        "--outside", action="append", metavar="ADDRESS/LENGTH",
+        help="no port: stand on the external bridge with this address",
+    )  # fmt: skip
+    create.add_argument("--address", help="fixed IP of the new port")
+    create.add_argument("--serve", type=int, action="append", metavar="PORT")
+    add("list", _service(_guest_list), "list guests, their addresses and namespaces")
+    remove = add("remove", _service(_guest_remove), "remove a guest and its Neutron port")
+    remove.add_argument("name")
+    remove.add_argument("--keep-port", action="store_true")
+    serve = add("serve", _service(_guest_serve), "start a server that answers with the name")
+    serve.add_argument("name")
+    serve.add_argument("ports", nargs="*", type=int, metavar="PORT", help="default: 80")
+    add("stop", _service(_guest_stop), "stop a guest's server").add_argument("name")
+    execute = add("exec", _guest_exec, "run a command in a guest: exec NAME -- curl ...")
+    execute.add_argument("name")
+    execute.add_argument("words", nargs="+", metavar="COMMAND")
+
+
+def _configuration(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that may start a sandbox."""
+    parser.add_argument(
+        "--venv", type=_path, metavar="DIR", help="virtual environment ($SANDBOX_VENV; STATE/venv)"
+    )
+    parser.add_argument(
+        "--provider-package", metavar="SPEC",
+        help="the driver, as pip knows it; default '.': this project, editable. "
+        "Another one wants another --venv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--set", action="append", metavar="SECTION.OPTION=VALUE", help="add to octavia.conf"
+    )
+    parser.add_argument(
+        "--api-workers", type=int, metavar="N", help="processes of the Octavia API; default 2"
+    )
+    parser.add_argument(
+        "--port-base", type=int, metavar="PORT",
+        help=f"first of {len(PORT_NAMES)} ports; default {settings.DEFAULT_PORT_BASE}",
+    )  # fmt: skip
+    for name in PORT_NAMES:
+        parser.add_argument(f"--{name}-port", type=int, metavar="PORT")

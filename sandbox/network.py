@@ -1,0 +1,56 @@
+"""Small questions about sockets and HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+_LISTENING = "00010000"  # flag __SO_ACCEPTCON
+
+# Without a handler for proxies: everything here is on this machine, whatever http_proxy says.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def unix_listens(path: Path) -> bool:
+    """Say whether a server of this network namespace listens on the socket.
+
+    Asks the kernel instead of connecting: servers take a connection without a request for an
+    error, and a file that a dead server left would look alive.
+    """
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if fields[3] == _LISTENING and fields[7:] == [str(path)]:
+            return True
+    return False
+
+
+def tcp_listens(host: str, port: int) -> bool:
+    """Say whether a server accepts connections on the port."""
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex((host, port)) == 0
+
+
+def is_free(host: str, port: int) -> bool:
+    """Say whether a server could listen on the port."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def http_answers(url: str) -> bool:
+    """Say whether the server answers, be it with an error that is the client's fault."""
+    try:
+        with OPENER.open(url, timeout=20):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
