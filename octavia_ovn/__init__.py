@@ -1,0 +1,1 @@
+"""An Octavia provider driver whose load balancers live in OVN's flows."""

@@ -1,0 +1,31 @@
+"""The project's own errors: whose fault, and whether a retry can help.
+
+Outside libraries have their own exceptions; adapters turn them into these, with the original as
+cause, so that nothing above the adapters depends on a library's hierarchy.
+"""
+
+from __future__ import annotations
+
+
+class OctaviaOvnError(Exception):
+    """Any error of ours; the message is a sentence that an operator can act on."""
+
+
+class Unavailable(OctaviaOvnError):
+    """A service did not answer, or answered that it cannot serve now: trying again later helps."""
+
+
+class Refused(OctaviaOvnError):
+    """A service understood the request and will not do it: trying the same again does not help."""
+
+
+class NotFound(Refused):
+    """What was asked for does not exist."""
+
+
+class Conflict(Refused):
+    """Something else holds what was asked for, such as an address or a port."""
+
+
+class BadConfiguration(OctaviaOvnError):
+    """An option is missing or wrong; the message names it and says what to set."""
