@@ -6,16 +6,19 @@ milliseconds here and more than a second with the command line.
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import SandboxError
 from sandbox.network import OPENER
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    import http.client
+
+    from sandbox.settings import Settings
 
 Json = dict[str, Any]
 
@@ -132,7 +135,7 @@ class Cloud:
             headers["X-Auth-Token"] = self._token
         url = self._endpoints[service] + path
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310
+        request = urllib.request.Request(url, data=data, headers=headers, method=method)
         try:
             with OPENER.open(request, timeout=_TIMEOUT) as answer:
                 text = answer.read()

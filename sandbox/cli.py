@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from sandbox import demo, octavia, packages, settings
 from sandbox.console import Console
@@ -260,8 +261,8 @@ def _need_root() -> None:
         raise SandboxError("Network namespaces need root: run this as root")
 
 
-def _print(text: str, file: object = None) -> None:
-    print(text, file=file or sys.stdout, flush=True)  # type: ignore[call-overload] # noqa: T201
+def _print(text: str, file: TextIO | None = None) -> None:
+    print(text, file=file or sys.stdout, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

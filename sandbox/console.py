@@ -23,7 +23,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print a line as it is."""
-        print(text, file=self._stream, flush=True)  # noqa: T201
+        print(text, file=self._stream, flush=True)
 
     @property
     def elapsed(self) -> float:

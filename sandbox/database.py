@@ -11,11 +11,15 @@ import os
 import shutil
 import urllib.parse
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import network, packages, shell
 from sandbox.process import Service
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.settings import Settings
 
 NAMES = ("keystone", "neutron", "octavia")
 
@@ -72,10 +76,8 @@ def create_databases(settings: Settings) -> None:
 
 def sql(settings: Settings, statements: str) -> str:
     """Run statements as root and return the rows, tab-separated, without headings."""
-    command = [
-        "mariadb", "--no-defaults", "-uroot", "-S", _socket(settings), "-N", "-B", "-e", statements,
-    ]  # fmt: skip
-    return shell.run(command, env=settings.base_environment)
+    command = ["mariadb", "--no-defaults", "-uroot", "-S", str(_socket(settings)), "-N", "-B"]
+    return shell.run([*command, "-e", statements], env=settings.base_environment)
 
 
 def restore(settings: Settings) -> bool:

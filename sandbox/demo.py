@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import shlex
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from sandbox import ovn, settings, shell
 from sandbox.console import Console
 from sandbox.errors import SandboxError
-from sandbox.guests import Guest
-from sandbox.stack import Stack
+
+if TYPE_CHECKING:
+    from sandbox.api import Json
+    from sandbox.guests import Guest
+    from sandbox.stack import Stack
 
 LOAD_BALANCER = "web"
 BACKENDS = ("web1", "web2")
 _REQUESTS = 20
 _OUTSIDE_ADDRESS = "172.24.4.200/24"
 _GUESTS = (*BACKENDS, "near", "far", "outside")
+_INSIDE = ("web", "office")
 _NETWORKS = ("web-net", "office-net", "public")
 _ROUTER = "gateway"
 _INDENT = "    "
@@ -73,27 +79,24 @@ class Demo:
 
     def _make_networks(self) -> None:
         self._title("Two networks behind a router, and the world outside")
-        self._openstack(
+        # Side by side what does not depend on each other: the client takes its time to load.
+        self._openstack_all(
             "network create public --external --provider-network-type flat"
-            f" --provider-physical-network {ovn.PHYSICAL_NETWORK} -f value -c id"
+            f" --provider-physical-network {ovn.PHYSICAL_NETWORK} -f value -c id",
+            "network create web-net -f value -c id",
+            "network create office-net -f value -c id",
+            "security group rule create --protocol tcp --dst-port 80"
+            f" {self._default_group()} -f value -c id",
         )
-        self._openstack(
+        shown = "-f value -c gateway_ip"
+        self._openstack_all(
             "subnet create public-subnet --network public --subnet-range 172.24.4.0/24"
-            " --no-dhcp -f value -c gateway_ip"
+            f" --no-dhcp {shown}",
+            f"subnet create web-subnet --network web-net --subnet-range 10.0.0.0/24 {shown}",
+            f"subnet create office-subnet --network office-net --subnet-range 10.0.1.0/24 {shown}",
         )
-        for name, cidr in (("web", "10.0.0.0/24"), ("office", "10.0.1.0/24")):
-            self._openstack(f"network create {name}-net -f value -c id")
-            self._openstack(
-                f"subnet create {name}-subnet --network {name}-net --subnet-range {cidr}"
-                " -f value -c gateway_ip"
-            )
         self._openstack(f"router create {_ROUTER} --external-gateway public -f value -c id")
-        for name in ("web", "office"):
-            self._openstack(f"router add subnet {_ROUTER} {name}-subnet")
-        group = self._default_group()
-        self._openstack(
-            f"security group rule create --protocol tcp --dst-port 80 {group} -f value -c id"
-        )
+        self._openstack_all(*(f"router add subnet {_ROUTER} {net}-subnet" for net in _INSIDE))
 
     def _make_guests(self) -> None:
         self._title("Machines: two web servers, and a client in each of three places")
@@ -143,9 +146,7 @@ class Demo:
     def _make_floating_ip(self, lb_id: str) -> str:
         self._title("A floating IP for the outside")
         port = self._cloud.wait_for(lb_id)["vip_port_id"]
-        self._openstack(
-            f"floating ip create public --port {port} -f value -c floating_ip_address"
-        )
+        self._openstack(f"floating ip create public --port {port} -f value -c floating_ip_address")
         found = self._cloud.neutron("floatingips", port_id=port)
         return str(found[0]["floating_ip_address"])
 
@@ -175,7 +176,7 @@ class Demo:
         self._stack.guests.stop_server(gone)
         answers = self._ask("near", vip, f"{gone} is silent")
         self._out.say(
-            f"{_INDENT}Without a health monitor its share of the connections is refused: true packets."
+            f"{_INDENT}(its share of the connections is refused: there is no health monitor)"
         )
         if answers[gone] or not answers[stays]:
             raise SandboxError(f"{gone} is stopped, but the answers are {dict(answers)}")
@@ -214,25 +215,28 @@ class Demo:
         for lb in cloud.octavia("GET", f"/loadbalancers?name={LOAD_BALANCER}")["loadbalancers"]:
             cloud.octavia("DELETE", f"/loadbalancers/{lb['id']}?cascade=true")
             cloud.wait_for(lb["id"], "DELETED")
-        for guest in guests.list():
-            if guest.name in _GUESTS:
-                guests.remove(guest.name, cloud)
+        for name in {guest.name for guest in guests.list()} & set(_GUESTS):
+            guests.remove(name, cloud)
         for router in cloud.neutron("routers", name=_ROUTER):
-            for port in cloud.neutron("ports", device_id=router["id"]):
-                if port["device_owner"] == "network:router_interface":
-                    path = f"/v2.0/routers/{router['id']}/remove_router_interface"
-                    cloud.put("network", path, {"port_id": port["id"]})
-        for name in _NETWORKS:
-            for network in cloud.neutron("networks", name=name):
-                for floating in cloud.neutron("floatingips", floating_network_id=network["id"]):
-                    cloud.delete("network", f"/v2.0/floatingips/{floating['id']}")
-                if name == "public":
-                    for router in cloud.neutron("routers", name=_ROUTER):
-                        cloud.delete("network", f"/v2.0/routers/{router['id']}")
-                cloud.delete("network", f"/v2.0/networks/{network['id']}")
+            self._delete_router(router)
+        networks = [net["id"] for net in cloud.neutron("networks") if net["name"] in _NETWORKS]
+        for network in networks:
+            cloud.delete("network", f"/v2.0/networks/{network}")
         rules = {"security_group_id": self._default_group(), "protocol": "tcp"}
         for rule in cloud.neutron("security-group-rules", **rules):
             cloud.delete("network", f"/v2.0/security-group-rules/{rule['id']}")
+
+    def _delete_router(self, router: Json) -> None:
+        cloud = self._cloud
+        gateway = router["external_gateway_info"] or {}
+        for floating in cloud.neutron("floatingips"):
+            if floating["floating_network_id"] == gateway.get("network_id"):
+                cloud.delete("network", f"/v2.0/floatingips/{floating['id']}")
+        interfaces = {"device_id": router["id"], "device_owner": "network:router_interface"}
+        for port in cloud.neutron("ports", **interfaces):
+            path = f"/v2.0/routers/{router['id']}/remove_router_interface"
+            cloud.put("network", path, {"port_id": port["id"]})
+        cloud.delete("network", f"/v2.0/routers/{router['id']}")
 
     def _default_group(self) -> str:
         project = self._cloud.project_id
@@ -251,12 +255,25 @@ class Demo:
     def _openstack(self, words: str) -> None:
         self._run(f"openstack {words}")
 
+    def _openstack_all(self, *commands: str) -> None:
+        """Run commands at the same time and show them in the given order."""
+        full = [f"openstack {words}" for words in commands]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for command, output in zip(full, pool.map(self._output, full), strict=True):
+                self._show(command, output)
+
     def _run(self, command: str) -> str:
+        output = self._output(command)
+        self._show(command, output)
+        return output
+
+    def _output(self, command: str) -> str:
+        return shell.run(shlex.split(command), env=self._environment)
+
+    def _show(self, command: str, output: str) -> None:
         self._typed(command)
-        output = shell.run(shlex.split(command), env=self._environment)
         for line in output.rstrip().splitlines():
             self._out.say(_INDENT + line)
-        return output
 
     def _wait(self, lb_id: str) -> None:
         began = time.monotonic()

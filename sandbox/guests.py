@@ -13,15 +13,19 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import namespaces, ovn, shell
-from sandbox.api import Cloud, Json
 from sandbox.errors import SandboxError
 from sandbox.process import Service, Supervisor
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.api import Cloud, Json
+    from sandbox.settings import Settings
 
 # A device name has at most 15 characters, and "vm-" comes before.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")

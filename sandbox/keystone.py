@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox import database, ini, wsgi
 from sandbox.api import Cloud
-from sandbox.process import Service
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.process import Service
+    from sandbox.settings import Settings
 
 SERVICE_USERS = ("neutron", "octavia")
 _ROLES = (
@@ -54,7 +57,7 @@ def service(settings: Settings) -> Service:
         settings,
         "keystone",
         "keystone.wsgi.api:application",
-        threads=4,
+        options=("--threads", "4"),
         env={"OS_KEYSTONE_CONFIG_FILES": str(_conf(settings))},
     )
 

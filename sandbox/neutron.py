@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import database, ini, keystone, ovn, wsgi
 from sandbox.process import Service
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.settings import Settings
 
 _QUOTAS = (
     "network",
@@ -73,7 +77,7 @@ def services(settings: Settings) -> tuple[Service, Service]:
         settings,
         "neutron",
         "neutron.wsgi.api:application",
-        processes=2,
+        options=("--processes", "2"),
         env={
             "OS_NEUTRON_CONFIG_DIR": str(settings.etc),
             "OS_NEUTRON_CONFIG_FILES": "neutron.conf;ml2_conf.ini",

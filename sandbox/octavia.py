@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
+from typing import TYPE_CHECKING
 
 from sandbox import database, ini, keystone, network, wsgi
 from sandbox.errors import SandboxError
 from sandbox.process import Service, Supervisor, command_line
 from sandbox.settings import Settings, split_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 API = "octavia"
 DRIVER_AGENT = "octavia-driver-agent"
@@ -76,15 +80,14 @@ def services(settings: Settings) -> tuple[Service, Service]:
         env=settings.base_environment,
         ready=lambda: all(network.unix_listens(folder / f"{name}.sock") for name in _SOCKETS),
     )
+    processes = ("--processes", str(settings.api_workers))
     api = wsgi.service(
         settings,
         API,
         "octavia.wsgi.api:application",
-        processes=settings.api_workers,
-        wrapper=wrapper,
-        options=("--pyargv", f"--config-file {_conf(settings)}"),
+        options=(*processes, "--pyargv", f"--config-file {_conf(settings)}"),
     )
-    return agent, api
+    return agent, dataclasses.replace(api, argv=(*wrapper, *api.argv))
 
 
 def migrations(settings: Settings) -> tuple[tuple[str, ...], ...]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import time
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import namespaces, network, shell
 from sandbox.errors import SandboxError
 from sandbox.process import Service
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.settings import Settings
 
 CHASSIS = "chassis-1"
 """Name of the only hypervisor, for OVN and for Neutron."""

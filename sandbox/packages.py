@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import settings as settings_module
 from sandbox import shell
-from sandbox.console import Console
 from sandbox.errors import SandboxError
 from sandbox.settings import PROJECT, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sandbox.console import Console
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
@@ -36,7 +41,6 @@ PROGRAMS = {
 }
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _POLICY = Path("/usr/sbin/policy-rc.d")
-_PROJECT_FILES = ("pyproject.toml",)
 
 
 def install(settings: Settings, console: Console) -> None:
@@ -45,10 +49,15 @@ def install(settings: Settings, console: Console) -> None:
     if missing:
         install_packages(missing)
         console.done(f"Debian packages: {' '.join(missing)}")
-    if _stamp_file(settings).exists() and _stamp_file(settings).read_text() == _stamp(settings):
-        return
-    _build_venv(settings, console)
-    _stamp_file(settings).write_text(_stamp(settings))
+    stamps = _Stamps(settings.venv / "sandbox.json")
+    installed = stamps.read().get("package", settings.provider_package)
+    if installed != settings.provider_package:
+        # Both would be loaded by the same name.
+        raise SandboxError(
+            f"{settings.venv} holds the driver {installed!r}, not {settings.provider_package!r}; "
+            f"give each its own --venv"
+        )
+    _build_venv(settings, console, stamps)
 
 
 def missing_packages() -> list[str]:
@@ -89,24 +98,51 @@ def _no_services() -> Iterator[None]:
         _POLICY.unlink()
 
 
-def _build_venv(settings: Settings, console: Console) -> None:
+class _Stamps:
+    """Digests of what was installed, so that nothing is asked of pip twice."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> dict[str, str]:
+        stamps: dict[str, str] = json.loads(self._file.read_text()) if self._file.exists() else {}
+        return stamps
+
+    def write(self, name: str, digest: str) -> None:
+        self._file.write_text(json.dumps({**self.read(), name: digest}, indent=2) + "\n")
+
+
+def _build_venv(settings: Settings, console: Console, stamps: _Stamps) -> None:
     pip = settings.bin / "pip"
     if not pip.exists():
         settings.venv.parent.mkdir(parents=True, exist_ok=True)
         _python("-m", "venv", settings.venv)
         console.done(f"virtual environment {settings.venv}")
-    _python(pip, "install", "-q", "-r", REQUIREMENTS, "-c", CONSTRAINTS)
-    console.done("Keystone, Neutron, Octavia and clients from PyPI")
-    _install_provider(settings, console)
+    services = _digest(settings_module.python_version(), REQUIREMENTS, CONSTRAINTS)
+    if stamps.read().get("services") != services:
+        _python(pip, "install", "-q", "-r", REQUIREMENTS, "-c", CONSTRAINTS)
+        stamps.write("services", services)
+        console.done("Keystone, Neutron, Octavia and clients from PyPI")
+    package = settings.provider_package
+    driver = _digest(package, services, *((PROJECT / "pyproject.toml",) if package == "." else ()))
+    if stamps.read().get("driver") != driver:
+        what = ["-e", f"{PROJECT}[test]"] if package == "." else [package]
+        stamps.write("package", package)
+        _python(pip, "install", "-q", "-c", CONSTRAINTS, *what)
+        stamps.write("driver", driver)
+        console.done(f"driver: {package}")
 
 
-def _install_provider(settings: Settings, console: Console) -> None:
-    pip = settings.bin / "pip"
-    if settings.provider_package == ".":
-        _python(pip, "install", "-q", "-c", CONSTRAINTS, "-e", f"{PROJECT}[test]")
-    else:
-        _python(pip, "install", "-q", "-c", CONSTRAINTS, settings.provider_package)
-    console.done(f"driver: {settings.provider_package}")
+def _digest(*parts: str | Path) -> str:
+    """Digest texts and the contents of files; an absent file is a content too."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            digest.update(part.read_bytes() if part.exists() else b"absent")
+        else:
+            digest.update(part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def _python(*argv: str | Path) -> None:
@@ -119,22 +155,6 @@ def _python(*argv: str | Path) -> None:
         shell.run(words, env=env, timeout=1800)
     except SandboxError as error:
         raise SandboxError(f"Installation with pip failed:\n{error}") from error
-
-
-def _stamp_file(settings: Settings) -> Path:
-    return settings.venv / "sandbox-stamp"
-
-
-def _stamp(settings: Settings) -> str:
-    """Return a digest of all that decides what is in the virtual environment."""
-    digest = hashlib.sha256()
-    digest.update(f"{settings_module.python_version()} {settings.provider_package}\n".encode())
-    files = [REQUIREMENTS, CONSTRAINTS]
-    if settings.provider_package == ".":
-        files += [PROJECT / name for name in _PROJECT_FILES]
-    for file in files:
-        digest.update(file.read_bytes() if file.exists() else b"absent")
-    return digest.hexdigest() + "\n"
 
 
 def versions(settings: Settings) -> str:

@@ -14,11 +14,14 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import shell
 from sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 _POLL = 0.05  # seconds
 
@@ -71,18 +74,21 @@ class Supervisor:
         if self.alive(service.name):
             return
         self.stop(service.name)  # Children may have survived a leader that was killed.
-        program = shutil.which(service.argv[0], path=service.env["PATH"])
-        if program is None:
+        path = service.env["PATH"]
+        if shutil.which(service.argv[0], path=path) is None:
             raise SandboxError(
                 f"{service.argv[0]} (for {service.name}) is not installed; "
                 f"run `python3 -m sandbox install`"
             )
         self._records.mkdir(parents=True, exist_ok=True)
         self._log.mkdir(parents=True, exist_ok=True)
+        # Not in the caller's directory: some programs import Python packages from where they stand.
+        # (env execs, so that the pid stays.)
+        words = ("env", f"--chdir={self._records}", *service.argv)
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         pid = os.posix_spawn(
-            program,
-            service.argv,
+            shutil.which("env", path=path) or "/usr/bin/env",
+            words,
             dict(service.env),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -35,7 +35,7 @@ class Settings:
     api_workers: int = 2
     """Processes of the Octavia API."""
     host: str = "127.0.0.1"
-    password: str = "secret"  # noqa: S105 (of every user, on loopback only)
+    password: str = "secret"
 
     def __post_init__(self) -> None:
         longest = len(str(self.run / _LONGEST_SOCKET_NAME))

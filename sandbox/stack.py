@@ -7,8 +7,7 @@ import fcntl
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import (
     database,
@@ -26,7 +25,12 @@ from sandbox.console import Console
 from sandbox.errors import SandboxError
 from sandbox.guests import Guests
 from sandbox.process import Service, Supervisor
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from sandbox.settings import Settings
 
 
 class Stack:

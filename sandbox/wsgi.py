@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sandbox import network
 from sandbox.process import Service
-from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.settings import Settings
 
 
 def service(
@@ -15,24 +19,18 @@ def service(
     name: str,
     module: str,
     *,
-    processes: int = 1,
-    threads: int = 1,
-    wrapper: tuple[str, ...] = (),
     options: tuple[str, ...] = (),
     env: Mapping[str, str] | None = None,
 ) -> Service:
     """Return an HTTP service on the port of this name, ready when it answers.
 
-    `wrapper` is put before the command; it must exec it.
+    `options` are more of uWSGI's, such as ``("--processes", "2")``.
     """
     argv = (
-        *wrapper,
         str(settings.bin / "uwsgi"),
         "--module", module,
         "--http-socket", f"{settings.host}:{settings.ports[name]}",
         "--master",
-        "--processes", str(processes),
-        "--threads", str(threads),
         # Drivers start threads, and what they start must be made after the fork.
         "--enable-threads",
         "--lazy-apps",
