@@ -1,0 +1,185 @@
+"""What travels between an OVSDB client and server (RFC 7047): messages, values, the schema.
+
+Nothing here does I/O. Values follow one rule in both directions: a map is a dict, a set (and an
+optional value) is a list, a UUID is a str. The IDL of the `ovs` library has the same rule.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_decoder = json.JSONDecoder()
+_encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_BRACES = b"{}"
+_NOT_BRACES = bytes(set(range(256)) - set(_BRACES))
+_PAIR = 2  # a tagged value is [tag, content]
+
+
+def encode_message(message: Mapping[str, object]) -> bytes:
+    """Serialise one JSON-RPC message."""
+    return _encoder.encode(message).encode()
+
+
+class Framer:
+    """Cuts a stream of JSON objects, which nothing separates, into values in linear time.
+
+    Trying to parse at every piece that arrives is quadratic in the size of a reply. Here each piece
+    is looked at once, by a few C-speed passes that count the braces outside strings, and parsing
+    happens only when an object is complete.
+    """
+
+    def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
+        self._pieces: list[bytes] = []
+        self._depth = 0
+        self._in_string = False
+        self._escape = b""  # a backslash at the end of the last piece
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take the next bytes of the stream; return the objects that they complete.
+
+        Raises:
+            ValueError: the stream is not a sequence of JSON objects.
+
+        """
+        self._pieces.append(data)
+        if not self._completes(data):
+            return []
+        # An incomplete character at the end survives the way there and back as surrogates.
+        text = b"".join(self._pieces).decode("utf-8", "surrogateescape")
+        values, end = _decode_objects(text)
+        if not values:
+            raise ValueError(f"malformed JSON: {text[:80]!r}")
+        self._restart()
+        if end < len(text):
+            rest = text[end:].encode("utf-8", "surrogateescape")
+            self._pieces.append(rest)
+            self._completes(rest)
+        return values
+
+    def _completes(self, data: bytes) -> bool:
+        """Tell whether an object ends in these bytes; keep count otherwise."""
+        data = self._escape + data
+        backslashes = len(data) - len(data.rstrip(b"\\"))
+        self._escape = b"\\" if backslashes % 2 else b""
+        if self._escape:
+            data = data[:-1]
+        parts = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        outside = b"".join(parts[1 if self._in_string else 0 :: 2])
+        self._in_string ^= len(parts) % 2 == 0
+        closing = outside.count(b"}")
+        if self._depth > closing:
+            self._depth += outside.count(b"{") - closing
+            return False
+        for brace in outside.translate(None, _NOT_BRACES):
+            self._depth += 1 if brace == _BRACES[0] else -1
+            if self._depth <= 0:
+                return True
+        return False
+
+
+def _decode_objects(text: str) -> tuple[list[dict[str, Any]], int]:
+    """Parse the complete objects at the beginning; return them and where the rest begins."""
+    values: list[dict[str, Any]] = []
+    end = 0
+    while end < len(text):
+        if text[end].isspace():
+            end += 1
+            continue
+        try:
+            value, end = _decoder.raw_decode(text, end)
+        except json.JSONDecodeError:
+            break
+        if not isinstance(value, dict):
+            raise ValueError(f"a JSON-RPC message is an object, not {text[:80]!r}")  # noqa: TRY004
+        values.append(value)
+    return values, end
+
+
+def ovs_map(value: Mapping[Any, Any]) -> list[object]:
+    """Return the wire form of a map."""
+    return ["map", [[key, content] for key, content in value.items()]]
+
+
+def ovs_set(value: Iterable[object]) -> list[object]:
+    """Return the wire form of a set; its items are already in wire form."""
+    return ["set", list(value)]
+
+
+def ovs_uuid(value: object) -> list[object]:
+    """Return the wire form of the UUID of an existing row, given as str or `uuid.UUID`."""
+    return ["uuid", str(value)]
+
+
+def named_uuid(name: str) -> list[object]:
+    """Return a reference to the row inserted by the operation with this `uuid-name`."""
+    return ["named-uuid", name]
+
+
+def decode(value: Any, *, is_set: bool = False) -> Any:
+    """Return the Python value of a wire value.
+
+    The wire form of a set with one item is that item alone; only the schema can tell, hence
+    `is_set`.
+    """
+    if isinstance(value, list) and len(value) == _PAIR:
+        tag, content = value
+        if tag == "map":
+            return {decode(key): decode(item) for key, item in content}
+        if tag == "set":
+            return [decode(item) for item in content]
+        value = content
+    return [value] if is_set else value
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a server's database can hold: the answer to `get_schema`, asked for capabilities."""
+
+    json: Mapping[str, Any] = field(repr=False)
+
+    def tables(self) -> frozenset[str]:
+        """Return the names of all tables."""
+        return frozenset(self.json["tables"])
+
+    def has_table(self, table: str) -> bool:
+        """Tell whether the server knows this table."""
+        return table in self.json["tables"]
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Tell whether the server knows this column of this table."""
+        return self.has_table(table) and column in self.json["tables"][table]["columns"]
+
+    def enum(self, table: str, column: str) -> frozenset[str]:
+        """Return the values that a column of strings is limited to; empty when it is not."""
+        if not self.has_column(table, column):
+            return frozenset()
+        key = self._type(table, column).get("key", {})
+        values = key.get("enum", []) if isinstance(key, dict) else []
+        return frozenset(decode(values, is_set=True) if values else [])
+
+    def is_set(self, table: str, column: str) -> bool:
+        """Tell whether the Python value of this column is a list."""
+        if not self.has_column(table, column):
+            return False
+        type_ = self._type(table, column)
+        return "value" not in type_ and (type_.get("min", 1), type_.get("max", 1)) != (1, 1)
+
+    def _type(self, table: str, column: str) -> Mapping[str, Any]:
+        """Return a column's type in its long form; a short one is the name of an atomic type."""
+        type_ = self.json["tables"][table]["columns"][column]["type"]
+        return type_ if isinstance(type_, dict) else {"key": type_}
+
+    def decode_row(self, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row of a `select` with Python values."""
+        return {
+            column: decode(value, is_set=self.is_set(table, column))
+            for column, value in row.items()
+        }
