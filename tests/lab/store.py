@@ -1,0 +1,150 @@
+"""In-memory tables with row locks and transactions, as Octavia's SQL has.
+
+Only what decides how driver statuses and API transactions meet is modelled:
+
+* an UPDATE or DELETE waits while another transaction has written, inserted
+  or locked that row, until it commits or rolls back;
+* a plain read sees committed rows only, and waits for nobody;
+* an UPDATE of a row whose INSERT is not committed yet waits for it (MySQL,
+  InnoDB) or finds no such row and changes nothing (PostgreSQL).
+"""
+
+import collections
+import threading
+import time
+
+MYSQL = "mysql"
+POSTGRESQL = "postgresql"
+LOCK_WAIT_TIMEOUT = 50.0  # innodb_lock_wait_timeout
+
+TABLES = ("loadbalancers", "listeners", "pools", "members", "healthmonitors")
+
+
+class LockTimeout(Exception):
+    """Waited too long for a row lock."""
+
+
+class Store:
+    """The committed rows: {table: {id: {column: value}}}."""
+
+    def __init__(self, flavor=MYSQL):
+        self.flavor = flavor
+        self._tables = {table: collections.OrderedDict() for table in TABLES}
+        self._locks = {}
+        self.changed = threading.Condition()
+
+    def begin(self):
+        return Transaction(self)
+
+    def get(self, table, row_id):
+        """Return a copy of a committed row, or None."""
+        with self.changed:
+            row = self._tables[table].get(row_id)
+            return dict(row) if row else None
+
+    def find(self, table, **filters):
+        """Return copies of the committed rows that match, oldest first."""
+        with self.changed:
+            return [dict(row) for row in self._tables[table].values() if matches(row, filters)]
+
+    # For Transaction
+
+    def lock(self, owner, table, row_id):
+        """Take the row lock; False when there is no such row to lock."""
+        key = (table, row_id)
+        deadline = time.monotonic() + LOCK_WAIT_TIMEOUT
+        with self.changed:
+            while self._locks.get(key) not in (None, owner):
+                if self.flavor == POSTGRESQL and row_id not in self._tables[table]:
+                    return False
+                if not self.changed.wait(deadline - time.monotonic()):
+                    raise LockTimeout(f"Lock wait timeout on {table} {row_id}")
+            if row_id not in self._tables[table] and not owner.wrote(key):
+                return False
+            self._locks[key] = owner
+            return True
+
+    def lock_new(self, owner, table, row_id):
+        with self.changed:
+            self._locks[(table, row_id)] = owner
+
+    def finish(self, owner, writes):
+        """Apply the writes, release the locks of owner and wake waiters."""
+        with self.changed:
+            for (table, row_id), columns in writes.items():
+                rows = self._tables[table]
+                if columns is None:
+                    rows.pop(row_id, None)
+                else:
+                    rows.setdefault(row_id, {}).update(columns)
+            self._locks = {
+                key: holder for key, holder in self._locks.items() if holder is not owner
+            }
+            self.changed.notify_all()
+
+
+class Transaction:
+    """One SQL transaction; as a context manager it commits or rolls back."""
+
+    def __init__(self, store):
+        self._store = store
+        self._writes = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, exc_type, exc, trace):
+        if exc_type:
+            self.rollback()
+        else:
+            self.commit()
+
+    def commit(self):
+        self._store.finish(self, self._writes)
+
+    def rollback(self):
+        self._store.finish(self, {})
+
+    def wrote(self, key):
+        return self._writes.get(key) is not None
+
+    def lock(self, table, row_id):
+        """SELECT ... FOR UPDATE."""
+        return self._store.lock(self, table, row_id)
+
+    def insert(self, table, row):
+        self._store.lock_new(self, table, row["id"])
+        self._writes[(table, row["id"])] = dict(row)
+
+    def update(self, table, row_id, **columns):
+        """Return whether there was such a row."""
+        if not self.lock(table, row_id):
+            return False
+        self._writes.setdefault((table, row_id), {}).update(columns)
+        return True
+
+    def delete(self, table, row_id):
+        if not self.lock(table, row_id):
+            return False
+        self._writes[(table, row_id)] = None
+        return True
+
+    def get(self, table, row_id):
+        """Read a row as this transaction sees it."""
+        row = self._store.get(table, row_id)
+        key = (table, row_id)
+        if key not in self._writes:
+            return row
+        own = self._writes[key]
+        return None if own is None else {**(row or {}), **own}
+
+    def find(self, table, **filters):
+        rows = {row["id"]: row for row in self._store.find(table)}
+        for written, row_id in self._writes:
+            if written == table:
+                rows[row_id] = self.get(table, row_id)
+        return [row for row in rows.values() if row and matches(row, filters)]
+
+
+def matches(row, filters):
+    return all(row.get(column) == value for column, value in filters.items())
