@@ -1,0 +1,251 @@
+"""Where an API worker records requests: the Northbound database, without a replica of it.
+
+A request reads the rows of its load balancer, decides, and writes in one transaction that holds
+only if those rows are still what was read. Nothing here grows with the size of the cloud.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from octavia_ovn.adapters import ovsdb_wire as wire
+from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession, Unanswered
+from octavia_ovn.core import changes, codec, intent, limits, model, rules
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
+from octavia_ovn.core.topology import Subnet, switch_name
+from octavia_ovn.errors import NotFound
+
+TABLE = "Load_Balancer"
+_COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
+_LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
+_GUARDED = ("protocol", "external_ids")
+
+Json = dict[str, Any]
+
+
+class IntentStore:
+    """Records requests on load balancers.
+
+    :param session: the process's connection to the Northbound database
+    :param timeout: seconds that recording one request may take
+    :param subnet: asks Neutron for a subnet
+    """
+
+    def __init__(
+        self, session: OvsdbSession, timeout: float, subnet: Callable[[str], Subnet]
+    ) -> None:
+        self._session = session
+        self._timeout = timeout
+        self._subnet = subnet
+
+    def record(self, change: changes.Change, *, lb_id: str = "", pool_id: str = "") -> None:
+        """Record a request durably, or raise and leave everything as it was.
+
+        :param lb_id: the load balancer; or else
+        :param pool_id: a pool of it
+        :raises Unsupported: when OVN cannot do what is asked
+        :raises NotFound: when the database lacks what the request is about
+        :raises Unavailable: when the database did not answer in time
+        :raises Refused: when the database does not accept it
+        """
+        deadline = time.monotonic() + self._timeout
+        request_id = uuid.uuid4().hex
+        while True:
+            existing = self._by_name(lb_id, deadline) if lb_id else self._of_pool(pool_id, deadline)
+            plan = self._plan(existing, change, request_id, deadline)
+            if not plan:
+                return
+            try:
+                self._session.transact(_guarded(existing, plan), deadline)
+            except (Changed, Unanswered):
+                # Somebody else was faster, or nobody knows whether it was done: look again.
+                # Recording a request twice changes nothing.
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _plan(
+        self, existing: Sequence[Row], change: changes.Change, request_id: str, deadline: float
+    ) -> tuple[Operation, ...]:
+        try:
+            whole = isinstance(change, (changes.Resync, changes.DeleteLoadBalancer))
+            decoded = None if whole else intent.read(existing)
+            lb = decoded.lb if decoded else None
+            change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
+            if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
+                raise limits.refuse(limits.IPV6_SOURCE_IP)
+            return intent.record(existing, change, request_id)
+        except (changes.UnknownObject, codec.Undecodable) as error:
+            msg = (
+                f"The request cannot be recorded: {error}. The agent restores load balancers from"
+                " Octavia periodically; 'openstack loadbalancer failover' does it now."
+            )
+            raise NotFound(msg) from error
+
+    def _hashes_ipv6(self, deadline: float) -> bool:
+        return "ipv6_src" in self._session.schema(deadline).enum(TABLE, "selection_fields")
+
+    def _by_name(self, lb_id: str, deadline: float) -> list[Row]:
+        return self._select([["name", "==", lb_id]], deadline)
+
+    def _of_pool(self, pool_id: str, deadline: float) -> list[Row]:
+        """Return the rows of the load balancer that has a pool.
+
+        The server finds rows of ours by the pool's mark. Those that another driver has written and
+        the agent has not taken over yet have none: only then all rows are looked at.
+        """
+        mark = wire.ovs_map({k.POOL_MARK + pool_id: k.MARKED})
+        found = self._session.select(
+            TABLE, [["external_ids", "includes", mark]], ["name"], deadline
+        )
+        if not found:
+            names = self._session.select(TABLE, (), ["name", "external_ids"], deadline)
+            wanted = {k.POOL + pool_id, k.POOL + pool_id + k.DISABLED}
+            found = [row for row in names if not wanted.isdisjoint(row["external_ids"])]
+        if not found:
+            msg = f"Pool {pool_id} is not in the Northbound database."
+            raise NotFound(msg)
+        return self._by_name(found[0]["name"], deadline)
+
+    def _select(self, where: Sequence[Sequence[object]], deadline: float) -> list[Row]:
+        found = self._session.select(TABLE, where, _COLUMNS, deadline)
+        found = [row for row in found if _ours(row)]
+        if all(k.LOAD_BALANCER in row["external_ids"] for row in found):
+            return [_row(row) for row in found]
+        complete = self._session.select(TABLE, where, _LEGACY_COLUMNS, deadline)
+        return [
+            _row(row, self._checks(row["health_check"], deadline)) for row in complete if _ours(row)
+        ]
+
+    def _checks(self, uuids: Iterable[str], deadline: float) -> tuple[HealthCheck, ...]:
+        checks: list[HealthCheck] = []
+        for each in uuids:
+            where = [["_uuid", "==", wire.ovs_uuid(each)]]
+            found = self._session.select(
+                "Load_Balancer_Health_Check", where, ["vip", "options", "external_ids"], deadline
+            )
+            checks.extend(HealthCheck(uuid=each, **row) for row in found)
+        return tuple(checks)
+
+    def _around(self, lb: model.LoadBalancer, deadline: float) -> Iterable[Subnet]:
+        """Yield the subnets of the routers around a load balancer."""
+        networks = {vip.network_id for vip in lb.vips if vip.network_id}
+        routers = {
+            port["external_ids"].get("neutron:router_name", "")
+            for network_id in networks
+            for port in self._router_ports(
+                "neutron:network_name", switch_name(network_id), deadline
+            )
+        }
+        for router in sorted(routers - {""}):
+            for port in self._router_ports("neutron:router_name", router, deadline):
+                yield from self._subnets(port)
+
+    def _router_ports(self, key: str, value: str, deadline: float) -> list[Json]:
+        where = [["external_ids", "includes", wire.ovs_map({key: value})]]
+        columns = ["external_ids", "networks"]
+        return self._session.select("Logical_Router_Port", where, columns, deadline)
+
+    def _subnets(self, port: Json) -> Iterable[Subnet]:
+        """Yield the subnets of a router's interface."""
+        ids = port["external_ids"]
+        if ids.get("neutron:is_ext_gw", "").lower() == "true":
+            return
+        subnet_ids = ids.get("neutron:subnet_ids", "").split()
+        if len(subnet_ids) == len(port["networks"]) == 1:
+            network_id = ids.get("neutron:network_name", "").removeprefix("neutron-")
+            cidr = str(ipaddress.ip_interface(port["networks"][0]).network)
+            yield Subnet(subnet_ids[0], network_id, cidr)
+        else:
+            # Which address belongs to which subnet is lost in a set.
+            yield from map(self._subnet, subnet_ids)
+
+
+def _ours(row: Json) -> bool:
+    return k.VIP in row["external_ids"] or k.PENDING in row["external_ids"]
+
+
+def _row(values: Json, checks: tuple[HealthCheck, ...] = ()) -> Row:
+    return Row(
+        name=values["name"],
+        protocol=next(iter(values["protocol"]), ""),
+        external_ids=values["external_ids"],
+        vips=values.get("vips", {}),
+        selection_fields=frozenset(values["selection_fields"]),
+        options=values["options"],
+        health_checks=checks,
+        uuid=values["_uuid"],
+    )
+
+
+# --- operations, as the server takes them ------------------------------------------------------
+
+
+def _guarded(existing: Sequence[Row], plan: Iterable[Operation]) -> list[Json]:
+    """Return the operations, preceded by the condition that nothing has changed since."""
+    waits = [_unchanged(row) for row in existing]
+    if not existing:
+        waits = [_absent(each.row.name) for each in plan if isinstance(each, InsertRow)][:1]
+    return [*waits, *map(_json, plan)]
+
+
+def _unchanged(row: Row) -> Json:
+    found = {"protocol": _protocol(row.protocol), "external_ids": wire.ovs_map(row.external_ids)}
+    return _wait([["_uuid", "==", wire.ovs_uuid(row.uuid)]], _GUARDED, [found])
+
+
+def _absent(name: str) -> Json:
+    return _wait([["name", "==", name]], ("name",), [])
+
+
+def _wait(where: Sequence[object], columns: Sequence[str], found: Sequence[object]) -> Json:
+    return {
+        "op": "wait",
+        "timeout": 0,
+        "table": TABLE,
+        "where": where,
+        "columns": list(columns),
+        "until": "==",
+        "rows": found,
+    }
+
+
+def _json(operation: Operation) -> Json:
+    """Return one operation of the core in the server's form.
+
+    :raises TypeError: for an operation that a request never needs
+    """
+    if isinstance(operation, InsertRow):
+        row = operation.row
+        values = {
+            "name": row.name,
+            "protocol": _protocol(row.protocol),
+            "external_ids": wire.ovs_map(row.external_ids),
+        }
+        return {"op": "insert", "table": TABLE, "row": values}
+    if isinstance(operation, SetKeys):
+        return _mutate(operation.uuid, operation.column, operation.put, operation.remove)
+    if isinstance(operation, SetColumn):
+        where = [["_uuid", "==", wire.ovs_uuid(operation.uuid)]]
+        values = {operation.column: wire.ovs_set(sorted(operation.values))}
+        return {"op": "update", "table": TABLE, "where": where, "row": values}
+    raise TypeError(operation)
+
+
+def _mutate(uuid_: str, column: str, put: Mapping[str, str], remove: Iterable[str]) -> Json:
+    # Inserting a key that is there changes nothing, so it must go first.
+    mutations = [[column, "delete", wire.ovs_set(sorted({*remove, *put}))]]
+    if put:
+        mutations.append([column, "insert", wire.ovs_map(put)])
+    where = [["_uuid", "==", wire.ovs_uuid(uuid_)]]
+    return {"op": "mutate", "table": TABLE, "where": where, "mutations": mutations}
+
+
+def _protocol(protocol: str) -> list[object]:
+    return wire.ovs_set([protocol] if protocol else [])

@@ -1,0 +1,304 @@
+"""The agent's replica of the Northbound database: rows in and out of the core's form.
+
+Only the columns that matter are replicated, and of the tables that grow with the cloud only the
+rows that matter: switch ports only of switches that have monitored members, NAT rows only of
+floating IPs.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import uuid
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
+from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn
+from octavia_ovn.core import rows
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.rows import HealthCheck, Operation, Row
+
+TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
+_SWITCH_PORT = "Logical_Switch_Port"
+_TABLES = {
+    TABLE: (
+        "name",
+        "protocol",
+        "external_ids",
+        "vips",
+        "selection_fields",
+        "options",
+        "ip_port_mappings",
+        "health_check",
+    ),
+    CHECKS: ("vip", "options", "external_ids"),
+    rows.SWITCH: ("name", "external_ids", "load_balancer"),
+    rows.ROUTER: ("name", "load_balancer"),
+    "Logical_Router_Port": ("name", "networks", "external_ids"),
+    "NAT": ("type", "logical_ip", "external_ip", "external_ids"),
+    _SWITCH_PORT: ("name", "external_ids"),
+}
+_PARENTS = (rows.SWITCH, rows.ROUTER)
+_VERIFIED = ("protocol", "external_ids", "vips", "health_check")
+
+
+class Northbound(NorthboundTopology):
+    """Load balancer rows, what they hang on, and the one way to change them.
+
+    :param changed: see :class:`NorthboundTopology`
+    :param row_changed: called with the id of a load balancer whose rows have changed
+    :param lock: name of the OVSDB lock without which nothing is written
+    :param timeout: seconds that a transaction may take
+    """
+
+    def __init__(  # noqa: PLR0913 - by keyword
+        self,
+        endpoint: Endpoint,
+        *,
+        changed: Callable[[Hashable], None],
+        row_changed: Callable[[str], None],
+        lock: str,
+        timeout: float,
+        probe_interval: int,
+    ) -> None:
+        super().__init__(changed)
+        self._row_changed = row_changed
+        self._timeout = timeout
+        self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
+            table: {} for table in _PARENTS
+        }
+        self._holders: dict[str, dict[uuid.UUID, set[str]]] = {
+            table: collections.defaultdict(set) for table in _PARENTS
+        }
+        self._awaited: set[str] = set()
+        self.replica = Replica(
+            endpoint,
+            "OVN_Northbound",
+            _TABLES,
+            conditions={"NAT": [["type", "==", "dnat_and_snat"]], _SWITCH_PORT: []},
+            lock=lock,
+            probe_interval=probe_interval,
+            on_change=self._event,
+            required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
+            timeout=timeout,
+        )
+        for table in (TABLE, *_PARENTS):
+            self.replica.index_create(table, "name")
+        self.ipv6_fields = "ipv6_src" in self.replica.enum(TABLE, "selection_fields")
+
+    # --- events
+
+    def _event(self, table: str, event: str, row: Any, _: Any) -> None:
+        if table == TABLE:
+            self._row_changed(row.name)
+            return
+        gone = event == DELETE
+        if table in _PARENTS:
+            self._references(table, row, gone=gone)
+        self.update(table, str(row.uuid), None if gone else row)
+
+    def _references(self, table: str, row: Any, *, gone: bool) -> None:
+        """Keep the way back from a load balancer row to the switches and routers that hold it."""
+        old_name, old = self._parents[table].pop(row.uuid, ("", frozenset()))
+        new: frozenset[uuid.UUID] = frozenset()
+        if not gone:
+            new = frozenset(each.uuid for each in row.load_balancer)
+            self._parents[table][row.uuid] = (row.name, new)
+        for each in old - new:
+            self._holders[table][each].discard(old_name)
+        for each in new - old:
+            self._holders[table][each].add(row.name)
+        for each in old - new:
+            # Somebody may have taken off what should be there.
+            found = self.replica.get(TABLE, each)
+            if found is not None:
+                self._row_changed(found.name)
+
+    # --- answers
+
+    def names(self) -> Iterable[str]:
+        """Return the ids of all load balancers that have rows."""
+        return {row.name for row in self.replica.rows(TABLE) if _ours(row)}
+
+    def rows(self, lb_id: str) -> Sequence[Row]:
+        """Return the rows of a load balancer."""
+        return [self._row(row) for row in self.replica.find(TABLE, "name", lb_id) if _ours(row)]
+
+    def switch_ports(self, switch: str) -> SwitchPorts | None:
+        """Return the ports of a switch; None while they are being fetched."""
+        if switch not in self.switch_ports_of:
+            self.switch_ports_of[switch] = SwitchPorts()
+            self._awaited.add(switch)
+            self.replica.restrict(
+                _SWITCH_PORT,
+                [
+                    ["external_ids", "includes", ["map", [["neutron:network_name", each]]]]
+                    for each in sorted(self.switch_ports_of)
+                ],
+            )
+        return None if switch in self._awaited else self.switch_ports_of[switch]
+
+    def run(self) -> None:
+        """Process what the server has sent."""
+        self.replica.run()
+        if self._awaited and self.replica.is_restricted(_SWITCH_PORT):
+            arrived, self._awaited = self._awaited, set()
+            for switch in sorted(arrived):
+                self._changed(("switch", switch))
+
+    def _row(self, row: Any) -> Row:
+        return Row(
+            name=row.name,
+            protocol=next(iter(row.protocol), ""),
+            external_ids=dict(row.external_ids),
+            vips=dict(row.vips),
+            selection_fields=frozenset(row.selection_fields),
+            options=dict(row.options),
+            ip_port_mappings=dict(row.ip_port_mappings),
+            health_checks=tuple(sorted(map(_check, row.health_check), key=lambda each: each.vip)),
+            switches=frozenset(self._holders[rows.SWITCH].get(row.uuid, ())),
+            routers=frozenset(self._holders[rows.ROUTER].get(row.uuid, ())),
+            uuid=str(row.uuid),
+        )
+
+    # --- writing
+
+    def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
+        """Write what a plan returns in one transaction; the plan may be called again.
+
+        :returns: whether anything was written
+        :raises Unavailable: when the database cannot be written now
+        :raises Refused: when it does not accept what was planned
+        """
+        return self.replica.transact(functools.partial(self._apply, plan), self._timeout)
+
+    def _apply(self, plan: Callable[[], Iterable[Operation]], txn: Txn) -> bool:
+        operations = list(plan())
+        writer = _Writer(self.replica, txn)
+        for operation in operations:
+            writer.write(operation)
+        return bool(operations)
+
+
+def _ours(row: Any) -> bool:
+    return k.VIP in row.external_ids or k.PENDING in row.external_ids
+
+
+def _check(row: Any) -> HealthCheck:
+    return HealthCheck(row.vip, dict(row.options), dict(row.external_ids), str(row.uuid))
+
+
+class _Writer:
+    """Writes operations into a transaction.
+
+    A row is verified before it is changed: if somebody else has changed it since, the transaction
+    is planned anew.
+    """
+
+    def __init__(self, replica: Replica, txn: Txn) -> None:
+        self._replica = replica
+        self._txn = txn
+        self._verified: set[str] = set()
+
+    def write(self, operation: Operation) -> None:
+        """Write one operation."""
+        self._write(operation)
+
+    @functools.singledispatchmethod
+    def _write(self, operation: object) -> None:
+        raise TypeError(operation)
+
+    def _lb(self, uuid_: str) -> Any:
+        row: Any = self._replica.get(TABLE, uuid.UUID(uuid_))
+        if uuid_ not in self._verified:
+            self._verified.add(uuid_)
+            for column in _VERIFIED:
+                row.verify(column)
+        return row
+
+    def _parents(self, table: str, name: str) -> Iterator[Any]:
+        # A switch that vanished meanwhile is none of our business any more.
+        return iter(self._replica.find(table, "name", name))
+
+    @_write.register
+    def _(self, operation: rows.InsertRow) -> None:
+        row = operation.row
+        new = self._txn.insert(
+            TABLE,
+            name=row.name,
+            protocol=[row.protocol] if row.protocol else [],
+            external_ids=dict(row.external_ids),
+            vips=dict(row.vips),
+            selection_fields=sorted(row.selection_fields),
+            options=dict(row.options),
+            ip_port_mappings=dict(row.ip_port_mappings),
+            health_check=[self._new_check(check) for check in row.health_checks],
+        )
+        for table, names in ((rows.SWITCH, row.switches), (rows.ROUTER, row.routers)):
+            for name in sorted(names):
+                for parent in self._parents(table, name):
+                    self._txn.addvalue(parent, "load_balancer", new)
+
+    @_write.register
+    def _(self, operation: rows.DeleteRow) -> None:
+        row = self._lb(operation.row.uuid)
+        for table, names in (
+            (rows.SWITCH, operation.row.switches),
+            (rows.ROUTER, operation.row.routers),
+        ):
+            for name in sorted(names):
+                for parent in self._parents(table, name):
+                    self._txn.delvalue(parent, "load_balancer", row)
+        self._txn.delete(row)
+
+    @_write.register
+    def _(self, operation: rows.SetKeys) -> None:
+        row = self._lb(operation.uuid)
+        for key in sorted(operation.remove):
+            self._txn.delkey(row, operation.column, key)
+        for key, value in operation.put.items():
+            self._txn.setkey(row, operation.column, key, value)
+
+    @_write.register
+    def _(self, operation: rows.SetColumn) -> None:
+        self._txn.set(self._lb(operation.uuid), operation.column, sorted(operation.values))
+
+    @_write.register
+    def _(self, operation: rows.AddHealthCheck) -> None:
+        check = self._new_check(operation.check)
+        self._txn.addvalue(self._lb(operation.uuid), "health_check", check)
+
+    @_write.register
+    def _(self, operation: rows.UpdateHealthCheck) -> None:
+        row = self._replica.get(CHECKS, uuid.UUID(operation.check.uuid))
+        if row is not None:
+            self._txn.set(row, "options", dict(operation.check.options))
+            self._txn.set(row, "external_ids", dict(operation.check.external_ids))
+
+    @_write.register
+    def _(self, operation: rows.RemoveHealthCheck) -> None:
+        check = self._replica.get(CHECKS, uuid.UUID(operation.check.uuid))
+        if check is not None:
+            self._txn.delvalue(self._lb(operation.uuid), "health_check", check)
+
+    @_write.register
+    def _(self, operation: rows.Attach) -> None:
+        row = self._lb(operation.uuid)
+        for parent in self._parents(operation.table, operation.name):
+            self._txn.addvalue(parent, "load_balancer", row)
+
+    @_write.register
+    def _(self, operation: rows.Detach) -> None:
+        row = self._lb(operation.uuid)
+        for parent in self._parents(operation.table, operation.name):
+            self._txn.delvalue(parent, "load_balancer", row)
+
+    def _new_check(self, check: HealthCheck) -> Any:
+        return self._txn.insert(
+            CHECKS,
+            vip=check.vip,
+            options=dict(check.options),
+            external_ids=dict(check.external_ids),
+        )

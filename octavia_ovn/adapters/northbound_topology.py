@@ -1,0 +1,231 @@
+"""Networks, routers and floating IPs as the Northbound database shows them, kept by its events.
+
+Lookups cost the same in any cloud: nothing here is searched.
+"""
+
+from __future__ import annotations
+
+import collections
+import ipaddress
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from octavia_ovn.core.topology import RouterPort, Subnet
+
+PHYSICAL_NETWORK = "neutron:provnet-physical-network"
+_NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
+
+
+@dataclass(frozen=True, slots=True)
+class _Nat:
+    port_id: str
+    logical_ip: str
+    external_ip: str
+
+
+class SwitchPorts:
+    """The ports of one switch, by address and by name."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, dict[str, str]] = {}
+        self._by_address: dict[str, str] = {}
+        self._sources: dict[str, str] = {}
+
+    def put(self, uuid: str, name: str, external_ids: Mapping[str, str]) -> frozenset[str]:
+        """Learn about a port; return the addresses about which something has changed."""
+        gone = self.remove(uuid)
+        addresses = [
+            each.partition("/")[0] for each in external_ids.get("neutron:cidrs", "").split()
+        ]
+        self._addresses[uuid] = dict.fromkeys(addresses, name)
+        port_name = external_ids.get("neutron:port_name", "")
+        if port_name.startswith("ovn-lb-hm-") and addresses:
+            self._sources[port_name.removeprefix("ovn-lb-hm-")] = addresses[0]
+        else:
+            self._by_address.update(self._addresses[uuid])
+        return gone | frozenset(addresses)
+
+    def remove(self, uuid: str) -> frozenset[str]:
+        """Forget a port; return its addresses."""
+        addresses = self._addresses.pop(uuid, {})
+        for address, name in addresses.items():
+            if self._by_address.get(address) == name:
+                del self._by_address[address]
+        gone = {subnet for subnet, source in self._sources.items() if source in addresses}
+        for subnet in gone:
+            del self._sources[subnet]
+        return frozenset(addresses)
+
+    def at(self, address: str) -> str | None:
+        """Return the name of the port that has an address."""
+        return self._by_address.get(address)
+
+    def monitor_source(self, subnet_id: str) -> str | None:
+        """Return the address of the health monitor port of a subnet."""
+        return self._sources.get(subnet_id)
+
+
+class NorthboundTopology:
+    """Implements :class:`octavia_ovn.core.topology.Topology`.
+
+    :param changed: called with ("switch", name), ("router", name), ("port", id) or
+        ("backend", address) when something about it has changed
+    """
+
+    def __init__(self, changed: Callable[[Hashable], None]) -> None:
+        self._changed = changed
+        self._switches: dict[str, bool] = {}
+        self._switch_names: dict[str, str] = {}
+        self._routers: dict[str, str] = {}
+        self._router_names: set[str] = set()
+        self._ports: dict[str, RouterPort] = {}
+        self._by_switch: dict[str, set[str]] = collections.defaultdict(set)
+        self._by_router: dict[str, set[str]] = collections.defaultdict(set)
+        self._subnets: dict[str, Subnet] = {}
+        self._nats: dict[str, _Nat] = {}
+        self._fips: dict[tuple[str, str], str] = {}
+        self.switch_ports_of: dict[str, SwitchPorts] = {}
+        self._handlers: dict[str, Callable[[str, Any], None]] = {
+            "Logical_Switch": self._switch,
+            "Logical_Router": self._router,
+            "Logical_Router_Port": self._router_port,
+            "NAT": self._nat,
+            "Logical_Switch_Port": self._switch_port,
+        }
+
+    # --- events
+
+    def update(self, table: str, uuid: str, row: Any | None) -> None:
+        """Learn that a row is there now, or gone (None)."""
+        handler = self._handlers.get(table)
+        if handler is not None:
+            handler(uuid, row)
+
+    def _switch(self, uuid: str, row: Any | None) -> None:
+        before = self._switch_names.pop(uuid, None)
+        known = None if before is None else self._switches.pop(before, None)
+        if row is not None:
+            self._switch_names[uuid] = row.name
+            self._switches[row.name] = PHYSICAL_NETWORK in row.external_ids
+        name = row.name if row is not None else before
+        if known != self._switches.get(name or ""):
+            self._changed(("switch", name))
+
+    def _router(self, uuid: str, row: Any | None) -> None:
+        before = self._routers.pop(uuid, None)
+        after = None if row is None else row.name
+        if before is not None:
+            self._router_names.discard(before)
+        if after is not None:
+            self._routers[uuid] = after
+            self._router_names.add(after)
+        if before != after:
+            for name in filter(None, (before, after)):
+                self._changed(("router", name))
+
+    def _router_port(self, uuid: str, row: Any | None) -> None:
+        before = self._ports.pop(uuid, None)
+        if before is not None:
+            self._by_switch[before.switch].discard(uuid)
+            self._by_router[before.router].discard(uuid)
+        after = None if row is None else _router_port(row)
+        if after is not None:
+            self._ports[uuid] = after
+            self._by_switch[after.switch].add(uuid)
+            self._by_router[after.router].add(uuid)
+            self._learn_subnets(row)
+        if before != after:
+            for port in filter(None, (before, after)):
+                self._changed(("switch", port.switch))
+                self._changed(("router", port.router))
+
+    def _learn_subnets(self, row: Any) -> None:
+        """Remember the subnets of an interface: they never change, so they are kept."""
+        ids = row.external_ids.get("neutron:subnet_ids", "").split()
+        network_id = row.external_ids.get(_NETWORK, "").removeprefix("neutron-")
+        if len(ids) != len(row.networks):
+            return
+        # The set column has lost Neutron's order; only a single one is certain.
+        if len(ids) == 1:
+            cidr = str(ipaddress.ip_interface(row.networks[0]).network)
+            self._subnets[ids[0]] = Subnet(ids[0], network_id, cidr)
+
+    def _nat(self, uuid: str, row: Any | None) -> None:
+        before = self._nats.pop(uuid, None)
+        if before is not None:
+            self._fips.pop((before.port_id, before.logical_ip), None)
+        after = None if row is None else _nat(row)
+        if after is not None:
+            self._nats[uuid] = after
+            self._fips[(after.port_id, after.logical_ip)] = after.external_ip
+        if before != after:
+            for nat in filter(None, (before, after)):
+                self._changed(("port", nat.port_id))
+
+    def _switch_port(self, uuid: str, row: Any | None) -> None:
+        if row is None:
+            for ports in self.switch_ports_of.values():
+                for address in ports.remove(uuid):
+                    self._changed(("backend", address))
+            return
+        found = self.switch_ports_of.get(row.external_ids.get(_NETWORK, ""))
+        if found is not None:
+            for address in found.put(uuid, row.name, row.external_ids):
+                self._changed(("backend", address))
+
+    # --- answers
+
+    def has_switch(self, switch: str) -> bool:
+        """Whether the Logical_Switch exists."""
+        return switch in self._switches
+
+    def has_router(self, router: str) -> bool:
+        """Whether the Logical_Router exists."""
+        return router in self._router_names
+
+    def is_provider(self, switch: str) -> bool:
+        """Whether the switch is that of a provider network."""
+        return self._switches.get(switch, False)
+
+    def ports_on_switch(self, switch: str) -> Iterable[RouterPort]:
+        """The router interfaces on a switch."""
+        return [self._ports[uuid] for uuid in self._by_switch.get(switch, ())]
+
+    def ports_of_router(self, router: str) -> Iterable[RouterPort]:
+        """The interfaces of a router."""
+        return [self._ports[uuid] for uuid in self._by_router.get(router, ())]
+
+    def floating_ip(self, port_id: str, address: str) -> str | None:
+        """The floating IP of an address of a Neutron port."""
+        return self._fips.get((port_id, address))
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        """Return a subnet that a router's interface has told about."""
+        return self._subnets.get(subnet_id)
+
+
+def _router_port(row: Any) -> RouterPort | None:
+    """Return an interface; None for one that Neutron did not make."""
+    ids = row.external_ids
+    if _NETWORK not in ids or _ROUTER not in ids:
+        return None
+    return RouterPort(
+        name=row.name,
+        router=_prefixed(ids[_ROUTER]),
+        switch=_prefixed(ids[_NETWORK]),
+        networks=tuple(sorted(row.networks)),
+        gateway=ids.get("neutron:is_ext_gw", "").lower() == "true",
+    )
+
+
+def _prefixed(name: str) -> str:
+    """Return a row's name; Neutron writes some references with and some without the prefix."""
+    return name if name.startswith("neutron-") else f"neutron-{name}"
+
+
+def _nat(row: Any) -> _Nat | None:
+    port_id = row.external_ids.get("neutron:fip_port_id")
+    if row.type != "dnat_and_snat" or not port_id:
+        return None
+    return _Nat(port_id, row.logical_ip, row.external_ip)

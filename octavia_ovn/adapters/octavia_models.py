@@ -1,0 +1,257 @@
+"""From octavia-lib's data models to ours. `Unset` ends here.
+
+Octavia hands over whole objects on create and the old object with the changed fields on update;
+both become one complete object of ours.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from octavia_lib.api.drivers import data_models
+
+from octavia_ovn.core import limits, model
+from octavia_ovn.core.pending import Final, Kind
+
+T = TypeVar("T")
+Fields = Mapping[str, Any]
+
+_FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/32", "/128"}
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the operator has decided about the meaning of requests."""
+
+    strict_algorithms: bool = False
+    persistence: model.Mechanism = model.Mechanism.HASH
+
+
+def fields(*sources: data_models.BaseDataModel | Fields) -> dict[str, Any]:
+    """Return the fields that are set, those of later objects over those of earlier ones.
+
+    Octavia's get socket delivers unset fields as None; None therefore counts as set only in an
+    object of the API.
+    """
+    found: dict[str, Any] = {}
+    for source in sources:
+        items = source if isinstance(source, Mapping) else vars(source)
+        found.update(
+            {
+                key: value
+                for key, value in items.items()
+                if not isinstance(value, data_models.UnsetType)
+            }
+        )
+    return found
+
+
+def listener(values: Fields, asked: Fields | None = None) -> model.Listener:
+    """Return a listener.
+
+    :param asked: the fields that a request sets, when it does not set all of them
+    :raises Unsupported: when it asks for something that OVN cannot do
+    """
+    limits.check("listener", values if asked is None else asked)
+    return _valid(
+        lambda: model.Listener(
+            id=values["listener_id"],
+            protocol=_protocol(values["protocol"]),
+            port=values["protocol_port"],
+            pool_id=values.get("default_pool_id") or None,
+            enabled=_enabled(values),
+        )
+    )
+
+
+def pool(values: Fields, preferences: Preferences, asked: Fields | None = None) -> model.Pool:
+    """Return a pool with the members and the monitor that came with it.
+
+    :param asked: the fields that a request sets, when it does not set all of them
+    :raises Unsupported: when it asks for something that OVN cannot do
+    """
+    limits.check("pool", values if asked is None else asked)
+    monitor = values.get("healthmonitor")
+    return _valid(
+        lambda: model.Pool(
+            id=values["pool_id"],
+            protocol=_protocol(values["protocol"]),
+            algorithm=_algorithm(values["lb_algorithm"], preferences),
+            persistence=_persistence(values.get("session_persistence"), preferences),
+            enabled=_enabled(values),
+            members=members(values.get("members") or ()),
+            monitor=health_monitor(fields(monitor)) if monitor else None,
+        )
+    )
+
+
+def members(objects: Iterable[data_models.Member | Fields]) -> tuple[model.Member, ...]:
+    """Return several members; see :func:`member`."""
+    return tuple(member(fields(each)) for each in objects)
+
+
+def member(values: Fields) -> model.Member:
+    """Return a member; its subnet may be unknown yet.
+
+    :raises Unsupported: when it asks for something that OVN cannot do
+    """
+    limits.check("member", values)
+    weight = values.get("weight")
+    return _valid(
+        lambda: model.Member(
+            id=values["member_id"],
+            address=model.canonical_address(values["address"]),
+            port=values["protocol_port"],
+            subnet_id=values.get("subnet_id") or None,
+            weight=1 if weight is None else weight,
+            backup=bool(values.get("backup")),
+            enabled=_enabled(values),
+        )
+    )
+
+
+def health_monitor(values: Fields) -> model.HealthMonitor:
+    """Return a health monitor.
+
+    :raises Unsupported: when OVN has no such check
+    """
+    kind = _choice(model.MonitorType, values["type"], limits.MONITORS)
+    down = values.get("max_retries_down")
+    return _valid(
+        lambda: model.HealthMonitor(
+            id=values["healthmonitor_id"],
+            type=kind,
+            delay=values["delay"],
+            timeout=values["timeout"],
+            max_retries=values["max_retries"],
+            max_retries_down=3 if down is None else down,
+            enabled=_enabled(values),
+        )
+    )
+
+
+def load_balancer(
+    values: Fields, preferences: Preferences, cidr: Callable[[str], str | None]
+) -> model.LoadBalancer:
+    """Return a load balancer with its whole tree.
+
+    :param cidr: returns the CIDR of a subnet, None when it is not known
+    :raises Unsupported: when it asks for something that OVN cannot do
+    """
+    limits.check("load balancer", values)
+    return _valid(
+        lambda: model.LoadBalancer(
+            id=values["loadbalancer_id"],
+            vips=tuple(_vips(values, cidr)),
+            project_id=values.get("project_id") or None,
+            enabled=_enabled(values),
+            listeners=tuple(listener(fields(each)) for each in values.get("listeners") or ()),
+            pools=_pools(values, preferences),
+        )
+    )
+
+
+def bare(values: Fields) -> model.LoadBalancer:
+    """Return a load balancer's id and VIPs alone."""
+    return model.LoadBalancer(
+        id=values["loadbalancer_id"],
+        vips=tuple(_vips(values, lambda _: None)),
+        project_id=values.get("project_id") or None,
+    )
+
+
+def children(values: Fields) -> dict[tuple[Kind, str], Final]:
+    """Return all that hangs on a load balancer or a pool, each to be reported DELETED."""
+    objects: dict[tuple[Kind, str], Final] = {}
+    for name, kind, key in _CHILDREN:
+        found = values.get(name) or ()
+        for each in found if isinstance(found, (list, tuple)) else (found,):
+            child = fields(each)
+            objects |= children(child)
+            objects[(kind, child[key])] = Final.DELETED
+    return objects
+
+
+_CHILDREN = (
+    ("members", Kind.MEMBER, "member_id"),
+    ("healthmonitor", Kind.HEALTH_MONITOR, "healthmonitor_id"),
+    ("pools", Kind.POOL, "pool_id"),
+    ("default_pool", Kind.POOL, "pool_id"),
+    ("listeners", Kind.LISTENER, "listener_id"),
+)
+
+
+def _pools(values: Fields, preferences: Preferences) -> tuple[model.Pool, ...]:
+    """Return the pools, also those that stand only inside a listener."""
+    inside = (fields(each).get("default_pool") for each in values.get("listeners") or ())
+    every = [*(values.get("pools") or ()), *(each for each in inside if each)]
+    return tuple({each.id: each for each in (pool(fields(p), preferences) for p in every)}.values())
+
+
+def _vips(values: Fields, cidr: Callable[[str], str | None]) -> Iterable[model.Vip]:
+    first = {
+        "ip_address": values["vip_address"],
+        "port_id": values.get("vip_port_id"),
+        "subnet_id": values.get("vip_subnet_id"),
+        "network_id": values.get("vip_network_id"),
+    }
+    for each in (first, *(values.get("additional_vips") or ())):
+        subnet_id = each.get("subnet_id") or None
+        yield model.Vip(
+            address=model.canonical_address(each["ip_address"]),
+            port_id=each.get("port_id") or None,
+            subnet_id=subnet_id,
+            network_id=each.get("network_id") or None,
+            cidr=cidr(subnet_id) if subnet_id else None,
+        )
+
+
+def _enabled(values: Fields) -> bool:
+    return values.get("admin_state_up") is not False
+
+
+def _protocol(name: str) -> model.Protocol:
+    try:
+        return model.Protocol[name]
+    except KeyError:
+        raise limits.refuse(limits.PROTOCOLS, value=name) from None
+
+
+def _algorithm(name: str, preferences: Preferences) -> model.Algorithm:
+    algorithm = _choice(model.Algorithm, name, limits.ALGORITHMS)
+    if algorithm is model.Algorithm.ROUND_ROBIN and preferences.strict_algorithms:
+        raise limits.refuse(limits.STRICT)
+    return algorithm
+
+
+def _persistence(value: Fields | None, preferences: Preferences) -> model.SessionPersistence | None:
+    if not value:
+        return None
+    if value.get("type") != "SOURCE_IP":
+        raise limits.refuse(limits.PERSISTENCE, value=value.get("type"))
+    granularity = value.get("persistence_granularity")
+    if granularity and granularity not in _FULL_MASKS:
+        raise limits.refuse(limits.GRANULARITY, value=granularity)
+    timeout = value.get("persistence_timeout")
+    return model.SessionPersistence(preferences.persistence, timeout or None)
+
+
+Choice = TypeVar("Choice", model.Algorithm, model.MonitorType)
+
+
+def _choice(kind: type[Choice], name: str, sentence: str) -> Choice:
+    try:
+        return kind(name)
+    except ValueError:
+        raise limits.refuse(sentence, value=name) from None
+
+
+def _valid(build: Callable[[], T]) -> T:
+    """Return what is built, or say what is wrong with it to the user."""
+    try:
+        return build()
+    except (ValueError, TypeError, ipaddress.AddressValueError) as error:
+        raise limits.Unsupported(str(error)) from error

@@ -1,0 +1,79 @@
+"""The agent's replica of the Southbound database: what OVN's health checks say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica
+from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.model import canonical_address
+
+TABLE = "Service_Monitor"
+_COLUMNS = ("ip", "port", "protocol", "logical_port", "status", "type")
+_VERDICTS = {"online": Verdict.UP, "offline": Verdict.DOWN, "error": Verdict.DOWN}
+_FOR_LOAD_BALANCERS = "load-balancer"
+
+Key = tuple[str, str, int, str]
+
+
+class Southbound:
+    """Verdicts by switch port, address, port and protocol.
+
+    :param changed: called with ("backend", address) when a verdict has changed
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        changed: Callable[[Hashable], None],
+        timeout: float,
+        probe_interval: int,
+    ) -> None:
+        self._changed = changed
+        self._verdicts: dict[str, tuple[Key, Verdict]] = {}
+        self._by_key: dict[Key, Verdict] = {}
+        self.replica = Replica(
+            endpoint,
+            "OVN_Southbound",
+            {TABLE: _COLUMNS},
+            probe_interval=probe_interval,
+            on_change=self._event,
+            timeout=timeout,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether the contents are known."""
+        return self.replica.synced
+
+    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
+        """Return what OVN's check says about a backend."""
+        return self._by_key.get((switch_port, address, port, protocol), Verdict.UNKNOWN)
+
+    def _event(self, _: str, event: str, row: Any, __: Any) -> None:
+        before = self._verdicts.pop(str(row.uuid), None)
+        if before is not None:
+            self._by_key.pop(before[0], None)
+        after = None if event == DELETE or not _checks_members(row) else _verdict(row)
+        if after is not None:
+            self._verdicts[str(row.uuid)] = after
+            self._by_key[after[0]] = after[1]
+        if before != after:
+            for backend in filter(None, (before, after)):
+                self._changed(("backend", backend[0][1]))
+
+
+def _checks_members(row: Any) -> bool:
+    """Whether the row belongs to a load balancer; newer OVN has checks of other kinds as well."""
+    kind = getattr(row, "type", None) or _FOR_LOAD_BALANCERS
+    return (kind if isinstance(kind, str) else kind[0]) == _FOR_LOAD_BALANCERS
+
+
+def _verdict(row: Any) -> tuple[Key, Verdict]:
+    protocol = next(iter(row.protocol), "tcp")
+    status = next(iter(row.status), "")
+    key = (row.logical_port, canonical_address(row.ip), row.port, protocol)
+    return key, _VERDICTS.get(status, Verdict.UNKNOWN)

@@ -1,0 +1,120 @@
+"""The Neutron ports that hold the VIPs.
+
+They are made while Octavia's API waits, because Octavia must know the addresses. A port that the
+user brought is only looked at: never renamed, re-owned or deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from octavia_ovn.adapters.neutron import FixedIp, Neutron, Port
+from octavia_ovn.core.model import canonical_address
+from octavia_ovn.errors import OctaviaOvnError, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class VipRequest:
+    """What Octavia asks of `create_vip_port`, in its own words."""
+
+    lb_id: str
+    project_id: str
+    vip: Mapping[str, Any]
+    additional: Sequence[Mapping[str, Any]] = ()
+
+
+class VipPorts:
+    """Makes VIP ports."""
+
+    def __init__(self, neutron: Neutron) -> None:
+        self._neutron = neutron
+
+    def create(self, request: VipRequest) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Make all ports of a load balancer, or none.
+
+        :returns: the VIP and the additional VIPs as Octavia wants them back
+        :raises Conflict: when an address is taken
+        :raises Unavailable, Refused: when Neutron cannot or will not make them
+        """
+        made: list[str] = []
+        try:
+            vip = self._vip(request, made)
+            additional = [
+                self._additional(request, index, each, made)
+                for index, each in enumerate(request.additional, start=1)
+            ]
+        except OctaviaOvnError:
+            for port_id in made:
+                self._neutron.delete_port(port_id)
+            raise
+        return vip, additional
+
+    def set_qos_policy(self, port_id: str, policy_id: str | None) -> None:
+        """Put a QoS policy on the VIP port, or take it off."""
+        self._neutron.set_qos_policy(port_id, policy_id)
+
+    def _vip(self, request: VipRequest, made: list[str]) -> dict[str, Any]:
+        vip = request.vip
+        subnet_id, address = vip.get("vip_subnet_id"), vip.get("vip_address")
+        if vip.get("vip_port_id"):
+            port = self._neutron.port(vip["vip_port_id"])
+            if vip.get("vip_qos_policy_id"):
+                self._neutron.set_qos_policy(port.id, vip["vip_qos_policy_id"])
+        else:
+            port = self._neutron.create_vip_port(
+                request.lb_id,
+                request.project_id,
+                vip["vip_network_id"],
+                subnet_id=subnet_id,
+                address=address,
+                qos_policy_id=vip.get("vip_qos_policy_id"),
+            )
+            made.append(port.id)
+        fixed_ip = _choose(port, subnet_id, address)
+        return {
+            **vip,
+            "vip_port_id": port.id,
+            "vip_network_id": port.network_id,
+            "vip_subnet_id": fixed_ip.subnet_id,
+            "vip_address": fixed_ip.address,
+        }
+
+    def _additional(
+        self, request: VipRequest, index: int, vip: Mapping[str, Any], made: list[str]
+    ) -> dict[str, Any]:
+        subnet_id, address = vip.get("subnet_id"), vip.get("ip_address")
+        port = self._neutron.create_vip_port(
+            request.lb_id,
+            request.project_id,
+            vip.get("network_id") or request.vip["vip_network_id"],
+            subnet_id=subnet_id,
+            address=address,
+            index=index,
+        )
+        made.append(port.id)
+        fixed_ip = _choose(port, subnet_id, address)
+        return {
+            **vip,
+            "port_id": port.id,
+            "network_id": port.network_id,
+            "subnet_id": fixed_ip.subnet_id,
+            "ip_address": fixed_ip.address,
+        }
+
+
+def _choose(port: Port, subnet_id: str | None, address: str | None) -> FixedIp:
+    """Return the fixed IP that was asked for; a port that the user brought may have several.
+
+    :raises Refused: when the port has no such address
+    """
+    wanted = canonical_address(address) if address else None
+    for fixed_ip in port.fixed_ips:
+        if subnet_id in (None, fixed_ip.subnet_id) and wanted in (None, fixed_ip.address):
+            return fixed_ip
+    msg = (
+        f"Port {port.id} has no address that fits: subnet {subnet_id or 'any'},"
+        f" address {address or 'any'}."
+    )
+    raise Refused(msg)

@@ -1,0 +1,156 @@
+"""The provider agent: octavia-driver-agent forks a process and calls :func:`run` in it.
+
+One agent of all controllers holds an OVSDB lock and acts, the others stand by with warm replicas.
+The main loop owns the replicas; Neutron and Octavia are talked to by other threads.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import time
+from multiprocessing.synchronize import Event
+
+import ovs.poller
+from oslo_log import log
+
+from octavia_ovn import config
+from octavia_ovn.adapters.neutron import Neutron
+from octavia_ovn.adapters.northbound import Northbound
+from octavia_ovn.adapters.octavia import Octavia
+from octavia_ovn.adapters.octavia_models import Preferences
+from octavia_ovn.adapters.octavia_sockets import DriverAgent
+from octavia_ovn.adapters.southbound import Southbound
+from octavia_ovn.controller.loop import Controller
+
+LOG = log.getLogger(__name__)
+
+LOCK = "octavia_ovn_agent"
+_EXIT_POLL = 0.5
+"""Seconds between two looks at the exit event, which cannot be waited for beside sockets."""
+_NEUTRON_THREADS = 8
+
+
+class Waker:
+    """Wakes the main loop from other threads."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def wake(self) -> None:
+        """Make the loop's wait return."""
+        try:
+            os.write(self._write, b"!")
+        except BlockingIOError:
+            # The pipe is full: the loop is about to wake up anyway.
+            return
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have the poller return when somebody wakes the loop."""
+        poller.fd_wait(self._read, ovs.poller.POLLIN)
+
+    def clear(self) -> None:
+        """Take note of having woken up."""
+        try:
+            while os.read(self._read, 4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Close the pipe."""
+        os.close(self._read)
+        os.close(self._write)
+
+
+class Agent:
+    """Replicas, controller and the loop that drives them."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self._waker = Waker()
+        self._executor = concurrent.futures.ThreadPoolExecutor(
+            _NEUTRON_THREADS, thread_name_prefix="task"
+        )
+        preferences = Preferences(settings.strict_algorithms, settings.session_persistence)
+        sockets = DriverAgent(settings.status_socket, settings.stats_socket, settings.get_socket)
+        self._nb = Northbound(
+            settings.nb.endpoint("ovn_nb"),
+            changed=self._changed,
+            row_changed=self._row_changed,
+            lock=LOCK,
+            timeout=settings.ovsdb_timeout,
+            probe_interval=settings.probe_interval,
+        )
+        self._sb = Southbound(
+            settings.sb.endpoint("ovn_sb"),
+            changed=self._changed,
+            timeout=settings.ovsdb_timeout,
+            probe_interval=settings.probe_interval,
+        )
+        self._controller = Controller(
+            self._nb,
+            self._sb,
+            Neutron(settings.neutron),
+            Octavia(sockets, preferences),
+            sockets,
+            self._executor,
+            self._waker.wake,
+            retry_max=settings.retry_max_interval,
+        )
+        self._acting = False
+
+    def _changed(self, thing: object) -> None:
+        self._controller.changed(thing)
+
+    def _row_changed(self, lb_id: str) -> None:
+        self._controller.look_at(lb_id)
+
+    def run(self, exit_event: Event) -> None:
+        """Work until the event is set."""
+        try:
+            while not exit_event.is_set():
+                self._turn()
+        finally:
+            self._close()
+
+    def _turn(self) -> None:
+        self._waker.clear()
+        self._nb.run()
+        self._sb.replica.run()
+        self._take_over()
+        due = self._controller.turn() if self._acting else None
+        poller = ovs.poller.Poller()
+        self._nb.replica.wait(poller)
+        self._sb.replica.wait(poller)
+        self._waker.wait(poller)
+        poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
+        poller.block()
+
+    def _take_over(self) -> None:
+        """Begin or cease to act, as the lock says."""
+        acting = self._nb.replica.has_lock and self._nb.replica.synced
+        if acting and not self._acting:
+            LOG.info("This agent holds the lock %s and acts now", LOCK)
+            self._controller.look_at_all()
+        elif self._acting and not acting:
+            LOG.info("This agent does not hold the lock %s any more and stands by", LOCK)
+        self._acting = acting
+
+    def _close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._controller.close(timeout=5.0)
+        self._nb.replica.close()
+        self._sb.replica.close()
+        self._waker.close()
+
+
+def run(exit_event: Event) -> None:
+    """Run the provider agent until octavia-driver-agent sets the event.
+
+    :raises BadConfiguration: naming the option that is wrong
+    :raises Unavailable: when OVN's databases do not answer; octavia-driver-agent calls again
+    """
+    started = time.monotonic()
+    agent = Agent(config.load())
+    LOG.info("The OVN provider agent has started in %.1f s", time.monotonic() - started)
+    agent.run(exit_event)

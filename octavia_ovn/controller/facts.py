@@ -1,0 +1,273 @@
+"""Collects what the rows of a load balancer depend on, from the replicas or, slowly, from Neutron.
+
+Nothing is decided on half of the facts: as long as one is missing, the load balancer waits and
+others go on.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from octavia_ovn.controller.ports import Neutron, Northbound, Southbound, SwitchPorts
+from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.desired import Facts
+from octavia_ovn.core.health import Backend, Health, Verdict
+from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.rows import Row
+from octavia_ovn.core.topology import Attachments, Subnet, attachments, switch_name
+
+SWITCH, ROUTER, PORT, BACKEND, MONITORED = "switch", "router", "port", "backend", "monitored"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A load balancer with all that is known about its surroundings.
+
+    :param lb: the intent, completed by what its rows lacked
+    :param things: what it depends on, for :class:`octavia_ovn.controller.index.Index`
+    :param failed: objects that cannot become what was asked for
+    """
+
+    lb: model.LoadBalancer
+    facts: Facts
+    things: frozenset[Hashable]
+    failed: frozenset[tuple[Kind, str]] = frozenset()
+
+
+class Missing(Exception):
+    """A fact is being fetched; the load balancer will be looked at again when it has come."""
+
+    def __init__(self, things: frozenset[Hashable] = frozenset()) -> None:
+        super().__init__()
+        self.things = things
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A monitored member and where it stands."""
+
+    lb: model.LoadBalancer
+    pool: model.Pool
+    member: model.Member
+    subnet: Subnet
+
+
+@dataclass(slots=True)
+class _Checks:
+    """Collects the health of monitored members."""
+
+    mappings: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[Backend, Verdict] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    failed: set[tuple[Kind, str]] = field(default_factory=set)
+
+
+class FactFinder:
+    """Finds facts."""
+
+    def __init__(self, nb: Northbound, sb: Southbound, neutron: Neutron, tasks: Tasks) -> None:
+        self._nb = nb
+        self._sb = sb
+        self._neutron = neutron
+        self._tasks = tasks
+
+    def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
+        """Return what is known about a load balancer.
+
+        :raises Missing: when something is not known yet
+        """
+        lb = self._complete(decoded.lb)
+        subnets = self._subnets(lb)
+        lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
+        places = attachments(lb, self._nb, subnets, router)
+        things = frozenset(_things(lb, subnets, places))
+        try:
+            checks = self._checks(lb, subnets, rows, decoded.member_status)
+        except Missing:
+            raise Missing(things) from None
+        facts = Facts(
+            attachments=places,
+            floating_ips=self._floating_ips(lb),
+            mappings=checks.mappings,
+            health=Health(checks.verdicts, frozenset(checks.missing)),
+            ipv6_fields=self._nb.ipv6_fields,
+            unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
+        )
+        return Known(lb, facts, things, frozenset(checks.failed))
+
+    def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
+        """Find subnet and network of VIPs in rows that do not say them."""
+        vips = []
+        for vip in lb.vips:
+            if vip.port_id and not (vip.network_id and vip.subnet_id):
+                done = self._tasks.get(
+                    ("port", vip.port_id), functools.partial(self._neutron.port, vip.port_id), lb.id
+                )
+                if done is None:
+                    raise Missing
+                found = done.value
+                if found is not None:
+                    subnets = {each.address: each.subnet_id for each in found.fixed_ips}
+                    vip = replace(  # noqa: PLW2901 - the completed value takes its place
+                        vip, network_id=found.network_id, subnet_id=subnets.get(vip.address)
+                    )
+            vips.append(vip)
+        return replace(lb, vips=tuple(vips))
+
+    def _subnets(self, lb: model.LoadBalancer) -> dict[str, Subnet]:
+        """Return the subnets of VIPs and members; those that are gone are left out."""
+        found = {
+            vip.subnet_id: Subnet(vip.subnet_id, vip.network_id, vip.cidr)
+            for vip in lb.vips
+            if vip.subnet_id and vip.network_id and vip.cidr
+        }
+        wanted = {vip.subnet_id for vip in lb.vips} | {each.subnet_id for _, each in lb.members()}
+        unknown = sorted(each for each in wanted if each and each not in found)
+        missing = False
+        for subnet_id in unknown:
+            subnet = self._subnet(subnet_id, lb.id)
+            if subnet is None:
+                missing = True
+            elif subnet.network_id:
+                found[subnet_id] = subnet
+        if missing:
+            raise Missing
+        return found
+
+    def _subnet(self, subnet_id: str, waiter: str) -> Subnet | None:
+        """Return a subnet, one without network when it is gone, None when it is not known yet."""
+        subnet = self._nb.subnet(subnet_id)
+        if subnet is not None:
+            return subnet
+        done = self._tasks.get(
+            ("subnet", subnet_id), functools.partial(self._neutron.subnet, subnet_id), waiter
+        )
+        if done is None:
+            return None
+        if done.value is None:
+            return Subnet(subnet_id, "", "")
+        return Subnet(subnet_id, done.value.network_id, done.value.cidr)
+
+    def _floating_ips(self, lb: model.LoadBalancer) -> dict[str, str]:
+        found = {}
+        for vip in lb.vips:
+            fip = self._nb.floating_ip(vip.port_id, vip.address) if vip.port_id else None
+            if fip:
+                found[vip.address] = fip
+        return found
+
+    def _checks(
+        self,
+        lb: model.LoadBalancer,
+        subnets: Mapping[str, Subnet],
+        rows: tuple[Row, ...],
+        heard: Mapping[str, str],
+    ) -> _Checks:
+        checks = _Checks()
+        for pool, member in lb.members():
+            if not pool.monitored:
+                continue
+            subnet = subnets.get(member.subnet_id or "")
+            if subnet is None:
+                checks.missing.add(member.address)
+                continue
+            self._check(Checked(lb, pool, member, subnet), rows, checks)
+            if not self._sb.ready and heard.get(member.id) == "ERROR":
+                # What OVN says is not known now: it counts as it did before.
+                checks.verdicts[_backend(pool, member)] = Verdict.DOWN
+        return checks
+
+    def _check(self, checked: Checked, rows: tuple[Row, ...], checks: _Checks) -> None:
+        lb, pool, member, subnet = checked.lb, checked.pool, checked.member, checked.subnet
+        ports = self._nb.switch_ports(switch_name(subnet.network_id))
+        if ports is None:
+            raise Missing
+        name = ports.at(member.address)
+        if name is None:
+            checks.missing.add(member.address)
+            return
+        try:
+            source = self._source(lb, subnet, ports)
+        except Missing:
+            # While Neutron is being asked, checks go on from where they came from.
+            source = _mapped_source(rows, member.address)
+            if source is None:
+                raise
+        if source is None:
+            if pool.monitor:
+                checks.failed.add((Kind.HEALTH_MONITOR, pool.monitor.id))
+            return
+        checks.mappings[member.address] = f"{name}:{codec.bracketed(source)}"
+        verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
+        checks.verdicts[_backend(pool, member)] = verdict
+
+    def _source(self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts) -> str | None:
+        """Return the address that checks come from; None when Neutron refuses to give one."""
+        if self._tasks.wait_for(("release", subnet.id), lb.id):
+            raise Missing
+        address = ports.monitor_source(subnet.id)
+        if address is not None:
+            return address
+        done = self._tasks.get(
+            ("source", subnet.id),
+            functools.partial(self._neutron.ensure_hm_port, subnet.id, lb.project_id),
+            lb.id,
+        )
+        if done is None:
+            raise Missing
+        if done.value is None:
+            return None
+        return next(
+            (each.address for each in done.value.fixed_ips if each.subnet_id == subnet.id), None
+        )
+
+
+def _backend(pool: model.Pool, member: model.Member) -> Backend:
+    return (member.address, member.port, pool.protocol.value)
+
+
+def _with_cidr(vip: model.Vip, subnets: Mapping[str, Subnet]) -> model.Vip:
+    subnet = subnets.get(vip.subnet_id or "")
+    if subnet is None or vip.cidr:
+        return vip
+    return replace(vip, cidr=subnet.cidr, network_id=vip.network_id or subnet.network_id)
+
+
+def _mapped_source(rows: tuple[Row, ...], address: str) -> str | None:
+    """Return the source address that a member is being checked from."""
+    key = codec.bracketed(address)
+    for row in rows:
+        if key in row.ip_port_mappings:
+            _, _, source = row.ip_port_mappings[key].partition(":")
+            return source.strip("[]") or None
+    return None
+
+
+def _things(
+    lb: model.LoadBalancer, subnets: Mapping[str, Subnet], places: Attachments
+) -> Iterator[Hashable]:
+    """Yield all whose change may change the rows of a load balancer."""
+    for vip in lb.vips:
+        if vip.port_id:
+            yield (PORT, vip.port_id)
+        if vip.network_id:
+            yield (SWITCH, switch_name(vip.network_id))
+    yield from ((SWITCH, switch) for switch in places.switches)
+    yield from ((ROUTER, router) for router in places.routers)
+    for pool, member in lb.members():
+        yield from _member_things(pool, member, subnets.get(member.subnet_id or ""))
+
+
+def _member_things(
+    pool: model.Pool, member: model.Member, subnet: Subnet | None
+) -> Iterator[Hashable]:
+    if subnet is not None:
+        yield (SWITCH, switch_name(subnet.network_id))
+        if pool.monitored:
+            yield (MONITORED, subnet.id)
+    if pool.monitored:
+        yield (BACKEND, member.address)

@@ -1,0 +1,57 @@
+"""What Octavia has been told and has accepted: kept in memory, lost without harm.
+
+After a restart everything that Octavia waits for is told again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from octavia_ovn.core.status import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One report: the requests that it answers and the member statuses that it carries."""
+
+    requests: tuple[str, ...]
+    members: Mapping[str, str] = field(default_factory=dict)
+    message: Message = field(default_factory=dict, compare=False)
+
+
+class Ledger:
+    """The last report sent and the last one accepted, for each load balancer."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, Ticket] = {}
+        self._accepted: dict[str, Ticket] = {}
+
+    def is_under_way(self, lb_id: str, ticket: Ticket) -> bool:
+        """Whether this very report has been handed to the reporter."""
+        sent = self._sent.get(lb_id)
+        return sent is not None and sent == ticket and sent.message == ticket.message
+
+    def sent(self, lb_id: str, ticket: Ticket) -> None:
+        """Note a report that was handed to the reporter."""
+        self._sent[lb_id] = ticket
+
+    def accept(self, lb_id: str, ticket: Ticket) -> None:
+        """Note that Octavia has accepted a report."""
+        self._accepted[lb_id] = ticket
+        if self._sent.get(lb_id) == ticket:
+            del self._sent[lb_id]
+
+    def accepted(self, lb_id: str) -> Ticket:
+        """Return the last report that Octavia has accepted."""
+        return self._accepted.get(lb_id, Ticket(()))
+
+    def clear(self) -> None:
+        """Drop everything: somebody else may have reported in the meantime."""
+        self._sent.clear()
+        self._accepted.clear()
+
+    def forget(self, lb_id: str) -> None:
+        """Drop what concerns a load balancer that is gone."""
+        self._sent.pop(lb_id, None)
+        self._accepted.pop(lb_id, None)

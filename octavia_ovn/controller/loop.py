@@ -1,0 +1,169 @@
+"""The controller: takes load balancers from the queue, has them looked at, does what is asked.
+
+Runs in the thread that owns the replicas. Slow work happens elsewhere and comes back as a function
+that the loop runs.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import logging
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Executor
+
+from octavia_ovn.controller.facts import MONITORED, FactFinder
+from octavia_ovn.controller.index import Index
+from octavia_ovn.controller.ledger import Ledger, Ticket
+from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
+from octavia_ovn.controller.queue import Queue
+from octavia_ovn.controller.reconcile import Outcome, Reconciler
+from octavia_ovn.controller.reporter import Reporter, StatusSink
+from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.core.rows import Operation
+from octavia_ovn.errors import OctaviaOvnError, Unavailable
+
+LOG = logging.getLogger(__name__)
+
+BATCH = 100
+"""Load balancers in one transaction at most."""
+
+
+class Controller:
+    """Keeps all load balancers what they should be.
+
+    :param wake: makes the main loop run :meth:`turn` soon; called from any thread
+    :param retry_max: seconds between two attempts at one load balancer at most
+    """
+
+    def __init__(  # noqa: PLR0913 - it stands where everything meets
+        self,
+        nb: Northbound,
+        sb: Southbound,
+        neutron: Neutron,
+        octavia: Octavia,
+        sink: StatusSink,
+        executor: Executor,
+        wake: Callable[[], None],
+        *,
+        retry_max: float = 60.0,
+    ) -> None:
+        self._nb = nb
+        self._neutron = neutron
+        self._wake = wake
+        self._posted: collections.deque[Callable[[], None]] = collections.deque()
+        self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
+        self._index = Index()
+        self._ledger = Ledger()
+        self._tasks = Tasks(executor, self.post, self.queue.add, time.monotonic, retry_max)
+        self._reporter = Reporter(sink, self._accepted, time.monotonic)
+        finder = FactFinder(nb, sb, neutron, self._tasks)
+        self._reconciler = Reconciler(nb, finder, neutron, octavia, self._tasks, self._ledger)
+        self._unseen: set[str] = set()
+
+    # --- what comes in
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Have the main loop run a function; called from any thread."""
+        self._posted.append(function)
+        self._wake()
+
+    def changed(self, thing: Hashable) -> None:
+        """Look again at the load balancers that depend on a thing."""
+        for lb_id in self._index.of(thing):
+            self.queue.add(lb_id)
+
+    def look_at(self, lb_id: str) -> None:
+        """Look at a load balancer."""
+        self.queue.add(lb_id)
+
+    def look_at_all(self) -> None:
+        """Look at every load balancer: at start, after a reconnect, on taking over."""
+        self._ledger.clear()
+        self._unseen = set(self._nb.names())
+        for lb_id in self._unseen:
+            self.queue.add(lb_id)
+
+    def _accepted(self, lb_id: str, ticket: object) -> None:
+        assert isinstance(ticket, Ticket)  # noqa: S101 - it is what we gave the reporter
+        self.post(lambda: self._ledger.accept(lb_id, ticket))
+        self.post(lambda: self.queue.add(lb_id))
+
+    # --- what is done
+
+    def turn(self) -> float | None:
+        """Do what is due; return the seconds until something else is due, None if nothing is."""
+        while self._posted:
+            self._posted.popleft()()
+        self._tasks.retry_due()
+        batch = self.queue.ready(BATCH)
+        if batch:
+            self._look(batch)
+        return min(
+            (due for due in (self.queue.next_due(), self._tasks.next_due()) if due is not None),
+            default=None,
+        )
+
+    def close(self, timeout: float) -> None:
+        """Stop the background work."""
+        self._reporter.close(timeout)
+
+    def _look(self, batch: Sequence[str]) -> None:
+        """Look at some load balancers and commit all that is asked for in one transaction."""
+        outcomes: dict[str, Outcome] = {}
+        try:
+            self._nb.commit(lambda: self._plan(batch, outcomes))
+        except Unavailable as error:
+            LOG.warning("The Northbound database cannot be written: %s", error)
+            for lb_id in batch:
+                self.queue.retry(lb_id)
+        except OctaviaOvnError as error:
+            self._one_by_one(batch, error)
+        else:
+            for lb_id, outcome in outcomes.items():
+                self._follow(lb_id, outcome)
+
+    def _one_by_one(self, batch: Sequence[str], error: OctaviaOvnError) -> None:
+        """Find the one that the database refuses; the others must not suffer."""
+        if len(batch) > 1:
+            for lb_id in batch:
+                self._look([lb_id])
+            return
+        delay = self.queue.retry(batch[0])
+        LOG.error("Load balancer %s: %s; next attempt in %.1f s", batch[0], error, delay)
+
+    def _plan(self, batch: Sequence[str], outcomes: dict[str, Outcome]) -> Iterator[Operation]:
+        outcomes.clear()
+        for lb_id in batch:
+            try:
+                outcome = self._reconciler.look(lb_id)
+            except Exception:
+                delay = self.queue.retry(lb_id)
+                LOG.exception("Load balancer %s: next attempt in %.1f s", lb_id, delay)
+                continue
+            outcomes[lb_id] = outcome
+            yield from outcome.operations
+
+    def _follow(self, lb_id: str, outcome: Outcome) -> None:
+        self.queue.succeeded(lb_id)
+        if outcome.things is not None:
+            self._unseen.discard(lb_id)
+            for thing in self._index.set(lb_id, outcome.things):
+                self._release(lb_id, thing)
+        if outcome.report is not None:
+            assert isinstance(outcome.report.ticket, Ticket)  # noqa: S101 - see Reconciler
+            self._ledger.sent(lb_id, outcome.report.ticket)
+            self._reporter.send(outcome.report)
+        if outcome.again:
+            self.queue.add(lb_id)
+
+    def _release(self, lb_id: str, thing: Hashable) -> None:
+        """Give back the address that checks of a subnet came from, with its last use."""
+        if not (isinstance(thing, tuple) and thing[0] == MONITORED) or self._unseen:
+            return
+        subnet_id = thing[1]
+        self._tasks.forget(("source", subnet_id))
+        self._tasks.forget(("release", subnet_id))
+        release = functools.partial(self._neutron.delete_hm_port, subnet_id)
+        self._tasks.get(("release", subnet_id), release, lb_id)

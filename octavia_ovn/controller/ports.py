@@ -1,0 +1,124 @@
+"""What the controller needs of the outside, as narrow as it needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from octavia_ovn.core import model
+from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.pending import Objects
+from octavia_ovn.core.rows import Operation, Row
+from octavia_ovn.core.topology import Subnet, Topology
+
+
+class SwitchPorts(Protocol):
+    """The ports of one switch."""
+
+    def at(self, address: str) -> str | None:
+        """Return the name of the port that has an address."""
+
+    def monitor_source(self, subnet_id: str) -> str | None:
+        """Return the address of the health monitor port of a subnet."""
+
+
+class Northbound(Topology, Protocol):
+    """The agent's replica of the Northbound database."""
+
+    @property
+    def ipv6_fields(self) -> bool:
+        """Whether this OVN can hash IPv6 addresses."""
+
+    def names(self) -> Iterable[str]:
+        """Return the ids of all load balancers that have rows."""
+
+    def rows(self, lb_id: str) -> Sequence[Row]:
+        """Return the rows of a load balancer."""
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        """Return a subnet that a router's interface tells about."""
+
+    def switch_ports(self, switch: str) -> SwitchPorts | None:
+        """Return the ports of a switch; None while they are being fetched."""
+
+    def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
+        """Write what a plan returns in one transaction; the plan may be called again.
+
+        :returns: whether anything was written
+        """
+
+
+class Southbound(Protocol):
+    """The agent's replica of the Southbound database."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether its contents are known."""
+
+    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
+        """Return what OVN's check says about a backend."""
+
+
+class Port(Protocol):
+    """A Neutron port."""
+
+    @property
+    def network_id(self) -> str:
+        """Its network."""
+
+    @property
+    def fixed_ips(self) -> Sequence[FixedIp]:
+        """Its addresses."""
+
+
+class FixedIp(Protocol):
+    """An address of a Neutron port."""
+
+    @property
+    def address(self) -> str:
+        """The address."""
+
+    @property
+    def subnet_id(self) -> str:
+        """Its subnet."""
+
+
+class NeutronSubnet(Protocol):
+    """A Neutron subnet."""
+
+    @property
+    def network_id(self) -> str:
+        """Its network."""
+
+    @property
+    def cidr(self) -> str:
+        """Its CIDR."""
+
+
+class Neutron(Protocol):
+    """Neutron's API; each call may raise errors of :mod:`octavia_ovn.errors`."""
+
+    def subnet(self, subnet_id: str) -> NeutronSubnet:
+        """Return a subnet."""
+
+    def port(self, port_id: str) -> Port:
+        """Return a port."""
+
+    def delete_vip_ports(self, lb_id: str) -> None:
+        """Delete the VIP ports that are ours."""
+
+    def ensure_hm_port(self, subnet_id: str, project_id: str | None) -> Port:
+        """Return the health monitor port of a subnet, made when it was not there."""
+
+    def delete_hm_port(self, subnet_id: str) -> None:
+        """Delete the health monitor port of a subnet."""
+
+
+class Octavia(Protocol):
+    """Octavia's own knowledge of a load balancer."""
+
+    def tree(self, lb_id: str) -> model.LoadBalancer | None:
+        """Return a load balancer as Octavia has it; None when it does not exist."""
+
+
+Records = Mapping[str, Objects]

@@ -1,0 +1,76 @@
+"""A queue of keys that need a look: coalescing, with back-off for each key.
+
+It is level-triggered: a key in the queue says *look again*, not what has happened. However often a
+key is added, it is looked at once.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Queue(Generic[Key]):
+    """Keys and when they are due. Used by one thread.
+
+    :param clock: returns seconds, monotonic
+    :param first: seconds until the first retry of a key; doubled with every failure
+    :param longest: seconds between retries at most
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], first: float = 0.1, longest: float = 60.0
+    ) -> None:
+        self._clock = clock
+        self._first = first
+        self._longest = longest
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, int, Key]] = []
+        self._failures: dict[Key, int] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def add(self, key: Key, delay: float = 0.0) -> None:
+        """Have a key looked at in that many seconds at the latest.
+
+        A key that waits for its retry is looked at at once: something has changed.
+        """
+        due = self._clock() + delay
+        if self._due.get(key, due + 1) > due:
+            self._due[key] = due
+            self._count += 1
+            heapq.heappush(self._heap, (due, self._count, key))
+
+    def ready(self, limit: int) -> list[Key]:
+        """Take the keys that are due, oldest first, `limit` at most."""
+        now = self._clock()
+        found: list[Key] = []
+        while self._heap and len(found) < limit and self._heap[0][0] <= now:
+            due, _, key = heapq.heappop(self._heap)
+            if self._due.get(key) == due:
+                del self._due[key]
+                found.append(key)
+        return found
+
+    def next_due(self) -> float | None:
+        """Return in how many seconds the next key is due (0 for now), None when there is none."""
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
+
+    def retry(self, key: Key) -> float:
+        """Have a key looked at again after its back-off; return the seconds until then."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = min(self._longest, self._first * 2 ** min(failures, 30))
+        self.add(key, delay)
+        return float(delay)
+
+    def succeeded(self, key: Key) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)

@@ -1,0 +1,165 @@
+"""One look at one load balancer: what should be done now, given all that is known now.
+
+A look decides and does nothing itself. It may be repeated at any time; it asks for the same as long
+as nothing has changed, and for nothing once everything is as it should be.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+from octavia_ovn.controller.facts import FactFinder, Known, Missing
+from octavia_ovn.controller.ledger import Ledger, Ticket
+from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
+from octavia_ovn.controller.reporter import Parcel
+from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.core import changes, codec, intent, model, status
+from octavia_ovn.core.desired import deleting, desired
+from octavia_ovn.core.diff import diff
+from octavia_ovn.core.pending import Pending
+from octavia_ovn.core.rows import DeleteRow, Operation, Row
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a look asks for.
+
+    :param operations: to be committed
+    :param report: to be sent to Octavia after that
+    :param things: what the load balancer depends on; None while that is not known
+    :param again: whether to look again once the operations are committed
+    """
+
+    operations: tuple[Operation, ...] = ()
+    report: Parcel | None = None
+    things: frozenset[Hashable] | None = None
+    again: bool = False
+
+
+NOTHING = Outcome()
+GONE = Outcome(things=frozenset())
+
+
+class Reconciler:
+    """Looks at load balancers."""
+
+    def __init__(  # noqa: PLR0913 - it stands where everything meets
+        self,
+        nb: Northbound,
+        finder: FactFinder,
+        neutron: Neutron,
+        octavia: Octavia,
+        tasks: Tasks,
+        ledger: Ledger,
+    ) -> None:
+        self._nb = nb
+        self._finder = finder
+        self._neutron = neutron
+        self._octavia = octavia
+        self._tasks = tasks
+        self._ledger = ledger
+
+    def look(self, lb_id: str) -> Outcome:
+        """Decide what to do about a load balancer.
+
+        :raises Undecodable: when its rows do not name a VIP; Octavia must say what it is
+        """
+        rows = tuple(self._nb.rows(lb_id))
+        if not rows:
+            self._ledger.forget(lb_id)
+            return GONE
+        pending = codec.pending(rows)
+        if pending is not None and pending.deleting:
+            return self._delete(lb_id, rows, pending)
+        if pending is not None and pending.resync:
+            return self._resync(lb_id, rows, pending)
+        return self._realise(rows, codec.decode(rows))
+
+    def _realise(self, rows: tuple[Row, ...], decoded: codec.Decoded) -> Outcome:
+        accepted = self._ledger.accepted(decoded.lb.id)
+        pending = _unanswered(decoded.pending, accepted)
+        heard = {**decoded.member_status, **accepted.members}
+        for problem in decoded.problems:
+            LOG.warning("Load balancer %s: %s", decoded.lb.id, problem)
+        try:
+            known = self._finder.find(decoded, rows)
+        except Missing as missing:
+            return Outcome(things=missing.things or None)
+        facts = replace(known.facts, member_status=heard)
+        wanted = intent.with_pending(desired(known.lb, rows, facts), pending)
+        return Outcome(
+            operations=diff(rows, wanted),
+            report=self._report(known, pending, heard),
+            things=known.things,
+        )
+
+    def _report(
+        self, known: Known, pending: Pending | None, heard: dict[str, str]
+    ) -> Parcel | None:
+        statuses = status.tree(known.lb, known.facts.health)
+        report = status.report(known.lb, statuses, pending, heard, known.failed)
+        requests = pending.requests if pending else ()
+        ticket = Ticket(requests, status.member_statuses(statuses), report.message)
+        return self._parcel(known.lb.id, ticket, report)
+
+    def _parcel(self, lb_id: str, ticket: Ticket, report: status.Report) -> Parcel | None:
+        """Return what is to be sent, unless there is nothing or it is under way."""
+        if not report.message or self._ledger.is_under_way(lb_id, ticket):
+            return None
+        return Parcel(lb_id, ticket, report.message, report.late)
+
+    def _delete(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
+        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
+        operations = diff(rows, deleting(rows))
+        if operations:
+            return Outcome(operations, things=frozenset(), again=True)
+        key = ("ports", lb_id, pending.requests)
+        if _unanswered(pending, self._ledger.accepted(lb_id)) is None:
+            self._tasks.forget(key)
+            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+        done = self._tasks.get(key, functools.partial(self._neutron.delete_vip_ports, lb_id), lb_id)
+        if done is None:
+            return GONE
+        failed = frozenset(pending.objects) if done.refusal else frozenset()
+        report = status.final(pending, failed)
+        return Outcome(
+            report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
+            things=frozenset(),
+        )
+
+    def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
+        """Make the intent what Octavia says; the rest follows at the next look."""
+        key = ("octavia", lb_id, pending.requests)
+        done = self._tasks.get(key, functools.partial(self._octavia.tree, lb_id), lb_id)
+        if done is None:
+            return NOTHING
+        self._tasks.forget(key)
+        settled = replace(pending, resync=False)
+        if done.value is None:
+            LOG.warning("Load balancer %s is unknown to Octavia; its rows stay as they are", lb_id)
+            return Outcome(diff(rows, intent.with_pending(rows, settled)), again=True)
+        return Outcome(restore(rows, done.value, settled), again=True)
+
+
+def restore(
+    rows: Sequence[Row], lb: model.LoadBalancer, pending: Pending | None
+) -> tuple[Operation, ...]:
+    """Return the operations that make the intent in the rows what Octavia says."""
+    try:
+        before = codec.decode(rows).lb if rows else None
+    except codec.Undecodable:
+        before = None
+    applied = changes.apply(before, changes.Restore(lb, {}))
+    return diff(rows, intent.with_pending(intent.rows_of(applied.lb, rows), pending))
+
+
+def _unanswered(pending: Pending | None, accepted: Ticket) -> Pending | None:
+    """Return what Octavia still waits for."""
+    if pending is None or set(pending.requests) <= set(accepted.requests):
+        return None
+    return pending

@@ -1,0 +1,187 @@
+"""Tells Octavia, beside the main loop: one message for as many load balancers as are waiting.
+
+With a real Octavia a message costs a fork and some 0.3 s, whatever is in it, and one whose load
+balancer is locked by an open request waits for it. So several threads send, each takes all that
+waits, and a message that fails is sent again load balancer by load balancer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.status import Message
+from octavia_ovn.errors import OctaviaOvnError, Refused
+
+LOG = logging.getLogger(__name__)
+
+LATE_DELAY = 1.0
+"""Seconds after which records that Octavia may have overwritten are sent once more."""
+_MAX_PARCELS = 100
+_FIRST_RETRY = 0.05
+_LONGEST_RETRY = 10.0
+_PATIENCE = 8
+"""How often a record that Octavia refuses is tried: its row may not be committed yet."""
+
+
+class StatusSink(Protocol):
+    """Octavia's driver agent."""
+
+    def update_status(self, status: Mapping[str, object]) -> None:
+        """Deliver statuses.
+
+        :raises Refused: when Octavia cannot apply a record
+        :raises Unavailable: when it does not answer
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one load balancer has to tell.
+
+    :param ticket: handed back when Octavia has accepted it
+    """
+
+    lb_id: str
+    ticket: object
+    message: Message
+    late: Message = field(default_factory=dict)
+    due: float = 0.0
+    failures: int = 0
+    alone: bool = False
+
+
+class Reporter:
+    """Sends parcels in background threads until Octavia has accepted them.
+
+    :param accepted: called (in a background thread) with the load balancer's id and the ticket
+    """
+
+    def __init__(
+        self,
+        sink: StatusSink,
+        accepted: Callable[[str, object], None],
+        clock: Callable[[], float],
+        workers: int = 4,
+    ) -> None:
+        self._sink = sink
+        self._accepted = accepted
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: dict[str, Parcel] = {}
+        self._sending: set[str] = set()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"reporter-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, parcel: Parcel) -> None:
+        """Take a parcel; it replaces one of the same load balancer that still waits."""
+        with self._changed:
+            self._waiting[parcel.lb_id] = parcel
+            self._changed.notify()
+
+    def close(self, timeout: float) -> None:
+        """Stop after what is being sent, in that many seconds at most."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _work(self) -> None:
+        while parcels := self._take():
+            for parcel in self._deliver(parcels):
+                self._put_back(parcel)
+            with self._changed:
+                self._sending.difference_update(parcel.lb_id for parcel in parcels)
+                self._changed.notify_all()
+
+    def _take(self) -> list[Parcel]:
+        """Wait for parcels that are due; none when closed."""
+        with self._changed:
+            while not self._closed:
+                now = self._clock()
+                free = [each for each in self._waiting.values() if each.lb_id not in self._sending]
+                due = [each for each in free if each.due <= now]
+                if due:
+                    return self._pick(due)
+                self._changed.wait(min((each.due - now for each in free), default=None))
+            return []
+
+    def _pick(self, due: list[Parcel]) -> list[Parcel]:
+        alone = next((each for each in due if each.alone), None)
+        picked = [alone] if alone else due[:_MAX_PARCELS]
+        for parcel in picked:
+            del self._waiting[parcel.lb_id]
+            self._sending.add(parcel.lb_id)
+        return picked
+
+    def _put_back(self, parcel: Parcel) -> None:
+        with self._changed:
+            self._waiting.setdefault(parcel.lb_id, parcel)
+
+    def _deliver(self, parcels: list[Parcel]) -> list[Parcel]:
+        """Send parcels as one message; return what must be sent later."""
+        try:
+            self._sink.update_status(merge(parcel.message for parcel in parcels))
+        except Refused as error:
+            if len(parcels) > 1:
+                return [replace(parcel, alone=True) for parcel in parcels]
+            return [self._refused(parcels[0], error)]
+        except OctaviaOvnError as error:
+            LOG.warning("Octavia cannot be told the status of %d objects: %s", len(parcels), error)
+            return [self._later(parcel) for parcel in parcels]
+        return [late for parcel in parcels if (late := self._deliver_late(parcel))]
+
+    def _deliver_late(self, parcel: Parcel) -> Parcel | None:
+        if parcel.late:
+            due = self._clock() + LATE_DELAY
+            return replace(parcel, message=parcel.late, late={}, due=due, failures=0, alone=False)
+        self._accepted(parcel.lb_id, parcel.ticket)
+        return None
+
+    def _later(self, parcel: Parcel) -> Parcel:
+        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2**parcel.failures)
+        return replace(parcel, due=self._clock() + delay, failures=parcel.failures + 1)
+
+    def _refused(self, parcel: Parcel, error: Refused) -> Parcel:
+        """Try again, and in the end without the record: Octavia does not know the object."""
+        if parcel.failures < _PATIENCE:
+            return self._later(replace(parcel, alone=True))
+        culprit = getattr(error, "status_object_id", None)
+        LOG.error(
+            "Load balancer %s: Octavia refuses the status of %s: %s", parcel.lb_id, culprit, error
+        )
+        return replace(
+            parcel,
+            message=without(parcel.message, culprit),
+            late=without(parcel.late, culprit),
+            due=self._clock() + _LONGEST_RETRY,
+            failures=0,
+        )
+
+
+def merge(messages: Iterable[Message]) -> Message:
+    """Return one message with the records of several, in Octavia's order of kinds."""
+    merged: Message = {kind.value: [] for kind in Kind}
+    for message in messages:
+        for kind, records in message.items():
+            merged[kind].extend(records)
+    return {kind: records for kind, records in merged.items() if records}
+
+
+def without(message: Message, object_id: str | None) -> Message:
+    """Return a message without the records of one object."""
+    kept = {
+        kind: [record for record in records if record["id"] != object_id]
+        for kind, records in message.items()
+    }
+    return {kind: records for kind, records in kept.items() if records}

@@ -1,0 +1,34 @@
+"""The row format: the only place that reads or writes its strings.
+
+The keys without the prefix `octavia:` are those that the existing driver, Neutron and
+ovn-bgp-agent read; what they have no room for stands in keys of ours, as JSON.
+"""
+
+from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_realised
+from octavia_ovn.core.codec.read import Decoded, Undecodable, decode, pending
+from octavia_ovn.core.codec.write import (
+    bracketed,
+    dumps,
+    encode,
+    encode_pending,
+    endpoint,
+    member_status,
+    switch_refs,
+)
+
+__all__ = [
+    "ROUTER_REF",
+    "Decoded",
+    "Undecodable",
+    "bracketed",
+    "decode",
+    "dumps",
+    "encode",
+    "encode_pending",
+    "endpoint",
+    "is_intent",
+    "is_realised",
+    "member_status",
+    "pending",
+    "switch_refs",
+]

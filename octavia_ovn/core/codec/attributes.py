@@ -1,0 +1,79 @@
+"""What a pool has beyond the keys of the existing format: the JSON of `octavia:attributes_<id>`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from octavia_ovn.core import model
+
+
+def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> model.Pool:
+    """Complete a pool by what its JSON says.
+
+    :raises ValueError: and KeyError, TypeError, AttributeError when it says nonsense
+    """
+    persistence = _mapping(attributes.get("persistence"))
+    monitor = _mapping(attributes.get("monitor"))
+    odd = _mapping(attributes.get("members")) or {}
+    ids = {member.id for member in pool.members}
+    slots = attributes.get("slots")
+    return replace(
+        pool,
+        algorithm=model.Algorithm(attributes["algorithm"]),
+        persistence=_persistence(persistence) if persistence else None,
+        monitor=_monitor(monitor) if monitor else None,
+        members=tuple(_member(member, _mapping(odd.get(member.id))) for member in pool.members),
+        slots=tuple(slot if slot in ids else "" for slot in slots)
+        if isinstance(slots, list)
+        else (),
+    )
+
+
+def texts(value: object) -> dict[str, str]:
+    """Return the pairs of a mapping whose values are strings."""
+    if not isinstance(value, dict):
+        return {}
+    return {str(key): each for key, each in value.items() if isinstance(each, str)}
+
+
+def _mapping(value: object) -> dict[str, object] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        msg = f"{value!r} is not a number"
+        raise TypeError(msg)
+    return value
+
+
+def _persistence(value: Mapping[str, object]) -> model.SessionPersistence:
+    timeout = value.get("timeout")
+    return model.SessionPersistence(
+        mechanism=model.Mechanism(value["mechanism"]),
+        timeout=None if timeout is None else _number(timeout),
+    )
+
+
+def _monitor(value: Mapping[str, object]) -> model.HealthMonitor:
+    return model.HealthMonitor(
+        id=str(value["id"]),
+        type=model.MonitorType(value["type"]),
+        delay=_number(value["delay"]),
+        timeout=_number(value["timeout"]),
+        max_retries=_number(value["max_retries"]),
+        max_retries_down=_number(value["max_retries_down"]),
+        enabled=value.get("enabled") is not False,
+    )
+
+
+def _member(member: model.Member, odd: Mapping[str, object] | None) -> model.Member:
+    if not odd:
+        return member
+    return replace(
+        member,
+        weight=_number(odd.get("weight", 1)),
+        backup=odd.get("backup") is True,
+        enabled=odd.get("enabled") is not False,
+    )

@@ -1,0 +1,44 @@
+"""The keys of Load_Balancer.external_ids and Load_Balancer_Health_Check.external_ids."""
+
+from __future__ import annotations
+
+LISTENER = "listener_"
+POOL = "pool_"
+MEMBER = "member_"
+DISABLED = ":D"
+ENABLED = "enabled"
+VIP = "neutron:vip"
+VIP_PORT = "neutron:vip_port_id"
+VIP_FIP = "neutron:vip_fip"
+ADDITIONAL_VIPS = "neutron:additional_vips"
+ADDITIONAL_PORTS = "neutron:additional_vip_port_ids"
+ADDITIONAL_FIPS = "neutron:additional_vip_fips"
+SWITCH_REFS = "ls_refs"
+ROUTER_REF = "lr_ref"
+MEMBER_STATUS = "neutron:member_status"
+MONITORS = "octavia:healthmonitors"
+LOAD_BALANCER = "octavia:loadbalancer"
+POOL_ATTRIBUTES = "octavia:attributes_"
+POOL_MARK = "octavia:pool_"
+"""Always has the value MARKED, so that the row of a pool can be selected by the server."""
+MARKED = "True"
+PENDING = "octavia:pending"
+CHECK_MONITOR = "octavia:healthmonitor"
+CHECK_POOL = "octavia:pool_id"
+CHECK_VIP = "octavia:vip"
+
+_INTENT_KEYS = frozenset(
+    {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER}
+)
+_INTENT_PREFIXES = (LISTENER, POOL, POOL_ATTRIBUTES, POOL_MARK)
+_REALISED_KEYS = frozenset({VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, MEMBER_STATUS})
+
+
+def is_intent(key: str) -> bool:
+    """Whether a key of external_ids says what the tenant wants."""
+    return key in _INTENT_KEYS or key.startswith(_INTENT_PREFIXES)
+
+
+def is_realised(key: str) -> bool:
+    """Whether a key of external_ids says what the agent has found or done."""
+    return key in _REALISED_KEYS

@@ -1,0 +1,222 @@
+"""Reading the row format, with whatever other hands have done to it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from octavia_ovn.core import model
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.codec import legacy
+from octavia_ovn.core.codec.attributes import pool_with_attributes, texts
+from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.rows import Row
+
+T = TypeVar("T")
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the rows of one load balancer say; `problems` are sentences about unreadable parts.
+
+    `adopted` is False while a part of it stands only in the form that the existing driver writes.
+    """
+
+    lb: model.LoadBalancer
+    pending: Pending | None
+    member_status: Mapping[str, str]
+    problems: tuple[str, ...]
+    adopted: bool
+
+
+class Undecodable(ValueError):
+    """The rows do not even say which VIP they serve."""
+
+
+def decode(rows: Iterable[Row]) -> Decoded:
+    """Read the rows of one load balancer.
+
+    What cannot be read is left out and named in `problems`.
+
+    :raises Undecodable: when no row names a VIP
+    """
+    ordered = sorted(rows, key=lambda row: (k.VIP not in row.external_ids, row.uuid))
+    if not ordered or k.VIP not in ordered[0].external_ids:
+        msg = "no row names a VIP"
+        raise Undecodable(msg)
+    reader = _Reader(ordered)
+    return Decoded(
+        lb=reader.load_balancer(),
+        pending=reader.pending(),
+        member_status=reader.member_status(),
+        problems=tuple(reader.problems),
+        adopted=k.LOAD_BALANCER in ordered[0].external_ids,
+    )
+
+
+def pending(rows: Iterable[Row]) -> Pending | None:
+    """Return what Octavia waits for, also of rows that say nothing else; None for nothing."""
+    return _Reader(list(rows)).pending()
+
+
+class _Reader:
+    """Reads rows piece by piece and remembers what it could not read."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+        self.problems: list[str] = []
+
+    def load_balancer(self) -> model.LoadBalancer:
+        main = self._rows[0]
+        attributes = self._object(main, k.LOAD_BALANCER) or {}
+        try:
+            vips = _vips(main.external_ids, attributes)
+        except _UNREADABLE as error:
+            msg = f"the VIP cannot be read: {error}"
+            raise Undecodable(msg) from error
+        listeners: dict[str, model.Listener] = {}
+        pools: dict[str, model.Pool] = {}
+        for row in self._rows:
+            for key in sorted(row.external_ids):
+                if key.startswith(k.LISTENER):
+                    listener = self._read(key, functools.partial(_listener, row, key))
+                    if listener is not None:
+                        listeners.setdefault(listener.id, listener)
+                elif key.startswith(k.POOL):
+                    pool = self._read(key, functools.partial(self._pool, row, key))
+                    if pool is not None:
+                        pools.setdefault(pool.id, pool)
+        project_id = attributes.get("project_id")
+        return model.LoadBalancer(
+            id=main.name,
+            vips=vips,
+            project_id=project_id if isinstance(project_id, str) else None,
+            enabled=main.external_ids.get(k.ENABLED, "True") != "False",
+            listeners=tuple(listeners[each] for each in sorted(listeners)),
+            pools=tuple(pools[each] for each in sorted(pools)),
+        )
+
+    def pending(self) -> Pending | None:
+        merged: Pending | None = None
+        for row in self._rows:
+            found = self._object(row, k.PENDING)
+            one = found and self._read(k.PENDING, functools.partial(_pending, found))
+            if one:
+                merged = merged.merge(one) if merged else one
+        return merged
+
+    def member_status(self) -> dict[str, str]:
+        statuses: dict[str, str] = {}
+        for row in self._rows:
+            statuses.update(texts(self._object(row, k.MEMBER_STATUS) or {}))
+        return statuses
+
+    def _pool(self, row: Row, key: str) -> model.Pool:
+        pool_id, enabled = _split_key(key, k.POOL)
+        tokens = [token for token in row.external_ids[key].split(",") if token]
+        members = [self._read(token, functools.partial(_member, token)) for token in tokens]
+        bare = model.Pool(
+            id=pool_id,
+            protocol=model.Protocol(row.protocol),
+            algorithm=model.Algorithm.SOURCE_IP_PORT,
+            enabled=enabled,
+            members=tuple(member for member in members if member is not None),
+        )
+        attributes = self._object(row, k.POOL_ATTRIBUTES + pool_id)
+        if attributes is None:
+            statuses = texts(self._object(row, k.MEMBER_STATUS) or {})
+            return legacy.complete(bare, row, statuses)
+        return pool_with_attributes(bare, attributes)
+
+    def _read(self, what: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except _UNREADABLE as error:
+            self.problems.append(f"{what!r} cannot be read: {error}")
+            return None
+
+    def _object(self, row: Row, key: str) -> Mapping[str, object] | None:
+        """Return the JSON object behind a key; None when there is none or it is unreadable."""
+        text = row.external_ids.get(key)
+        if text is None:
+            return None
+        found = self._read(key, functools.partial(json.loads, text))
+        if isinstance(found, dict):
+            return found
+        self.problems.append(f"{key!r} holds no JSON object")
+        return None
+
+
+def _split_key(key: str, prefix: str) -> tuple[str, bool]:
+    """Return the id in a listener's or pool's key, and whether the object is enabled."""
+    object_id = key[len(prefix) :]
+    enabled = not object_id.endswith(k.DISABLED)
+    return object_id.removesuffix(k.DISABLED), enabled
+
+
+def _listener(row: Row, key: str) -> model.Listener:
+    listener_id, enabled = _split_key(key, k.LISTENER)
+    port, _, pool = row.external_ids[key].partition(":")
+    pool_id = pool.removesuffix(k.DISABLED).removeprefix(k.POOL)
+    return model.Listener(
+        id=listener_id,
+        protocol=model.Protocol(row.protocol),
+        port=int(port),
+        pool_id=pool_id or None,
+        enabled=enabled,
+    )
+
+
+def _member(token: str) -> model.Member:
+    kind, member_id, endpoint, *subnet = token.split("_")
+    if f"{kind}_" != k.MEMBER or len(subnet) > 1:
+        msg = "it is no member"
+        raise ValueError(msg)
+    address, _, port = endpoint.rpartition(":")
+    return model.Member(
+        id=member_id,
+        address=model.canonical_address(address.strip("[]")),
+        port=int(port),
+        subnet_id=(subnet[0] if subnet else "") or None,
+    )
+
+
+def _vips(keys: Mapping[str, str], attributes: Mapping[str, object]) -> tuple[model.Vip, ...]:
+    addresses = [keys[k.VIP], *_words(keys.get(k.ADDITIONAL_VIPS, ""))]
+    ports = [keys.get(k.VIP_PORT, ""), *keys.get(k.ADDITIONAL_PORTS, "").split(",")]
+    known = attributes.get("vips")
+    details = known if isinstance(known, list) and len(known) == len(addresses) else []
+    return tuple(
+        model.Vip(
+            address=model.canonical_address(address),
+            port_id=(ports[index] if index < len(ports) else "") or None,
+            **(texts(details[index]) if details else {}),
+        )
+        for index, address in enumerate(addresses)
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def _pending(value: Mapping[str, object]) -> Pending:
+    objects = value["objects"]
+    requests = value["requests"]
+    if not isinstance(objects, dict) or not isinstance(requests, list):
+        msg = "objects and requests are missing"
+        raise TypeError(msg)
+    return Pending(
+        requests=tuple(map(str, requests)),
+        objects={
+            (Kind(kind), object_id): Final(final)
+            for kind, finals in objects.items()
+            for object_id, final in finals.items()
+        },
+        created=value.get("created") is True,
+        resync=value.get("resync") is True,
+    )

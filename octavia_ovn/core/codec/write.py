@@ -1,0 +1,131 @@
+"""Writing the row format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from octavia_ovn.core import model
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.pending import Pending
+from octavia_ovn.core.placement import Shelf
+
+
+def dumps(value: object) -> str:
+    """Write JSON so that equal values give equal strings."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def encode(lb: model.LoadBalancer, shelf: Shelf) -> dict[str, str]:
+    """Return the intent keys of the row that holds a shelf."""
+    keys = {
+        k.ENABLED: str(lb.enabled),
+        k.VIP: lb.vips[0].address,
+        k.LOAD_BALANCER: dumps(_lb_attributes(lb)),
+    }
+    if lb.vips[0].port_id:
+        keys[k.VIP_PORT] = lb.vips[0].port_id
+    if lb.vips[1:]:
+        keys[k.ADDITIONAL_VIPS] = ",".join(vip.address for vip in lb.vips[1:])
+        keys[k.ADDITIONAL_PORTS] = ",".join(vip.port_id or "" for vip in lb.vips[1:])
+    for listener in shelf.listeners:
+        keys[_key(k.LISTENER, listener.id, listener.enabled)] = (
+            f"{listener.port}:{k.POOL}{listener.pool_id}"
+            if listener.pool_id
+            else f"{listener.port}:"
+        )
+    for pool in shelf.pools:
+        keys[_key(k.POOL, pool.id, pool.enabled)] = ",".join(map(encode_member, pool.members))
+        keys[k.POOL_ATTRIBUTES + pool.id] = dumps(_pool_attributes(pool))
+        keys[k.POOL_MARK + pool.id] = k.MARKED
+    monitors = [pool.monitor.id for pool in shelf.pools if pool.monitor]
+    if monitors:
+        keys[k.MONITORS] = json.dumps(sorted(monitors))
+    return keys
+
+
+def _key(prefix: str, object_id: str, enabled: bool) -> str:
+    return f"{prefix}{object_id}{'' if enabled else k.DISABLED}"
+
+
+def encode_member(member: model.Member) -> str:
+    """Return the token of a member in its pool's key."""
+    subnet = f"_{member.subnet_id}" if member.subnet_id else ""
+    return f"{k.MEMBER}{member.id}_{member.address}:{member.port}{subnet}"
+
+
+def endpoint(address: str, port: int) -> str:
+    """Return `address:port` as OVN writes it, IPv6 in brackets."""
+    return f"{bracketed(address)}:{port}"
+
+
+def bracketed(address: str) -> str:
+    """Return an address, IPv6 in brackets."""
+    return f"[{address}]" if model.family(address) == 6 else address  # noqa: PLR2004 - IPv6
+
+
+def switch_refs(refs: Mapping[str, int]) -> str:
+    """Return the value of `ls_refs`."""
+    return json.dumps(dict(sorted(refs.items())))
+
+
+def member_status(statuses: Mapping[str, str]) -> str:
+    """Return the value of `neutron:member_status`."""
+    return json.dumps(dict(sorted(statuses.items())))
+
+
+def encode_pending(pending: Pending) -> str:
+    """Return the value of `octavia:pending`."""
+    objects: dict[str, dict[str, str]] = {}
+    for (kind, object_id), final in pending.objects.items():
+        objects.setdefault(kind.value, {})[object_id] = final.value
+    value = {"requests": list(pending.requests), "objects": objects}
+    flags = {"created": pending.created, "resync": pending.resync}
+    return dumps({**value, **{flag: True for flag, on in flags.items() if on}})
+
+
+def _lb_attributes(lb: model.LoadBalancer) -> dict[str, object]:
+    vips = [
+        _compact(subnet_id=vip.subnet_id, network_id=vip.network_id, cidr=vip.cidr)
+        for vip in lb.vips
+    ]
+    return _compact(project_id=lb.project_id, vips=vips)
+
+
+def _pool_attributes(pool: model.Pool) -> dict[str, object]:
+    members = {member.id: attributes for member in pool.members if (attributes := _odd(member))}
+    monitor = pool.monitor and {
+        "id": pool.monitor.id,
+        "type": pool.monitor.type.value,
+        "delay": pool.monitor.delay,
+        "timeout": pool.monitor.timeout,
+        "max_retries": pool.monitor.max_retries,
+        "max_retries_down": pool.monitor.max_retries_down,
+        "enabled": pool.monitor.enabled,
+    }
+    persistence = pool.persistence and _compact(
+        mechanism=pool.persistence.mechanism.value, timeout=pool.persistence.timeout
+    )
+    return _compact(
+        algorithm=pool.algorithm.value,
+        persistence=persistence,
+        monitor=monitor,
+        members=members or None,
+        slots=list(pool.slots) or None,
+    )
+
+
+def _odd(member: model.Member) -> dict[str, object]:
+    """Return what a member has that is not the default."""
+    odd: dict[str, object] = {}
+    if member.weight != 1:
+        odd["weight"] = member.weight
+    if member.backup:
+        odd["backup"] = True
+    if not member.enabled:
+        odd["enabled"] = False
+    return odd
+
+
+def _compact(**values: object) -> dict[str, object]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,248 @@
+"""`desired(intent, facts)`: the rows that a load balancer should have.
+
+A pure function: no order of events, no restart and no repetition leads anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from octavia_ovn.core import codec, model, slots
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.health import Health
+from octavia_ovn.core.placement import Profile, Shelf, Spread, Wanted, match, shelves
+from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.topology import Attachments
+
+REJECT = "reject"
+AFFINITY = "affinity_timeout"
+OUR_OPTIONS = frozenset({REJECT, AFFINITY})
+
+_FIELDS = {
+    Spread.CONNECTION: frozenset({"ip_src", "ip_dst", "tp_src", "tp_dst"}),
+    Spread.CLIENT: frozenset({"ip_src", "ip_dst"}),
+    Spread.ANY: frozenset[str](),
+}
+_IPV6_FIELDS = frozenset({"ipv6_src", "ipv6_dst"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rows depend on besides the intent.
+
+    :param attachments: where the load balancer hangs
+    :param floating_ips: VIP address → floating IP
+    :param mappings: address of a monitored member → `<switch port>:<source address>`
+    :param health: what the checks say
+    :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
+    :param unchecked: monitors that have no address to check from: OVN would leave all members out
+    :param member_status: member id → status that Octavia has heard
+    """
+
+    attachments: Attachments
+    floating_ips: Mapping[str, str] = field(default_factory=dict)
+    mappings: Mapping[str, str] = field(default_factory=dict)
+    health: Health = field(default_factory=Health)
+    ipv6_fields: bool = False
+    unchecked: frozenset[str] = frozenset()
+    member_status: Mapping[str, str] = field(default_factory=dict)
+
+
+def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
+    """Return the rows that a load balancer should have.
+
+    Rows that continue an existing one carry its uuid and its foreign keys.
+    """
+    found = intended(lb, existing)
+    return tuple(_realised(lb, shelf, row, facts) for shelf, row in found)
+
+
+def intended(lb: model.LoadBalancer, existing: Sequence[Row]) -> tuple[tuple[Shelf, Row], ...]:
+    """Return each shelf with its row as far as the intent alone decides it."""
+    found = shelves(lb)
+    keys = [codec.encode(lb, shelf) for shelf in found]
+    wanted = [
+        Wanted(shelf.protocol.value if shelf.protocol else "", _objects(encoded))
+        for shelf, encoded in zip(found, keys, strict=True)
+    ]
+    rows = []
+    for want, encoded, old in zip(wanted, keys, match(existing, wanted), strict=True):
+        if old is None:
+            rows.append(Row(name=lb.id, protocol=want.protocol, external_ids=encoded))
+        else:
+            rest = {key: each for key, each in old.external_ids.items() if not codec.is_intent(key)}
+            rows.append(replace(old, protocol=want.protocol, external_ids={**rest, **encoded}))
+    return tuple(zip(found, rows, strict=True))
+
+
+def deleting(existing: Sequence[Row]) -> tuple[Row, ...]:
+    """Return what is left of a load balancer that is going: one row that serves nothing.
+
+    It carries what Octavia waits for until Octavia has been told.
+    """
+    holders = sorted(existing, key=lambda row: (k.PENDING not in row.external_ids, row.uuid))
+    return tuple(
+        replace(
+            row,
+            vips={},
+            ip_port_mappings={},
+            health_checks=(),
+            switches=frozenset(),
+            routers=frozenset(),
+        )
+        for row in holders[:1]
+    )
+
+
+def _objects(keys: Iterable[str]) -> frozenset[str]:
+    return frozenset(key for key in keys if key.startswith((k.LISTENER, k.POOL)))
+
+
+def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> Row:
+    addresses = list(_addresses(lb, facts.floating_ips))
+    profile = shelf.profile or Profile()
+    vips = dict(_vips(shelf, addresses, facts.health)) if lb.enabled else {}
+    checks = _checks(shelf, addresses, vips, facts.unchecked)
+    return replace(
+        row,
+        external_ids=_external_ids(lb, shelf, row, facts),
+        vips=vips,
+        selection_fields=_selection_fields(shelf, profile, addresses, facts),
+        options=_options(row, profile),
+        ip_port_mappings=_mappings(shelf, facts),
+        health_checks=_with_uuids(checks, row.health_checks),
+        switches=facts.attachments.switches,
+        routers=facts.attachments.routers,
+    )
+
+
+def _addresses(lb: model.LoadBalancer, floating_ips: Mapping[str, str]) -> Iterator[str]:
+    """Yield every address that clients may use."""
+    for vip in lb.vips:
+        yield vip.address
+        if vip.address in floating_ips:
+            yield floating_ips[vip.address]
+
+
+def _served(shelf: Shelf) -> Iterator[tuple[model.Listener, model.Pool]]:
+    pools = {pool.id: pool for pool in shelf.pools}
+    for listener in shelf.listeners:
+        pool = pools.get(listener.pool_id or "")
+        if listener.enabled and pool is not None and pool.enabled:
+            yield listener, pool
+
+
+def _vips(shelf: Shelf, addresses: Sequence[str], health: Health) -> Iterator[tuple[str, str]]:
+    for listener, pool in _served(shelf):
+        for address in addresses:
+            serving = eligible(pool, model.family(address), health)
+            if serving:
+                yield (
+                    codec.endpoint(address, listener.port),
+                    ",".join(codec.endpoint(each.address, each.port) for each in serving),
+                )
+
+
+def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Member, ...]:
+    """Return the entries that serve a VIP of one IP version.
+
+    Backup members step in when no other is left. A member that its check calls dead stays in the
+    list beside them: OVN leaves it out by itself, and would stop checking it otherwise.
+    """
+    members = [
+        each
+        for each in pool.members
+        if each.enabled and each.weight and model.family(each.address) == family
+    ]
+    first = [each for each in members if not each.backup]
+    if any(health.may_serve(pool, each) for each in first):
+        return slots.entries(pool, first)
+    return slots.entries(pool, members)
+
+
+def _checks(
+    shelf: Shelf, addresses: Sequence[str], vips: Mapping[str, str], unchecked: frozenset[str]
+) -> tuple[HealthCheck, ...]:
+    """Return one check for each monitored vip: a floating IP without one would hit dead members."""
+    checks = []
+    for listener, pool in _served(shelf):
+        if pool.monitor is None or not pool.monitored or pool.monitor.id in unchecked:
+            continue
+        for address in addresses:
+            key = codec.endpoint(address, listener.port)
+            if key in vips:
+                checks.append(_check(pool.monitor, pool, key, address))
+    return tuple(sorted(checks, key=lambda check: check.vip))
+
+
+def _check(monitor: model.HealthMonitor, pool: model.Pool, key: str, address: str) -> HealthCheck:
+    return HealthCheck(
+        vip=key,
+        options={
+            "interval": str(monitor.delay),
+            "timeout": str(monitor.timeout),
+            "success_count": str(monitor.max_retries),
+            "failure_count": str(monitor.max_retries_down),
+        },
+        external_ids={
+            k.CHECK_MONITOR: monitor.id,
+            k.CHECK_POOL: pool.id,
+            k.CHECK_VIP: address,
+        },
+    )
+
+
+def _with_uuids(
+    checks: Iterable[HealthCheck], existing: Iterable[HealthCheck]
+) -> tuple[HealthCheck, ...]:
+    uuids = {check.vip: check.uuid for check in existing}
+    return tuple(replace(check, uuid=uuids.get(check.vip, "")) for check in checks)
+
+
+def _mappings(shelf: Shelf, facts: Facts) -> dict[str, str]:
+    return {
+        codec.bracketed(member.address): facts.mappings[member.address]
+        for pool in shelf.pools
+        if pool.monitored
+        for member in pool.members
+        if member.address in facts.mappings
+    }
+
+
+def _selection_fields(
+    shelf: Shelf, profile: Profile, addresses: Sequence[str], facts: Facts
+) -> frozenset[str]:
+    if not shelf.pools:
+        return frozenset()
+    fields = _FIELDS[profile.spread]
+    if fields and facts.ipv6_fields and any(model.family(each) == 6 for each in addresses):  # noqa: PLR2004
+        return fields | _IPV6_FIELDS
+    return fields
+
+
+def _options(row: Row, profile: Profile) -> dict[str, str]:
+    """Return the row's options: ours as they should be, others as they are."""
+    options = {key: each for key, each in row.options.items() if key not in OUR_OPTIONS}
+    options[REJECT] = "true"
+    if profile.affinity:
+        options[AFFINITY] = str(profile.affinity)
+    return options
+
+
+def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> dict[str, str]:
+    keys = {key: each for key, each in row.external_ids.items() if not codec.is_realised(key)}
+    members = {each.id for pool in shelf.pools for each in pool.members}
+    heard = {key: each for key, each in facts.member_status.items() if key in members}
+    if heard:
+        keys[k.MEMBER_STATUS] = codec.member_status(heard)
+    fips = facts.floating_ips
+    if lb.vips[0].address in fips:
+        keys[k.VIP_FIP] = fips[lb.vips[0].address]
+    additional = [fips[vip.address] for vip in lb.vips[1:] if vip.address in fips]
+    if additional:
+        keys[k.ADDITIONAL_FIPS] = ",".join(additional)
+    keys[k.SWITCH_REFS] = codec.switch_refs(facts.attachments.switch_refs)
+    if facts.attachments.vip_router:
+        keys[k.ROUTER_REF] = facts.attachments.vip_router
+    return keys

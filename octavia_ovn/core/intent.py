@@ -1,0 +1,97 @@
+"""What a request writes: the intent, and what Octavia waits for, in one transaction.
+
+The rest of the rows (vips, checks, attachments) follows from it and is the agent's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from octavia_ovn.core import changes, codec, model
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired import intended
+from octavia_ovn.core.diff import diff
+from octavia_ovn.core.pending import Kind, Pending, active
+from octavia_ovn.core.rows import Operation, Row
+
+
+def read(existing: Sequence[Row]) -> codec.Decoded | None:
+    """Return what the rows say; None when there are none.
+
+    :raises Undecodable: when the rows do not even name a VIP
+    """
+    return codec.decode(existing) if existing else None
+
+
+def record(
+    existing: Sequence[Row], change: changes.Change, request_id: str
+) -> tuple[Operation, ...]:
+    """Compute the operations that record a request on the rows of a load balancer.
+
+    Recording the same request again changes nothing.
+
+    :raises UnknownObject: when the rows lack what the change is about
+    :raises Undecodable: when the rows do not even name a VIP
+    """
+    if isinstance(change, (changes.Resync, changes.DeleteLoadBalancer)):
+        rows, pending = _whole(existing, change)
+    else:
+        decoded = read(existing)
+        applied = changes.apply(decoded.lb if decoded else None, change)
+        rows = rows_of(applied.lb, existing)
+        pending = Pending((), applied.objects, applied.created)
+    pending = replace(pending, requests=(request_id,))
+    before = codec.pending(existing)
+    return diff(existing, with_pending(rows, before.merge(pending) if before else pending))
+
+
+def _whole(
+    existing: Sequence[Row], change: changes.Resync | changes.DeleteLoadBalancer
+) -> tuple[Sequence[Row], Pending]:
+    """Record what concerns the load balancer as a whole: possible whatever the rows hold."""
+    if isinstance(change, changes.Resync):
+        objects = active(Kind.LOAD_BALANCER, [change.lb_id])
+        rows = existing or [Row(name=change.lb_id, protocol="", external_ids={})]
+        return rows, Pending((), objects, resync=True)
+    try:
+        decoded = read(existing)
+    except codec.Undecodable:
+        decoded = None
+    applied = changes.apply(decoded.lb if decoded else None, change)
+    return existing or rows_of(applied.lb, existing), Pending((), applied.objects)
+
+
+def rows_of(lb: model.LoadBalancer, existing: Sequence[Row]) -> list[Row]:
+    """Return the rows with the intent of a load balancer."""
+    rows = [row for _, row in intended(lb, existing)]
+    kept = {row.uuid for row in rows}
+    # A row that is not needed any more is the agent's to delete, together with its references;
+    # until then it must not say again what stands elsewhere now.
+    return rows + [_without_objects(row) for row in existing if row.uuid not in kept]
+
+
+def _without_objects(row: Row) -> Row:
+    keys = {
+        key: value
+        for key, value in row.external_ids.items()
+        if not key.startswith((k.LISTENER, k.POOL, k.POOL_ATTRIBUTES, k.POOL_MARK))
+        and key != k.MONITORS
+    }
+    return replace(row, external_ids=keys)
+
+
+def with_pending(rows: Sequence[Row], pending: Pending | None) -> list[Row]:
+    """Return the rows with what Octavia waits for in one of them, or in none."""
+    bare = [
+        replace(
+            row,
+            external_ids={key: each for key, each in row.external_ids.items() if key != k.PENDING},
+        )
+        for row in rows
+    ]
+    if pending is not None and bare:
+        holder = bare[0]
+        keys = {**holder.external_ids, k.PENDING: codec.encode_pending(pending)}
+        bare[0] = replace(holder, external_ids=keys)
+    return bare

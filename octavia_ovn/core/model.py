@@ -1,0 +1,247 @@
+"""What tenants ask for: a load balancer and all that belongs to it, as frozen values.
+
+Every value is valid once it exists: a wrong address, port or id raises :class:`ValueError` at
+construction, so that nothing downstream has to check again and no name or address can smuggle a
+separator into a row.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
+
+
+class Protocol(str, enum.Enum):
+    """Layer 4 protocols that OVN balances; the values are those of the Northbound column."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    SCTP = "sctp"
+
+
+class Algorithm(str, enum.Enum):
+    """How connections are spread; the values are Octavia's names."""
+
+    SOURCE_IP_PORT = "SOURCE_IP_PORT"
+    SOURCE_IP = "SOURCE_IP"
+    ROUND_ROBIN = "ROUND_ROBIN"
+
+
+class Mechanism(str, enum.Enum):
+    """How OVN keeps a client on its member."""
+
+    HASH = "hash"
+    AFFINITY = "affinity"
+
+
+class MonitorType(str, enum.Enum):
+    """Health checks that OVN can do; the values are Octavia's names."""
+
+    TCP = "TCP"
+    UDP_CONNECT = "UDP-CONNECT"
+
+
+def canonical_address(text: str) -> str:
+    """Return an IPv4 or IPv6 address in its canonical spelling.
+
+    :raises ValueError: when the text is no address
+    """
+    return str(ipaddress.ip_address(text))
+
+
+def family(address: str) -> int:
+    """Return 4 or 6 for a valid address."""
+    return 6 if ":" in address else 4
+
+
+def check_id(value: str) -> None:
+    """Refuse an id that could be mistaken for a piece of the row format.
+
+    :raises ValueError: unless the id consists of letters, digits and hyphens
+    """
+    if not _ID.fullmatch(value):
+        msg = f"{value!r} is not an id"
+        raise ValueError(msg)
+
+
+def _check_optional_id(value: str | None) -> None:
+    if value is not None:
+        check_id(value)
+
+
+def _check_address(value: str) -> None:
+    if canonical_address(value) != value:
+        msg = f"{value!r} is not an address in canonical form"
+        raise ValueError(msg)
+
+
+def _check_port(value: int) -> None:
+    if not 0 < value < 65536:  # noqa: PLR2004 - the range of a 16 bit port number
+        msg = f"{value!r} is not a port number"
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Vip:
+    """An address that clients connect to, and the Neutron port that holds it.
+
+    Subnet, network and CIDR are unknown (None) in rows that another driver wrote.
+    """
+
+    address: str
+    port_id: str | None
+    subnet_id: str | None = None
+    network_id: str | None = None
+    cidr: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_address(self.address)
+        for value in (self.port_id, self.subnet_id, self.network_id):
+            _check_optional_id(value)
+        if self.cidr is not None:
+            ipaddress.ip_network(self.cidr)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A backend of a pool; weight 0 drains it, a backup serves only when no other can."""
+
+    id: str
+    address: str
+    port: int
+    subnet_id: str | None = None
+    weight: int = 1
+    backup: bool = False
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        _check_address(self.address)
+        _check_port(self.port)
+        _check_optional_id(self.subnet_id)
+        if not 0 <= self.weight <= 256:  # noqa: PLR2004 - Octavia's range
+            msg = f"{self.weight!r} is not a weight between 0 and 256"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthMonitor:
+    """How the members of a pool are checked; delay and timeout in seconds."""
+
+    id: str
+    type: MonitorType
+    delay: int
+    timeout: int
+    max_retries: int
+    max_retries_down: int = 3
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        for value in (self.delay, self.timeout, self.max_retries, self.max_retries_down):
+            if value < 0:
+                msg = f"{value!r} is not a time or a count"
+                raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPersistence:
+    """Keep each client address on its member; the timeout (seconds) matters to AFFINITY only."""
+
+    mechanism: Mechanism
+    timeout: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Members and how connections are spread over them.
+
+    `slots` holds the order in which members stand in `vips`, an empty string where a member has
+    left: a client's hash picks a slot, so a member that leaves must not move the others.
+    It is empty while no slot is vacant: then the order is that of the members.
+    """
+
+    id: str
+    protocol: Protocol
+    algorithm: Algorithm
+    persistence: SessionPersistence | None = None
+    enabled: bool = True
+    members: tuple[Member, ...] = ()
+    monitor: HealthMonitor | None = None
+    slots: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+
+    @property
+    def by_client(self) -> bool:
+        """Whether the client's address alone decides which member serves it."""
+        return self.algorithm is Algorithm.SOURCE_IP or (
+            self.persistence is not None and self.persistence.mechanism is Mechanism.HASH
+        )
+
+    @property
+    def monitored(self) -> bool:
+        """Whether the members are being checked."""
+        return self.monitor is not None and self.monitor.enabled
+
+    def member(self, member_id: str) -> Member | None:
+        """Return the member with that id, if it is in the pool."""
+        return next((member for member in self.members if member.id == member_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port on every VIP, served by a pool."""
+
+    id: str
+    protocol: Protocol
+    port: int
+    pool_id: str | None = None
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        _check_port(self.port)
+        _check_optional_id(self.pool_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional."""
+
+    id: str
+    vips: tuple[Vip, ...]
+    project_id: str | None = None
+    enabled: bool = True
+    listeners: tuple[Listener, ...] = ()
+    pools: tuple[Pool, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        if not self.vips:
+            msg = "a load balancer needs a VIP"
+            raise ValueError(msg)
+
+    def listener(self, listener_id: str) -> Listener | None:
+        """Return the listener with that id, if it belongs to this load balancer."""
+        return next((each for each in self.listeners if each.id == listener_id), None)
+
+    def pool(self, pool_id: str | None) -> Pool | None:
+        """Return the pool with that id, if it belongs to this load balancer."""
+        return next((each for each in self.pools if each.id == pool_id), None)
+
+    def listeners_of(self, pool_id: str) -> tuple[Listener, ...]:
+        """Return the listeners whose default pool this is."""
+        return tuple(each for each in self.listeners if each.pool_id == pool_id)
+
+    def members(self) -> Iterator[tuple[Pool, Member]]:
+        """Yield every member with its pool."""
+        for pool in self.pools:
+            for member in pool.members:
+                yield pool, member

@@ -1,0 +1,72 @@
+"""What Octavia waits for: the objects that a request left in PENDING, and how each must end."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+
+class Kind(str, enum.Enum):
+    """Kinds of objects, in the order in which Octavia works through a status message."""
+
+    MEMBER = "members"
+    HEALTH_MONITOR = "healthmonitors"
+    POOL = "pools"
+    LISTENER = "listeners"
+    LOAD_BALANCER = "loadbalancers"
+
+
+class Final(str, enum.Enum):
+    """The provisioning status in which an object ends when all goes well."""
+
+    ACTIVE = "ACTIVE"
+    DELETED = "DELETED"
+
+
+Objects = Mapping[tuple[Kind, str], Final]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The requests on one load balancer that Octavia has not yet been told the end of.
+
+    `created` says that the load balancer itself is new: its row in Octavia's database may not be
+    committed yet. `resync` says that the rows must first be made what Octavia says.
+    """
+
+    requests: tuple[str, ...]
+    objects: Objects
+    created: bool = False
+    resync: bool = False
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the load balancer itself is to go."""
+        return any(
+            kind is Kind.LOAD_BALANCER and final is Final.DELETED
+            for (kind, _), final in self.objects.items()
+        )
+
+    def merge(self, later: Pending) -> Pending:
+        """Return what Octavia waits for after a later request came in too."""
+        requests = self.requests + tuple(
+            each for each in later.requests if each not in self.requests
+        )
+        return replace(
+            self,
+            requests=requests,
+            objects={**self.objects, **later.objects},
+            created=self.created or later.created,
+            resync=self.resync or later.resync,
+        )
+
+
+def active(kind: Kind, ids: Iterable[str]) -> dict[tuple[Kind, str], Final]:
+    """Return objects of one kind that must end ACTIVE."""
+    return {(kind, each): Final.ACTIVE for each in ids}
+
+
+def deleted(kind: Kind, ids: Iterable[str]) -> dict[tuple[Kind, str], Final]:
+    """Return objects of one kind that must end DELETED."""
+    return {(kind, each): Final.DELETED for each in ids}

@@ -1,0 +1,126 @@
+"""Which listeners and pools share a Load_Balancer row.
+
+Protocol, selection fields and affinity are columns of the row, so pools that differ in one of them
+cannot share it. A listener stands in the row of its pool.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from octavia_ovn.core import model
+from octavia_ovn.core.rows import Row
+
+DEFAULT_AFFINITY_TIMEOUT = 360
+
+
+class Spread(str, enum.Enum):
+    """What OVN hashes to choose a member."""
+
+    CONNECTION = "connection"
+    CLIENT = "client"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Profile:
+    """The columns that all pools of a row share; `affinity` in seconds, 0 for none."""
+
+    spread: Spread = Spread.CONNECTION
+    affinity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What stands in one row. Protocol and profile are None while nothing demands one."""
+
+    protocol: model.Protocol | None = None
+    profile: Profile | None = None
+    listeners: tuple[model.Listener, ...] = ()
+    pools: tuple[model.Pool, ...] = ()
+
+
+def profile_of(pool: model.Pool) -> Profile:
+    """Return what a pool demands of its row."""
+    affinity = 0
+    if pool.persistence and pool.persistence.mechanism is model.Mechanism.AFFINITY:
+        affinity = pool.persistence.timeout or DEFAULT_AFFINITY_TIMEOUT
+    if pool.by_client:
+        return Profile(Spread.CLIENT, affinity)
+    if pool.algorithm is model.Algorithm.ROUND_ROBIN:
+        return Profile(Spread.ANY, affinity)
+    return Profile(Spread.CONNECTION, affinity)
+
+
+def shelves(lb: model.LoadBalancer) -> tuple[Shelf, ...]:
+    """Distribute the listeners and pools of a load balancer over as few rows as possible.
+
+    There is always at least one; the result does not depend on the order of the input.
+    """
+    keys = sorted({(pool.protocol, profile_of(pool)) for pool in lb.pools})
+    taken = {protocol for protocol, _ in keys}
+    bare = sorted({each.protocol for each in lb.listeners} - taken)
+    every: list[tuple[model.Protocol | None, Profile | None]] = sorted(
+        [*keys, *((protocol, Profile()) for protocol in bare)]
+    )
+    return tuple(_shelf(lb, key, _first(every, key)) for key in every) or (Shelf(),)
+
+
+Key = tuple["model.Protocol | None", "Profile | None"]
+
+
+def _first(every: Sequence[Key], key: Key) -> bool:
+    return next(each for each in every if each[0] == key[0]) == key
+
+
+def _shelf(lb: model.LoadBalancer, key: Key, first: bool) -> Shelf:
+    pools = sorted(
+        (pool for pool in lb.pools if (pool.protocol, profile_of(pool)) == key),
+        key=lambda pool: pool.id,
+    )
+    ids = {pool.id for pool in pools}
+    listeners = (
+        each
+        for each in lb.listeners
+        if each.pool_id in ids
+        or (first and each.protocol is key[0] and lb.pool(each.pool_id) is None)
+    )
+    return Shelf(key[0], key[1], tuple(sorted(listeners, key=lambda each: each.id)), tuple(pools))
+
+
+def match(existing: Iterable[Row], wanted: Sequence[Wanted]) -> list[Row | None]:
+    """Find the existing row that each wanted one continues, so that as little as possible moves.
+
+    :returns: for each wanted row the existing one, or None when it must be made
+    """
+    free = {row.uuid: row for row in sorted(existing, key=lambda row: row.uuid)}
+    found: list[Row | None] = [None] * len(wanted)
+    for fits in (_continues, _same_protocol, _unused):
+        for index, want in enumerate(wanted):
+            candidates = [row for row in free.values() if found[index] is None and fits(row, want)]
+            if candidates:
+                best = max(candidates, key=lambda row: len(want.keys & row.external_ids.keys()))
+                found[index] = free.pop(best.uuid)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What identifies a row that should be: its protocol and its listeners' and pools' keys."""
+
+    protocol: str
+    keys: frozenset[str]
+
+
+def _continues(row: Row, want: Wanted) -> bool:
+    return row.protocol == want.protocol and not want.keys.isdisjoint(row.external_ids)
+
+
+def _same_protocol(row: Row, want: Wanted) -> bool:
+    return row.protocol == want.protocol
+
+
+def _unused(row: Row, _: Wanted) -> bool:
+    return not row.protocol

@@ -1,0 +1,135 @@
+"""The Northbound rows of one load balancer: one type for what is and for what should be.
+
+Because both sides have one type, making it so is a difference (:mod:`octavia_ovn.core.diff`) and
+never a patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+Strings = Mapping[str, str]
+EMPTY: Strings = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A row of Load_Balancer_Health_Check; `uuid` is empty until it exists."""
+
+    vip: str
+    options: Strings
+    external_ids: Strings
+    uuid: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of Load_Balancer with all that hangs on it and on which it hangs.
+
+    `switches` and `routers` are the names of the Logical_Switch and Logical_Router rows that
+    refer to it.
+    """
+
+    name: str
+    protocol: str
+    external_ids: Strings
+    vips: Strings = EMPTY
+    selection_fields: frozenset[str] = frozenset()
+    options: Strings = EMPTY
+    ip_port_mappings: Strings = EMPTY
+    health_checks: tuple[HealthCheck, ...] = ()
+    switches: frozenset[str] = frozenset()
+    routers: frozenset[str] = frozenset()
+    uuid: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InsertRow:
+    """Create a Load_Balancer row with its health checks and attachments."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRow:
+    """Delete a Load_Balancer row and the references to it."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class SetKeys:
+    """Set and remove keys of a map column, leaving all other keys as they are."""
+
+    uuid: str
+    column: str
+    put: Strings = EMPTY
+    remove: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SetColumn:
+    """Replace a set column of strings (protocol, selection_fields)."""
+
+    uuid: str
+    column: str
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AddHealthCheck:
+    """Create a health check row and hang it on a load balancer row."""
+
+    uuid: str
+    check: HealthCheck
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateHealthCheck:
+    """Give an existing health check row other options or external_ids."""
+
+    check: HealthCheck
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveHealthCheck:
+    """Take a health check row off a load balancer row, which deletes it."""
+
+    uuid: str
+    check: HealthCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Let a Logical_Switch or Logical_Router refer to a load balancer row."""
+
+    table: str
+    name: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Remove the reference of a Logical_Switch or Logical_Router."""
+
+    table: str
+    name: str
+    uuid: str
+
+
+Operation = (
+    InsertRow
+    | DeleteRow
+    | SetKeys
+    | SetColumn
+    | AddHealthCheck
+    | UpdateHealthCheck
+    | RemoveHealthCheck
+    | Attach
+    | Detach
+)
+
+SWITCH = "Logical_Switch"
+ROUTER = "Logical_Router"

@@ -1,0 +1,96 @@
+"""What a change may ask for, given the load balancer that it is about.
+
+:mod:`octavia_ovn.core.limits` judges the fields of a request alone; these rules need its
+surroundings as well. They look at what the change brings and not at what was there before, so that
+an old mistake does not block every later request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from octavia_ovn.core import changes, limits, model
+from octavia_ovn.core.topology import Subnet, place_member
+
+_MONITORED = {
+    model.MonitorType.TCP: model.Protocol.TCP,
+    model.MonitorType.UDP_CONNECT: model.Protocol.UDP,
+}
+
+
+def complete(
+    change: changes.Change,
+    lb: model.LoadBalancer | None,
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+) -> changes.Change:
+    """Return a change whose members all have a subnet, after checking what it brings.
+
+    :param lb: the load balancer before the change
+    :param around: returns the subnets of the routers around it; called only when needed
+    :raises Unsupported: when OVN cannot do it
+    """
+    if isinstance(change, changes.CreateLoadBalancer):
+        pools = tuple(_pool(pool, change.lb, around) for pool in change.lb.pools)
+        return replace(change, lb=replace(change.lb, pools=pools))
+    if lb is None:
+        return change
+    if isinstance(change, changes.PutMember):
+        return replace(change, member=_member(change.member, lb, around))
+    if isinstance(change, changes.ReplaceMembers):
+        members = tuple(_member(member, lb, around) for member in change.members)
+        return replace(change, members=members)
+    pool = lb.pool(change.pool_id) if isinstance(change, changes.PutMonitor) else None
+    if isinstance(change, changes.PutMonitor) and pool is not None:
+        check_monitor(change.monitor, pool)
+    return change
+
+
+def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
+    """Refuse a monitor that cannot check the members of a pool.
+
+    :raises Unsupported: when it cannot
+    """
+    if _MONITORED[monitor.type] is not pool.protocol:
+        raise limits.refuse(
+            limits.MONITOR_PROTOCOL, protocol=pool.protocol.name, value=monitor.type.value
+        )
+
+
+def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bool:
+    """Whether a change needs an OVN that can hash the addresses of IPv6 clients."""
+    if isinstance(change, changes.CreateLoadBalancer):
+        lb, pools = change.lb, change.lb.pools
+    elif isinstance(change, changes.PutPool):
+        pools = (change.pool,)
+    else:
+        return False
+    if lb is None or all(model.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
+        return False
+    return any(pool.by_client for pool in pools)
+
+
+def _pool(
+    pool: model.Pool,
+    lb: model.LoadBalancer,
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+) -> model.Pool:
+    if pool.monitor:
+        check_monitor(pool.monitor, pool)
+    return replace(pool, members=tuple(_member(each, lb, around) for each in pool.members))
+
+
+def _member(
+    member: model.Member,
+    lb: model.LoadBalancer,
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+) -> model.Member:
+    if model.family(member.address) not in {model.family(vip.address) for vip in lb.vips}:
+        raise limits.refuse(limits.FAMILY, value=member.address)
+    if member.subnet_id is not None:
+        return member
+    known = next((each for _, each in lb.members() if each.id == member.id), None)
+    subnet_id = known.subnet_id if known else place_member(member.address, lb, around)
+    if subnet_id is None:
+        raise limits.refuse(limits.NO_SUBNET, value=member.address)
+    return replace(member, subnet_id=subnet_id)

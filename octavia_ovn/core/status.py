@@ -1,0 +1,189 @@
+"""Operating statuses of the whole tree, and what to tell Octavia."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from octavia_ovn.core import model
+from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.pending import Final, Kind, Pending
+
+Record = dict[str, str]
+Message = dict[str, list[Record]]
+"""What octavia-lib calls a status: a list of records for each kind."""
+
+
+class Operating(str, enum.Enum):
+    """Octavia's operating statuses, as far as they occur here."""
+
+    ONLINE = "ONLINE"
+    OFFLINE = "OFFLINE"
+    DEGRADED = "DEGRADED"
+    ERROR = "ERROR"
+    NO_MONITOR = "NO_MONITOR"
+
+
+_OF_VERDICT = {
+    Verdict.UP: Operating.ONLINE,
+    Verdict.DOWN: Operating.ERROR,
+    # OVN sends connections to a member that it has not checked yet.
+    Verdict.UNKNOWN: Operating.ONLINE,
+}
+
+Tree = Mapping[tuple[Kind, str], Operating]
+
+
+def tree(lb: model.LoadBalancer, health: Health) -> dict[tuple[Kind, str], Operating]:
+    """Return the operating status of every object of a load balancer."""
+    statuses: dict[tuple[Kind, str], Operating] = {}
+    for pool in lb.pools:
+        members = [_member(pool, member, health) for member in pool.members]
+        for member, status in zip(pool.members, members, strict=True):
+            statuses[(Kind.MEMBER, member.id)] = status
+        if pool.monitor:
+            statuses[(Kind.HEALTH_MONITOR, pool.monitor.id)] = (
+                Operating.ONLINE if pool.monitor.enabled else Operating.OFFLINE
+            )
+        attached = bool(lb.listeners_of(pool.id))
+        statuses[(Kind.POOL, pool.id)] = (
+            _combine(members) if pool.enabled and attached else Operating.OFFLINE
+        )
+    for listener in lb.listeners:
+        statuses[(Kind.LISTENER, listener.id)] = _listener(lb, listener, statuses)
+    below = [statuses[(Kind.LISTENER, each.id)] for each in lb.listeners]
+    statuses[(Kind.LOAD_BALANCER, lb.id)] = _combine(below) if lb.enabled else Operating.OFFLINE
+    return statuses
+
+
+def _member(pool: model.Pool, member: model.Member, health: Health) -> Operating:
+    if not member.enabled:
+        return Operating.OFFLINE
+    if not pool.monitored:
+        return Operating.NO_MONITOR
+    return _OF_VERDICT[health.of(pool, member)]
+
+
+def _listener(lb: model.LoadBalancer, listener: model.Listener, statuses: Tree) -> Operating:
+    if not (lb.enabled and listener.enabled):
+        return Operating.OFFLINE
+    below = statuses.get((Kind.POOL, listener.pool_id or ""), Operating.ONLINE)
+    return Operating.ONLINE if below is Operating.OFFLINE else below
+
+
+def _combine(below: Iterable[Operating]) -> Operating:
+    """Return the status of what consists of parts: those that are switched off do not count."""
+    counted = [each for each in below if each is not Operating.OFFLINE]
+    bad = [each for each in counted if each in (Operating.ERROR, Operating.DEGRADED)]
+    if not bad:
+        return Operating.ONLINE
+    if all(each is Operating.ERROR for each in counted):
+        return Operating.ERROR
+    return Operating.DEGRADED
+
+
+def member_statuses(statuses: Tree) -> dict[str, str]:
+    """Return the members' part, as the row keeps it."""
+    return {
+        object_id: status.value
+        for (kind, object_id), status in statuses.items()
+        if kind is Kind.MEMBER
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Objects that cannot become what was asked for, and why (a sentence for the log)."""
+
+    objects: frozenset[tuple[Kind, str]]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What Octavia must hear of one load balancer.
+
+    :param message: the statuses, to be merged with those of other load balancers
+    :param late: records to send once more when Octavia has surely committed: it writes
+        PENDING_UPDATE of members, pools and monitors only after the driver has answered
+    """
+
+    message: Message = field(default_factory=dict)
+    late: Message = field(default_factory=dict)
+
+
+def report(
+    lb: model.LoadBalancer,
+    statuses: Tree,
+    pending: Pending | None,
+    known: Mapping[str, str],
+    failed: frozenset[tuple[Kind, str]] = frozenset(),
+) -> Report:
+    """Compute what to tell Octavia.
+
+    :param known: member statuses that Octavia has heard
+    :param failed: pending objects that end in ERROR
+    """
+    message: Message = {}
+    late: Message = {}
+    objects = pending.objects if pending else {}
+    changed = _changed(lb, statuses, known)
+    for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
+        kind, _ = key
+        record = _record(key, objects.get(key), statuses, failed)
+        message.setdefault(kind.value, []).append(record)
+        provisioning = record.get("provisioning_status")
+        again = kind is not Kind.LOAD_BALANCER or (pending is not None and pending.created)
+        if provisioning not in (None, Final.DELETED.value) and again:
+            late.setdefault(kind.value, []).append(record)
+    return Report(message, late)
+
+
+_ORDER = {kind: index for index, kind in enumerate(Kind)}
+
+
+def _record(
+    key: tuple[Kind, str],
+    final: Final | None,
+    statuses: Tree,
+    failed: frozenset[tuple[Kind, str]],
+) -> Record:
+    kind, object_id = key
+    record = {"id": object_id}
+    if final is not None:
+        record["provisioning_status"] = "ERROR" if key in failed else final.value
+    if final is Final.DELETED and key not in failed:
+        if kind in (Kind.LOAD_BALANCER, Kind.LISTENER):
+            record["operating_status"] = Operating.OFFLINE.value
+    elif key in failed:
+        record["operating_status"] = Operating.ERROR.value
+    elif key in statuses:
+        record["operating_status"] = statuses[key].value
+    return record
+
+
+def _changed(
+    lb: model.LoadBalancer, statuses: Tree, known: Mapping[str, str]
+) -> frozenset[tuple[Kind, str]]:
+    """Return the members whose status Octavia does not know, and all that depends on them."""
+    keys: set[tuple[Kind, str]] = set()
+    for pool in lb.pools:
+        members = {
+            (Kind.MEMBER, each.id)
+            for each in pool.members
+            if known.get(each.id) != statuses[(Kind.MEMBER, each.id)].value
+        }
+        if members:
+            keys |= members | {(Kind.POOL, pool.id), (Kind.LOAD_BALANCER, lb.id)}
+            keys |= {(Kind.LISTENER, each.id) for each in lb.listeners_of(pool.id)}
+    return frozenset(keys)
+
+
+def final(pending: Pending, failed: frozenset[tuple[Kind, str]] = frozenset()) -> Report:
+    """Compute what to tell Octavia of a load balancer that is gone."""
+    message: Message = {}
+    for key in sorted(pending.objects, key=lambda each: (_ORDER[each[0]], each[1])):
+        record = _record(key, pending.objects[key], {}, failed)
+        message.setdefault(key[0].value, []).append(record)
+    return Report(message)

@@ -1,0 +1,189 @@
+"""Where a load balancer must be attached so that its clients reach it.
+
+The rules are those of the row format: the switch of the VIP and of each member, the routers that
+have an interface there, and the switches behind every other interface of those routers. Never a
+switch of a provider network: there the reply would leave from the router's address
+(measured on OVN 23.03).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from octavia_ovn.core import model
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPort:
+    """A router's interface (Logical_Router_Port) on a switch; networks as `10.0.0.1/24`."""
+
+    name: str
+    router: str
+    switch: str
+    networks: tuple[str, ...]
+    gateway: bool = False
+
+    def covers(self, address: str) -> bool:
+        """Whether an address lies in one of the interface's subnets."""
+        found = ipaddress.ip_address(address)
+        return any(found in ipaddress.ip_interface(each).network for each in self.networks)
+
+    def has_family(self, families: frozenset[int]) -> bool:
+        """Whether the interface has a subnet of one of those IP versions."""
+        return any(model.family(each) in families for each in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """What never changes about a Neutron subnet."""
+
+    id: str
+    network_id: str
+    cidr: str
+
+
+class Topology(Protocol):
+    """What the Northbound database says about networks and routers now."""
+
+    def has_switch(self, switch: str) -> bool:
+        """Whether the Logical_Switch exists."""
+
+    def has_router(self, router: str) -> bool:
+        """Whether the Logical_Router exists."""
+
+    def is_provider(self, switch: str) -> bool:
+        """Whether the switch is that of a provider network."""
+
+    def ports_on_switch(self, switch: str) -> Iterable[RouterPort]:
+        """The router interfaces on a switch."""
+
+    def ports_of_router(self, router: str) -> Iterable[RouterPort]:
+        """The interfaces of a router."""
+
+    def floating_ip(self, port_id: str, address: str) -> str | None:
+        """The floating IP of an address of a Neutron port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """The rows that must refer to a load balancer, and what its own row says of them."""
+
+    switches: frozenset[str]
+    routers: frozenset[str]
+    switch_refs: Mapping[str, int]
+    vip_router: str | None
+
+
+def switch_name(network_id: str) -> str:
+    """Return the name of the Logical_Switch of a Neutron network."""
+    return f"neutron-{network_id}"
+
+
+def attachments(
+    lb: model.LoadBalancer,
+    topology: Topology,
+    subnets: Mapping[str, Subnet],
+    vip_router: str | None = None,
+) -> Attachments:
+    """Compute where a load balancer hangs.
+
+    :param subnets: the subnets of VIPs and members, by id; one that is missing is gone
+    :param vip_router: the router that the row names now; kept while it is still right
+    """
+    places = [place for place in _places(lb, subnets) if topology.has_switch(place[0])]
+    refs = Counter(switch for switch, _ in places if not topology.is_provider(switch))
+    families = frozenset(model.family(vip.address) for vip in lb.vips)
+    vip_routers = _routers(list(_vip_places(lb, subnets)), places, topology, families)
+    routers = vip_routers | _routers(places, places, topology, families, gateways=False)
+    around = {
+        port.switch
+        for router in routers
+        for port in topology.ports_of_router(router)
+        if not port.gateway and port.has_family(families)
+    }
+    eligible = {each for each in around if topology.has_switch(each)}
+    return Attachments(
+        switches=frozenset(
+            switch for switch in refs.keys() | eligible if not topology.is_provider(switch)
+        ),
+        routers=routers,
+        switch_refs=dict(refs),
+        vip_router=vip_router if vip_router in vip_routers else min(vip_routers, default=None),
+    )
+
+
+Place = tuple[str, str]
+
+
+def _vip_places(lb: model.LoadBalancer, subnets: Mapping[str, Subnet]) -> Iterator[Place]:
+    for vip in lb.vips:
+        network_id = vip.network_id
+        subnet = subnets.get(vip.subnet_id or "")
+        if network_id is None and subnet is not None:
+            network_id = subnet.network_id
+        if network_id is not None:
+            yield switch_name(network_id), vip.address
+
+
+def _places(lb: model.LoadBalancer, subnets: Mapping[str, Subnet]) -> Iterator[Place]:
+    """Yield (switch, address) of every VIP and member whose subnet is known."""
+    yield from _vip_places(lb, subnets)
+    for _, member in lb.members():
+        subnet = subnets.get(member.subnet_id or "")
+        if subnet is not None:
+            yield switch_name(subnet.network_id), member.address
+
+
+def _routers(
+    wanted: Iterable[Place],
+    places: Iterable[Place],
+    topology: Topology,
+    families: frozenset[int],
+    *,
+    gateways: bool = True,
+) -> frozenset[str]:
+    """Return the routers with an interface in the subnets of those places.
+
+    A VIP on an external network is reached through gateway ports. When some of those routers lead
+    to a member, the others have no part in it.
+    """
+    inside, outside = set(), set()
+    for switch, address in set(wanted):
+        for port in topology.ports_on_switch(switch):
+            if not topology.has_router(port.router):
+                continue
+            if port.gateway and gateways and port.has_family(families):
+                outside.add(port.router)
+            elif not port.gateway and port.covers(address):
+                inside.add(port.router)
+    if outside:
+        leading = {
+            port.router
+            for switch, address in set(places)
+            for port in topology.ports_on_switch(switch)
+            if not port.gateway and port.covers(address)
+        }
+        outside = (outside & leading) or outside
+    return frozenset(inside | outside)
+
+
+def place_member(
+    address: str,
+    lb: model.LoadBalancer,
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+) -> str | None:
+    """Return the id of the subnet that a member without one belongs to.
+
+    First the VIPs' own subnets, then the subnets of the routers around them.
+
+    :param around: returns the latter; called only when the VIPs' own do not fit
+    """
+    found = ipaddress.ip_address(address)
+    for vip in lb.vips:
+        if vip.cidr and vip.subnet_id and found in ipaddress.ip_network(vip.cidr):
+            return vip.subnet_id
+    return next((each.id for each in around(lb) if found in ipaddress.ip_network(each.cidr)), None)

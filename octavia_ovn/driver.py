@@ -1,0 +1,229 @@
+"""The provider driver that Octavia's API workers load: validate, record, answer.
+
+Octavia makes a new object for each request and calls it inside its own open database transaction.
+So the constructor does nothing, and a call does one thing: it records the request in the Northbound
+database, where the agent finds it. When a call returns, the request cannot be lost; when it raises,
+nothing has changed anywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from octavia_lib.api.drivers import data_models, exceptions, provider_base
+from oslo_log import log
+
+from octavia_ovn import errors, runtime
+from octavia_ovn.adapters import octavia_models as models
+from octavia_ovn.adapters.vip_ports import VipRequest
+from octavia_ovn.core import changes, limits
+
+LOG = log.getLogger(__name__)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _answer(call: F) -> F:
+    """Turn our errors into those that Octavia turns into an HTTP status."""
+
+    @functools.wraps(call)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except limits.Unsupported as error:
+            raise exceptions.UnsupportedOptionError(
+                user_fault_string=str(error), operator_fault_string=str(error)
+            ) from error
+        except errors.Conflict as error:
+            raise exceptions.Conflict(
+                user_fault_string=str(error), operator_fault_string=str(error)
+            ) from error
+        except errors.OctaviaOvnError as error:
+            LOG.error("%s failed: %s", call.__name__, error)  # noqa: TRY400 - expected, and it says why
+            raise exceptions.DriverError(
+                user_fault_string=str(error), operator_fault_string=str(error)
+            ) from error
+
+    return wrapper  # type: ignore[return-value]
+
+
+class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
+    """Octavia's `ovn` provider."""
+
+    # --- load balancers
+
+    @_answer
+    def create_vip_port(
+        self,
+        loadbalancer_id: str,
+        project_id: str,
+        vip_dictionary: dict[str, Any],
+        additional_vip_dicts: Sequence[dict[str, Any]] | None = None,
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Make the Neutron ports of the VIPs, or look at the one that the user brought."""
+        limits.check("load balancer", vip_dictionary)
+        request = VipRequest(
+            loadbalancer_id, project_id, vip_dictionary, additional_vip_dicts or ()
+        )
+        return runtime.get().vip_ports.create(request)
+
+    @_answer
+    def loadbalancer_create(self, loadbalancer: data_models.LoadBalancer) -> None:
+        """Record a new load balancer with all that came with it."""
+        context = runtime.get()
+        lb = models.load_balancer(models.fields(loadbalancer), context.preferences, context.cidr)
+        context.store.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
+
+    @_answer
+    def loadbalancer_delete(
+        self,
+        loadbalancer: data_models.LoadBalancer,
+        cascade: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Record that a load balancer goes, with its children: Octavia has checked `cascade`."""
+        values = models.fields(loadbalancer)
+        lb = models.bare(values)
+        change = changes.DeleteLoadBalancer(lb, models.children(values))
+        runtime.get().store.record(change, lb_id=lb.id)
+
+    @_answer
+    def loadbalancer_update(
+        self,
+        old_loadbalancer: data_models.LoadBalancer,
+        new_loadbalancer: data_models.LoadBalancer,
+    ) -> None:
+        """Record a new administrative state; names and descriptions are Octavia's own."""
+        context = runtime.get()
+        values = models.fields(new_loadbalancer)
+        limits.check("load balancer", values)
+        if "vip_qos_policy_id" in values:
+            context.vip_ports.set_qos_policy(
+                old_loadbalancer.vip_port_id, values["vip_qos_policy_id"]
+            )
+        change = changes.UpdateLoadBalancer(values.get("admin_state_up"))
+        context.store.record(change, lb_id=new_loadbalancer.loadbalancer_id)
+
+    @_answer
+    def loadbalancer_failover(self, loadbalancer_id: str) -> None:
+        """Have the agent compare the load balancer with Octavia and repair its rows."""
+        runtime.get().store.record(changes.Resync(loadbalancer_id), lb_id=loadbalancer_id)
+
+    # --- listeners
+
+    @_answer
+    def listener_create(self, listener: data_models.Listener) -> None:
+        """Record a new listener."""
+        self._put_listener(models.fields(listener))
+
+    @_answer
+    def listener_update(
+        self, old_listener: data_models.Listener, new_listener: data_models.Listener
+    ) -> None:
+        """Record what a listener is now."""
+        asked = models.fields(new_listener)
+        self._put_listener(models.fields(old_listener, new_listener), asked)
+
+    @staticmethod
+    def _put_listener(values: models.Fields, asked: models.Fields | None = None) -> None:
+        change = changes.PutListener(models.listener(values, asked))
+        runtime.get().store.record(change, lb_id=values["loadbalancer_id"])
+
+    @_answer
+    def listener_delete(self, listener: data_models.Listener) -> None:
+        """Record that a listener goes."""
+        change = changes.DeleteListener(listener.listener_id)
+        runtime.get().store.record(change, lb_id=listener.loadbalancer_id)
+
+    # --- pools
+
+    @_answer
+    def pool_create(self, pool: data_models.Pool) -> None:
+        """Record a new pool, as the default pool of the listener that it names."""
+        self._put_pool(models.fields(pool))
+
+    @_answer
+    def pool_update(self, old_pool: data_models.Pool, new_pool: data_models.Pool) -> None:
+        """Record what a pool is now."""
+        values = models.fields(old_pool, new_pool)
+        for unchanged in ("listener_id", "members", "healthmonitor"):
+            values.pop(unchanged, None)
+        self._put_pool(values, models.fields(new_pool))
+
+    @staticmethod
+    def _put_pool(values: models.Fields, asked: models.Fields | None = None) -> None:
+        context = runtime.get()
+        pool = models.pool(values, context.preferences, asked)
+        change = changes.PutPool(pool, values.get("listener_id") or None)
+        context.store.record(change, lb_id=values["loadbalancer_id"])
+
+    @_answer
+    def pool_delete(self, pool: data_models.Pool) -> None:
+        """Record that a pool goes, with its members and its monitor."""
+        change = changes.DeletePool(pool.pool_id, models.children(models.fields(pool)))
+        runtime.get().store.record(change, lb_id=pool.loadbalancer_id)
+
+    # --- members
+
+    @_answer
+    def member_create(self, member: data_models.Member) -> None:
+        """Record a new member."""
+        self._put_member(models.fields(member))
+
+    @_answer
+    def member_update(self, old_member: data_models.Member, new_member: data_models.Member) -> None:
+        """Record what a member is now."""
+        self._put_member(models.fields(old_member, new_member))
+
+    @staticmethod
+    def _put_member(values: models.Fields) -> None:
+        change = changes.PutMember(values["pool_id"], models.member(values))
+        runtime.get().store.record(change, pool_id=values["pool_id"])
+
+    @_answer
+    def member_delete(self, member: data_models.Member) -> None:
+        """Record that a member goes."""
+        change = changes.DeleteMember(member.pool_id, member.member_id)
+        runtime.get().store.record(change, pool_id=member.pool_id)
+
+    @_answer
+    def member_batch_update(self, pool_id: str, members: Sequence[data_models.Member]) -> None:
+        """Record all members that a pool has now: all of them, or none if one is refused."""
+        change = changes.ReplaceMembers(pool_id, models.members(members))
+        runtime.get().store.record(change, pool_id=pool_id)
+
+    # --- health monitors
+
+    @_answer
+    def health_monitor_create(self, healthmonitor: data_models.HealthMonitor) -> None:
+        """Record a new health monitor."""
+        self._put_monitor(models.fields(healthmonitor))
+
+    @_answer
+    def health_monitor_update(
+        self,
+        old_healthmonitor: data_models.HealthMonitor,
+        new_healthmonitor: data_models.HealthMonitor,
+    ) -> None:
+        """Record what a health monitor is now."""
+        self._put_monitor(models.fields(old_healthmonitor, new_healthmonitor))
+
+    @staticmethod
+    def _put_monitor(values: models.Fields) -> None:
+        change = changes.PutMonitor(values["pool_id"], models.health_monitor(values))
+        runtime.get().store.record(change, pool_id=values["pool_id"])
+
+    @_answer
+    def health_monitor_delete(self, healthmonitor: data_models.HealthMonitor) -> None:
+        """Record that a health monitor goes."""
+        change = changes.DeleteMonitor(healthmonitor.pool_id, healthmonitor.healthmonitor_id)
+        runtime.get().store.record(change, pool_id=healthmonitor.pool_id)
+
+    # --- what layer 4 does not have
+
+    @_answer
+    def _refuse_l7(self, *_: object) -> None:
+        raise limits.refuse(limits.L7)
+
+    l7policy_create = l7policy_update = l7policy_delete = _refuse_l7
+    l7rule_create = l7rule_update = l7rule_delete = _refuse_l7

@@ -1,0 +1,51 @@
+"""What the driver objects of one API worker share; built on first use, once in each process.
+
+Building it does no I/O either: connections are made when something is asked of them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+
+from octavia_ovn.adapters.intent_store import IntentStore
+from octavia_ovn.adapters.neutron import Neutron
+from octavia_ovn.adapters.octavia_models import Preferences
+from octavia_ovn.adapters.vip_ports import VipPorts
+from octavia_ovn.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of an API worker."""
+
+    store: IntentStore
+    neutron: Neutron
+    vip_ports: VipPorts
+    preferences: Preferences
+
+    def cidr(self, subnet_id: str) -> str | None:
+        """Return the CIDR of a subnet; None when the subnet is gone."""
+        try:
+            return self.neutron.subnet(subnet_id).cidr
+        except NotFound:
+            return None
+
+
+_lock = threading.Lock()
+_by_process: dict[int, Runtime] = {}
+
+
+def get() -> Runtime:
+    """Return this process's runtime.
+
+    :raises BadConfiguration: naming the option that is wrong
+    """
+    found = _by_process.get(os.getpid())
+    if found is None:
+        with _lock:
+            found = _by_process.get(os.getpid()) or _build()
+            _by_process.clear()
+            _by_process[os.getpid()] = found
+    return found
