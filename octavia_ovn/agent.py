@@ -7,6 +7,7 @@ The main loop owns the replicas; Neutron and Octavia are talked to by other thre
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import os
 import time
 from multiprocessing.synchronize import Event
@@ -22,6 +23,7 @@ from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.controller.loop import Controller
+from octavia_ovn.core.model import Mechanism
 
 LOG = log.getLogger(__name__)
 
@@ -71,20 +73,22 @@ class Agent:
         self._executor = concurrent.futures.ThreadPoolExecutor(
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
-        preferences = Preferences(settings.strict_algorithms, settings.session_persistence)
+        preferences = Preferences(
+            settings.strict_algorithms, Mechanism(settings.session_persistence)
+        )
         sockets = DriverAgent(settings.status_socket, settings.stats_socket, settings.get_socket)
         self._nb = Northbound(
-            settings.nb.endpoint("ovn_nb"),
+            Endpoint.parse(*dataclasses.astuple(settings.nb)),
             changed=self._changed,
             row_changed=self._row_changed,
             lock=LOCK,
-            timeout=settings.ovsdb_timeout,
+            timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
         )
         self._sb = Southbound(
-            settings.sb.endpoint("ovn_sb"),
+            Endpoint.parse(*dataclasses.astuple(settings.sb)),
             changed=self._changed,
-            timeout=settings.ovsdb_timeout,
+            timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
         )
         self._controller = Controller(

@@ -5,6 +5,7 @@ Building it does no I/O either: connections are made when something is asked of 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from octavia_ovn.adapters.intent_store import IntentStore
 from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.vip_ports import VipPorts
+from octavia_ovn.core.model import Mechanism
 from octavia_ovn.errors import NotFound
 
 
@@ -49,3 +51,20 @@ def get() -> Runtime:
             _by_process.clear()
             _by_process[os.getpid()] = found
     return found
+
+
+def _build() -> Runtime:
+    settings = config.load()
+    endpoint = Endpoint.parse(*dataclasses.astuple(settings.nb))
+    session = OvsdbSession(
+        endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
+    )
+    neutron = Neutron(settings.neutron)
+    return Runtime(
+        store=IntentStore(session, settings.connection_timeout, neutron.subnet),
+        neutron=neutron,
+        vip_ports=VipPorts(neutron),
+        preferences=Preferences(
+            settings.strict_algorithms, Mechanism(settings.session_persistence)
+        ),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from octavia_ovn.core import rows
-from octavia_ovn.core.rows import EMPTY, Operation, Row
+from octavia_ovn.core.rows import Operation, Row
 
 _MAPS = ("vips", "ip_port_mappings", "options", "external_ids")
 _PARENTS = ((rows.SWITCH, "switches"), (rows.ROUTER, "routers"))
@@ -44,7 +44,7 @@ def _update(old: Row, new: Row, ours: Callable[[str], bool]) -> Iterator[Operati
             put = {key: each for key, each in put.items() if ours(key)}
             remove = frozenset(filter(ours, remove))
         if put or remove:
-            yield rows.SetKeys(old.uuid, column, put or EMPTY, remove)
+            yield rows.SetKeys(old.uuid, column, put, remove)
     yield from _check_operations(old, new)
     for table, column in _PARENTS:
         have, want = getattr(old, column), getattr(new, column)

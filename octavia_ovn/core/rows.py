@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 Strings = Mapping[str, str]
-EMPTY: Strings = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +33,10 @@ class Row:
     name: str
     protocol: str
     external_ids: Strings
-    vips: Strings = EMPTY
+    vips: Strings = field(default_factory=dict)
     selection_fields: frozenset[str] = frozenset()
-    options: Strings = EMPTY
-    ip_port_mappings: Strings = EMPTY
+    options: Strings = field(default_factory=dict)
+    ip_port_mappings: Strings = field(default_factory=dict)
     health_checks: tuple[HealthCheck, ...] = ()
     switches: frozenset[str] = frozenset()
     routers: frozenset[str] = frozenset()
@@ -65,7 +63,7 @@ class SetKeys:
 
     uuid: str
     column: str
-    put: Strings = EMPTY
+    put: Strings = field(default_factory=dict)
     remove: frozenset[str] = frozenset()
 
 

@@ -1,0 +1,219 @@
+"""The row format: one table, both directions, and a round trip for anything."""
+
+import dataclasses
+import json
+
+import pytest
+
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.placement import shelves
+from octavia_ovn.core.rows import HealthCheck
+from tests.core.builders import balancer, listener, member, monitor, pool, recorded, row, vip, web
+
+LB = {"enabled": "True", "neutron:vip": "10.0.0.100", "neutron:vip_port_id": "vip-port"}
+
+# What the tenant wants, and the keys that other programs read it from.
+CASES = {
+    "no listener": (balancer(), LB),
+    "listener without pool": (
+        balancer([listener(pool_id=None)]),
+        {**LB, "listener_l1": "80:"},
+    ),
+    "listener with pool": (web(), {**LB, "listener_l1": "80:pool_p1", "pool_p1": ""}),
+    "member": (
+        web(member(1)),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m1_10.0.0.1:80_sub1"},
+    ),
+    "IPv6 member": (
+        web(member(7, address="fd00::7")),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m7_fd00::7:80_sub1"},
+    ),
+    "member without subnet": (
+        web(member(1, subnet_id=None)),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m1_10.0.0.1:80"},
+    ),
+    "disabled objects": (
+        balancer([listener(enabled=False)], [pool(enabled=False)], enabled=False),
+        {**LB, "enabled": "False", "listener_l1:D": "80:pool_p1", "pool_p1:D": ""},
+    ),
+    "monitor": (
+        web(monitor=monitor()),
+        {
+            **LB,
+            "listener_l1": "80:pool_p1",
+            "pool_p1": "",
+            "octavia:healthmonitors": '["hm1"]',
+        },
+    ),
+    "additional VIPs": (
+        balancer(vips=(vip(), vip("fd00::5"), vip("10.1.0.5"))),
+        {
+            **LB,
+            "neutron:additional_vips": "fd00::5,10.1.0.5",
+            "neutron:additional_vip_port_ids": "vip-port,vip-port",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("lb", "keys"), CASES.values(), ids=CASES)
+def test_writes_what_others_read(lb, keys):
+    (shelf,) = shelves(lb)
+
+    written = codec.encode(lb, shelf)
+
+    assert keys == {key: each for key, each in written.items() if key not in ours(written)}
+
+
+def ours(keys):
+    prefixes = ("octavia:loadbalancer", "octavia:attributes_", "octavia:pool_")
+    return {key for key in keys if key.startswith(prefixes)}
+
+
+@pytest.mark.parametrize(("lb", "_"), CASES.values(), ids=CASES)
+def test_reads_what_it_wrote(lb, _):
+    decoded = codec.decode(recorded(lb))
+
+    assert lb == decoded.lb
+    assert decoded.problems == ()
+    assert decoded.adopted
+
+
+def test_reads_listener_of_a_disabled_pool_as_old_rows_have_it():
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:pool_p1:D", "pool_p1:D": ""}
+
+    lb = codec.decode([row(external_ids=ids)]).lb
+
+    assert lb.listeners[0].pool_id == "p1"
+    assert not lb.pools[0].enabled
+
+
+def legacy_row(**fields):
+    ids = {
+        "neutron:vip": "10.0.0.100",
+        "listener_l1": "80:pool_p1",
+        "pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_10.0.0.2:80_sub1",
+        **fields.pop("external_ids", {}),
+    }
+    return row(external_ids=ids, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "algorithm"),
+    [
+        ((), model.Algorithm.ROUND_ROBIN),
+        (("ip_src", "ip_dst"), model.Algorithm.SOURCE_IP),
+        (("ip_src", "ip_dst", "tp_src", "tp_dst"), model.Algorithm.SOURCE_IP_PORT),
+    ],
+)
+def test_reads_algorithm_of_a_foreign_row_from_what_it_does(fields, algorithm):
+    lb = codec.decode([legacy_row(selection_fields=frozenset(fields))]).lb
+
+    assert algorithm is lb.pools[0].algorithm
+
+
+def test_reads_affinity_of_a_foreign_row():
+    lb = codec.decode([legacy_row(options={"affinity_timeout": "500"})]).lb
+
+    wanted = model.SessionPersistence(model.Mechanism.AFFINITY, 500)
+    assert wanted == lb.pools[0].persistence
+
+
+def test_reads_disabled_member_of_a_foreign_row_only_if_it_does_not_serve():
+    lb = codec.decode(
+        [
+            legacy_row(
+                external_ids={"neutron:member_status": '{"m1": "OFFLINE", "m2": "OFFLINE"}'},
+                vips={"10.0.0.100:80": "10.0.0.2:80"},
+            )
+        ]
+    ).lb
+
+    assert [False, True] == [each.enabled for each in lb.pools[0].members]
+
+
+def test_reads_monitor_of_a_foreign_row_from_its_check():
+    check = HealthCheck(
+        "10.0.0.100:80",
+        {"interval": "5", "timeout": "3", "success_count": "4", "failure_count": "2"},
+        {"octavia:healthmonitor": "hm1", "octavia:pool_id": "p1", "octavia:vip": "10.0.0.100"},
+    )
+
+    lb = codec.decode([legacy_row(health_checks=(check,))]).lb
+
+    assert monitor() == lb.pools[0].monitor
+
+
+GARBAGE = {
+    "unreadable member": {"pool_p1": "member_m1_10.0.0.1:80_sub1,rubbish"},
+    "member with a bad address": {"pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_x:80_s"},
+    "member with too many parts": {"pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_1.1.1.1:8_s_t"},
+    "listener without a port": {"listener_l2": "http:pool_p1"},
+    "attributes that are no JSON": {"octavia:attributes_p1": "{"},
+    "attributes of another shape": {"octavia:attributes_p1": "[1]"},
+    "pending of another shape": {"octavia:pending": '{"objects": 1, "requests": 2}'},
+    "member status of another shape": {"neutron:member_status": '"x"'},
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_isolates_garbage(garbage):
+    good = recorded(web(member(1)))[0]
+    bad = dataclasses.replace(good, external_ids={**good.external_ids, **garbage})
+
+    decoded = codec.decode([bad])
+
+    assert decoded.problems
+    assert [each.id for each in decoded.lb.listeners] == ["l1"]
+    assert [each.id for _, each in decoded.lb.members()] == ["m1"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [{}, {"neutron:vip": "nonsense"}, {"neutron:vip": "10.0.0.1", "neutron:vip_port_id": "a_b"}],
+)
+def test_says_so_when_there_is_no_vip(ids):
+    with pytest.raises(codec.Undecodable):
+        codec.decode([row(external_ids=ids)])
+
+
+def test_keeps_what_the_old_format_has_no_room_for():
+    odd = member(1, weight=3, backup=True, enabled=False)
+    lb = web(
+        odd,
+        algorithm=model.Algorithm.ROUND_ROBIN,
+        persistence=model.SessionPersistence(model.Mechanism.HASH, 90),
+        monitor=monitor(enabled=False),
+        slots=("", "m1"),
+    )
+
+    assert lb == codec.decode(recorded(lb)).lb
+
+
+def test_pending_survives_the_row():
+    pending = Pending(
+        ("r1",),
+        {(Kind.LISTENER, "l1"): Final.ACTIVE, (Kind.MEMBER, "m1"): Final.DELETED},
+        True,
+        True,
+    )
+    ids = {"octavia:pending": codec.encode_pending(pending)}
+
+    assert pending == codec.pending([row(external_ids=ids)])
+
+
+def test_merges_pending_of_several_rows():
+    one = Pending(("r1",), {(Kind.LISTENER, "l1"): Final.ACTIVE})
+    two = Pending(("r2",), {(Kind.LISTENER, "l1"): Final.DELETED}, created=True)
+    found = [
+        row(uuid=each, external_ids={"octavia:pending": codec.encode_pending(pending)})
+        for each, pending in (("u1", one), ("u2", two))
+    ]
+
+    wanted = Pending(("r1", "r2"), {(Kind.LISTENER, "l1"): Final.DELETED}, created=True)
+    assert wanted == codec.pending(found)
+
+
+def test_member_status_is_json_of_strings():
+    assert json.loads(codec.member_status({"m1": "ONLINE"})) == {"m1": "ONLINE"}
