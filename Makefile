@@ -1,0 +1,28 @@
+# The front door. `make` alone says what there is.
+PYTHON ?= python3
+VENV   := .sandbox/venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint unit
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+install: ## Install what demo and test need: Debian packages, a virtual environment
+	@$(PYTHON) -m sandbox install
+
+demo: ## Show a load balancer at work on a real OpenStack and OVN, started for it
+	@$(PYTHON) -m sandbox demo
+
+test: install lint ## Check and test everything, real services included
+	@$(BIN)/python -m pytest
+
+unit: install ## Test the core and the controller only (seconds)
+	@$(BIN)/python -m pytest -q tests/core tests/controller
+
+lint: install ## Check style, types and layers
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
