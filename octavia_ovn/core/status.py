@@ -134,10 +134,18 @@ def report(
         record = _record(key, objects.get(key), statuses, failed)
         message.setdefault(kind.value, []).append(record)
         provisioning = record.get("provisioning_status")
-        again = kind is not Kind.LOAD_BALANCER or (pending is not None and pending.created)
+        again = kind is not Kind.LOAD_BALANCER or _is_first(pending)
         if provisioning not in (None, Final.DELETED.value) and again:
             late.setdefault(kind.value, []).append(record)
     return Report(message, late)
+
+
+def _is_first(pending: Pending | None) -> bool:
+    """Whether the load balancer has just been created.
+
+    A later request shows that Octavia has committed it, and may hold it now.
+    """
+    return pending is not None and pending.created and len(pending.requests) == 1
 
 
 _ORDER = {kind: index for index, kind in enumerate(Kind)}
