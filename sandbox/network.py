@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import http.client
+import os
 import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from sandbox import shell
 
 _LISTENING = "00010000"  # flag __SO_ACCEPTCON
 
@@ -54,3 +59,20 @@ def http_answers(url: str) -> bool:
         return error.code < http.HTTPStatus.INTERNAL_SERVER_ERROR
     except (OSError, http.client.HTTPException):
         return False
+
+
+def unix_clients(path: Path) -> collections.Counter[int]:
+    """Count connections to a unix socket by the process that holds the client's end.
+
+    A process that inherited a connection counts too.
+    """
+    listing = shell.run(["ss", "-H", "-x", "state", "established"])
+    # The server's ends carry the path: ... PATH INODE * PEER-INODE
+    peers = {words[-1] for line in listing.splitlines() if str(path) in (words := line.split())}
+    holders: collections.Counter[int] = collections.Counter()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # Processes end while we look.
+            inode = os.readlink(link).removeprefix("socket:[").rstrip("]")
+            if inode in peers:
+                holders[int(link.parts[2])] += 1
+    return holders

@@ -1,0 +1,1 @@
+"""Tests that drive the whole sandbox, and those of the sandbox's own program."""

@@ -1,0 +1,72 @@
+"""A sandbox for all tests of a session, and what stands in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import namespaces, network, packages, settings
+from sandbox.console import Console
+from sandbox.stack import Stack, locked
+from tests.sandbox.scenery import Scenery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PORT_BASE = 19600  # beside a sandbox with the default ports
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A sandbox that is up.
+
+    SANDBOX_TEST_STATE, SANDBOX_VENV and SANDBOX_PROVIDER_PACKAGE choose another place or driver;
+    a sandbox that is up already is used and stays up.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    state = Path(
+        os.environ.get("SANDBOX_TEST_STATE") or settings.PROJECT / ".sandbox-test"
+    ).absolute()
+    running = settings.load(state)
+    chosen = running or settings.Settings(
+        state=state,
+        venv=settings.default_venv(settings.PROJECT / ".sandbox"),
+        ports=settings.port_numbers(_PORT_BASE, {}),
+        provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
+    )
+    stack = Stack(chosen)
+    with locked(state):
+        try:
+            packages.install(chosen, Console())
+            stack.up()
+            yield stack
+        finally:
+            if not running:
+                stack.down()
+                _assert_nothing_is_left(stack)
+
+
+@pytest.fixture(scope="session")
+def scenery(stack: Stack) -> Scenery:
+    """Networks, router, machines."""
+    return Scenery.build(stack)
+
+
+@pytest.fixture(autouse=True)
+def _no_load_balancers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End each test without load balancers, so that what one leaves cannot fail another."""
+    yield
+    if "scenery" in request.fixturenames:
+        request.getfixturevalue("scenery").delete_load_balancers()
+
+
+def _assert_nothing_is_left(stack: Stack) -> None:
+    assert stack.supervisor.records() == []
+    assert namespaces.names(stack.settings.prefix) == []
+    for port in stack.settings.ports.values():
+        assert network.is_free(stack.settings.host, port)
+    assert not stack.settings.run.exists()
