@@ -43,11 +43,12 @@ class IntentStore:
         self._timeout = timeout
         self._subnet = subnet
 
-    def record(self, change: changes.Change, *, lb_id: str = "", pool_id: str = "") -> None:
+    def record(self, change: changes.Change, *, lb_id: str = "", pool_id: str = "") -> bool:
         """Record a request durably, or raise and leave everything as it was.
 
         :param lb_id: the load balancer; or else
         :param pool_id: a pool of it
+        :returns: whether anything had to be written
         :raises Unsupported: when OVN cannot do what is asked
         :raises NotFound: when the database lacks what the request is about
         :raises Unavailable: when the database did not answer in time
@@ -59,7 +60,7 @@ class IntentStore:
             existing = self._by_name(lb_id, deadline) if lb_id else self._of_pool(pool_id, deadline)
             plan = self._plan(existing, change, request_id, deadline)
             if not plan:
-                return
+                return False
             try:
                 self._session.transact(_guarded(existing, plan), deadline)
             except (Changed, Unanswered):
@@ -68,14 +69,25 @@ class IntentStore:
                 if time.monotonic() > deadline:
                     raise
             else:
-                return
+                return True
+
+    def needs(self, change: changes.Change, lb_id: str) -> bool:
+        """Whether recording a change would write anything."""
+        deadline = time.monotonic() + self._timeout
+        return bool(self._plan(self._by_name(lb_id, deadline), change, "", deadline))
+
+    def load_balancers(self) -> dict[str, list[Row]]:
+        """Return the rows of all load balancers, by id. For comparisons, not for requests."""
+        found: dict[str, list[Row]] = {}
+        for row in self._select((), time.monotonic() + self._timeout):
+            found.setdefault(row.name, []).append(row)
+        return found
 
     def _plan(
         self, existing: Sequence[Row], change: changes.Change, request_id: str, deadline: float
     ) -> tuple[Operation, ...]:
         try:
-            whole = isinstance(change, (changes.Resync, changes.DeleteLoadBalancer))
-            decoded = None if whole else intent.read(existing)
+            decoded = None if isinstance(change, intent.WHOLE) else intent.read(existing)
             lb = decoded.lb if decoded else None
             change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):

@@ -127,6 +127,8 @@ class Reconciler:
             return GONE
         failed = frozenset(pending.objects) if done.refusal else frozenset()
         report = status.final(pending, failed)
+        if not report.message:
+            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
         return Outcome(
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
             things=frozenset(),
@@ -154,7 +156,7 @@ def restore(
         before = codec.decode(rows).lb if rows else None
     except codec.Undecodable:
         before = None
-    applied = changes.apply(before, changes.Restore(lb, {}))
+    applied = changes.apply(before, changes.Restore(lb))
     return diff(rows, intent.with_pending(intent.rows_of(applied.lb, rows), pending))
 
 

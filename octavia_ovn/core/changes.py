@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from octavia_ovn.core import model, slots
@@ -147,7 +147,14 @@ class Restore:
     """
 
     lb: model.LoadBalancer
-    objects: Objects
+    objects: Objects = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Delete a load balancer that Octavia does not know."""
+
+    lb_id: str
 
 
 Change = (
@@ -165,6 +172,7 @@ Change = (
     | DeleteMonitor
     | Resync
     | Restore
+    | Abandon
 )
 
 
@@ -186,7 +194,7 @@ def apply(lb: model.LoadBalancer | None, change: Change) -> Applied:
     if isinstance(change, CreateLoadBalancer):
         return Applied(change.lb, _tree(change.lb, Final.ACTIVE), created=True)
     if isinstance(change, Restore):
-        return Applied(_keep_slots(lb, change.lb), change.objects)
+        return Applied(_keep(lb, change.lb), change.objects)
     if isinstance(change, DeleteLoadBalancer):
         known = _tree(lb or change.lb, Final.DELETED)
         return Applied(lb or change.lb, {**known, **change.objects})
@@ -362,16 +370,36 @@ def _with_members(
     )
 
 
-def _keep_slots(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.LoadBalancer:
-    """Let the members of an existing load balancer keep their places and found subnets."""
-    pools = []
-    for pool in after.pools:
-        known = before and before.pool(pool.id)
-        if known:
-            wanted = {each.id: _with_subnet(each, known) for each in pool.members}
-            kept = [wanted.pop(each.id) for each in known.members if each.id in wanted]
-            members = (*kept, *wanted.values())
-            pools.append(slots.arrange(replace(pool, members=members), slots.places(known)))
-        else:
-            pools.append(pool)
-    return replace(after, pools=tuple(pools))
+def _keep(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.LoadBalancer:
+    """Let an existing load balancer keep what Octavia does not know of it.
+
+    That is the places of members, the subnets found for them, and where the VIPs are.
+    """
+    if before is None:
+        return after
+    vips = {(vip.address, vip.port_id): vip for vip in before.vips}
+    return replace(
+        after,
+        vips=tuple(_merge_vip(vips.get((vip.address, vip.port_id)), vip) for vip in after.vips),
+        pools=tuple(_keep_places(before.pool(pool.id), pool) for pool in after.pools),
+    )
+
+
+def _merge_vip(before: model.Vip | None, after: model.Vip) -> model.Vip:
+    if before is None:
+        return after
+    return replace(
+        after,
+        subnet_id=after.subnet_id or before.subnet_id,
+        network_id=after.network_id or before.network_id,
+        cidr=after.cidr or before.cidr,
+    )
+
+
+def _keep_places(before: model.Pool | None, after: model.Pool) -> model.Pool:
+    if before is None:
+        return after
+    wanted = {each.id: _with_subnet(each, before) for each in after.members}
+    kept = [wanted.pop(each.id) for each in before.members if each.id in wanted]
+    members = (*kept, *wanted.values())
+    return slots.arrange(replace(after, members=members), slots.places(before))

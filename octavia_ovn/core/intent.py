@@ -34,32 +34,41 @@ def record(
     :raises UnknownObject: when the rows lack what the change is about
     :raises Undecodable: when the rows do not even name a VIP
     """
-    if isinstance(change, (changes.Resync, changes.DeleteLoadBalancer)):
-        rows, pending = _whole(existing, change)
-    else:
-        decoded = read(existing)
-        applied = changes.apply(decoded.lb if decoded else None, change)
-        rows = rows_of(applied.lb, existing)
-        pending = Pending((), applied.objects, applied.created)
-    pending = replace(pending, requests=(request_id,))
+    rows, pending = _recorded(existing, change)
     before = codec.pending(existing)
-    return diff(existing, with_pending(rows, before.merge(pending) if before else pending))
+    if pending.objects or pending.orphaned:
+        pending = replace(pending, requests=(request_id,))
+        before = before.merge(pending) if before else pending
+    return diff(existing, with_pending(rows, before))
 
 
-def _whole(
-    existing: Sequence[Row], change: changes.Resync | changes.DeleteLoadBalancer
-) -> tuple[Sequence[Row], Pending]:
-    """Record what concerns the load balancer as a whole: possible whatever the rows hold."""
+def _recorded(existing: Sequence[Row], change: changes.Change) -> tuple[Sequence[Row], Pending]:
     if isinstance(change, changes.Resync):
         objects = active(Kind.LOAD_BALANCER, [change.lb_id])
         rows = existing or [Row(name=change.lb_id, protocol="", external_ids={})]
         return rows, Pending((), objects, resync=True)
+    if isinstance(change, changes.Abandon):
+        return existing, Pending((), {}, orphaned=True)
+    lb = _lb(existing, needed=not isinstance(change, WHOLE))
+    applied = changes.apply(lb, change)
+    pending = Pending((), applied.objects, applied.created)
+    if isinstance(change, changes.DeleteLoadBalancer) and existing:
+        return existing, pending
+    return rows_of(applied.lb, existing), pending
+
+
+WHOLE = (changes.Resync, changes.Abandon, changes.DeleteLoadBalancer, changes.Restore)
+"""Changes of a load balancer as a whole: possible whatever the rows hold."""
+
+
+def _lb(existing: Sequence[Row], *, needed: bool) -> model.LoadBalancer | None:
     try:
         decoded = read(existing)
     except codec.Undecodable:
-        decoded = None
-    applied = changes.apply(decoded.lb if decoded else None, change)
-    return existing or rows_of(applied.lb, existing), Pending((), applied.objects)
+        if needed:
+            raise
+        return None
+    return decoded.lb if decoded else None
 
 
 def rows_of(lb: model.LoadBalancer, existing: Sequence[Row]) -> list[Row]:

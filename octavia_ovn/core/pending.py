@@ -32,18 +32,20 @@ class Pending:
     """The requests on one load balancer that Octavia has not yet been told the end of.
 
     `created` says that the load balancer itself is new: its row in Octavia's database may not be
-    committed yet. `resync` says that the rows must first be made what Octavia says.
+    committed yet. `resync` says that the rows must first be made what Octavia says, `orphaned` that
+    Octavia does not know the load balancer: it goes, and nobody waits for it.
     """
 
     requests: tuple[str, ...]
     objects: Objects
     created: bool = False
     resync: bool = False
+    orphaned: bool = False
 
     @property
     def deleting(self) -> bool:
         """Whether the load balancer itself is to go."""
-        return any(
+        return self.orphaned or any(
             kind is Kind.LOAD_BALANCER and final is Final.DELETED
             for (kind, _), final in self.objects.items()
         )
@@ -59,6 +61,7 @@ class Pending:
             objects={**self.objects, **later.objects},
             created=self.created or later.created,
             resync=self.resync or later.resync,
+            orphaned=self.orphaned or later.orphaned,
         )
 
 

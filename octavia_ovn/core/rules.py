@@ -33,6 +33,8 @@ def complete(
     if isinstance(change, changes.CreateLoadBalancer):
         pools = tuple(_pool(pool, change.lb, around) for pool in change.lb.pools)
         return replace(change, lb=replace(change.lb, pools=pools))
+    if isinstance(change, changes.Restore):
+        return replace(change, lb=_placed(change.lb, around))
     if lb is None:
         return change
     if isinstance(change, changes.PutMember):
@@ -78,6 +80,22 @@ def _pool(
     if pool.monitor:
         check_monitor(pool.monitor, pool)
     return replace(pool, members=tuple(_member(each, lb, around) for each in pool.members))
+
+
+def _placed(
+    lb: model.LoadBalancer, around: Callable[[model.LoadBalancer], Iterable[Subnet]]
+) -> model.LoadBalancer:
+    """Find the subnets of members as well as possible: what Octavia has already, must be served."""
+    pools = []
+    for pool in lb.pools:
+        members = tuple(
+            each
+            if each.subnet_id
+            else replace(each, subnet_id=place_member(each.address, lb, around))
+            for each in pool.members
+        )
+        pools.append(replace(pool, members=members))
+    return replace(lb, pools=tuple(pools))
 
 
 def _member(

@@ -219,4 +219,5 @@ def _pending(value: Mapping[str, object]) -> Pending:
         },
         created=value.get("created") is True,
         resync=value.get("resync") is True,
+        orphaned=value.get("orphaned") is True,
     )

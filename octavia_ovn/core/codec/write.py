@@ -80,8 +80,8 @@ def encode_pending(pending: Pending) -> str:
     for (kind, object_id), final in pending.objects.items():
         objects.setdefault(kind.value, {})[object_id] = final.value
     value = {"requests": list(pending.requests), "objects": objects}
-    flags = {"created": pending.created, "resync": pending.resync}
-    return dumps({**value, **{flag: True for flag, on in flags.items() if on}})
+    flags = ("created", "resync", "orphaned")
+    return dumps({**value, **{flag: True for flag in flags if getattr(pending, flag)}})
 
 
 def _lb_attributes(lb: model.LoadBalancer) -> dict[str, object]:
