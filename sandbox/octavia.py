@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from sandbox import database, ini, keystone, network, wsgi
+from sandbox import database, ini, keystone, network, shell, wsgi
 from sandbox.errors import SandboxError
 from sandbox.process import Service, Supervisor, command_line
 from sandbox.settings import Settings, split_option
@@ -13,7 +13,10 @@ from sandbox.settings import Settings, split_option
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sandbox.api import Cloud
+
 API = "octavia"
+PROVIDER = "ovn"
 DRIVER_AGENT = "octavia-driver-agent"
 PROVIDER_AGENT = "provider-agent"
 """Child of the driver agent: the one that runs the provider's code."""
@@ -38,8 +41,8 @@ def configure(settings: Settings) -> None:
         "DEFAULT": {"use_stderr": True, "transport_url": "fake://"},
         "api_settings": {
             "auth_strategy": "keystone",
-            "enabled_provider_drivers": "ovn:Load balancing in OVN's own flows",
-            "default_provider_driver": "ovn",
+            "enabled_provider_drivers": f"{PROVIDER}:Load balancing in OVN's own flows",
+            "default_provider_driver": PROVIDER,
         },
         "database": {"connection": database.url(settings, "octavia")},
         "keystone_authtoken": keystone.credentials(settings, "octavia"),
@@ -55,7 +58,7 @@ def configure(settings: Settings) -> None:
         },
         "certificates": {"cert_manager": "noop_cert_manager"},
         "driver_agent": {
-            "enabled_provider_agents": "ovn",
+            "enabled_provider_agents": PROVIDER,
             **{f"{name}_socket_path": sockets / f"{name}.sock" for name in _SOCKETS},
         },
         "ovn": {"ovn_nb_connection": settings.nb, "ovn_sb_connection": settings.sb},
@@ -101,7 +104,28 @@ def provider_agent_pid(supervisor: Supervisor) -> int:
     for pid in supervisor.pids(DRIVER_AGENT):
         if "provider_agent" in command_line(pid):
             return pid
-    raise SandboxError("The driver agent has no provider agent now; see its log")
+    raise SandboxError("The driver agent has no provider agent")
+
+
+def check_provider(cloud: Cloud, supervisor: Supervisor) -> None:
+    """Raise SandboxError, with what the log says, unless API and agent have loaded the provider.
+
+    Octavia itself goes on without a provider that it cannot import.
+    """
+    listed = cloud.octavia("GET", "/providers")["providers"]
+    if PROVIDER not in [provider["name"] for provider in listed]:
+        raise SandboxError(f"The API has not loaded its provider.\n{_complaints(supervisor, API)}")
+    try:
+        provider_agent_pid(supervisor)
+    except SandboxError as error:
+        raise SandboxError(f"{error}.\n{_complaints(supervisor, DRIVER_AGENT)}") from error
+
+
+def _complaints(supervisor: Supervisor, service: str) -> str:
+    log = supervisor.log_file(service)
+    text = log.read_text(errors="replace")
+    lines = [line for line in text.splitlines() if " ERROR " in line and "load" in line]
+    return f"  lines of {log}:\n" + shell.tail_of("\n".join(lines))
 
 
 def _conf(settings: Settings) -> Path:

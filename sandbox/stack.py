@@ -88,6 +88,7 @@ class Stack:
             if not self.supervisor.alive(name):
                 self.start(name)
                 self.console.done(f"{name} had ended and was started again")
+        octavia.check_provider(self.cloud(), self.supervisor)
         self.console.done("everything runs")
 
     def down(self, *, purge: bool = False) -> None:
@@ -176,6 +177,7 @@ class Stack:
             self.console.done(f"{name} answers")
         self._start(services, ["neutron-maintenance"])
         self._mark.touch()
+        octavia.check_provider(self.cloud(), supervisor)
         self.console.done("up")
 
     def _start(self, services: dict[str, Service], names: Iterable[str]) -> None:

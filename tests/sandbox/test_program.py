@@ -88,7 +88,7 @@ def test_a_death_is_told_with_the_log(supervisor: Supervisor) -> None:
     service = _service("sh", "-c", "echo no such luck; exit 1", ready=False)
     supervisor.start(service)
 
-    with pytest.raises(SandboxError, match="it has died(?s:.)*no such luck"):
+    with pytest.raises(SandboxError, match=r"it has died(?s:.)*no such luck"):
         supervisor.wait(service)
 
 
