@@ -21,6 +21,7 @@ from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
+from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core.model import Mechanism

@@ -6,15 +6,20 @@ Building it does no I/O either: connections are made when something is asked of 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import threading
 from dataclasses import dataclass
 
+from octavia_ovn import config
 from octavia_ovn.adapters.intent_store import IntentStore
 from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.octavia_models import Preferences
+from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.vip_ports import VipPorts
 from octavia_ovn.core.model import Mechanism
+from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound
 
 
@@ -61,10 +66,17 @@ def _build() -> Runtime:
     )
     neutron = Neutron(settings.neutron)
     return Runtime(
-        store=IntentStore(session, settings.connection_timeout, neutron.subnet),
+        store=IntentStore(
+            session, settings.connection_timeout, functools.partial(_subnet, neutron)
+        ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
         preferences=Preferences(
             settings.strict_algorithms, Mechanism(settings.session_persistence)
         ),
     )
+
+
+def _subnet(neutron: Neutron, subnet_id: str) -> Subnet:
+    found = neutron.subnet(subnet_id)
+    return Subnet(found.id, found.network_id, found.cidr)

@@ -3,6 +3,9 @@
 With a real Octavia a message costs a fork and some 0.3 s, whatever is in it, and one whose load
 balancer is locked by an open request waits for it. So several threads send, each takes all that
 waits, and a message that fails is sent again load balancer by load balancer.
+
+Octavia may overwrite some records, because it commits only after the driver has answered. Those are
+sent once more a second later, many at a time; nobody waits for that.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ class StatusSink(Protocol):
 class Parcel:
     """What one load balancer has to tell.
 
-    :param ticket: handed back when Octavia has accepted it
+    :param ticket: handed back when Octavia has accepted it; None for nobody wants to know
+    :param late: records to send once more
+    :param due: when to send it, of the reporter's clock
     """
 
     lb_id: str
@@ -73,6 +78,7 @@ class Reporter:
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting: dict[str, Parcel] = {}
+        self._late: dict[str, Parcel] = {}
         self._sending: set[str] = set()
         self._closed = False
         self._threads = [
@@ -86,6 +92,10 @@ class Reporter:
         """Take a parcel; it replaces one of the same load balancer that still waits."""
         with self._changed:
             self._waiting[parcel.lb_id] = parcel
+            late = self._late.get(parcel.lb_id)
+            if late is not None:
+                # What is told again now must not be told once more with its old status.
+                self._set_late(replace(late, message=without(late.message, ids(parcel.message))))
             self._changed.notify()
 
     def close(self, timeout: float) -> None:
@@ -109,7 +119,8 @@ class Reporter:
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                free = [each for each in self._waiting.values() if each.lb_id not in self._sending]
+                every = (*self._waiting.values(), *self._late.values())
+                free = [each for each in every if each.lb_id not in self._sending]
                 due = [each for each in free if each.due <= now]
                 if due:
                     return self._pick(due)
@@ -118,15 +129,26 @@ class Reporter:
 
     def _pick(self, due: list[Parcel]) -> list[Parcel]:
         alone = next((each for each in due if each.alone), None)
-        picked = [alone] if alone else due[:_MAX_PARCELS]
-        for parcel in picked:
-            del self._waiting[parcel.lb_id]
-            self._sending.add(parcel.lb_id)
-        return picked
+        picked: dict[str, Parcel] = {}
+        for parcel in [alone] if alone else due[:_MAX_PARCELS]:
+            if picked.setdefault(parcel.lb_id, parcel) is parcel:
+                source = self._late if parcel.ticket is None else self._waiting
+                del source[parcel.lb_id]
+        self._sending |= picked.keys()
+        return list(picked.values())
 
     def _put_back(self, parcel: Parcel) -> None:
         with self._changed:
-            self._waiting.setdefault(parcel.lb_id, parcel)
+            if parcel.ticket is None:
+                self._set_late(parcel)
+            else:
+                self._waiting.setdefault(parcel.lb_id, parcel)
+
+    def _set_late(self, parcel: Parcel) -> None:
+        if parcel.message:
+            self._late[parcel.lb_id] = parcel
+        else:
+            self._late.pop(parcel.lb_id, None)
 
     def _deliver(self, parcels: list[Parcel]) -> list[Parcel]:
         """Send parcels as one message; return what must be sent later."""
@@ -139,14 +161,19 @@ class Reporter:
         except OctaviaOvnError as error:
             LOG.warning("Octavia cannot be told the status of %d objects: %s", len(parcels), error)
             return [self._later(parcel) for parcel in parcels]
-        return [late for parcel in parcels if (late := self._deliver_late(parcel))]
+        return [late for parcel in parcels if (late := self._delivered(parcel))]
 
-    def _deliver_late(self, parcel: Parcel) -> Parcel | None:
-        if parcel.late:
-            due = self._clock() + LATE_DELAY
-            return replace(parcel, message=parcel.late, late={}, due=due, failures=0, alone=False)
+    def _delivered(self, parcel: Parcel) -> Parcel | None:
+        """Say that a parcel has been accepted; return what must be sent once more."""
+        if parcel.ticket is None:
+            return None
         self._accepted(parcel.lb_id, parcel.ticket)
-        return None
+        with self._changed:
+            earlier = self._late.get(parcel.lb_id)
+        kept = without(earlier.message, ids(parcel.message)) if earlier else {}
+        late = merge([kept, parcel.late])
+        due = earlier.due if earlier else self._clock() + LATE_DELAY
+        return Parcel(parcel.lb_id, None, late, due=due) if late else None
 
     def _later(self, parcel: Parcel) -> Parcel:
         delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2**parcel.failures)
@@ -160,13 +187,19 @@ class Reporter:
         LOG.error(
             "Load balancer %s: Octavia refuses the status of %s: %s", parcel.lb_id, culprit, error
         )
+        unknown = frozenset({culprit})
         return replace(
             parcel,
-            message=without(parcel.message, culprit),
-            late=without(parcel.late, culprit),
+            message=without(parcel.message, unknown),
+            late=without(parcel.late, unknown),
             due=self._clock() + _LONGEST_RETRY,
             failures=0,
         )
+
+
+def ids(message: Message) -> frozenset[str]:
+    """Return the ids of all objects in a message."""
+    return frozenset(record["id"] for records in message.values() for record in records)
 
 
 def merge(messages: Iterable[Message]) -> Message:
@@ -178,10 +211,10 @@ def merge(messages: Iterable[Message]) -> Message:
     return {kind: records for kind, records in merged.items() if records}
 
 
-def without(message: Message, object_id: str | None) -> Message:
-    """Return a message without the records of one object."""
+def without(message: Message, object_ids: frozenset[str | None] | frozenset[str]) -> Message:
+    """Return a message without the records of some objects."""
     kept = {
-        kind: [record for record in records if record["id"] != object_id]
+        kind: [record for record in records if record["id"] not in object_ids]
         for kind, records in message.items()
     }
     return {kind: records for kind, records in kept.items() if records}
