@@ -1,0 +1,319 @@
+"""Neutron: subnets, and the ports that load balancers and their health checks need.
+
+Whatever is made here carries its load balancer's or subnet's id in name and device_id, so that it
+is found again when an answer was lost. What does not carry them is a user's and is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from octavia_ovn.adapters.rest import Query, Rest
+from octavia_ovn.core.model import canonical_address
+from octavia_ovn.errors import Conflict, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from octavia_ovn.config import Service
+
+HM_OWNER = "ovn-lb-hm:distributed"
+
+_VIP = "ovn-lb-vip-"
+_ADDITIONAL = "ovn-lb-vip-additional-"
+_HM = "ovn-lb-hm-"
+_DEVICE = "lb-"
+# Owners of VIP ports and health monitor ports, ours and those of the former driver.
+_VIP_OWNERS = ("", "ovn-lb:vip")
+_HM_OWNERS = (HM_OWNER, "network:distributed")
+_OLD_ADDITIONAL = 10
+_FIELDS = ("id", "name", "network_id", "device_id", "device_owner", "fixed_ips", "mac_address")
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet; network and CIDR never change."""
+
+    id: str
+    network_id: str
+    cidr: str
+    ip_version: int
+    gateway_ip: str | None
+    enable_dhcp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FixedIp:
+    """An address of a port, in its canonical spelling."""
+
+    subnet_id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port."""
+
+    id: str
+    name: str
+    network_id: str
+    device_id: str
+    device_owner: str
+    fixed_ips: tuple[FixedIp, ...]
+    mac: str
+
+    def has(self, subnet_id: str | None, address: str | None) -> bool:
+        """Whether one of the addresses fits; None fits any."""
+        wanted = canonical_address(address) if address else None
+        return any(
+            subnet_id in (None, each.subnet_id) and wanted in (None, each.address)
+            for each in self.fixed_ips
+        )
+
+
+class Neutron:
+    """Neutron's API, as far as it is needed; safe to share between threads.
+
+    Nothing is done before the first call. Every call may raise :class:`Unavailable` when Neutron or
+    Keystone does not answer, and :class:`Refused` when Neutron will not do it.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._rest = Rest(service, "network", "Neutron", "/v2.0")
+        self._subnets: dict[str, Subnet] = {}
+
+    # --- subnets
+
+    def subnet(self, subnet_id: str) -> Subnet:
+        """Return a subnet, from memory once it has been seen.
+
+        :raises NotFound: when there is none
+        """
+        found = self._subnets.get(subnet_id)
+        if found is None:
+            found = _subnet(self._rest.get(f"/subnets/{subnet_id}")["subnet"])
+            self._subnets[subnet_id] = found
+        return found
+
+    def network_subnets(self, network_id: str) -> tuple[Subnet, ...]:
+        """Return the subnets that a network has now."""
+        items = self._rest.list("/subnets", "subnets", {"network_id": network_id})
+        subnets = tuple(_subnet(item) for item in items)
+        self._subnets.update((each.id, each) for each in subnets)
+        return subnets
+
+    # --- ports
+
+    def port(self, port_id: str) -> Port:
+        """Return a port.
+
+        :raises NotFound: when there is none
+        """
+        return _port(self._rest.get(f"/ports/{port_id}")["port"])
+
+    def ports_of(self, device_id: str) -> tuple[Port, ...]:
+        """Return the ports of a device, the smallest id first."""
+        return self._ports({"device_id": device_id})
+
+    def ports_named(self, name: str) -> tuple[Port, ...]:
+        """Return the ports of a name, the smallest id first."""
+        return self._ports({"name": name})
+
+    def list_our_ports(self) -> tuple[Port, ...]:
+        """Return all VIP and health monitor ports in the cloud whose name and device agree."""
+        ports = self._ports({"device_owner": (*_VIP_OWNERS, HM_OWNER)})
+        return tuple(each for each in ports if vip_owner(each) or hm_subnet(each))
+
+    def delete_port(self, port_id: str) -> None:
+        """Delete a port; it is fine when it is gone already."""
+        self._rest.delete(f"/ports/{port_id}")
+
+    def set_qos_policy(self, port_id: str, policy_id: str | None) -> None:
+        """Put a QoS policy on a port, or take it off with None.
+
+        :raises NotFound: when port or policy do not exist
+        """
+        self._rest.put(f"/ports/{port_id}", {"port": {"qos_policy_id": policy_id}})
+
+    # --- VIP ports
+
+    def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
+        self,
+        lb_id: str,
+        project_id: str | None,
+        network_id: str,
+        subnet_id: str | None = None,
+        address: str | None = None,
+        qos_policy_id: str | None = None,
+        index: int | None = None,
+    ) -> Port:
+        """Make the port of a VIP, or return the one that an earlier attempt has made.
+
+        :param index: 1, 2, … for additional VIPs
+        :raises Conflict: when something else has the address
+        :raises Refused: when Neutron will not, as when a quota or a subnet is used up
+        :raises Unavailable: when no port was made, as far as can be seen: one that appears later is
+            found by its name, see :meth:`delete_vip_ports`
+        """
+        name = f"{_VIP}{lb_id}" if index is None else f"{_ADDITIONAL}{index}-{lb_id}"
+        fixed_ip = {"subnet_id": subnet_id, "ip_address": address}
+        # No device_owner: then Neutron leaves the addresses off the switch port, and OVN does not
+        # answer ARP for the VIP with the MAC of a port that nobody is behind.
+        attributes = {
+            "name": name,
+            "network_id": network_id,
+            "device_id": f"{_DEVICE}{lb_id}",
+            "admin_state_up": True,
+            "project_id": project_id,
+            "qos_policy_id": qos_policy_id,
+            "fixed_ips": [_without_none(fixed_ip)] if subnet_id or address else None,
+        }
+        try:
+            return self._create_port(attributes)
+        except (Conflict, Unavailable):
+            made = self._find_vip_port(attributes, subnet_id, address)
+            if made is None:
+                raise
+            return made
+
+    def _find_vip_port(
+        self, attributes: Mapping[str, Any], subnet_id: str | None, address: str | None
+    ) -> Port | None:
+        """Return the port that a failed attempt has made; None when there is none to be seen."""
+        query = {key: attributes[key] for key in ("name", "device_id", "network_id")}
+        try:
+            ports = self._ports(query)
+        except Unavailable:
+            return None
+        return next((each for each in ports if each.has(subnet_id, address)), None)
+
+    def delete_vip_ports(self, lb_id: str) -> None:
+        """Delete the VIP ports of a load balancer that the driver has made; no user's port.
+
+        The former driver gave its ports names but no device.
+        """
+        for port in self.ports_of(f"{_DEVICE}{lb_id}"):
+            if vip_owner(port) == lb_id:
+                self.delete_port(port.id)
+        additional = (f"{_ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
+        for port in self._ports({"name": (f"{_VIP}{lb_id}", *additional)}):
+            if not port.device_id and port.device_owner in _VIP_OWNERS:
+                self.delete_port(port.id)
+
+    # --- health monitor ports
+
+    def ensure_hm_port(self, subnet_id: str, project_id: str | None) -> Port:
+        """Return the port that health checks of a subnet's members come from, made if need be.
+
+        When two processes make one at the same time, both keep the one with the smallest id.
+
+        :raises NotFound: when there is no such subnet
+        :raises Refused: when Neutron will not, as when a quota or the subnet is used up
+        """
+        if not self._hm_ports(subnet_id):
+            attributes = {
+                "name": f"{_HM}{subnet_id}",
+                "network_id": self.subnet(subnet_id).network_id,
+                "device_id": f"{_HM}{subnet_id}",
+                "device_owner": HM_OWNER,
+                "admin_state_up": True,
+                "port_security_enabled": False,
+                "security_groups": [],
+                "project_id": project_id,
+                "fixed_ips": [{"subnet_id": subnet_id}],
+            }
+            self._create_port(attributes)
+        kept, *surplus = self._hm_ports(subnet_id) or (None,)
+        if kept is None:
+            raise Unavailable(
+                f"The health monitor port of subnet {subnet_id} was deleted by others"
+            )
+        for port in surplus:
+            self.delete_port(port.id)
+        return kept
+
+    def delete_hm_port(self, subnet_id: str) -> None:
+        """Delete the health monitor port of a subnet; it is fine when there is none."""
+        for port in self._hm_ports(subnet_id):
+            self.delete_port(port.id)
+
+    def _hm_ports(self, subnet_id: str) -> tuple[Port, ...]:
+        """Return the health monitor ports of a subnet, the smallest id first.
+
+        Those of the former driver that have no device, or another owner, only when there is no
+        other.
+        """
+        name = f"{_HM}{subnet_id}"
+        ours = tuple(each for each in self.ports_of(name) if each.device_owner in _HM_OWNERS)
+        return ours or tuple(
+            each for each in self.ports_named(name) if each.device_owner in _HM_OWNERS
+        )
+
+    # --- floating IPs
+
+    def touch_floating_ip(self, fip_id: str) -> None:
+        """Have Neutron compute the NAT row of a floating IP anew; fine when it is gone.
+
+        An update that changes nothing raises its revision number, which is enough.
+        """
+        path = f"/floatingips/{fip_id}"
+        try:
+            fip = self._rest.get(path, {"fields": "description"})["floatingip"]
+            self._rest.put(path, {"floatingip": {"description": fip.get("description") or ""}})
+        except NotFound:
+            return
+
+    # --- helpers
+
+    def _ports(self, query: Query) -> tuple[Port, ...]:
+        items = self._rest.list("/ports", "ports", {**query, "fields": _FIELDS})
+        return tuple(sorted(map(_port, items), key=lambda port: port.id))
+
+    def _create_port(self, attributes: Mapping[str, Any]) -> Port:
+        return _port(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
+
+
+def vip_owner(port: Port) -> str | None:
+    """Return the id of the load balancer that a VIP port of ours belongs to; else None."""
+    lb_id = port.device_id.removeprefix(_DEVICE)
+    names = rf"{_VIP}{re.escape(lb_id)}|{_ADDITIONAL}\d+-{re.escape(lb_id)}"
+    ours = port.device_id.startswith(_DEVICE) and re.fullmatch(names, port.name)
+    return lb_id if ours else None
+
+
+def hm_subnet(port: Port) -> str | None:
+    """Return the id of the subnet that a health monitor port of ours belongs to; else None."""
+    ours = port.device_owner == HM_OWNER and port.device_id.startswith(_HM)
+    return port.device_id.removeprefix(_HM) if ours else None
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _subnet(item: Mapping[str, Any]) -> Subnet:
+    return Subnet(
+        id=item["id"],
+        network_id=item["network_id"],
+        cidr=item["cidr"],
+        ip_version=item["ip_version"],
+        gateway_ip=item["gateway_ip"],
+        enable_dhcp=item["enable_dhcp"],
+    )
+
+
+def _port(item: Mapping[str, Any]) -> Port:
+    return Port(
+        id=item["id"],
+        name=item["name"],
+        network_id=item["network_id"],
+        device_id=item["device_id"],
+        device_owner=item["device_owner"],
+        fixed_ips=tuple(_fixed_ips(item["fixed_ips"])),
+        mac=item["mac_address"],
+    )
+
+
+def _fixed_ips(items: Iterable[Mapping[str, str]]) -> Iterable[FixedIp]:
+    return (FixedIp(item["subnet_id"], canonical_address(item["ip_address"])) for item in items)

@@ -1,0 +1,240 @@
+"""JSON over HTTP to an OpenStack service, with every failure turned into an error of ours.
+
+Bare keystoneauth rather than openstacksdk: the same requests without its discovery of versions,
+without 15 MB in every API worker, and statuses and bodies stay visible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http
+import threading
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from keystoneauth1 import exceptions, loading
+
+from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from octavia_ovn.config import Service
+
+Query = Mapping[str, str | Sequence[str]]
+
+PAGE = 1000
+"""Items that are asked for in one request; services may return fewer."""
+
+_LATER = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
+_CREDENTIALS = {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}
+# Answers of status 409 that mean that there is too little, not that somebody else has it.
+_EXHAUSTED = {
+    "OverQuota",
+    "IpAddressGenerationFailure",
+    "IpAddressGenerationFailureNoMatchingSubnet",
+}
+
+
+class Rest:
+    """A client of one service; safe to share between threads. Nothing is done before a request.
+
+    :param service: how to reach the service
+    :param service_type: its type in Keystone's catalog
+    :param name: its name in messages
+    :param version: the path of its API, like `/v2.0`
+    """
+
+    def __init__(self, service: Service, service_type: str, name: str, version: str) -> None:
+        self._service = service
+        self._type = service_type
+        self._name = name
+        self._version = version
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """Return the JSON at a path.
+
+        :param path: below the version, like `/ports`
+        :raises NotFound: when there is nothing
+        :raises Unavailable, Refused: when the service cannot or will not answer
+        """
+        return self._request("GET", path, query=query)
+
+    def list(self, path: str, key: str, query: Query | None = None) -> list[dict[str, Any]]:
+        """Return all items of a collection, following its pages.
+
+        :param key: the name of the collection in the answers
+        :raises Unavailable, Refused: when the service cannot or will not answer
+        """
+        items: list[dict[str, Any]] = []
+        params: Query | None = {**(query or {}), "limit": str(PAGE)}
+        while params is not None:
+            answer = self.get(path, params)
+            items.extend(answer[key])
+            # Behind a proxy the host in a link may be wrong, so only its query is used.
+            params = _next_page(answer.get(f"{key}_links", ())) if answer[key] else None
+        return items
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Create something and return it. After :class:`Unavailable` it may exist nevertheless.
+
+        :raises Conflict: when something else holds what was asked for
+        :raises Unavailable, Refused: when the service cannot or will not do it
+        """
+        return self._request("POST", path, body)
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Update something and return it.
+
+        :raises NotFound: when it does not exist
+        :raises Unavailable, Refused: when the service cannot or will not do it
+        """
+        return self._request("PUT", path, body)
+
+    def delete(self, path: str) -> None:
+        """Delete something; it is fine when it does not exist.
+
+        :raises Unavailable, Refused: when the service cannot or will not do it
+        """
+        with contextlib.suppress(NotFound):
+            self._request("DELETE", path)
+
+    def _request(
+        self, method: str, path: str, body: object = None, query: Query | None = None
+    ) -> Any:
+        path = self._version + path
+        try:
+            response = self._send(method, path, json=body, params=query)
+        except (exceptions.HttpError, exceptions.AuthorizationFailure) as error:
+            raise self._keystone_error(error) from error
+        except exceptions.CatalogException as error:
+            raise self._no_endpoint() from error
+        except (exceptions.AuthPluginException, exceptions.OptionError) as error:
+            raise BadConfiguration(f"{self._sections} cannot be used: {error}") from error
+        except exceptions.ClientException as error:
+            raise Unavailable(f"{self._name} did not answer {method} {path}: {error}") from error
+        except OSError as error:
+            msg = f"The TLS files in {self._sections} cannot be used: {error}"
+            raise BadConfiguration(msg) from error
+        if not response.ok:
+            raise self._error(method, path, response)
+        try:
+            return response.json() if response.content else None
+        except ValueError as error:
+            raise Unavailable(f"{self._name} did not answer in JSON to {method} {path}") from error
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> Any:
+        session = self._connected()
+        kwargs.update(
+            headers={"Accept": "application/json"}, user_agent="octavia-ovn", raise_exc=False
+        )
+        url = self._endpoint(session) + path
+        try:
+            return session.request(url, method, **kwargs)
+        except exceptions.ConnectTimeout:
+            raise
+        except exceptions.ConnectFailure:
+            # A kept connection may be closed by the server just when we use it.
+            if method == "POST":
+                raise
+            return session.request(url, method, **kwargs)
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = self._build_session()
+            return self._session
+
+    def _build_session(self) -> Any:
+        service = self._service
+        if not service.auth_type:
+            raise BadConfiguration(f"{self._sections}: auth_type is not set")
+        loader = loading.get_plugin_loader(service.auth_type)
+        return loading.session.Session().load_from_options(
+            auth=loader.load_from_options(**service.auth),
+            insecure=service.insecure,
+            cacert=service.cafile,
+            cert=service.certfile,
+            key=service.keyfile,
+            timeout=service.timeout,
+        )
+
+    def _endpoint(self, session: Any) -> str:
+        endpoint = self._service.endpoint_override or session.get_endpoint(
+            service_type=self._type,
+            interface=list(self._service.interfaces) or None,
+            region_name=self._service.region_name,
+        )
+        if not endpoint:
+            raise self._no_endpoint()
+        return str(endpoint).rstrip("/").removesuffix(self._version)
+
+    @property
+    def _sections(self) -> str:
+        others = {self._service.section, "service_auth"}
+        return " or ".join(f"[{section}]" for section in sorted(others))
+
+    def _no_endpoint(self) -> Unavailable:
+        service = self._service
+        return Unavailable(
+            f"Keystone's catalog has no endpoint of type {self._type} for the region"
+            f" {service.region_name or '(any)'} and interfaces"
+            f" {', '.join(service.interfaces) or 'public'}: see region_name, valid_interfaces and"
+            f" endpoint_override in [{service.section}]"
+        )
+
+    def _keystone_error(self, error: Exception) -> Unavailable:
+        """Return the error for an HTTP error of Keystone: those of the service are responses."""
+        if getattr(error, "http_status", None) in _CREDENTIALS:
+            return Unavailable(
+                f"Keystone does not accept the credentials in {self._sections}: {error}"
+            )
+        return Unavailable(
+            f"Keystone does not serve {self._name}'s client; see {self._sections}: {error}"
+        )
+
+    def _error(self, method: str, path: str, response: Any) -> Unavailable | Refused:
+        status = response.status_code
+        kind, message = _fault(response)
+        answer = f"{self._name} answered {status} to {method} {path}"
+        detail = f"{answer}: {message}" if message else answer
+        if status in _CREDENTIALS:
+            return Unavailable(f"{detail}: see the account in {self._sections}")
+        if status in _LATER or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Unavailable(detail)
+        # Of what cannot be helped by trying again, the user reads the service's own sentence.
+        if status == http.HTTPStatus.NOT_FOUND:
+            return NotFound(message or answer)
+        if status == http.HTTPStatus.CONFLICT and kind not in _EXHAUSTED:
+            return Conflict(message or answer)
+        return Refused(message or answer)
+
+
+def _next_page(links: Sequence[Mapping[str, str]]) -> Query | None:
+    """Return the query of the next page, None when there is none."""
+    for link in links:
+        if link.get("rel") == "next":
+            return urllib.parse.parse_qs(urllib.parse.urlsplit(link["href"]).query)
+    return None
+
+
+def _fault(response: Any) -> tuple[str, str]:
+    """Return type and message of an error, as far as the body says them.
+
+    Neutron wraps them in an object of its own, Octavia writes `faultstring`, middleware `error`.
+    """
+    try:
+        body = response.json()
+    except ValueError:
+        return "", ""
+    if not isinstance(body, Mapping):
+        return "", ""
+    if "faultstring" in body:
+        return "", str(body["faultstring"])
+    for value in body.values():
+        if isinstance(value, Mapping):
+            return str(value.get("type", "")), str(value.get("message", ""))
+        if isinstance(value, str):
+            return "", value
+    return "", ""
