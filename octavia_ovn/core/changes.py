@@ -314,6 +314,11 @@ def _(change: DeleteMonitor, lb: model.LoadBalancer) -> Result:
     return after, _pool_objects(lb, pool.id) | objects
 
 
+def objects(lb: model.LoadBalancer) -> frozenset[tuple[Kind, str]]:
+    """Return all objects of a load balancer."""
+    return frozenset(_tree(lb, Final.ACTIVE))
+
+
 def _tree(lb: model.LoadBalancer, final: Final) -> Objects:
     objects: dict[tuple[Kind, str], Final] = {(Kind.LOAD_BALANCER, lb.id): final}
     for listener in lb.listeners:
