@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status."""
     arguments = _parser().parse_args(argv)
     command: Command = arguments.command
+    # So that what must be ended is ended; a default TERM would leave it.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return command(arguments)
     except SandboxError as error:
@@ -60,6 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `logs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_ERROR
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 # --- commands ------------------------------------------------------------------------------

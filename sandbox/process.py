@@ -159,14 +159,20 @@ class Supervisor:
             raise SandboxError(f"{name} does not run")
         os.kill(record.pid, number)
 
+    def terminate(self, name: str) -> None:
+        """Ask it to end, if it runs; does not wait."""
+        record = self.record(name)
+        if record is not None and _runs(record):
+            _kill(record.pid, signal.SIGTERM)
+            _kill(record.pid, signal.SIGCONT)  # A stopped process could not act on TERM.
+
     def stop(self, name: str, *, timeout: float = 15.0) -> None:
         """End it and its children: TERM, then KILL after `timeout` seconds. Never fails."""
         record = self.record(name)
         if record is None:
             return
         if _runs(record):
-            _kill(record.pid, signal.SIGTERM)
-            _kill(record.pid, signal.SIGCONT)  # A stopped process could not act on TERM.
+            self.terminate(name)
             _wait_until(lambda: not _runs(record), timeout)
         for pid in _session(record):
             _kill(pid, signal.SIGKILL)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from sandbox.settings import Settings
 
+_DATABASES = (*ovn.SCHEMAS, "mariadb")
+
 
 class Stack:
     """One sandbox, up or down."""
@@ -76,14 +78,17 @@ class Stack:
         What was started stays after a failure, so that its logs and processes can be looked at.
         """
         saved = settings_module.load(self.settings.state)
+        alive = [name for name in self.services() if self.supervisor.alive(name)]
+        if saved and not (alive and self._mark.exists()):
+            self.console.say(f"{saved.state} was left half started or half ended: clearing it")
+            self.down()
+            saved = None
         if saved is None:
             self._prepare()
             self._first_start()
             return
         if saved != self.settings:
             raise SandboxError(f"{saved.state} is up with other settings; run `down` first")
-        if not self._mark.exists():
-            raise SandboxError(f"{saved.state} was left half started; run `down` first")
         for name in self.services():
             if not self.supervisor.alive(name):
                 self.start(name)
@@ -96,7 +101,12 @@ class Stack:
 
         With `purge` the whole state directory goes too. Never fails because something is gone.
         """
-        for record in reversed(self.supervisor.records()):
+        records = self.supervisor.records()
+        # Who uses a database ends before it; among themselves they may end at the same time.
+        for record in records:
+            if record.name not in _DATABASES:
+                self.supervisor.terminate(record.name)
+        for record in reversed(records):
             self.supervisor.stop(record.name)
         for name in namespaces.names(self.settings.prefix):
             namespaces.remove(name)
