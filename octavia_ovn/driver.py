@@ -72,7 +72,8 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def loadbalancer_create(self, loadbalancer: data_models.LoadBalancer) -> None:
         """Record a new load balancer with all that came with it."""
         context = runtime.get()
-        lb = models.load_balancer(models.fields(loadbalancer), context.preferences, context.cidr)
+        surroundings = models.Surroundings(context.cidr, context.vip_ports.is_brought)
+        lb = models.load_balancer(models.fields(loadbalancer), context.preferences, surroundings)
         context.store.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
 
     @_answer

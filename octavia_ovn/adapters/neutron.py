@@ -136,7 +136,28 @@ class Neutron:
         """
         self._rest.put(f"/ports/{port_id}", {"port": {"qos_policy_id": policy_id}})
 
+    def touch_port(self, port_id: str) -> None:
+        """Have Neutron write the switch port of a port anew; fine when it is gone.
+
+        An update that changes nothing raises its revision number, which is enough.
+        """
+        path = f"/ports/{port_id}"
+        try:
+            name = self._rest.get(path, {"fields": "name"})["port"]["name"]
+            self._rest.put(path, {"port": {"name": name}})
+        except NotFound:
+            return
+
     # --- VIP ports
+
+    def adopt_vip_port(self, port_id: str, lb_id: str) -> None:
+        """Give a VIP port that another driver made the owner and id that ours have.
+
+        Without an owner Neutron leaves the addresses off the switch port, see
+        :meth:`create_vip_port`.
+        """
+        change = {"device_owner": "", "device_id": f"{_DEVICE}{lb_id}"}
+        self._rest.put(f"/ports/{port_id}", {"port": change})
 
     def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
         self,

@@ -37,8 +37,8 @@ _TABLES = {
     rows.SWITCH: ("name", "external_ids", "load_balancer"),
     rows.ROUTER: ("name", "load_balancer"),
     "Logical_Router_Port": ("name", "networks", "external_ids"),
-    "NAT": ("type", "logical_ip", "external_ip", "external_ids"),
-    _SWITCH_PORT: ("name", "external_ids"),
+    "NAT": ("type", "logical_ip", "external_ip", "external_mac", "external_ids"),
+    _SWITCH_PORT: ("name", "addresses", "external_ids"),
 }
 _PARENTS = (rows.SWITCH, rows.ROUTER)
 _VERIFIED = ("protocol", "external_ids", "vips", "health_check")
@@ -73,6 +73,7 @@ class Northbound(NorthboundTopology):
             table: collections.defaultdict(set) for table in _PARENTS
         }
         self._awaited: set[str] = set()
+        self._awaited_ports: set[str] = set()
         self.replica = Replica(
             endpoint,
             "OVN_Northbound",
@@ -84,7 +85,7 @@ class Northbound(NorthboundTopology):
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
             timeout=timeout,
         )
-        for table in (TABLE, *_PARENTS):
+        for table in (TABLE, _SWITCH_PORT, *_PARENTS):
             self.replica.index_create(table, "name")
         self.ipv6_fields = "ipv6_src" in self.replica.enum(TABLE, "selection_fields")
 
@@ -131,22 +132,40 @@ class Northbound(NorthboundTopology):
         if switch not in self.switch_ports_of:
             self.switch_ports_of[switch] = SwitchPorts()
             self._awaited.add(switch)
-            self.replica.restrict(
-                _SWITCH_PORT,
-                [
-                    ["external_ids", "includes", ["map", [["neutron:network_name", each]]]]
-                    for each in sorted(self.switch_ports_of)
-                ],
-            )
+            self._replicate_switch_ports()
         return None if switch in self._awaited else self.switch_ports_of[switch]
+
+    def has_addresses(self, port_id: str) -> bool | None:
+        """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
+        if port_id not in self._vip_ports:
+            self._vip_ports[port_id] = None
+            self._awaited_ports.add(port_id)
+            self._replicate_switch_ports()
+        return super().has_addresses(port_id)
+
+    def _replicate_switch_ports(self) -> None:
+        """Replicate the ports of the switches that matter, and those that users brought."""
+        switches = (
+            ["external_ids", "includes", ["map", [["neutron:network_name", each]]]]
+            for each in sorted(self.switch_ports_of)
+        )
+        ports = (["name", "==", each] for each in sorted(self._vip_ports))
+        self.replica.restrict(_SWITCH_PORT, [*switches, *ports])
 
     def run(self) -> None:
         """Process what the server has sent."""
         self.replica.run()
-        if self._awaited and self.replica.is_restricted(_SWITCH_PORT):
-            arrived, self._awaited = self._awaited, set()
-            for switch in sorted(arrived):
-                self._changed(("switch", switch))
+        if (self._awaited or self._awaited_ports) and self.replica.is_restricted(_SWITCH_PORT):
+            switches, self._awaited = self._awaited, set()
+            ports, self._awaited_ports = self._awaited_ports, set()
+            for port in sorted(ports):
+                # A port that did not arrive does not exist, and has no addresses.
+                self._vip_ports[port] = bool(self._vip_ports[port])
+            for thing in (
+                *(("switch", each) for each in sorted(switches)),
+                *(("port", each) for each in sorted(ports)),
+            ):
+                self._changed(thing)
 
     def _row(self, row: Any) -> Row:
         return Row(
@@ -294,6 +313,12 @@ class _Writer:
         row = self._lb(operation.uuid)
         for parent in self._parents(operation.table, operation.name):
             self._txn.delvalue(parent, "load_balancer", row)
+
+    @_write.register
+    def _(self, operation: rows.ClearAddresses) -> None:
+        for row in self._replica.find(_SWITCH_PORT, "name", operation.port):
+            row.verify("addresses")
+            self._txn.set(row, "addresses", [])
 
     def _new_check(self, check: HealthCheck) -> Any:
         return self._txn.insert(

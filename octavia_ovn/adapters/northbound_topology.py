@@ -22,6 +22,9 @@ class _Nat:
     port_id: str
     logical_ip: str
     external_ip: str
+    id: str
+    router: str
+    distributed: bool
 
 
 class SwitchPorts:
@@ -69,8 +72,8 @@ class SwitchPorts:
 class NorthboundTopology:
     """Implements :class:`octavia_ovn.core.topology.Topology`.
 
-    :param changed: called with ("switch", name), ("router", name), ("port", id) or
-        ("backend", address) when something about it has changed
+    :param changed: called with ("switch", name), ("router", name), ("port", id),
+        ("backend", address) or ("member", address) when something about it has changed
     """
 
     def __init__(self, changed: Callable[[Hashable], None]) -> None:
@@ -84,7 +87,9 @@ class NorthboundTopology:
         self._by_router: dict[str, set[str]] = collections.defaultdict(set)
         self._subnets: dict[str, Subnet] = {}
         self._nats: dict[str, _Nat] = {}
+        self._nats_by_address: dict[str, set[str]] = collections.defaultdict(set)
         self._fips: dict[tuple[str, str], str] = {}
+        self._vip_ports: dict[str, bool | None] = {}
         self.switch_ports_of: dict[str, SwitchPorts] = {}
         self._handlers: dict[str, Callable[[str, Any], None]] = {
             "Logical_Switch": self._switch,
@@ -155,15 +160,23 @@ class NorthboundTopology:
         before = self._nats.pop(uuid, None)
         if before is not None:
             self._fips.pop((before.port_id, before.logical_ip), None)
+            self._nats_by_address[before.logical_ip].discard(uuid)
         after = None if row is None else _nat(row)
         if after is not None:
             self._nats[uuid] = after
             self._fips[(after.port_id, after.logical_ip)] = after.external_ip
+            self._nats_by_address[after.logical_ip].add(uuid)
         if before != after:
             for nat in filter(None, (before, after)):
                 self._changed(("port", nat.port_id))
+                self._changed(("member", nat.logical_ip))
 
     def _switch_port(self, uuid: str, row: Any | None) -> None:
+        if row is not None and row.name in self._vip_ports:
+            before = self._vip_ports[row.name]
+            self._vip_ports[row.name] = bool(row.addresses)
+            if before != self._vip_ports[row.name]:
+                self._changed(("port", row.name))
         if row is None:
             for ports in self.switch_ports_of.values():
                 for address in ports.remove(uuid):
@@ -200,6 +213,14 @@ class NorthboundTopology:
         """The floating IP of an address of a Neutron port."""
         return self._fips.get((port_id, address))
 
+    def member_floating_ips(self, address: str) -> Iterable[_Nat]:
+        """Return the floating IPs of ports that have an address, in any network."""
+        return [self._nats[uuid] for uuid in self._nats_by_address.get(address, ())]
+
+    def has_addresses(self, port_id: str) -> bool | None:
+        """Whether OVN knows addresses of a port; None while it is being fetched."""
+        return self._vip_ports.get(port_id)
+
     def subnet(self, subnet_id: str) -> Subnet | None:
         """Return a subnet that a router's interface has told about."""
         return self._subnets.get(subnet_id)
@@ -228,4 +249,11 @@ def _nat(row: Any) -> _Nat | None:
     port_id = row.external_ids.get("neutron:fip_port_id")
     if row.type != "dnat_and_snat" or not port_id:
         return None
-    return _Nat(port_id, row.logical_ip, row.external_ip)
+    return _Nat(
+        port_id,
+        row.logical_ip,
+        row.external_ip,
+        row.external_ids.get("neutron:fip_id", ""),
+        _prefixed(row.external_ids.get(_ROUTER, "")),
+        bool(row.external_mac),
+    )

@@ -24,4 +24,4 @@ class Octavia:
         if not found:
             return None
         values = {key: value for key, value in found.items() if value is not None}
-        return models.load_balancer(values, self._preferences, lambda _: None)
+        return models.load_balancer(values, self._preferences)

@@ -30,6 +30,21 @@ class Preferences:
     persistence: model.Mechanism = model.Mechanism.HASH
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known about the VIPs besides what Octavia says.
+
+    :param cidr: returns the CIDR of a subnet, None when it is not known
+    :param brought: returns whether the user made a port, None when it is not known
+    """
+
+    cidr: Callable[[str], str | None]
+    brought: Callable[[str], bool | None]
+
+
+UNKNOWN = Surroundings(lambda _: None, lambda _: None)
+
+
 def fields(*sources: data_models.BaseDataModel | Fields) -> dict[str, Any]:
     """Return the fields that are set, those of later objects over those of earlier ones.
 
@@ -134,18 +149,17 @@ def health_monitor(values: Fields) -> model.HealthMonitor:
 
 
 def load_balancer(
-    values: Fields, preferences: Preferences, cidr: Callable[[str], str | None]
+    values: Fields, preferences: Preferences, surroundings: Surroundings = UNKNOWN
 ) -> model.LoadBalancer:
     """Return a load balancer with its whole tree.
 
-    :param cidr: returns the CIDR of a subnet, None when it is not known
     :raises Unsupported: when it asks for something that OVN cannot do
     """
     limits.check("load balancer", values)
     return _valid(
         lambda: model.LoadBalancer(
             id=values["loadbalancer_id"],
-            vips=tuple(_vips(values, cidr)),
+            vips=tuple(_vips(values, surroundings)),
             project_id=values.get("project_id") or None,
             enabled=_enabled(values),
             listeners=tuple(listener(fields(each)) for each in values.get("listeners") or ()),
@@ -158,7 +172,7 @@ def bare(values: Fields) -> model.LoadBalancer:
     """Return a load balancer's id and VIPs alone."""
     return model.LoadBalancer(
         id=values["loadbalancer_id"],
-        vips=tuple(_vips(values, lambda _: None)),
+        vips=tuple(_vips(values, UNKNOWN)),
         project_id=values.get("project_id") or None,
     )
 
@@ -191,7 +205,7 @@ def _pools(values: Fields, preferences: Preferences) -> tuple[model.Pool, ...]:
     return tuple({each.id: each for each in (pool(fields(p), preferences) for p in every)}.values())
 
 
-def _vips(values: Fields, cidr: Callable[[str], str | None]) -> Iterable[model.Vip]:
+def _vips(values: Fields, surroundings: Surroundings) -> Iterable[model.Vip]:
     first = {
         "ip_address": values["vip_address"],
         "port_id": values.get("vip_port_id"),
@@ -199,13 +213,14 @@ def _vips(values: Fields, cidr: Callable[[str], str | None]) -> Iterable[model.V
         "network_id": values.get("vip_network_id"),
     }
     for each in (first, *(values.get("additional_vips") or ())):
-        subnet_id = each.get("subnet_id") or None
+        subnet_id, port_id = each.get("subnet_id") or None, each.get("port_id") or None
         yield model.Vip(
             address=model.canonical_address(each["ip_address"]),
-            port_id=each.get("port_id") or None,
+            port_id=port_id,
             subnet_id=subnet_id,
             network_id=each.get("network_id") or None,
-            cidr=cidr(subnet_id) if subnet_id else None,
+            cidr=surroundings.cidr(subnet_id) if subnet_id else None,
+            brought=surroundings.brought(port_id) if port_id else None,
         )
 
 

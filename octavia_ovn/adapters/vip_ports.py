@@ -6,6 +6,8 @@ user brought is only looked at: never renamed, re-owned or deleted.
 
 from __future__ import annotations
 
+import collections
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,9 @@ from typing import Any
 from octavia_ovn.adapters.neutron import FixedIp, Neutron, Port
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.errors import OctaviaOvnError, Refused
+
+LOG = logging.getLogger(__name__)
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class VipPorts:
 
     def __init__(self, neutron: Neutron) -> None:
         self._neutron = neutron
+        self._made: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)
 
     def create(self, request: VipRequest) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Make all ports of a load balancer, or none.
@@ -38,24 +44,37 @@ class VipPorts:
         :raises Conflict: when an address is taken
         :raises Unavailable, Refused: when Neutron cannot or will not make them
         """
-        made: list[str] = []
         try:
-            vip = self._vip(request, made)
+            vip = self._vip(request)
             additional = [
-                self._additional(request, index, each, made)
+                self._additional(request, index, each)
                 for index, each in enumerate(request.additional, start=1)
             ]
         except OctaviaOvnError:
-            for port_id in made:
-                self._neutron.delete_port(port_id)
+            self._undo(request.lb_id)
             raise
         return vip, additional
+
+    def is_brought(self, port_id: str) -> bool:
+        """Whether a port that a request names is none of those that were just made here.
+
+        Octavia makes the ports and the load balancer in one request, with one driver object.
+        """
+        return port_id not in self._made
+
+    def _undo(self, lb_id: str) -> None:
+        """Delete what was made, also what Neutron made without being able to say so."""
+        try:
+            self._neutron.delete_vip_ports(lb_id)
+        except OctaviaOvnError as error:
+            # The agent's comparison finds ports that no load balancer uses.
+            LOG.warning("The VIP ports of load balancer %s are left in Neutron: %s", lb_id, error)
 
     def set_qos_policy(self, port_id: str, policy_id: str | None) -> None:
         """Put a QoS policy on the VIP port, or take it off."""
         self._neutron.set_qos_policy(port_id, policy_id)
 
-    def _vip(self, request: VipRequest, made: list[str]) -> dict[str, Any]:
+    def _vip(self, request: VipRequest) -> dict[str, Any]:
         vip = request.vip
         subnet_id, address = vip.get("vip_subnet_id"), vip.get("vip_address")
         if vip.get("vip_port_id"):
@@ -71,7 +90,7 @@ class VipPorts:
                 address=address,
                 qos_policy_id=vip.get("vip_qos_policy_id"),
             )
-            made.append(port.id)
+            self._made.append(port.id)
         fixed_ip = _choose(port, subnet_id, address)
         return {
             **vip,
@@ -82,7 +101,7 @@ class VipPorts:
         }
 
     def _additional(
-        self, request: VipRequest, index: int, vip: Mapping[str, Any], made: list[str]
+        self, request: VipRequest, index: int, vip: Mapping[str, Any]
     ) -> dict[str, Any]:
         subnet_id, address = vip.get("subnet_id"), vip.get("ip_address")
         port = self._neutron.create_vip_port(
@@ -93,7 +112,7 @@ class VipPorts:
             address=address,
             index=index,
         )
-        made.append(port.id)
+        self._made.append(port.id)
         fixed_ip = _choose(port, subnet_id, address)
         return {
             **vip,

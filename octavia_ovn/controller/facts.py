@@ -16,10 +16,12 @@ from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired import Facts
 from octavia_ovn.core.health import Backend, Health, Verdict
 from octavia_ovn.core.pending import Kind
-from octavia_ovn.core.rows import Row
+from octavia_ovn.core.rows import ClearAddresses, Operation, Row
 from octavia_ovn.core.topology import Attachments, Subnet, attachments, switch_name
 
-SWITCH, ROUTER, PORT, BACKEND, MONITORED = "switch", "router", "port", "backend", "monitored"
+SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
+MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
+VIP_PORT_PREFIX = "ovn-lb-vip-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,16 @@ class Known:
     :param lb: the intent, completed by what its rows lacked
     :param things: what it depends on, for :class:`octavia_ovn.controller.index.Index`
     :param failed: objects that cannot become what was asked for
+    :param operations: what must be written besides its own rows
+    :param member_fips: floating IPs of members: id, and whether it is distributed
     """
 
     lb: model.LoadBalancer
     facts: Facts
     things: frozenset[Hashable]
     failed: frozenset[tuple[Kind, str]] = frozenset()
+    operations: tuple[Operation, ...] = ()
+    member_fips: frozenset[tuple[str, bool]] = frozenset()
 
 
 class Missing(Exception):
@@ -84,9 +90,13 @@ class FactFinder:
         lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
-        things = frozenset(_things(lb, subnets, places))
+        member_fips = frozenset(self._member_fips(lb, places))
+        things = frozenset(_things(lb, subnets, places)) | {
+            (MEMBER_FIP, fip_id) for fip_id, _ in member_fips
+        }
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
+            operations = tuple(self._port_operations(lb))
         except Missing:
             raise Missing(things) from None
         facts = Facts(
@@ -97,26 +107,51 @@ class FactFinder:
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
         )
-        return Known(lb, facts, things, frozenset(checks.failed))
+        return Known(lb, facts, things, frozenset(checks.failed), operations, member_fips)
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
-        """Find subnet and network of VIPs in rows that do not say them."""
-        vips = []
+        """Find what rows that another driver wrote do not say of VIPs."""
+        return replace(lb, vips=tuple(self._complete_vip(lb.id, vip) for vip in lb.vips))
+
+    def _complete_vip(self, lb_id: str, vip: model.Vip) -> model.Vip:
+        if vip.port_id is None or (vip.network_id and vip.subnet_id and vip.brought is not None):
+            return vip
+        ask = functools.partial(self._neutron.port, vip.port_id)
+        done = self._tasks.get(("vip", vip.port_id), ask, lb_id)
+        if done is None:
+            raise Missing
+        port = done.value
+        if port is None:
+            return replace(vip, brought=True)
+        ours = port.name.startswith(VIP_PORT_PREFIX)
+        if ours and port.device_owner:
+            adopt = functools.partial(self._neutron.adopt_vip_port, vip.port_id, lb_id)
+            self._tasks.get(("adopt", vip.port_id), adopt, lb_id)
+        subnets = {each.address: each.subnet_id for each in port.fixed_ips}
+        return replace(
+            vip,
+            network_id=port.network_id,
+            subnet_id=vip.subnet_id or subnets.get(vip.address),
+            brought=not ours,
+        )
+
+    def _port_operations(self, lb: model.LoadBalancer) -> Iterator[Operation]:
+        """Yield what makes the ports that users brought fit for a VIP."""
         for vip in lb.vips:
-            if vip.port_id and not (vip.network_id and vip.subnet_id):
-                done = self._tasks.get(
-                    ("port", vip.port_id), functools.partial(self._neutron.port, vip.port_id), lb.id
-                )
-                if done is None:
+            if vip.brought and vip.port_id:
+                found = self._nb.has_addresses(vip.port_id)
+                if found is None:
                     raise Missing
-                found = done.value
-                if found is not None:
-                    subnets = {each.address: each.subnet_id for each in found.fixed_ips}
-                    vip = replace(  # noqa: PLW2901 - the completed value takes its place
-                        vip, network_id=found.network_id, subnet_id=subnets.get(vip.address)
-                    )
-            vips.append(vip)
-        return replace(lb, vips=tuple(vips))
+                if found:
+                    yield ClearAddresses(vip.port_id)
+
+    def _member_fips(
+        self, lb: model.LoadBalancer, places: Attachments
+    ) -> Iterator[tuple[str, bool]]:
+        for _, member in lb.members():
+            for fip in self._nb.member_floating_ips(member.address):
+                if fip.router in places.routers:
+                    yield fip.id, fip.distributed
 
     def _subnets(self, lb: model.LoadBalancer) -> dict[str, Subnet]:
         """Return the subnets of VIPs and members; those that are gone are left out."""
@@ -271,3 +306,4 @@ def _member_things(
             yield (MONITORED, subnet.id)
     if pool.monitored:
         yield (BACKEND, member.address)
+    yield (MEMBER, member.address)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from octavia_ovn.controller.facts import MONITORED, FactFinder
+from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, FactFinder
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
@@ -159,10 +159,17 @@ class Controller:
             self.queue.add(lb_id)
 
     def _release(self, lb_id: str, thing: Hashable) -> None:
-        """Give back the address that checks of a subnet came from, with its last use."""
-        if not (isinstance(thing, tuple) and thing[0] == MONITORED) or self._unseen:
-            return
-        subnet_id = thing[1]
+        """Give back what no load balancer needs any more."""
+        kind, name = thing if isinstance(thing, tuple) else ("", "")
+        if kind == MONITORED and not self._unseen:
+            self._release_source(lb_id, name)
+        elif kind == MEMBER_FIP:
+            touch = functools.partial(self._neutron.touch_floating_ip, name)
+            self._tasks.forget(("release", name))
+            self._tasks.get(("release", name), touch, lb_id)
+
+    def _release_source(self, lb_id: str, subnet_id: str) -> None:
+        """Give back the address that checks of a subnet came from."""
         self._tasks.forget(("source", subnet_id))
         self._tasks.forget(("release", subnet_id))
         release = functools.partial(self._neutron.delete_hm_port, subnet_id)

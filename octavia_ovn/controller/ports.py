@@ -41,11 +41,33 @@ class Northbound(Topology, Protocol):
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
 
+    def has_addresses(self, port_id: str) -> bool | None:
+        """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
+
+    def member_floating_ips(self, address: str) -> Iterable[FloatingIp]:
+        """Return the floating IPs of ports that have an address."""
+
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.
 
         :returns: whether anything was written
         """
+
+
+class FloatingIp(Protocol):
+    """A floating IP as OVN has it."""
+
+    @property
+    def id(self) -> str:
+        """Its id in Neutron."""
+
+    @property
+    def router(self) -> str:
+        """The name of its router."""
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the member's hypervisor translates it, instead of the router's gateway."""
 
 
 class Southbound(Protocol):
@@ -61,6 +83,14 @@ class Southbound(Protocol):
 
 class Port(Protocol):
     """A Neutron port."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def device_owner(self) -> str:
+        """Who uses it."""
 
     @property
     def network_id(self) -> str:
@@ -103,6 +133,15 @@ class Neutron(Protocol):
 
     def port(self, port_id: str) -> Port:
         """Return a port."""
+
+    def adopt_vip_port(self, port_id: str, lb_id: str) -> None:
+        """Give a VIP port that another driver made the owner and id that ours have."""
+
+    def touch_port(self, port_id: str) -> None:
+        """Have Neutron write the switch port of a port anew."""
+
+    def touch_floating_ip(self, fip_id: str) -> None:
+        """Have Neutron write the NAT row of a floating IP anew."""
 
     def delete_vip_ports(self, lb_id: str) -> None:
         """Delete the VIP ports that are ours."""

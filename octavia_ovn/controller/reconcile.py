@@ -92,11 +92,27 @@ class Reconciler:
             return Outcome(things=missing.things or None)
         facts = replace(known.facts, member_status=heard)
         wanted = intent.with_pending(desired(known.lb, rows, facts), pending)
+        operations = diff(rows, wanted) + known.operations
+        if not operations:
+            self._centralise(known)
         return Outcome(
-            operations=diff(rows, wanted),
+            operations=operations,
             report=self._report(known, pending, heard),
             things=known.things,
         )
+
+    def _centralise(self, known: Known) -> None:
+        """Have Neutron see that a floating IP belongs to a member now, once its rows say so.
+
+        The router's gateway must translate it then: the reply of a member behind a load balancer
+        comes through there.
+        """
+        for fip_id, distributed in known.member_fips:
+            if distributed:
+                touch = functools.partial(self._neutron.touch_floating_ip, fip_id)
+                self._tasks.get(("centralise", fip_id), touch, known.lb.id)
+            else:
+                self._tasks.forget(("centralise", fip_id))
 
     def _report(
         self, known: Known, pending: Pending | None, heard: dict[str, str]
@@ -122,7 +138,7 @@ class Reconciler:
         if _unanswered(pending, self._ledger.accepted(lb_id)) is None:
             self._tasks.forget(key)
             return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
-        done = self._tasks.get(key, functools.partial(self._neutron.delete_vip_ports, lb_id), lb_id)
+        done = self._tasks.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
         if done is None:
             return GONE
         failed = frozenset(pending.objects) if done.refusal else frozenset()
@@ -133,6 +149,17 @@ class Reconciler:
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
             things=frozenset(),
         )
+
+    def _release_ports(self, lb_id: str, rows: tuple[Row, ...]) -> None:
+        """Delete our ports, give those that users brought their addresses back."""
+        self._neutron.delete_vip_ports(lb_id)
+        try:
+            vips = codec.decode(rows).lb.vips
+        except codec.Undecodable:
+            return
+        for vip in vips:
+            if vip.brought and vip.port_id:
+                self._neutron.touch_port(vip.port_id)
 
     def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
         """Make the intent what Octavia says; the rest follows at the next look."""

@@ -90,7 +90,8 @@ def _check_port(value: int) -> None:
 class Vip:
     """An address that clients connect to, and the Neutron port that holds it.
 
-    Subnet, network and CIDR are unknown (None) in rows that another driver wrote.
+    What is None is not known yet, as in rows that another driver wrote. `brought` says that the
+    user made the port: it is never renamed, given another owner or deleted.
     """
 
     address: str
@@ -98,6 +99,7 @@ class Vip:
     subnet_id: str | None = None
     network_id: str | None = None
     cidr: str | None = None
+    brought: bool | None = None
 
     def __post_init__(self) -> None:
         _check_address(self.address)

@@ -117,6 +117,17 @@ class Detach:
     uuid: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClearAddresses:
+    """Take the addresses off a Logical_Switch_Port.
+
+    With them OVN answers ARP for a VIP with the MAC of a port that nobody is behind, and clients on
+    the VIP's own switch time out (measured). Neutron leaves them off the ports that we make.
+    """
+
+    port: str
+
+
 Operation = (
     InsertRow
     | DeleteRow
@@ -127,6 +138,7 @@ Operation = (
     | RemoveHealthCheck
     | Attach
     | Detach
+    | ClearAddresses
 )
 
 SWITCH = "Logical_Switch"

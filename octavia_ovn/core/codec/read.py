@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from octavia_ovn.core import model
 from octavia_ovn.core.codec import keys as k
@@ -194,10 +194,28 @@ def _vips(keys: Mapping[str, str], attributes: Mapping[str, object]) -> tuple[mo
         model.Vip(
             address=model.canonical_address(address),
             port_id=(ports[index] if index < len(ports) else "") or None,
-            **(texts(details[index]) if details else {}),
+            **(_vip_details(details[index]) if details else {}),
         )
         for index, address in enumerate(addresses)
     )
+
+
+class _Details(TypedDict, total=False):
+    subnet_id: str
+    network_id: str
+    cidr: str
+    brought: bool
+
+
+def _vip_details(value: object) -> _Details:
+    found = value if isinstance(value, dict) else {}
+    details = _Details()
+    for key in ("subnet_id", "network_id", "cidr"):
+        if isinstance(found.get(key), str):
+            details[key] = found[key]
+    if isinstance(found.get("brought"), bool):
+        details["brought"] = found["brought"]
+    return details
 
 
 def _words(text: str) -> list[str]:

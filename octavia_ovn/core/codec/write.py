@@ -86,7 +86,12 @@ def encode_pending(pending: Pending) -> str:
 
 def _lb_attributes(lb: model.LoadBalancer) -> dict[str, object]:
     vips = [
-        _compact(subnet_id=vip.subnet_id, network_id=vip.network_id, cidr=vip.cidr)
+        _compact(
+            subnet_id=vip.subnet_id,
+            network_id=vip.network_id,
+            cidr=vip.cidr,
+            brought=vip.brought,
+        )
         for vip in lb.vips
     ]
     return _compact(project_id=lb.project_id, vips=vips)
