@@ -7,12 +7,14 @@ under processes that live for months.
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import re
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.errors import BadConfiguration
 
@@ -126,6 +128,32 @@ class Endpoint:
         except (OSError, BadConfiguration):
             connected.close()
             raise
+
+
+def dial(remote: str) -> socket.socket:
+    """Return a non-blocking socket that is connected or on its way to be.
+
+    The IP address of a name is looked up in the ordinary, blocking way.
+
+    Raises:
+        OSError: the attempt has failed already.
+
+    """
+    path = unix_path(remote)
+    address: Any
+    if path is not None:
+        dialled, address = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path
+    else:
+        found = socket.getaddrinfo(*inet_address(remote), type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = random.choice(found)  # noqa: S311  # no secret
+        dialled = socket.socket(family, kind, protocol)
+        dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    dialled.setblocking(False)
+    error = dialled.connect_ex(address)
+    if error not in (0, errno.EINPROGRESS):
+        dialled.close()
+        raise OSError(error, os.strerror(error))
+    return dialled
 
 
 def inet_address(remote: str) -> tuple[str, int]:
