@@ -36,6 +36,8 @@ LISTENER = dict(
     timeout_member_connect=5000,
     timeout_member_data=50000,
     timeout_tcp_inspect=0,
+    insert_headers={},
+    default_tls_container_ref=None,
 )
 POOL = dict(
     COMMON,

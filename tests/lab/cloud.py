@@ -33,6 +33,7 @@ class FakeNeutron:
         self._mirror = OvnMirror(nb_client)
         self._lock = threading.RLock()
         self._random = random.Random(7)
+        self.distributed_floating_ips = False
         self.http = HttpServer(neutron_api.Application(self))
 
     def __enter__(self):
@@ -44,8 +45,9 @@ class FakeNeutron:
 
     # Networks and subnets
 
-    def add_network(self, name="", physical_network=None, external=False):
+    def add_network(self, name="", physical_network=None, external=False, vlan=None):
         """Create a network; a physical network makes it a provider one."""
+        kind = "vlan" if vlan else "flat" if physical_network else "geneve"
         network = {
             "id": new_id(),
             "name": name,
@@ -58,8 +60,8 @@ class FakeNeutron:
             "router:external": external,
             "port_security_enabled": True,
             "provider:physical_network": physical_network,
-            "provider:network_type": "flat" if physical_network else "geneve",
-            "provider:segmentation_id": None,
+            "provider:network_type": kind,
+            "provider:segmentation_id": vlan,
         }
         with self._lock:
             self.networks[network["id"]] = network
@@ -96,6 +98,16 @@ class FakeNeutron:
                 del self.subnets[subnet_id]
             del self.networks[network_id]
             self._mirror.delete_network(network)
+
+    def vanish_network(self, network_id):
+        """Let a network go with all that is on it, as nobody should be able to."""
+        with self._lock:
+            for port in [p for p in self.ports.values() if p["network_id"] == network_id]:
+                if port["device_owner"] in (ROUTER_INTERFACE, ROUTER_GATEWAY):
+                    self._remove_router_port(port["device_id"], port)
+                else:
+                    self.delete_port(port["id"])
+        self.delete_network(network_id)
 
     def network(self, network_id):
         return self._get(self.networks, network_id)
@@ -190,18 +202,28 @@ class FakeNeutron:
             del self.routers[router_id]
             self._mirror.delete_router(router)
 
-    def router_add_interface(self, router_id, subnet_id):
+    def router_add_interface(self, router_id, *subnet_ids):
+        """Add one interface with an address on each subnet, all of one network."""
         with self._lock:
-            subnet = self._get(self.subnets, subnet_id)
+            subnets = [self._get(self.subnets, subnet_id) for subnet_id in subnet_ids]
             port = self.create_port(
-                network_id=subnet["network_id"],
+                network_id=subnets[0]["network_id"],
                 device_id=router_id,
                 device_owner=ROUTER_INTERFACE,
                 port_security_enabled=False,
-                fixed_ips=[{"subnet_id": subnet_id, "ip_address": subnet["gateway_ip"]}],
+                fixed_ips=[
+                    {"subnet_id": subnet["id"], "ip_address": self._interface_address(subnet)}
+                    for subnet in subnets
+                ],
             )
             self._mirror.create_router_port(router_id, port, self._prefix_lengths(port))
         return port
+
+    def _interface_address(self, subnet):
+        """The gateway's, or another one where a router has that already."""
+        if subnet["gateway_ip"] in self._used_addresses[subnet["id"]]:
+            return self._free_address(subnet["id"])
+        return subnet["gateway_ip"]
 
     def router_remove_interface(self, router_id, subnet_id):
         with self._lock:
@@ -211,54 +233,70 @@ class FakeNeutron:
                     return
         raise NotFound(f"Router {router_id} has no interface on {subnet_id}")
 
-    def set_gateway(self, router_id, network_id, gateway_chassis=None):
+    def set_gateway(self, router_id, network_id, **binding):
+        """Set the gateway, with an address of each family that the network has.
+
+        :param binding: gateway_chassis or ha_chassis_group, the name of either
+        """
         with self._lock:
+            by_version = {}
+            for subnet_id in self.network(network_id)["subnets"]:
+                by_version.setdefault(self.subnets[subnet_id]["ip_version"], subnet_id)
             port = self.create_port(
                 network_id=network_id,
                 device_id=router_id,
                 project_id="",
                 device_owner=ROUTER_GATEWAY,
                 port_security_enabled=False,
+                fixed_ips=[{"subnet_id": subnet_id} for subnet_id in by_version.values()],
             )
-            self._mirror.create_router_port(
-                router_id, port, self._prefix_lengths(port), gateway_chassis
-            )
+            self._mirror.create_router_port(router_id, port, self._prefix_lengths(port), **binding)
             self._get(self.routers, router_id)["external_gateway_info"] = {
                 "network_id": network_id,
                 "external_fixed_ips": port["fixed_ips"],
             }
         return port
 
+    def clear_gateway(self, router_id):
+        with self._lock:
+            self._get(self.routers, router_id)["external_gateway_info"] = None
+            for port in list(self._router_ports(router_id)):
+                if port["device_owner"] == ROUTER_GATEWAY:
+                    self._remove_router_port(router_id, port)
+
     # Floating IPs
 
-    def associate_fip(self, port_id, external_network_id):
-        """Create a floating IP on the first address of a port."""
+    def create_fip(self, external_network_id):
+        """Create a floating IP that belongs to no port yet."""
         with self._lock:
-            port = self.port(port_id)
-            fixed_ip = port["fixed_ips"][0]
-            router_id = self._router_between(fixed_ip["subnet_id"], external_network_id)
             fip_id = new_id()
             outside = self.create_port(
                 network_id=external_network_id,
                 device_id=fip_id,
                 device_owner=FIP_OWNER,
                 project_id="",
+                fixed_ips=[{"subnet_id": self._ipv4_subnet(external_network_id)}],
             )
             fip = {
                 "id": fip_id,
                 "project_id": PROJECT,
-                "status": "ACTIVE",
+                "status": "DOWN",
                 "floating_network_id": external_network_id,
                 "floating_ip_address": outside["fixed_ips"][0]["ip_address"],
-                "fixed_ip_address": fixed_ip["ip_address"],
-                "port_id": port_id,
-                "router_id": router_id,
+                "fixed_ip_address": None,
+                "port_id": None,
+                "router_id": None,
                 "description": "",
                 "port_details": None,
             }
             self.floatingips[fip["id"]] = fip
-            self._attach_fip(fip, port)
         return fip
+
+    def associate_fip(self, port_id, external_network_id, fixed_ip_address=None):
+        """Create a floating IP on an address of a port, the first IPv4 one by default."""
+        with self._lock:
+            fip = self.create_fip(external_network_id)
+            return self.update_fip(fip["id"], port_id=port_id, fixed_ip_address=fixed_ip_address)
 
     def disassociate_fip(self, fip_id):
         with self._lock:
@@ -267,28 +305,25 @@ class FakeNeutron:
             fip.update(port_id=None, router_id=None, fixed_ip_address=None, status="DOWN")
             self.ports.get(port_id, {}).pop("fip_address", None)
             self._mirror.disassociate_fip(fip, port_id, router_id)
+            self._recompute_members(port_id)
         return fip
 
     def update_fip(self, fip_id, **attributes):
         """Serve PUT: a change of port, or just of the description."""
         with self._lock:
             fip = self._get(self.floatingips, fip_id)
-            port_id = attributes.pop("port_id", fip["port_id"])
+            wanted = attributes.pop("port_id", fip["port_id"])
+            address = attributes.pop("fixed_ip_address", None)
             fip.update(attributes)
-            if port_id != fip["port_id"] and fip["port_id"]:
+            if not wanted:
+                return self.disassociate_fip(fip_id) if fip["port_id"] else fip
+            if wanted == fip["port_id"]:
+                # Neutron works out anew whether the floating IP may be distributed.
+                self._mirror.refresh_fip(fip, self.port(wanted), self._is_distributed(fip))
+                return fip
+            if fip["port_id"]:
                 self.disassociate_fip(fip_id)
-            if port_id and port_id != fip["port_id"]:
-                port = self.port(port_id)
-                fixed_ip = port["fixed_ips"][0]
-                fip.update(
-                    port_id=port_id,
-                    status="ACTIVE",
-                    fixed_ip_address=fixed_ip["ip_address"],
-                    router_id=self._router_between(
-                        fixed_ip["subnet_id"], fip["floating_network_id"]
-                    ),
-                )
-                self._attach_fip(fip, port)
+            self._attach_fip(fip, self.port(wanted), address)
         return fip
 
     def delete_fip(self, fip_id):
@@ -301,9 +336,58 @@ class FakeNeutron:
                 if port["device_id"] == fip_id:
                     self._remove_port(port)
 
-    def _attach_fip(self, fip, port):
+    def _attach_fip(self, fip, port, address):
+        fixed_ip = next(
+            ip
+            for ip in port["fixed_ips"]
+            if ip["ip_address"] == address
+            or (not address and ipaddress.ip_address(ip["ip_address"]).version == 4)
+        )
+        router_id = self._router_between(fixed_ip["subnet_id"], fip["floating_network_id"])
+        fip.update(
+            port_id=port["id"],
+            status="ACTIVE",
+            router_id=router_id,
+            fixed_ip_address=fixed_ip["ip_address"],
+        )
         port["fip_address"] = fip["floating_ip_address"]
-        self._mirror.associate_fip(fip, port)
+        self._mirror.associate_fip(fip, port, self._is_distributed(fip))
+        self._recompute_members(port["id"])
+
+    def _recompute_members(self, vip_port_id):
+        """Centralise the members of a load balancer whose VIP has a floating IP, or let go."""
+        if not self.distributed_floating_ips:
+            return
+        members = self._mirror.members_behind(vip_port_id)
+        for fip in self.floatingips.values():
+            if (fip["fixed_ip_address"], self._subnet_of_fip(fip)) in members:
+                self._mirror.refresh_fip(fip, self.port(fip["port_id"]), self._is_distributed(fip))
+
+    def _is_distributed(self, fip):
+        """A member's floating IP is not, for the reply has to pass where the VIP is."""
+        return self.distributed_floating_ips and not self._mirror.is_member(
+            self.port(fip["port_id"])["network_id"],
+            fip["fixed_ip_address"],
+            self._subnet_of_fip(fip),
+        )
+
+    def _subnet_of_fip(self, fip):
+        port = self.ports.get(fip["port_id"], {"fixed_ips": ()})
+        return next(
+            (
+                ip["subnet_id"]
+                for ip in port["fixed_ips"]
+                if ip["ip_address"] == fip["fixed_ip_address"]
+            ),
+            None,
+        )
+
+    def _ipv4_subnet(self, network_id):
+        return next(
+            subnet_id
+            for subnet_id in self.network(network_id)["subnets"]
+            if self.subnets[subnet_id]["ip_version"] == 4
+        )
 
     # Helpers
 

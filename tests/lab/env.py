@@ -148,7 +148,6 @@ class Env:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ovn-lab-"))
         self.nb = OvsdbServer(self.directory, "nb", ovsdb.NORTHBOUND, nb_template)
         self.sb = OvsdbServer(self.directory, "sb", ovsdb.SOUTHBOUND)
-        self.config_file = self.directory / "octavia.conf"
         self._northd = northd
         self._northd_process = None
         self._keep_logs = keep_logs
@@ -198,14 +197,15 @@ class Env:
             stderr=subprocess.DEVNULL,
         )
 
-    def write_config(self, auth, neutron_url, extra=None):
-        """Write the octavia.conf that the driver and the agent read.
+    def write_config(self, name, nb_remote, auth, neutron_url, extra=None):
+        """Write an octavia.conf for the driver or the agent; return its path.
 
+        :param nb_remote: how to reach the northbound database
         :param auth: Keystone options, for [service_auth] and [neutron]
         :param extra: {section: {option: value}} laid over the defaults
         """
         sections = {
-            "ovn": {"ovn_nb_connection": self.nb.remote, "ovn_sb_connection": self.sb.remote},
+            "ovn": {"ovn_nb_connection": nb_remote, "ovn_sb_connection": self.sb.remote},
             "service_auth": dict(auth),
             "neutron": dict(auth, endpoint_override=neutron_url),
         }
@@ -213,8 +213,10 @@ class Env:
             sections.setdefault(section, {}).update(options)
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_dict(sections)
-        with open(self.config_file, "w", encoding="utf-8") as config:
+        path = self.directory / name
+        with open(path, "w", encoding="utf-8") as config:
             parser.write(config)
+        return path
 
 
 def process_memory(pid):

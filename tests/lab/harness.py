@@ -10,6 +10,7 @@ from tests.lab.cloud import FakeNeutron
 from tests.lab.keystone import FakeKeystone
 from tests.lab.octavia import FakeOctavia
 from tests.lab.store import MYSQL
+from tests.lab.tap import OvsdbTap
 from tests.lab.workers import Agent, WorkerPool
 
 
@@ -24,6 +25,7 @@ class Lab:
     :param config: {section: {option: value}} added to octavia.conf
     :param profile_dir: where the workers put cProfile files, one a thread
     :param keep_logs: directory that gets all log files at the end
+    :param taps: let the driver and the agent reach the northbound database through taps
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Lab:
         config=None,
         profile_dir=None,
         keep_logs=None,
+        taps=False,
     ):
         self.python = str(pathlib.Path(venv) / "bin" / "python")
         self._worker_count = workers
@@ -46,9 +49,12 @@ class Lab:
         self._flavor = flavor
         self._config = config
         self._profile_dir = profile_dir
+        self._taps = taps
         self._stack = contextlib.ExitStack()
         self.env = self.neutron = self.octavia = self.agent = None
         self.nb = self.sb = self.nb_log = self.run_dir = None
+        self.keystone = self.worker_tap = self.agent_tap = None
+        self.worker_config = self.agent_config = None
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -56,13 +62,17 @@ class Lab:
             self.env = stack.enter_context(env.Env(**self._env_options))
             self.nb = self._connect(stack, self.env.nb)
             self.sb = self._connect(stack, self.env.sb)
+            self.worker_tap = stack.enter_context(self._tap("worker", self.env.nb))
+            self.agent_tap = stack.enter_context(self._tap("agent", self.env.nb))
             self.nb_log = ovsdb.TransactionLog(self.env.nb.path)
             self.neutron = stack.enter_context(FakeNeutron(self._connect(stack, self.env.nb)))
             self.octavia = stack.enter_context(
                 FakeOctavia(self.neutron, self.run_dir, flavor=self._flavor)
             )
             keystone = stack.enter_context(FakeKeystone(self._endpoints))
-            self.env.write_config(keystone.auth_options(), self.neutron.http.url, self._config)
+            self.keystone = keystone
+            self.worker_config = self._write_config("api.conf", self.worker_tap)
+            self.agent_config = self._write_config("agent.conf", self.agent_tap)
             self.start_workers()
             stack.callback(self.stop_workers)
             if self._with_agent:
@@ -74,6 +84,16 @@ class Lab:
     def __exit__(self, *exc_info):
         self._stack.close()
 
+    def _tap(self, name, server):
+        if not self._taps:
+            return contextlib.nullcontext(server)
+        return OvsdbTap(self.env.directory / f"{name}-tap.sock", server.socket)
+
+    def _write_config(self, name, nb):
+        return self.env.write_config(
+            name, nb.remote, self.keystone.auth_options(), self.neutron.http.url, self._config
+        )
+
     def start_workers(self, count=None):
         """Start fresh octavia-api workers."""
         environment = self._environment()
@@ -81,7 +101,7 @@ class Lab:
             environment["LAB_PROFILE_DIR"] = str(self._profile_dir)
         self.octavia.workers = WorkerPool(
             self.python,
-            self.env.config_file,
+            self.worker_config,
             self.env.directory,
             count or self._worker_count,
             environment,
@@ -94,7 +114,7 @@ class Lab:
         """Start the driver agent's process, which starts the provider agent."""
         self.agent = Agent(
             self.python,
-            self.env.config_file,
+            self.agent_config,
             self.env.directory / "agent.log",
             self._environment(),
         )

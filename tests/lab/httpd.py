@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import json
 import logging
 import re
 import socket
@@ -18,7 +19,9 @@ class Fault:
     """What to do to matching requests instead of, or before, serving them.
 
     :param status: answer with this HTTP status
+    :param kind: the type of the NeutronError in that answer
     :param reset: drop the connection without an answer
+    :param served: drop the connection only after the request has been carried out
     :param latency: seconds to wait first; longer than the client's patience
         it makes a time-out
     :param count: how many requests it hits; None for all
@@ -27,7 +30,9 @@ class Fault:
     path: str = ""
     method: str = ""
     status: int = 0
+    kind: str = ""
     reset: bool = False
+    served: bool = False
     latency: float = 0.0
     count: int | None = None
 
@@ -98,15 +103,13 @@ class HttpServer:
         fault = self._match_fault(method, path)
         if fault:
             time.sleep(fault.latency)
-            if fault.reset:
+            if fault.served:
+                self._application(environ, lambda *_: None)
+            if fault.reset or fault.served:
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
                 raise ConnectionResetError("injected")
             if fault.status:
-                start_response(
-                    f"{fault.status} Injected",
-                    [("Content-Type", "application/json"), ("Content-Length", "2")],
-                )
-                return [b"{}"]
+                return _fail(fault, start_response)
         return self._application(environ, start_response)
 
     def _match_fault(self, method, path):
@@ -119,6 +122,14 @@ class HttpServer:
                             self._faults.remove(fault)
                     return fault
         return None
+
+
+def _fail(fault, start_response):
+    error = {"NeutronError": {"type": fault.kind, "message": "Injected", "detail": ""}}
+    body = json.dumps(error if fault.kind else {}).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start_response(f"{fault.status} Injected", headers)
+    return [body]
 
 
 def generic_path(path):

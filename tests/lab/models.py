@@ -51,8 +51,8 @@ def _vip_fields(row):
         "vip_network_id": row["vip_network_id"],
         "vip_port_id": row["vip_port_id"],
         "vip_subnet_id": row["vip_subnet_id"],
-        "vip_qos_policy_id": None,
-        "vip_sg_ids": [],
+        "vip_qos_policy_id": row["vip_qos_policy_id"],
+        "vip_sg_ids": row["vip_sg_ids"],
     }
 
 
@@ -80,11 +80,11 @@ def listener(reader, row):
         "connection_limit": row["connection_limit"],
         "default_pool": None,
         "default_pool_id": row["default_pool_id"],
-        "default_tls_container_ref": None,
+        "default_tls_container_ref": row["default_tls_container_ref"],
         "client_ca_tls_container_ref": None,
         "client_crl_container_ref": None,
         "client_authentication": "NONE",
-        "insert_headers": {},
+        "insert_headers": row["insert_headers"],
         "l7policies": [],
         "allowed_cidrs": row["allowed_cidrs"],
         "timeout_client_data": row["timeout_client_data"],
@@ -119,7 +119,7 @@ def pool(reader, row):
         "tls_container_ref": None,
         "ca_tls_container_ref": None,
         "crl_container_ref": None,
-        "tls_enabled": False,
+        "tls_enabled": row["tls_enabled"],
         "tls_ciphers": None,
         "tls_versions": None,
         "alpn_protocols": None,

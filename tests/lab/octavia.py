@@ -36,6 +36,7 @@ class Operation:
     name: str
     id: str | None = None
     lb_id: str | None = None
+    pending: frozenset = frozenset()  # (table, id) of what it put into a PENDING status
     started: float = dataclasses.field(default_factory=time.monotonic)
     driver_seconds: float = 0.0  # loading the driver and calling it
     api_seconds: float = 0.0  # until the commit
@@ -79,6 +80,7 @@ class FakeOctavia:
         self._sockets = DriverSockets(
             run_dir, self._receive_status, self._receive_statistics, self._get
         )
+        self._refusals = 0
         self._statuses_lock = threading.Lock()
         self.http = HttpServer(self._list_load_balancers)
 
@@ -102,10 +104,13 @@ class FakeOctavia:
         additional_vip_subnets=(),
         vip_address=None,
         vip_port_id=None,
+        vip_qos_policy_id=None,
+        vip_sg_ids=(),
         **given,
     ):
         """POST; with listeners and pools it is a fully populated one.
 
+        :param additional_vip_subnets: ids, or pairs of id and address
         :param listeners: API dicts; default_pool names one of the pools
         :param pools: API dicts with name, and maybe members, healthmonitor
         """
@@ -116,13 +121,12 @@ class FakeOctavia:
                 "vip_port_id": vip_port_id,
                 "vip_subnet_id": vip_subnet_id,
                 "vip_network_id": network_id,
+                "vip_qos_policy_id": vip_qos_policy_id,
+                "vip_sg_ids": list(vip_sg_ids),
             },
             given,
         )
-        additional = [
-            {"subnet_id": subnet_id, "network_id": network_id}
-            for subnet_id in additional_vip_subnets
-        ]
+        additional = [_additional_vip(vip, network_id) for vip in additional_vip_subnets]
         with self._call("create_load_balancer", row["id"], row["id"]) as call:
             call.transaction.insert("loadbalancers", row)
             self._allocate_vip(call, row, additional)
@@ -136,7 +140,7 @@ class FakeOctavia:
     def _allocate_vip(self, call, row, additional):
         """Ask the driver for the VIP port, or make it as Octavia would."""
         vip = {"vip_network_id": row["vip_network_id"], "vip_subnet_id": row["vip_subnet_id"]}
-        for name in ("vip_address", "vip_port_id"):
+        for name in ("vip_address", "vip_port_id", "vip_qos_policy_id", "vip_sg_ids"):
             if row[name]:
                 vip[name] = row[name]
         try:
@@ -379,6 +383,20 @@ class FakeOctavia:
             call.driver("health_monitor_delete", models.health_monitor(row))
         return call.operation
 
+    # Faults
+
+    def refuse_statuses(self, count):
+        """Answer the next status messages with an error, as for a row not there yet."""
+        with self._statuses_lock:
+            self._refusals = count
+
+    def close_sockets(self):
+        """Be gone, as a driver agent that is being restarted is."""
+        self._sockets.stop()
+
+    def open_sockets(self):
+        self._sockets.start()
+
     # What tests and benchmarks look at
 
     def row(self, table, row_id):
@@ -493,6 +511,7 @@ class FakeOctavia:
             except BaseException:
                 call.transaction.rollback()
                 raise
+            operation.pending = call.transaction.pending()
             call.transaction.commit()
             operation.api_seconds = time.monotonic() - operation.started
             operation.driver_seconds = session.open_seconds + session.call_seconds
@@ -597,10 +616,20 @@ class FakeOctavia:
 
     def _receive_status(self, status):
         received = time.monotonic()
-        answer = self._updater.apply(status)
+        if self._refuses():
+            answer = {"status_code": 500, "fault_string": "injected"}
+        else:
+            answer = self._updater.apply(status)
         with self._statuses_lock:
             self.statuses.append(StatusMessage(received, status, answer, time.monotonic()))
         return answer
+
+    def _refuses(self):
+        with self._statuses_lock:
+            if not self._refusals:
+                return False
+            self._refusals -= 1
+            return True
 
     def _receive_statistics(self, statistics):
         self.statistics.append(statistics)
@@ -655,3 +684,10 @@ class FakeOctavia:
             }
         response = Response(json.dumps(data), mimetype="application/json")
         return response(environ, start_response)
+
+
+def _additional_vip(wanted, network_id):
+    if isinstance(wanted, str):
+        return {"subnet_id": wanted, "network_id": network_id}
+    subnet_id, address = wanted
+    return {"subnet_id": subnet_id, "network_id": network_id, "ip_address": address}

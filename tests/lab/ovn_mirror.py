@@ -142,7 +142,9 @@ class OvnMirror:
     def delete_router(self, router):
         self._nb.transact(ovsdb.delete("Logical_Router", [["name", "==", ovn_name(router["id"])]]))
 
-    def create_router_port(self, router_id, port, prefix_lengths, gateway_chassis=None):
+    def create_router_port(
+        self, router_id, port, prefix_lengths, gateway_chassis=None, ha_chassis_group=None
+    ):
         """Add the Logical_Router_Port and turn its switch port into a peer."""
         is_gateway = port["device_owner"] == ROUTER_GATEWAY
         name = lrp_name(port["id"])
@@ -174,6 +176,9 @@ class OvnMirror:
                 )
             )
             row["gateway_chassis"] = oset([named("chassis")])
+        if ha_chassis_group:
+            operations.append(ovsdb.insert("HA_Chassis_Group", {"name": ha_chassis_group}, "group"))
+            row["ha_chassis_group"] = named("group")
         options = {"router-port": name}
         if is_gateway:
             options |= {"nat-addresses": "router", "exclude-lb-vips-from-garp": "true"}
@@ -204,30 +209,29 @@ class OvnMirror:
             )
         )
 
-    def associate_fip(self, fip, port):
+    def associate_fip(self, fip, port, distributed):
         """Add the NAT row and tell the port, in one transaction."""
-        results = self._nb.transact(
-            ovsdb.insert(
-                "NAT",
+        row = {
+            "type": "dnat_and_snat",
+            "logical_ip": fip["fixed_ip_address"],
+            "external_ip": fip["floating_ip_address"],
+            "logical_port": port["id"],
+            "options": omap({"stateless": "false"}),
+            "external_ids": omap(
                 {
-                    "type": "dnat_and_snat",
-                    "logical_ip": fip["fixed_ip_address"],
-                    "external_ip": fip["floating_ip_address"],
-                    "logical_port": port["id"],
-                    "options": omap({"stateless": "false"}),
-                    "external_ids": omap(
-                        {
-                            "neutron:fip_id": fip["id"],
-                            "neutron:revision_number": "1",
-                            "neutron:fip_port_id": port["id"],
-                            "neutron:router_name": ovn_name(fip["router_id"]),
-                            "neutron:fip_external_mac": port["mac_address"],
-                            "neutron:fip_network_id": fip["floating_network_id"],
-                        }
-                    ),
-                },
-                "nat",
+                    "neutron:fip_id": fip["id"],
+                    "neutron:revision_number": "1",
+                    "neutron:fip_port_id": port["id"],
+                    "neutron:router_name": ovn_name(fip["router_id"]),
+                    "neutron:fip_external_mac": port["mac_address"],
+                    "neutron:fip_network_id": fip["floating_network_id"],
+                }
             ),
+        }
+        if distributed:
+            row["external_mac"] = port["mac_address"]
+        results = self._nb.transact(
+            ovsdb.insert("NAT", row, "nat"),
             ovsdb.mutate(
                 "Logical_Router",
                 [["name", "==", ovn_name(fip["router_id"])]],
@@ -237,10 +241,41 @@ class OvnMirror:
                 "Logical_Switch_Port",
                 self._where_port(port["id"]),
                 ["external_ids", "delete", oset(["neutron:port_fip"])],
-                ["external_ids", "insert", omap({"neutron:port_fip": fip["floating_ip_address"]})],
+                [
+                    "external_ids",
+                    "insert",
+                    omap({"neutron:port_fip": fip["floating_ip_address"]}),
+                ],
             ),
         )
         self._nats[fip["id"]] = results[0]["uuid"][1]
+
+    def refresh_fip(self, fip, port, distributed):
+        """Say whether the floating IP is handled where the port is, or centrally."""
+        columns = {"external_mac": oset([]), "logical_port": oset([])}
+        if distributed:
+            columns = {"external_mac": port["mac_address"], "logical_port": port["id"]}
+        self._nb.transact(
+            ovsdb.update("NAT", [["_uuid", "==", ref(self._nats[fip["id"]])]], columns)
+        )
+
+    def is_member(self, network_id, address, subnet_id):
+        """Whether a load balancer on the switch of that network has this member."""
+        switch = self._nb.select("Logical_Switch", [["name", "==", ovn_name(network_id)]])[0]
+        rows = {row["_uuid"]: row for row in self._nb.select("Load_Balancer")}
+        return any(
+            (address, subnet_id) in _members(rows[uuid])
+            for uuid in ovsdb.as_list(switch["load_balancer"])
+        )
+
+    def members_behind(self, vip_port_id):
+        """Return (address, subnet) of the members of the load balancers with that VIP port."""
+        return {
+            member
+            for row in self._nb.select("Load_Balancer")
+            if row["external_ids"].get("neutron:vip_port_id") == vip_port_id
+            for member in _members(row)
+        }
 
     def disassociate_fip(self, fip, port_id, router_id):
         """Drop the NAT row, and the mark on the port while it exists."""
@@ -305,3 +340,14 @@ class OvnMirror:
 
 def _cidrs(port, prefix_lengths):
     return [f"{ip['ip_address']}/{prefix_lengths[ip['subnet_id']]}" for ip in port["fixed_ips"]]
+
+
+def _members(row):
+    """Return (address, subnet) of the members in a Load_Balancer row, as Neutron parses it."""
+    return {
+        (member.split("_")[2].rsplit(":", 1)[0], member.split("_")[3])
+        for key, value in row["external_ids"].items()
+        if key.startswith("pool_") and value
+        for member in value.split(",")
+        if member.count("_") == 3
+    }

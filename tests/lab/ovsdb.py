@@ -81,6 +81,34 @@ def delete(table, where):
     return {"op": "delete", "table": table, "where": where}
 
 
+class MessageReader:
+    """Cuts the stream of a JSON-RPC session into messages."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._buffer = bytearray()
+        self._decoder = json.JSONDecoder()
+
+    def receive(self):
+        """Return the next message; raise OvsdbError at the end of the stream."""
+        while True:
+            # A message is an object, so it is complete only after a brace:
+            # do not parse a huge reply again at every chunk.
+            if self._buffer.rstrip().endswith(b"}"):
+                text = self._buffer.decode(errors="ignore").lstrip()
+                try:
+                    message, end = self._decoder.raw_decode(text)
+                except ValueError:
+                    pass
+                else:
+                    self._buffer = bytearray(text[end:].encode())
+                    return message
+            chunk = self._sock.recv(1 << 20)
+            if not chunk:
+                raise OvsdbError("the connection was closed")
+            self._buffer += chunk
+
+
 class OvsdbClient:
     """One JSON-RPC session over a unix socket; safe to share by threads."""
 
@@ -89,8 +117,7 @@ class OvsdbClient:
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.connect(str(path))
         self._lock = threading.Lock()
-        self._buffer = bytearray()
-        self._decoder = json.JSONDecoder()
+        self._reader = MessageReader(self._sock)
         self._next_id = 0
 
     def close(self):
@@ -120,7 +147,7 @@ class OvsdbClient:
             self._next_id += 1
             self._send({"method": method, "params": params, "id": self._next_id})
             while True:
-                message = self._receive()
+                message = self._reader.receive()
                 if message.get("method") == "echo":
                     self._send({"id": message["id"], "error": None, "result": message["params"]})
                 elif message.get("id") == self._next_id:
@@ -131,24 +158,6 @@ class OvsdbClient:
 
     def _send(self, message):
         self._sock.sendall(json.dumps(message).encode())
-
-    def _receive(self):
-        while True:
-            # A message is an object, so it is complete only after a brace:
-            # do not parse a huge reply again at every chunk.
-            if self._buffer.endswith(b"}"):
-                try:
-                    text = self._buffer.decode()
-                    message, end = self._decoder.raw_decode(text)
-                except ValueError:
-                    pass
-                else:
-                    self._buffer = bytearray(text[end:].encode())
-                    return message
-            chunk = self._sock.recv(1 << 20)
-            if not chunk:
-                raise OvsdbError("connection closed by ovsdb-server")
-            self._buffer += chunk
 
 
 class TransactionLog:

@@ -28,7 +28,7 @@ class Results:
     def __init__(self):
         self._values = collections.defaultdict(lambda: collections.defaultdict(list))
 
-    def add(self, venv, workload, case, metric, value, unit="ms"):  # noqa: PLR0917 - a row of a table
+    def add(self, venv, workload, case, metric, value, unit="ms"):
         self._values[Key(workload, case, metric, unit)][venv].append(value)
 
     def to_json(self, venvs):

@@ -17,12 +17,20 @@ LISTENER_DEFAULTS = {
     "connection_limit": -1,
     "default_pool_id": None,
     "allowed_cidrs": [],
+    "insert_headers": {},
+    "default_tls_container_ref": None,
     "timeout_client_data": 50000,
     "timeout_member_connect": 5000,
     "timeout_member_data": 50000,
     "timeout_tcp_inspect": 0,
 }
-POOL_DEFAULTS = {"name": None, "description": None, "enabled": True, "session_persistence": None}
+POOL_DEFAULTS = {
+    "name": None,
+    "description": None,
+    "enabled": True,
+    "session_persistence": None,
+    "tls_enabled": False,
+}
 MEMBER_DEFAULTS = {
     "name": None,
     "enabled": True,

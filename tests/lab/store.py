@@ -105,6 +105,14 @@ class Transaction:
     def rollback(self):
         self._store.finish(self, {})
 
+    def pending(self):
+        """Return (table, id) of the rows that it leaves in a PENDING status."""
+        return frozenset(
+            key
+            for key, columns in self._writes.items()
+            if (columns or {}).get("provisioning_status", "").startswith("PENDING")
+        )
+
     def wrote(self, key):
         return self._writes.get(key) is not None
 

@@ -1,0 +1,5 @@
+"""What operators met, told from outside: API calls in; rows, ports and statuses out."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.scenarios.steps")

@@ -1,0 +1,106 @@
+"""One laboratory for all scenarios: each works in networks of its own."""
+
+import sys
+
+import pytest
+
+from tests.lab import env
+from tests.lab.harness import Lab
+from tests.lab.ovsdb import insert, omap
+from tests.scenarios.steps import Project
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--driver-venv",
+        default=sys.prefix,
+        help="virtual environment whose driver is tested; by default the one that runs the tests",
+    )
+    parser.addoption(
+        "--invariants",
+        choices=("all", "none"),
+        default="all",
+        help="none: assert only what each scenario says itself",
+    )
+    parser.addoption("--lab-logs", help="directory that gets the log files of all processes")
+
+
+@pytest.fixture(scope="session")
+def driver_venv(request):
+    return request.config.getoption("--driver-venv", sys.prefix)
+
+
+@pytest.fixture(scope="session")
+def new_lab(request, driver_venv):
+    """A function that puts a laboratory of its own together, for a test that breaks things."""
+    logs = request.config.getoption("--lab-logs", None)
+
+    def make(**options):
+        options = {"taps": True, "keep_logs": logs} | options
+        return Lab(driver_venv, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _own_run_dir():
+    env.isolate_octavia_run_dir()
+
+
+@pytest.fixture(scope="session")
+def lab(_own_run_dir, new_lab):
+    """Databases, clouds, an API worker and the agent, shared by the tests."""
+    with new_lab(northd=True) as lab:
+        yield lab
+
+
+@pytest.fixture
+def project(request, lab):
+    """Networks and load balancers of one test; nothing of them may remain."""
+    check = request.config.getoption("--invariants", "all") == "all"
+    foreign = _foreign_rows(lab)
+    project = Project(lab, check)
+    yield project
+    if request.node.stash.get(FAILED, False):
+        return
+    if check:
+        project.look_again()
+    project.clean_up()
+    if check:
+        assert _rows(lab, foreign) == foreign, "rows of others were touched"
+
+
+FAILED = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+def _foreign_rows(lab):
+    """Rows of Neutron's port forwarding, and of somebody unknown."""
+    for name, external_ids in (
+        ("pf-floatingip-10-tcp", {"neutron:device_owner": "port_forwarding_plugin"}),
+        ("somebody-else", {"owner": "unknown"}),
+    ):
+        if not lab.nb.select("Load_Balancer", [["name", "==", name]]):
+            lab.nb.transact(
+                insert(
+                    "Load_Balancer",
+                    {
+                        "name": name,
+                        "protocol": "tcp",
+                        "vips": omap({"192.0.2.1:80": "192.0.2.2:80"}),
+                        "external_ids": omap(external_ids),
+                    },
+                )
+            )
+    return _rows(lab, ("pf-floatingip-10-tcp", "somebody-else"))
+
+
+def _rows(lab, names):
+    return {name: lab.nb.select("Load_Balancer", [["name", "==", name]])[0] for name in names}

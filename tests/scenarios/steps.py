@@ -1,0 +1,465 @@
+"""The words in which the scenarios are told.
+
+Every call of Octavia's API goes through Project.do(), which waits for its end and then looks at all
+that must hold after any call (tests.lab.invariants, DESIGN: one transaction, statuses in order).
+"""
+
+import itertools
+import json
+
+import pytest
+
+from tests.lab.env import wait_until
+from tests.lab.errors import ApiError
+from tests.lab.invariants import Oracle, is_uuid
+from tests.lab.ovn_mirror import ovn_name
+from tests.lab.ovsdb import as_list, omap, update
+
+PATIENCE = 15.0  # seconds until an operation counts as stuck
+SETTLING = 10.0  # seconds until an event must have had its effect
+QUIET = 0.05  # seconds without a transaction after which the agent has finished
+TRANSACTIONS_OF_AGENT = 2  # the rows; and the request is no longer waited for
+FINAL = ("ACTIVE", "ERROR", "DELETED")
+
+_octets = itertools.cycle(range(1, 250))
+
+
+class Network:
+    """A network with a subnet for each address family asked for."""
+
+    def __init__(self, neutron, families=(4,), **options):
+        self._neutron = neutron
+        octet = next(_octets)
+        cidrs = {4: f"10.{octet}.0.0/24", 6: f"fd00:{octet:x}::/64"}
+        self.network = neutron.add_network(**options)
+        self.id = self.network["id"]
+        self.name = ovn_name(self.id)
+        self.subnets = {
+            family: neutron.add_subnet(self.id, cidrs[family])["id"] for family in families
+        }
+
+    @property
+    def subnet(self):
+        """The id of the first subnet."""
+        return next(iter(self.subnets.values()))
+
+    def another_subnet(self, cidr):
+        return self._neutron.add_subnet(self.id, cidr)["id"]
+
+    def port(self, subnet=None, address=None):
+        """Make a port of a VM."""
+        return self._neutron.add_port(subnet or self.subnet, ip_address=address)
+
+    def vm(self, subnet=None, address=None):
+        """Make a VM; return its address."""
+        return self.port(subnet, address)["fixed_ips"][0]["ip_address"]
+
+
+class Router:
+    """A router, perhaps with a gateway to an external network."""
+
+    def __init__(self, neutron, networks=(), external=None):
+        self._neutron = neutron
+        self.id = neutron.add_router()["id"]
+        self.name = ovn_name(self.id)
+        self.external = external
+        if external:
+            neutron.set_gateway(self.id, external.id)
+        for network in networks:
+            self.connect(network)
+
+    def connect(self, network):
+        for subnet in network.subnets.values():
+            self._neutron.router_add_interface(self.id, subnet)
+
+    def disconnect(self, network):
+        for subnet in network.subnets.values():
+            self._neutron.router_remove_interface(self.id, subnet)
+
+
+class Thing:
+    """An object of Octavia's API."""
+
+    table = ""
+    name = ""
+
+    def __init__(self, project, row_id):
+        self.project = project
+        self.id = row_id
+
+    @property
+    def row(self):
+        return self.project.lab.octavia.row(self.table, self.id)
+
+    @property
+    def operating(self):
+        return self.row["operating_status"]
+
+    @property
+    def provisioning(self):
+        return self.row["provisioning_status"]
+
+    @property
+    def exists(self):
+        return self.project.lab.octavia.store.get(self.table, self.id) is not None
+
+    def update(self, **fields):
+        self.project.do(f"update_{self.name}", self.id, **fields)
+
+    def delete(self):
+        self.project.do(f"delete_{self.name}", self.id)
+
+
+class Listener(Thing):
+    table, name = "listeners", "listener"
+
+    @property
+    def pool(self):
+        return Pool(self.project, self.row["default_pool_id"])
+
+
+class Pool(Thing):
+    table, name = "pools", "pool"
+
+    def member(self, address, port=80, **fields):
+        operation = self.project.do(
+            "create_member", self.id, address=address, protocol_port=port, **fields
+        )
+        return Member(self.project, operation.id)
+
+    def members(self):
+        rows = self.project.lab.octavia.store.find("members", pool_id=self.id)
+        return [Member(self.project, row["id"]) for row in rows]
+
+    def batch(self, *members, **options):
+        """PUT all members; each is an address, or a dict."""
+        bodies = [
+            {"address": member, "protocol_port": 80} if isinstance(member, str) else member
+            for member in members
+        ]
+        self.project.do("batch_update_members", self.id, bodies, **options)
+
+    def monitor(self, **fields):
+        fields = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3} | fields
+        return Monitor(self.project, self.project.do("create_health_monitor", self.id, **fields).id)
+
+
+class Member(Thing):
+    table, name = "members", "member"
+
+
+class Monitor(Thing):
+    table, name = "healthmonitors", "health_monitor"
+
+
+class LoadBalancer(Thing):
+    table, name = "loadbalancers", "load_balancer"
+
+    def listener(self, port=80, protocol="TCP", **fields):
+        operation = self.project.do(
+            "create_listener", self.id, protocol=protocol, protocol_port=port, **fields
+        )
+        return Listener(self.project, operation.id)
+
+    def pool(self, listener=None, protocol="TCP", algorithm="SOURCE_IP_PORT", **fields):
+        """Create a pool, of a listener or of none."""
+        fields |= {"protocol": protocol, "lb_algorithm": algorithm}
+        owner = {"listener_id": listener.id} if listener else {"lb_id": self.id}
+        return Pool(self.project, self.project.do("create_pool", **owner, **fields).id)
+
+    def listeners(self):
+        return self._children("listeners", Listener)
+
+    def pools(self):
+        return self._children("pools", Pool)
+
+    def _children(self, table, kind):
+        rows = self.project.lab.octavia.store.find(table, load_balancer_id=self.id)
+        return [kind(self.project, row["id"]) for row in rows]
+
+    def delete(self, cascade=False):
+        self.project.do("delete_load_balancer", self.id, cascade=cascade)
+
+    def failover(self):
+        self.project.do("failover_load_balancer", self.id)
+
+    # What others see of it
+
+    @property
+    def vip(self):
+        return self.row["vip_address"]
+
+    @property
+    def vip_port(self):
+        return self.row["vip_port_id"]
+
+    def rows(self, **columns):
+        found = self.project.lab.nb.select("Load_Balancer", [["name", "==", self.id]])
+        return [row for row in found if all(row[name] == value for name, value in columns.items())]
+
+    def vips(self, protocol=None):
+        """All keys of vips, with the sorted backends of each."""
+        return {
+            key: sorted(backends.split(","))
+            for row in self.rows()
+            if protocol in (None, row["protocol"])
+            for key, backends in row["vips"].items()
+        }
+
+    def checks(self):
+        """The keys that have a health check, with the options of each."""
+        wanted = {check for row in self.rows() for check in as_list(row["health_check"])}
+        return {
+            row["vip"]: row["options"]
+            for row in self.project.lab.nb.select("Load_Balancer_Health_Check")
+            if row["_uuid"] in wanted
+        }
+
+    def mappings(self):
+        return {
+            address: mapping
+            for row in self.rows()
+            for address, mapping in row["ip_port_mappings"].items()
+        }
+
+    def external_ids(self):
+        """Those of all rows."""
+        merged = {}
+        for row in self.rows():
+            merged.update(row["external_ids"])
+        return merged
+
+    def hashing(self):
+        """Key of vips -> the fields that choose its backend."""
+        return {
+            key: set(as_list(row["selection_fields"])) for row in self.rows() for key in row["vips"]
+        }
+
+    def is_on(self, *parents):
+        """Whether all rows hang on these networks and routers."""
+        uuids = {row["_uuid"] for row in self.rows()}
+        return bool(uuids) and all(uuids <= self.project.attached(parent) for parent in parents)
+
+    def is_off(self, *parents):
+        uuids = {row["_uuid"] for row in self.rows()}
+        return not any(uuids & self.project.attached(parent) for parent in parents)
+
+
+class Project:
+    """Somebody's networks and load balancers in a laboratory shared with others."""
+
+    def __init__(self, lab, check_invariants=True):
+        self.lab = lab
+        self.neutron = lab.neutron
+        self._check = check_invariants
+        self._oracle = Oracle(lab)
+        self._lbs = []
+        self._external = None
+
+    # Act
+
+    def network(self, *families, **options):
+        return Network(self.neutron, families or (4,), **options)
+
+    def router(self, *networks, external=None):
+        """Make a router with an interface on each network."""
+        return Router(self.neutron, networks, external)
+
+    @property
+    def external(self):
+        """The external network, made when first asked for."""
+        if not self._external:
+            self._external = self.network(physical_network="public", external=True)
+        return self._external
+
+    def load_balancer(self, network, subnet=None, **fields):
+        operation = self.do("create_load_balancer", subnet or network.subnet, **fields)
+        return LoadBalancer(self, operation.id)
+
+    def serving(self, network, members=1, algorithm="SOURCE_IP_PORT", monitor=False, **fields):
+        """A load balancer with one TCP listener on port 80, its pool, and members on port 80."""
+        pool = {"name": "pool", "protocol": "TCP", "lb_algorithm": algorithm}
+        pool["members"] = [
+            {"address": network.vm(), "protocol_port": 80, "subnet_id": network.subnet}
+            for _ in range(members)
+        ]
+        if monitor:
+            pool["healthmonitor"] = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
+        return self.load_balancer(
+            network,
+            listeners=[{"protocol": "TCP", "protocol_port": 80, "default_pool": "pool"}],
+            pools=[pool],
+            **fields,
+        )
+
+    def floating_ip(self, port_id, address=None):
+        return self.neutron.associate_fip(port_id, self.external.id, address)
+
+    def health(self, address, status, port=80, protocol="tcp"):
+        """Let the data plane find a backend online, offline or in error."""
+        where = [["ip", "==", address], ["port", "==", port], ["protocol", "==", protocol]]
+        self.wait(
+            lambda: self.lab.sb.select("Service_Monitor", where),
+            f"northd monitors {address}:{port}",
+        )
+        self.lab.sb.transact(update("Service_Monitor", where, {"status": status}))
+
+    def do(self, name, /, *args, patience=PATIENCE, **fields):
+        """Call Octavia's API, wait for the end, and look whether all is as it must be."""
+        lab = self.lab
+        writes = len(lab.worker_tap.writes), len(lab.agent_tap.writes)
+        statuses = len(lab.octavia.statuses)
+        ports = set(lab.neutron.ports)
+        try:
+            operation = getattr(lab.octavia, name)(*args, **fields)
+        except ApiError:
+            self._check_refusal(writes, statuses, ports)
+            raise
+        if name == "create_load_balancer":
+            self._lbs.append(operation.lb_id)
+        seconds = lab.octavia.finish(operation, patience)
+        assert seconds is not None, f"{name} did not end: {lab.octavia.stuck()}"
+        self._check_operation(operation, statuses)
+        if self._check:
+            complaints = self._oracle.complaints(operation.lb_id, at_once=True)
+            assert not complaints, f"right after {name}: " + "\n".join(complaints)
+            self._check_transactions(operation, writes)
+            complaints = self._oracle.complaints(operation.lb_id)
+            assert not complaints, f"after {name}: " + "\n".join(complaints)
+        return operation
+
+    def refused(
+        self, name, /, *args, kinds=("UnsupportedOptionError", "NotImplementedError"), **fields
+    ):
+        """Call Octavia's API, which must refuse; do() sees that nothing has changed."""
+        with pytest.raises(ApiError) as caught:
+            self.do(name, *args, **fields)
+        kind = getattr(caught.value, "kind", type(caught.value).__name__)
+        assert kind in kinds, f"refused as {kind}: {caught.value}"
+        return caught.value
+
+    # Assert
+
+    def wait(self, condition, what, timeout=SETTLING):
+        """Wait until a condition holds."""
+        assert wait_until(condition, timeout, 0.01) is not None, f"not within time: {what}"
+
+    def settled(self, *lbs):
+        """Wait until events have had their effect; then every invariant holds, and stays."""
+        if not self._check:
+            self.quiesce()
+            return
+        ids = [lb.id for lb in lbs] or self._lbs
+        for lb_id in ids:
+            wait_until(lambda lb_id=lb_id: not self._oracle.complaints(lb_id), SETTLING, 0.02)
+            complaints = self._oracle.complaints(lb_id)
+            assert not complaints, "after the event: " + "\n".join(complaints)
+        self.quiesce()
+
+    def attached(self, parent):
+        """UUIDs of the load balancer rows on a network's switch or on a router."""
+        table = "Logical_Router" if isinstance(parent, Router) else "Logical_Switch"
+        rows = self.lab.nb.select(table, [["name", "==", parent.name]], ["load_balancer"])
+        return {uuid for row in rows for uuid in as_list(row["load_balancer"])}
+
+    def monitor_ports(self, network):
+        """The ports from which members of a network are probed."""
+        return [
+            port
+            for port in self.neutron.ports.values()
+            if port["name"].startswith("ovn-lb-hm-") and port["network_id"] == network.id
+        ]
+
+    def quiesce(self):
+        """Wait until neither the agent nor a worker has written for a while."""
+        lab = self.lab
+        seen = []
+
+        def is_quiet():
+            now = (len(lab.worker_tap.writes), len(lab.agent_tap.writes), self._waited_for())
+            seen.append(now)
+            return len(seen) > rounds and len(set(seen[-rounds:])) == 1 and not now[-1]
+
+        rounds = int(QUIET / 0.01)
+        wait_until(is_quiet, SETTLING, 0.01)
+
+    def _waited_for(self):
+        """What the rows say that Octavia still waits for."""
+        rows = self.lab.nb.select("Load_Balancer", columns=["external_ids"])
+        return sum("octavia:pending" in row["external_ids"] for row in rows)
+
+    def messages_since(self, count):
+        return [message.status for message in self.lab.octavia.statuses[count:]]
+
+    def look_again(self):
+        """Make the agent look at every load balancer; it must find nothing to do."""
+        self.quiesce()
+        lbs = [lb_id for lb_id in self._lbs if self._lb_exists(lb_id)]
+        before = {lb_id: self._rows_of(lb_id) for lb_id in lbs}
+        writes = len(self.lab.agent_tap.writes)
+        for rows in before.values():
+            for row in rows.values():
+                row["external_ids"]["test:seen"] = "yes"
+                self.lab.nb.transact(
+                    update(
+                        "Load_Balancer",
+                        [["_uuid", "==", ["uuid", row["_uuid"]]]],
+                        {"external_ids": omap(row["external_ids"])},
+                    )
+                )
+        self.quiesce()
+        written = [write.operations for write in self.lab.agent_tap.writes[writes:]]
+        assert not written, f"a second look wrote {written}"
+        assert {lb_id: self._rows_of(lb_id) for lb_id in lbs} == before
+
+    def _lb_exists(self, lb_id):
+        return self.lab.octavia.row("loadbalancers", lb_id)["provisioning_status"] != "DELETED"
+
+    def _rows_of(self, lb_id):
+        rows = self.lab.nb.select("Load_Balancer", [["name", "==", lb_id]])
+        for row in rows:
+            del row["_version"]
+        return {row["_uuid"]: row for row in rows}
+
+    def clean_up(self):
+        """Delete what is left; each deletion is one more test."""
+        for lb_id in self._lbs:
+            if self._lb_exists(lb_id):
+                self.do("delete_load_balancer", lb_id, cascade=True)
+
+    # The checks of do()
+
+    def _check_refusal(self, writes, statuses, ports):
+        lab = self.lab
+        if not self._check:
+            return
+        assert len(lab.worker_tap.writes) == writes[0], "a refused call wrote to the database"
+        assert set(lab.neutron.ports) <= ports, "a refused call left a port"
+        self.quiesce()
+        assert len(lab.octavia.statuses) == statuses, "a refused call sent a status"
+
+    def _check_operation(self, operation, statuses):
+        """All that was pending is reported, the load balancer not before the others."""
+        named = set()
+        for message in self.messages_since(statuses):
+            for table, records in message.items():
+                for record in records:
+                    assert is_uuid(record["id"]), f"not an id: {record}"
+                    provisioning = record.get("provisioning_status")
+                    if provisioning:
+                        assert provisioning in FINAL, record
+                        named.add((table, record["id"]))
+            if self._check and ("loadbalancers", operation.lb_id) in named:
+                assert operation.pending <= named, (
+                    f"the load balancer was released before {operation.pending - named}"
+                )
+
+    def _check_transactions(self, operation, writes):
+        self.quiesce()
+        by_api = self.lab.worker_tap.writes[writes[0] :]
+        by_agent = self.lab.agent_tap.writes[writes[1] :]
+        assert len(by_api) == 1, f"{operation.name} took {len(by_api)} transactions in the API"
+        assert len(by_agent) <= TRANSACTIONS_OF_AGENT, (
+            f"{operation.name} took {len(by_agent)} transactions in the agent: "
+            + json.dumps([write.operations for write in by_agent])
+        )

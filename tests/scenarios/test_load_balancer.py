@@ -1,0 +1,328 @@
+"""Creating, changing and deleting load balancers."""
+
+import pytest
+
+from tests.lab.cloud import new_id
+from tests.lab.errors import ApiError
+from tests.lab.ovsdb import delete, omap, update
+
+
+def ports_of(project, lb_id):
+    return [port for port in project.neutron.ports.values() if lb_id in port["name"]]
+
+
+@pytest.mark.parametrize("path", ["/subnets", "/networks", "/ports"])
+def test_b1_neutron_failing_after_the_vip_port_leaves_nothing_behind(project, path):
+    """The request is refused as a whole, or ends well, however often Neutron fails meanwhile."""
+    network = project.network()
+    lb_id = new_id()
+    project.neutron.http.inject(path=path, method="GET", status=500, count=2)
+    try:
+        lb = project.load_balancer(network, id=lb_id)
+    except ApiError:
+        assert ports_of(project, lb_id) == []
+    else:
+        assert lb.provisioning == "ACTIVE"
+        assert len(ports_of(project, lb_id)) == 1
+    finally:
+        project.neutron.http.heal()
+
+
+def test_b2_vip_port_whose_answer_was_lost_does_not_leak(project):
+    """A port made by a request that timed out is used, or removed again."""
+    network = project.network()
+    lb_id = new_id()
+    project.neutron.http.inject(path="/ports", method="POST", served=True, count=1)
+    try:
+        project.load_balancer(network, id=lb_id)
+    except ApiError:
+        assert ports_of(project, lb_id) == []
+    else:
+        assert len(ports_of(project, lb_id)) == 1
+
+
+def test_b3_vip_port_that_exists_already_is_used(project):
+    """A port of our name, left by an earlier attempt, becomes the VIP port."""
+    network = project.network()
+    lb_id = new_id()
+    port = project.neutron.create_port(
+        network.id,
+        name=f"ovn-lb-vip-{lb_id}",
+        device_id=f"lb-{lb_id}",
+        fixed_ips=[{"subnet_id": network.subnet}],
+    )
+    address = port["fixed_ips"][0]["ip_address"]
+    lb = project.load_balancer(network, id=lb_id, vip_address=address)
+    assert lb.vip_port == port["id"]
+
+
+def test_b3_vip_port_that_is_gone_already_does_not_stop_a_delete(project):
+    """A load balancer is deleted although somebody has removed its VIP port."""
+    lb = project.load_balancer(project.network())
+    project.neutron.delete_port(lb.vip_port)
+    lb.delete()
+    assert lb.provisioning == "DELETED"
+
+
+def test_b4_taken_vip_address_is_a_conflict(project):
+    """The API answers 409, no status is sent, nothing is written."""
+    network = project.network()
+    taken = network.vm()
+    project.refused("create_load_balancer", network.subnet, vip_address=taken, kinds=("Conflict",))
+
+
+def test_b5_delete_ends_when_neutron_can_delete_ports_again(project):
+    """Neutron answering 503 to the deletion of the VIP port delays, and leaves nothing."""
+    lb = project.serving(project.network())
+    project.neutron.http.inject(path="/ports/", method="DELETE", status=503, count=3)
+    lb.delete(cascade=True)
+    assert lb.provisioning == "DELETED"
+    assert ports_of(project, lb.id) == []
+
+
+def test_b6_network_that_vanished_does_not_stop_deletions(project):
+    """Member and load balancer can be deleted when the member's network is gone."""
+    network, other = project.network(), project.network()
+    project.router(network, other)
+    lb = project.serving(network)
+    member = lb.pools()[0].member(other.vm(), subnet_id=other.subnet)
+    project.neutron.vanish_network(other.id)
+    project.quiesce()
+    member.delete()
+    assert not member.exists
+    lb.delete(cascade=True)
+    assert lb.provisioning == "DELETED"
+
+
+def test_b7_switch_that_goes_just_before_the_commit_does_not_stop_a_delete(project):
+    """The load balancer is DELETED and its row gone, although a switch went in between."""
+    network, other = project.network(), project.network()
+    project.router(network, other)
+    lb = project.serving(network)
+    lb.pools()[0].member(other.vm(), subnet_id=other.subnet)
+    project.lab.agent_tap.before_write(lambda: project.neutron.vanish_network(other.id))
+    lb.delete(cascade=True)
+    assert lb.rows() == []
+    assert lb.is_off(network)
+
+
+def test_b8_disabled_load_balancer_serves_nothing_and_enabled_again_all(project):
+    """Disabling empties vips and the floating IP's; enabling brings the same back."""
+    network = project.network()
+    project.router(network, external=project.external)
+    lb = project.serving(network, members=2)
+    project.floating_ip(lb.vip_port)
+    project.settled()
+    before = lb.vips()
+    assert len(before) == 2
+
+    lb.update(admin_state_up=False)
+    assert lb.vips() == {}
+    assert lb.operating == "OFFLINE"
+
+    lb.update(admin_state_up=True)
+    assert lb.vips() == before
+    assert lb.operating == "ONLINE"
+
+
+def test_b9_b10_port_that_the_user_brought_stays_as_it_is(project):
+    """It is neither made, renamed, re-owned nor deleted."""
+    network = project.network()
+    port = project.neutron.create_port(network.id, name="mine")
+    before = dict(port)
+    address = port["fixed_ips"][0]["ip_address"]
+    lb = project.serving(network, vip_port_id=port["id"], vip_address=address)
+    assert lb.external_ids()["neutron:vip_port_id"] == port["id"]
+    assert ports_of(project, lb.id) == []
+    project.quiesce()
+    assert project.neutron.port(port["id"]) == before
+
+    lb.delete(cascade=True)
+    assert project.neutron.port(port["id"]) == before
+
+
+def test_d7_user_port_with_two_addresses_serves_the_one_asked_for(project):
+    """The VIP is the address that Octavia names, not the port's first."""
+    network = project.network()
+    second = network.another_subnet("10.251.0.0/24")
+    port = project.neutron.create_port(
+        network.id, name="mine", fixed_ips=[{"subnet_id": network.subnet}, {"subnet_id": second}]
+    )
+    address = port["fixed_ips"][1]["ip_address"]
+    lb = project.load_balancer(network, subnet=second, vip_port_id=port["id"], vip_address=address)
+    assert lb.vip == address
+    assert lb.external_ids()["neutron:vip"] == address
+
+
+def test_b11_vip_ports_cannot_be_attached_to_a_server_and_have_no_addresses(project):
+    """VIP ports carry a device id and no owner, so that Neutron clears the switch port."""
+    network = project.network()
+    second = network.another_subnet("10.252.0.0/24")
+    lb = project.load_balancer(network, additional_vip_subnets=[second])
+    ports = ports_of(project, lb.id)
+    assert len(ports) == 2
+    for port in ports:
+        assert port["device_id"] == f"lb-{lb.id}"
+        switch_port = project.lab.nb.select("Logical_Switch_Port", [["name", "==", port["id"]]])[0]
+        assert switch_port["addresses"] == []
+
+
+def test_b12_failover_repairs_the_rows(project):
+    """A failover brings back what somebody has damaged."""
+    lb = project.serving(project.network(), members=2)
+    before = lb.vips()
+    row = lb.rows()[0]
+    project.lab.nb.transact(
+        update("Load_Balancer", [["_uuid", "==", ["uuid", row["_uuid"]]]], {"vips": omap({})})
+    )
+    project.quiesce()
+    lb.failover()
+    assert lb.vips() == before
+
+
+def populated(project, network, **pool):
+    return {
+        "listeners": [
+            {"protocol": "TCP", "protocol_port": 80 + number, "default_pool": f"pool-{number}"}
+            for number in range(2)
+        ],
+        "pools": [
+            {
+                "name": f"pool-{number}",
+                "protocol": "TCP",
+                "lb_algorithm": "SOURCE_IP_PORT",
+                "members": [{"address": network.vm(), "protocol_port": 80} for _ in range(2)],
+            }
+            | pool
+            for number in range(2)
+        ],
+    }
+
+
+def test_b13_d49_fully_populated_create_ends_active_and_cascade_takes_all(project):
+    """All objects become ACTIVE, the load balancer last; a cascade delete reports each."""
+    network = project.network()
+    lb = project.load_balancer(network, **populated(project, network))
+    assert [len(backends) for backends in lb.vips().values()] == [2, 2]
+    project.lab.octavia.assert_active(lb.id)
+    lb.delete(cascade=True)
+    assert lb.rows() == []
+
+
+def test_b14_d22_populated_create_with_monitors_and_its_cascade(project):
+    """Monitors become ACTIVE, and are reported DELETED with everything else."""
+    monitor = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
+    network = project.network()
+    lb = project.load_balancer(network, **populated(project, network, healthmonitor=monitor))
+    assert len(lb.checks()) == 2
+    assert len(lb.mappings()) == 4
+    monitors = project.lab.octavia.store.find("healthmonitors")
+
+    statuses = len(project.lab.octavia.statuses)
+    lb.delete(cascade=True)
+    reported = {
+        record["id"]
+        for message in project.messages_since(statuses)
+        for record in message.get("healthmonitors", ())
+    }
+    assert {monitor["id"] for monitor in monitors} <= reported
+    assert project.lab.nb.select("Load_Balancer_Health_Check") == []
+    project.wait(lambda: not project.monitor_ports(network), "the probing port is removed")
+
+
+def test_d22_d23_cascade_without_a_row_reports_every_child(project):
+    """Although the rows are lost, all children are reported DELETED, so that quota is returned."""
+    lb = project.serving(project.network(), members=2, monitor=True)
+    project.lab.nb.transact(delete("Load_Balancer", [["name", "==", lb.id]]))
+    lb.delete(cascade=True)
+    assert lb.provisioning == "DELETED"
+    assert project.lab.octavia.orphans() == []
+
+
+def test_b15_members_of_a_populated_create_belong_to_the_vip_subnet(project):
+    """A member without subnet is on the VIP's, and its checks work."""
+    network = project.network()
+    monitor = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
+    lb = project.load_balancer(network, **populated(project, network, healthmonitor=monitor))
+    for key, value in lb.external_ids().items():
+        if key.startswith("pool_"):
+            assert all(member.endswith(network.subnet) for member in value.split(","))
+
+
+def test_b15_d21_populated_create_refuses_a_member_off_every_subnet(project):
+    """An address that no subnet holds is refused, and nothing is left behind."""
+    network = project.network()
+    wanted = populated(project, network, members=[{"address": "203.0.113.9", "protocol_port": 80}])
+    project.refused("create_load_balancer", network.subnet, **wanted)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        {"lb_algorithm": "LEAST_CONNECTIONS"},
+        {"protocol": "HTTP"},
+        {"session_persistence": {"type": "HTTP_COOKIE"}},
+        {"healthmonitor": {"type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 3}},
+    ],
+    ids=["algorithm", "protocol", "persistence", "monitor"],
+)
+def test_d13_x3_refused_populated_create_leaves_nothing(project, pool):
+    """Everything is validated before anything is written: 501, and no row or port remains."""
+    network = project.network()
+    lb_id = new_id()
+    project.refused(
+        "create_load_balancer", network.subnet, id=lb_id, **populated(project, network, **pool)
+    )
+    assert project.lab.nb.select("Load_Balancer", [["name", "==", lb_id]]) == []
+
+
+def test_d5_second_protocol_under_faults_does_not_cost_the_vip_port(project):
+    """A UDP listener added while Neutron fails: the VIP port of the live load balancer stays."""
+    lb = project.serving(project.network())
+    project.neutron.http.inject(path="/v2.0", status=503, count=2)
+    listener = lb.listener(53, "UDP")
+    project.neutron.http.heal()
+    assert listener.provisioning == "ACTIVE"
+    assert lb.vip_port in project.neutron.ports
+
+
+def test_name_and_description_have_no_effect_on_rows(project):
+    """They are accepted; vips and attachments stay."""
+    lb = project.serving(project.network())
+    before = lb.vips()
+    lb.update(name="new name", description="new")
+    assert lb.vips() == before
+
+
+def test_d37_qos_policy_goes_onto_the_vip_port(project):
+    """The policy asked for is the port's, at creation and after an update."""
+    network = project.network()
+    first, second = new_id(), new_id()
+    lb = project.load_balancer(network, vip_qos_policy_id=first)
+    assert project.neutron.port(lb.vip_port)["qos_policy_id"] == first
+    lb.update(vip_qos_policy_id=second)
+    assert project.neutron.port(lb.vip_port)["qos_policy_id"] == second
+
+
+def test_d37_security_groups_that_cannot_be_enforced_are_refused(project):
+    """They are not accepted and ignored."""
+    network = project.network()
+    project.refused("create_load_balancer", network.subnet, vip_sg_ids=[new_id()])
+    lb = project.load_balancer(network)
+    project.refused("update_load_balancer", lb.id, vip_sg_ids=[new_id()])
+
+
+def test_b36_disabled_load_balancer_is_created_without_vips(project):
+    """Created with admin_state_up False it is OFFLINE and serves nothing, until it is enabled."""
+    lb = project.serving(project.network(), admin_state_up=False)
+    assert lb.vips() == {}
+    assert lb.operating == "OFFLINE"
+    lb.update(admin_state_up=True)
+    assert len(lb.vips()) == 1
+
+
+def test_port_quota_exceeded_is_refused_and_leaves_nothing(project):
+    """Neutron's refusal of the VIP port is the API's, with nothing left behind."""
+    network = project.network()
+    project.neutron.http.inject(path="/ports", method="POST", status=409, kind="OverQuota", count=1)
+    project.refused("create_load_balancer", network.subnet, kinds=("Conflict", "DriverError"))
