@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http
+import re
 import threading
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
 
 Query = Mapping[str, str | Sequence[str]]
 
-PAGE = 1000
-"""Items that are asked for in one request; services may return fewer."""
-
 _LATER = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
 _CREDENTIALS = {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}
+# Endpoints may name a version or not.
+_VERSION = re.compile(r"(/v\d+(\.\d+)?)?/*$")
 # Answers of status 409 that mean that there is too little, not that somebody else has it.
 _EXHAUSTED = {
     "OverQuota",
@@ -42,13 +42,17 @@ class Rest:
     :param service_type: its type in Keystone's catalog
     :param name: its name in messages
     :param version: the path of its API, like `/v2.0`
+    :param page: how many items of a collection are asked for in one request
     """
 
-    def __init__(self, service: Service, service_type: str, name: str, version: str) -> None:
+    def __init__(
+        self, service: Service, service_type: str, name: str, version: str, *, page: int = 1000
+    ) -> None:
         self._service = service
         self._type = service_type
         self._name = name
         self._version = version
+        self._page = page
         self._lock = threading.Lock()
         self._session: Any = None
 
@@ -68,9 +72,11 @@ class Rest:
         :raises Unavailable, Refused: when the service cannot or will not answer
         """
         items: list[dict[str, Any]] = []
-        params: Query | None = {**(query or {}), "limit": str(PAGE)}
+        params: Query | None = {**(query or {}), "limit": str(self._page)}
         while params is not None:
             answer = self.get(path, params)
+            if not isinstance(answer, Mapping) or key not in answer:
+                raise Unavailable(f"{self._name} did not answer with {key} to GET {path}")
             items.extend(answer[key])
             # Behind a proxy the host in a link may be wrong, so only its query is used.
             params = _next_page(answer.get(f"{key}_links", ())) if answer[key] else None
@@ -168,7 +174,7 @@ class Rest:
         )
         if not endpoint:
             raise self._no_endpoint()
-        return str(endpoint).rstrip("/").removesuffix(self._version)
+        return _VERSION.sub("", str(endpoint))
 
     @property
     def _sections(self) -> str:

@@ -1,0 +1,149 @@
+"""Octavia's HTTP API, as far as comparing needs it: load balancers, and what of them is PENDING.
+
+The trees themselves come from octavia-driver-agent's get socket, which shows no statuses and cannot
+list.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from octavia_ovn.adapters.rest import Query, Rest
+from octavia_ovn.core.pending import Final, Kind, Objects
+from octavia_ovn.errors import NotFound
+
+if TYPE_CHECKING:
+    from octavia_ovn.config import Service
+
+# Octavia loads each load balancer with all that belongs to it, so large pages would take too long.
+_PAGE = 200
+_FIELDS = (
+    "id",
+    "project_id",
+    "provider",
+    "provisioning_status",
+    "operating_status",
+    "vip_address",
+    "vip_port_id",
+    "vip_subnet_id",
+    "vip_network_id",
+    "created_at",
+    "updated_at",
+)
+_PENDING = {
+    "PENDING_CREATE": Final.ACTIVE,
+    "PENDING_UPDATE": Final.ACTIVE,
+    "PENDING_DELETE": Final.DELETED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLoadBalancer:
+    """A load balancer as Octavia lists it.
+
+    :param idle: seconds since Octavia has changed it, as far as the hosts' clocks agree
+    """
+
+    id: str
+    project_id: str | None
+    provisioning_status: str
+    operating_status: str
+    vip_address: str | None
+    vip_port_id: str | None
+    vip_subnet_id: str | None
+    vip_network_id: str | None
+    idle: float
+
+
+class OctaviaApi:
+    """A client; safe to share between threads. Nothing is done before the first call.
+
+    Every call may raise :class:`Unavailable` when Octavia or Keystone does not answer, and
+    :class:`Refused` when Octavia will not answer.
+
+    :param service: the options of `[service_auth]`
+    :param clock: seconds since 1970
+    """
+
+    def __init__(self, service: Service, clock: Callable[[], float] = time.time) -> None:
+        self._rest = Rest(service, "load-balancer", "Octavia", "/v2.0", page=_PAGE)
+        self._clock = clock
+
+    def load_balancers(self, provider: str = "ovn") -> tuple[ListedLoadBalancer, ...]:
+        """Return all load balancers of a provider that are not DELETED.
+
+        An account without the right to see other projects gets its own project's only, and Octavia
+        does not say so: that one is not listed does not prove that it does not exist.
+        """
+        query: Query = {"provider": provider, "fields": _FIELDS}
+        items = self._rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        now = self._clock()
+        # Octavia can be configured to ignore filters.
+        return tuple(_listed(item, now) for item in items if item["provider"] == provider)
+
+    def pending(self, lb_id: str) -> Objects:
+        """Return the objects of a load balancer that are in PENDING, and how each must end.
+
+        Octavia's own status tree lacks pools without a listener, so the objects are asked for one
+        kind after the other. Empty when the load balancer does not exist.
+        """
+        found: dict[tuple[Kind, str], Final] = {}
+        with contextlib.suppress(NotFound):
+            lb = self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
+            _note(found, Kind.LOAD_BALANCER, [lb])
+            _note(found, Kind.LISTENER, self._children("listeners", lb_id))
+            pools = self._children("pools", lb_id)
+            _note(found, Kind.POOL, pools)
+            for pool in pools:
+                self._note_pool(found, pool)
+        return found
+
+    def _children(self, kind: str, lb_id: str) -> list[dict[str, Any]]:
+        items = self._rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
+        return [item for item in items if {"id": lb_id} in item["loadbalancers"]]
+
+    def _note_pool(self, found: dict[tuple[Kind, str], Final], pool: Mapping[str, Any]) -> None:
+        """Note members and health monitor of a pool, unless the pool has gone meanwhile."""
+        with contextlib.suppress(NotFound):
+            if pool["members"]:
+                path = f"/lbaas/pools/{pool['id']}/members"
+                _note(found, Kind.MEMBER, self._rest.list(path, "members"))
+            if pool["healthmonitor_id"]:
+                path = f"/lbaas/healthmonitors/{pool['healthmonitor_id']}"
+                _note(found, Kind.HEALTH_MONITOR, [self._rest.get(path)["healthmonitor"]])
+
+
+def _note(
+    found: dict[tuple[Kind, str], Final], kind: Kind, items: Iterable[Mapping[str, Any]]
+) -> None:
+    for item in items:
+        final = _PENDING.get(item["provisioning_status"])
+        if final is not None:
+            found[kind, item["id"]] = final
+
+
+def _listed(item: Mapping[str, Any], now: float) -> ListedLoadBalancer:
+    return ListedLoadBalancer(
+        id=item["id"],
+        project_id=item["project_id"],
+        provisioning_status=item["provisioning_status"],
+        operating_status=item["operating_status"],
+        vip_address=item["vip_address"],
+        vip_port_id=item["vip_port_id"],
+        vip_subnet_id=item["vip_subnet_id"],
+        vip_network_id=item["vip_network_id"],
+        idle=max(0.0, now - max(_times(item), default=now)),
+    )
+
+
+def _times(item: Mapping[str, Any]) -> Iterator[float]:
+    """Yield when Octavia made and changed an object; its texts are in UTC without saying so."""
+    for key in ("created_at", "updated_at"):
+        if item.get(key):
+            moment = datetime.datetime.fromisoformat(item[key])
+            yield moment.replace(tzinfo=datetime.timezone.utc).timestamp()
