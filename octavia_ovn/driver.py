@@ -72,6 +72,17 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def loadbalancer_create(self, loadbalancer: data_models.LoadBalancer) -> None:
         """Record a new load balancer with all that came with it."""
         context = runtime.get()
+        try:
+            self._create(loadbalancer, context)
+        except errors.Unanswered:
+            # It may be recorded: then the agent's comparison finds that Octavia does not know it.
+            raise
+        except (limits.Unsupported, errors.OctaviaOvnError):
+            context.vip_ports.undo(loadbalancer.loadbalancer_id)
+            raise
+
+    @staticmethod
+    def _create(loadbalancer: data_models.LoadBalancer, context: runtime.Runtime) -> None:
         surroundings = models.Surroundings(context.cidr, context.vip_ports.is_brought)
         lb = models.load_balancer(models.fields(loadbalancer), context.preferences, surroundings)
         context.store.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)

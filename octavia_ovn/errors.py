@@ -15,6 +15,10 @@ class Unavailable(OctaviaOvnError):
     """A service did not answer, or answered that it cannot serve now: trying again later helps."""
 
 
+class Unanswered(Unavailable):
+    """A request was sent and no answer came: whether it was executed is not known."""
+
+
 class Refused(OctaviaOvnError):
     """A service understood the request and will not do it: trying the same again does not help."""
 

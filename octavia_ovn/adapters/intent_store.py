@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from octavia_ovn.adapters import ovsdb_wire as wire
-from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession, Unanswered
+from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
 from octavia_ovn.core import changes, codec, intent, limits, model, rules
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
 from octavia_ovn.core.topology import Subnet, switch_name
-from octavia_ovn.errors import NotFound
+from octavia_ovn.errors import NotFound, Unanswered
 
 TABLE = "Load_Balancer"
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")

@@ -21,8 +21,8 @@ import ovs.db.idl
 import ovs.poller
 
 from octavia_ovn.adapters.ovsdb_channel import Channel
-from octavia_ovn.adapters.ovsdb_session import OvsdbSession, Unanswered
-from octavia_ovn.errors import Refused, Unavailable
+from octavia_ovn.adapters.ovsdb_session import OvsdbSession
+from octavia_ovn.errors import Refused, Unanswered, Unavailable
 
 if TYPE_CHECKING:
     import uuid
@@ -262,16 +262,14 @@ class Replica:
         return False
 
     def _await_change(self, before: int, deadline: float) -> None:
-        self._await(
-            lambda: self._idl.change_seqno != before, deadline, "the rows were always changed"
-        )
+        self._await(lambda: self._idl.change_seqno != before, deadline, "no fresh rows")
 
     def _await(self, condition: Callable[[], bool], deadline: float, problem: str) -> None:
         """Process input until the condition holds; raise Unavailable at the deadline."""
         while not condition():
             if time.monotonic() >= deadline:
-                cause = self._channel.last_error
-                raise Unavailable(f"{self._database}: {problem} in time ({cause})")
+                cause = "" if self.connected else f" ({self._channel.last_error})"
+                raise Unavailable(f"{self._database}: {problem} in time{cause}")
             self._step(deadline)
 
     def _step(self, deadline: float) -> None:

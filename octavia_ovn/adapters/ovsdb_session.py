@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters import ovsdb_wire
 from octavia_ovn.adapters.ovsdb_wire import Schema
-from octavia_ovn.errors import OctaviaOvnError, Refused, Unavailable
+from octavia_ovn.errors import OctaviaOvnError, Refused, Unanswered, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,14 +49,6 @@ _NOT_IN_LOG = frozenset({"not leader", "prerequisite check failed"})
 
 class NotSent(Unavailable):
     """No server could be asked in time, so nothing was changed."""
-
-    sent = False
-
-
-class Unanswered(Unavailable):
-    """The request was sent but no answer came: whether it was executed is not known."""
-
-    sent = True
 
 
 class Changed(OctaviaOvnError):

@@ -51,7 +51,7 @@ class VipPorts:
                 for index, each in enumerate(request.additional, start=1)
             ]
         except OctaviaOvnError:
-            self._undo(request.lb_id)
+            self.undo(request.lb_id)
             raise
         return vip, additional
 
@@ -62,7 +62,7 @@ class VipPorts:
         """
         return port_id not in self._made
 
-    def _undo(self, lb_id: str) -> None:
+    def undo(self, lb_id: str) -> None:
         """Delete what was made, also what Neutron made without being able to say so."""
         try:
             self._neutron.delete_vip_ports(lb_id)

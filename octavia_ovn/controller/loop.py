@@ -61,6 +61,7 @@ class Controller:
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(nb, finder, neutron, octavia, self._tasks, self._ledger)
         self._unseen: set[str] = set()
+        self._releasing: dict[str, set[Hashable]] = {}
 
     # --- what comes in
 
@@ -151,26 +152,35 @@ class Controller:
             self._unseen.discard(lb_id)
             for thing in self._index.set(lb_id, outcome.things):
                 self._release(lb_id, thing)
-        if outcome.report is not None:
+        if outcome.report is not None and not self._is_releasing(lb_id):
             assert isinstance(outcome.report.ticket, Ticket)  # noqa: S101 - see Reconciler
             self._ledger.sent(lb_id, outcome.report.ticket)
             self._reporter.send(outcome.report)
         if outcome.again:
             self.queue.add(lb_id)
 
+    def _is_releasing(self, lb_id: str) -> bool:
+        """Whether something that the load balancer has used is being given back.
+
+        Octavia hears of it afterwards; but it need not wait while Neutron is away.
+        """
+        keys = self._releasing.pop(lb_id, set())
+        under_way = {key for key in keys if self._tasks.is_first_attempt(key, lb_id)}
+        if under_way:
+            self._releasing[lb_id] = under_way
+        return bool(under_way)
+
     def _release(self, lb_id: str, thing: Hashable) -> None:
         """Give back what no load balancer needs any more."""
         kind, name = thing if isinstance(thing, tuple) else ("", "")
         if kind == MONITORED and not self._unseen:
-            self._release_source(lb_id, name)
+            self._tasks.forget(("source", name))
+            work = functools.partial(self._neutron.delete_hm_port, name)
         elif kind == MEMBER_FIP:
-            touch = functools.partial(self._neutron.touch_floating_ip, name)
-            self._tasks.forget(("release", name))
-            self._tasks.get(("release", name), touch, lb_id)
-
-    def _release_source(self, lb_id: str, subnet_id: str) -> None:
-        """Give back the address that checks of a subnet came from."""
-        self._tasks.forget(("source", subnet_id))
-        self._tasks.forget(("release", subnet_id))
-        release = functools.partial(self._neutron.delete_hm_port, subnet_id)
-        self._tasks.get(("release", subnet_id), release, lb_id)
+            work = functools.partial(self._neutron.touch_floating_ip, name)
+        else:
+            return
+        key = ("release", name)
+        self._tasks.forget(key)
+        self._tasks.get(key, work, lb_id)
+        self._releasing.setdefault(lb_id, set()).add(key)

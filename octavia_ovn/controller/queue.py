@@ -71,6 +71,10 @@ class Queue(Generic[Key]):
         self.add(key, delay)
         return float(delay)
 
+    def has_failed(self, key: Key) -> bool:
+        """Whether a key has failed since it last succeeded."""
+        return key in self._failures
+
     def succeeded(self, key: Key) -> None:
         """Forget the failures of a key."""
         self._failures.pop(key, None)

@@ -77,8 +77,12 @@ class Tasks:
         """Whether a task has been started and has not ended; its waiter will be woken."""
         if key not in self._work:
             return False
-        self._waiters[key].add(waiter)
+        self._waiters.setdefault(key, set()).add(waiter)
         return True
+
+    def is_first_attempt(self, key: Hashable, waiter: str) -> bool:
+        """Whether the first attempt at a task is under way; its waiter will be woken."""
+        return not self._retries.has_failed(key) and self.wait_for(key, waiter)
 
     def retry_due(self) -> None:
         """Start the tasks whose back-off is over."""
@@ -102,6 +106,8 @@ class Tasks:
             self._complete(key, Done(None, error))
         else:
             delay = self._retries.retry(key)
+            # Whoever can go on without it should: the task stays wanted all the same.
+            self._wake_waiters(key)
             known = isinstance(error, OctaviaOvnError)
             LOG.warning(
                 "%s will be tried again in %.1f s: %s",
@@ -115,5 +121,8 @@ class Tasks:
         self._done[key] = done
         self._retries.succeeded(key)
         self._work.pop(key, None)
+        self._wake_waiters(key)
+
+    def _wake_waiters(self, key: Hashable) -> None:
         for waiter in sorted(self._waiters.pop(key, ())):
             self._wake(waiter)

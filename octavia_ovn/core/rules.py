@@ -107,8 +107,8 @@ def _member(
         raise limits.refuse(limits.FAMILY, value=member.address)
     if member.subnet_id is not None:
         return member
-    known = next((each for _, each in lb.members() if each.id == member.id), None)
-    subnet_id = known.subnet_id if known else place_member(member.address, lb, around)
+    known = (each.subnet_id for _, each in lb.members() if each.id == member.id)
+    subnet_id = next(filter(None, known), None) or place_member(member.address, lb, around)
     if subnet_id is None:
         raise limits.refuse(limits.NO_SUBNET, value=member.address)
     return replace(member, subnet_id=subnet_id)

@@ -17,9 +17,9 @@ import pytest
 import octavia_ovn
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_replica import CREATE, DELETE, UPDATE, LockLost, Replica, Txn
-from octavia_ovn.adapters.ovsdb_session import OvsdbSession, Unanswered
+from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.ovsdb_wire import ovs_map, ovs_set
-from octavia_ovn.errors import Refused, Unavailable
+from octavia_ovn.errors import Refused, Unanswered, Unavailable
 from tests.functional.ovsdb_server import (
     DATABASE,
     Cluster,
