@@ -87,9 +87,10 @@ class Server:
         wait_for(self._answers)
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(self.socket))
-            return True
+        """Tell whether the server has opened the database; it listens a moment before."""
+        query = {"op": "select", "table": "Database", "where": [["name", "==", DATABASE]]}
+        with contextlib.suppress(AssertionError):
+            return bool(self.transact(query, database="_Server")[0]["rows"])
         return False
 
     def kill(self) -> None:
