@@ -49,9 +49,13 @@ class MonitorType(str, enum.Enum):
 def canonical_address(text: str) -> str:
     """Return an IPv4 or IPv6 address in its canonical spelling.
 
-    :raises ValueError: when the text is no address
+    :raises ValueError: when the text is no address, or names a zone: that may hold any text
     """
-    return str(ipaddress.ip_address(text))
+    address = str(ipaddress.ip_address(text))
+    if "%" in address:
+        msg = f"{text!r} is not an address that others can reach"
+        raise ValueError(msg)
+    return address
 
 
 def family(address: str) -> int:
