@@ -2,17 +2,15 @@
 
 import contextlib
 import dataclasses
-import json
 import threading
 import time
 
 from octavia_lib.api.drivers import data_models
-from werkzeug.wrappers import Request as WsgiRequest
-from werkzeug.wrappers import Response
 
 from tests.lab import models, rows
 from tests.lab.errors import BadRequest, Conflict, DriverError, NotFound
 from tests.lab.httpd import HttpServer
+from tests.lab.octavia_http import OctaviaHttp
 from tests.lab.rows import columns
 from tests.lab.sockets import DriverSockets
 from tests.lab.status import StatusUpdater
@@ -82,7 +80,7 @@ class FakeOctavia:
         )
         self._refusals = 0
         self._statuses_lock = threading.Lock()
-        self.http = HttpServer(self._list_load_balancers)
+        self.http = HttpServer(OctaviaHttp(self.store, lambda: self.http.url))
 
     def __enter__(self):
         self._sockets.start()
@@ -654,36 +652,6 @@ class FakeOctavia:
             }
             model = build[table](self.store, row)
         return model.to_dict(recurse=True, render_unsets=True)
-
-    def _list_load_balancers(self, environ, start_response):
-        """GET /v2.0/lbaas/loadbalancers, all that a sync tool needs."""
-        request = WsgiRequest(environ)
-        path = request.path.rstrip("/")
-        if path in ("", "/v2", "/v2.0"):
-            data = {
-                "versions": [
-                    {
-                        "id": "v2.0",
-                        "status": "CURRENT",
-                        "links": [{"rel": "self", "href": f"{self.http.url}/v2.0"}],
-                    }
-                ]
-            }
-        else:
-            filters = {
-                name: value
-                for name, value in request.args.items()
-                if name not in ("limit", "marker", "fields")
-            }
-            data = {
-                "loadbalancers": [
-                    {**lb, "admin_state_up": lb["enabled"], "listeners": [], "pools": []}
-                    for lb in self.store.find("loadbalancers", **filters)
-                    if lb["provisioning_status"] != "DELETED"
-                ]
-            }
-        response = Response(json.dumps(data), mimetype="application/json")
-        return response(environ, start_response)
 
 
 def _additional_vip(wanted, network_id):

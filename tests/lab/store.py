@@ -31,6 +31,7 @@ class Store:
         self.flavor = flavor
         self._tables = {table: collections.OrderedDict() for table in TABLES}
         self._locks = {}
+        self._changed_at = {}
         self.changed = threading.Condition()
 
     def begin(self):
@@ -46,6 +47,10 @@ class Store:
         """Return copies of the committed rows that match, oldest first."""
         with self.changed:
             return [dict(row) for row in self._tables[table].values() if matches(row, filters)]
+
+    def changed_at(self, table, row_id):
+        """Return when a row was last written, in seconds since 1970."""
+        return self._changed_at.get((table, row_id), 0.0)
 
     # For Transaction
 
@@ -77,6 +82,7 @@ class Store:
                     rows.pop(row_id, None)
                 else:
                     rows.setdefault(row_id, {}).update(columns)
+                    self._changed_at[table, row_id] = time.time()
             self._locks = {
                 key: holder for key, holder in self._locks.items() if holder is not owner
             }

@@ -1,0 +1,90 @@
+"""Octavia's HTTP API as far as comparing needs it: lists with filters, and single objects."""
+
+import datetime
+import json
+
+from werkzeug.wrappers import Request, Response
+
+LINKED = {"listeners": "loadbalancers", "pools": "loadbalancers", "healthmonitors": "pools"}
+ONE = {
+    "loadbalancers": "loadbalancer",
+    "listeners": "listener",
+    "pools": "pool",
+    "healthmonitors": "healthmonitor",
+}
+NOT_FILTERS = ("limit", "marker", "fields")
+
+
+class OctaviaHttp:
+    """A WSGI application that shows what is committed.
+
+    :param url: function that returns the server's URL
+    """
+
+    def __init__(self, store, url):
+        self._store = store
+        self._url = url
+
+    def __call__(self, environ, start_response):
+        request = Request(environ)
+        _, _, path = request.path.strip("/").partition("lbaas/")
+        if not path:
+            return _answer(self._versions())(environ, start_response)
+        kind, *rest = path.split("/")
+        if kind == "pools" and rest[1:] == ["members"]:
+            rows = self._rows("members", {**request.args, "pool_id": rest[0]})
+            body = {"members": [self._member(row) for row in rows]}
+        elif rest:
+            row = self._store.get(kind, rest[0])
+            if row is None or row["provisioning_status"] == "DELETED":
+                return _answer({"faultcode": "Client", "faultstring": "Not found"}, 404)(
+                    environ, start_response
+                )
+            body = {ONE[kind]: self._object(kind, row)}
+        else:
+            body = {kind: [self._object(kind, row) for row in self._rows(kind, request.args)]}
+        return _answer(body)(environ, start_response)
+
+    def _versions(self):
+        links = [{"rel": "self", "href": f"{self._url()}/v2.0"}]
+        return {"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]}
+
+    def _rows(self, kind, args):
+        filters = {name: value for name, value in args.items() if name not in NOT_FILTERS}
+        if "loadbalancer_id" in filters:
+            filters["load_balancer_id"] = filters.pop("loadbalancer_id")
+        found = self._store.find(kind, **filters)
+        return [row for row in found if row["provisioning_status"] != "DELETED"]
+
+    def _object(self, kind, row):
+        found = {**row, "admin_state_up": row["enabled"], **self._times(kind, row["id"])}
+        if kind == "loadbalancers":
+            for children in ("listeners", "pools"):
+                found[children] = self._ids(children, load_balancer_id=row["id"])
+        if kind in ("listeners", "pools"):
+            found["loadbalancers"] = [{"id": row["load_balancer_id"]}]
+        if kind == "pools":
+            found["members"] = self._ids("members", pool_id=row["id"])
+            monitors = self._ids("healthmonitors", pool_id=row["id"])
+            found["healthmonitor_id"] = monitors[0]["id"] if monitors else None
+        if kind == "healthmonitors":
+            found["pools"] = [{"id": row["pool_id"]}]
+        return found
+
+    def _member(self, row):
+        return {**row, "address": row["ip_address"], **self._times("members", row["id"])}
+
+    def _ids(self, kind, **filters):
+        return [{"id": row["id"]} for row in self._store.find(kind, **filters)]
+
+    def _times(self, kind, row_id):
+        """Octavia writes times in UTC, in seconds, and does not say so."""
+        moment = datetime.datetime.fromtimestamp(
+            self._store.changed_at(kind, row_id), datetime.timezone.utc
+        )
+        text = moment.replace(tzinfo=None).isoformat(timespec="seconds")
+        return {"created_at": text, "updated_at": text}
+
+
+def _answer(body, status=200):
+    return Response(json.dumps(body), status, mimetype="application/json")
