@@ -22,9 +22,11 @@ from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core.model import Mechanism
+from octavia_ovn.errors import OctaviaOvnError
 
 LOG = log.getLogger(__name__)
 
@@ -103,6 +105,7 @@ class Agent:
             retry_max=settings.retry_max_interval,
         )
         self._acting = False
+        self._sb_schema: concurrent.futures.Future[Schema] | None = None
 
     def _changed(self, thing: object) -> None:
         self._controller.changed(thing)
@@ -121,15 +124,32 @@ class Agent:
     def _turn(self) -> None:
         self._waker.clear()
         self._nb.run()
-        self._sb.replica.run()
+        self._follow_southbound()
         self._take_over()
         due = self._controller.turn() if self._acting else None
         poller = ovs.poller.Poller()
         self._nb.replica.wait(poller)
-        self._sb.replica.wait(poller)
+        self._sb.wait(poller)
         self._waker.wait(poller)
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
         poller.block()
+
+    def _follow_southbound(self) -> None:
+        """Process what the Southbound database has sent; connect to it beside the loop.
+
+        Only load balancers with health checks need it, so its absence must not stop the others.
+        """
+        if self._sb_schema is None:
+            self._sb_schema = self._executor.submit(self._sb.fetch_schema)
+            self._sb_schema.add_done_callback(lambda _: self._waker.wake())
+        elif self._sb.is_open:
+            self._sb.run()
+        elif self._sb_schema.done():
+            try:
+                self._sb.open(self._sb_schema.result())
+            except OctaviaOvnError as error:
+                LOG.warning("Health checks are not followed: %s", error)
+                self._sb_schema = None
 
     def _take_over(self) -> None:
         """Begin or cease to act, as the lock says."""
@@ -145,7 +165,7 @@ class Agent:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._controller.close(timeout=5.0)
         self._nb.replica.close()
-        self._sb.replica.close()
+        self._sb.close()
         self._waker.close()
 
 

@@ -63,6 +63,7 @@ class Replica:
             update a row of only the previous values, None where they are not known.
         required: tables (`NAT`) and columns (`Load_Balancer.selection_fields`) that must exist.
         timeout: seconds that the constructor may take for asking the server for its schema.
+        schema: the schema, if it is known already; then the constructor asks nobody.
 
     Raises:
         Unavailable: no server answered in time.
@@ -83,10 +84,9 @@ class Replica:
         on_change: OnChange | None = None,
         required: Collection[str] = (),
         timeout: float = 30.0,
+        schema: Schema | None = None,
     ) -> None:
-        session = OvsdbSession(endpoint, database, timeout)
-        self.schema: Schema = session.schema()
-        session.close()
+        self.schema: Schema = schema or fetch_schema(endpoint, database, timeout)
         self._database = database
         self._endpoint = endpoint
         self._lock = lock
@@ -309,6 +309,21 @@ class Replica:
             if existing:
                 helper.register_columns(table, existing)
         return helper
+
+
+def fetch_schema(endpoint: Endpoint, database: str, timeout: float) -> Schema:
+    """Ask a server for the schema of a database.
+
+    Raises:
+        Unavailable: no server answered in time.
+        Refused: the server has no such database.
+
+    """
+    session = OvsdbSession(endpoint, database, timeout)
+    try:
+        return session.schema()
+    finally:
+        session.close()
 
 
 class Txn:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+import ovs.poller
+
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica
+from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, fetch_schema
+from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.model import canonical_address
 
+_DATABASE = "OVN_Southbound"
 TABLE = "Service_Monitor"
 _COLUMNS = ("ip", "port", "protocol", "logical_port", "status", "type")
 _VERDICTS = {"online": Verdict.UP, "offline": Verdict.DOWN, "error": Verdict.DOWN}
@@ -21,7 +25,10 @@ Key = tuple[str, str, int, str]
 class Southbound:
     """Verdicts by switch port, address, port and protocol.
 
+    Load balancers without checks need none of it, so the agent works while it is not connected.
+
     :param changed: called with ("backend", address) when a verdict has changed
+    :param timeout: seconds that fetching the schema may take
     """
 
     def __init__(
@@ -32,22 +39,56 @@ class Southbound:
         timeout: float,
         probe_interval: int,
     ) -> None:
+        self._endpoint = endpoint
         self._changed = changed
+        self._timeout = timeout
+        self._probe_interval = probe_interval
         self._verdicts: dict[str, tuple[Key, Verdict]] = {}
         self._by_key: dict[Key, Verdict] = {}
-        self.replica = Replica(
-            endpoint,
-            "OVN_Southbound",
+        self._replica: Replica | None = None
+
+    def fetch_schema(self) -> Schema:
+        """Ask the server what its tables look like; takes time, so not in the main loop.
+
+        :raises Unavailable: when no server answers
+        """
+        return fetch_schema(self._endpoint, _DATABASE, self._timeout)
+
+    def open(self, schema: Schema) -> None:
+        """Begin to replicate."""
+        self._replica = Replica(
+            self._endpoint,
+            _DATABASE,
             {TABLE: _COLUMNS},
-            probe_interval=probe_interval,
+            probe_interval=self._probe_interval,
             on_change=self._event,
-            timeout=timeout,
+            schema=schema,
         )
+
+    def run(self) -> None:
+        """Process what the server has sent."""
+        if self._replica is not None:
+            self._replica.run()
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have the poller return when there is something to process."""
+        if self._replica is not None:
+            self._replica.wait(poller)
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._replica is not None:
+            self._replica.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it replicates, or tries to."""
+        return self._replica is not None
 
     @property
     def ready(self) -> bool:
         """Whether the contents are known."""
-        return self.replica.synced
+        return self._replica is not None and self._replica.synced
 
     def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
         """Return what OVN's check says about a backend."""
