@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import os
+import threading
 import time
 from multiprocessing.synchronize import Event
 
@@ -41,14 +42,19 @@ class Waker:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._lock = threading.Lock()
+        self._closed = False
 
     def wake(self) -> None:
         """Make the loop's wait return."""
-        try:
-            os.write(self._write, b"!")
-        except BlockingIOError:
-            # The pipe is full: the loop is about to wake up anyway.
-            return
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                os.write(self._write, b"!")
+            except BlockingIOError:
+                # The pipe is full: the loop is about to wake up anyway.
+                return
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have the poller return when somebody wakes the loop."""
@@ -63,9 +69,11 @@ class Waker:
             return
 
     def close(self) -> None:
-        """Close the pipe."""
-        os.close(self._read)
-        os.close(self._write)
+        """Close the pipe; threads that end later wake nobody any more."""
+        with self._lock:
+            self._closed = True
+            os.close(self._read)
+            os.close(self._write)
 
 
 class Agent:
