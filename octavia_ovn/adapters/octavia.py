@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from octavia_ovn.adapters import octavia_models as models
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
-from octavia_ovn.core import model
+from octavia_ovn.core import limits, model
+from octavia_ovn.errors import Refused
 
 
 class Octavia:
@@ -18,10 +19,13 @@ class Octavia:
         """Return a load balancer with all that belongs to it; None when it does not exist.
 
         :raises Unavailable: when Octavia does not answer
-        :raises Unsupported: when it holds something that OVN cannot do
+        :raises Refused: when it holds something that OVN cannot do
         """
         found = self._agent.get_load_balancer(lb_id)
         if not found:
             return None
         values = {key: value for key, value in found.items() if value is not None}
-        return models.load_balancer(values, self._preferences)
+        try:
+            return models.load_balancer(values, self._preferences)
+        except limits.Unsupported as error:
+            raise Refused(str(error)) from error

@@ -32,6 +32,8 @@ _FIELDS = (
     "vip_port_id",
     "vip_subnet_id",
     "vip_network_id",
+    "listeners",
+    "pools",
     "created_at",
     "updated_at",
 )
@@ -47,6 +49,7 @@ class ListedLoadBalancer:
     """A load balancer as Octavia lists it.
 
     :param idle: seconds since Octavia has changed it, as far as the hosts' clocks agree
+    :param children: the ids of its listeners and pools
     """
 
     id: str
@@ -58,6 +61,7 @@ class ListedLoadBalancer:
     vip_subnet_id: str | None
     vip_network_id: str | None
     idle: float
+    children: frozenset[str] = frozenset()
 
 
 class OctaviaApi:
@@ -85,6 +89,26 @@ class OctaviaApi:
         now = self._clock()
         # Octavia can be configured to ignore filters.
         return tuple(_listed(item, now) for item in items if item["provider"] == provider)
+
+    def with_pending_children(self) -> frozenset[str]:
+        """Return the ids of load balancers that have a listener, pool or monitor in PENDING.
+
+        Members cannot be listed without asking for each pool; see :meth:`pending`.
+        """
+        found: set[str] = set()
+        for kind in ("listeners", "pools"):
+            found.update(*(_ids(item["loadbalancers"]) for item in self._in_pending(kind)))
+        for monitor in self._in_pending("healthmonitors"):
+            for pool_id in _ids(monitor["pools"]):
+                with contextlib.suppress(NotFound):
+                    pool = self._rest.get(f"/lbaas/pools/{pool_id}")["pool"]
+                    found.update(_ids(pool["loadbalancers"]))
+        return frozenset(found)
+
+    def _in_pending(self, kind: str) -> Iterator[dict[str, Any]]:
+        for status in _PENDING:
+            items = self._rest.list(f"/lbaas/{kind}", kind, {"provisioning_status": status})
+            yield from (item for item in items if item["provisioning_status"] == status)
 
     def pending(self, lb_id: str) -> Objects:
         """Return the objects of a load balancer that are in PENDING, and how each must end.
@@ -118,6 +142,10 @@ class OctaviaApi:
                 _note(found, Kind.HEALTH_MONITOR, [self._rest.get(path)["healthmonitor"]])
 
 
+def _ids(items: Iterable[Mapping[str, str]]) -> set[str]:
+    return {item["id"] for item in items}
+
+
 def _note(
     found: dict[tuple[Kind, str], Final], kind: Kind, items: Iterable[Mapping[str, Any]]
 ) -> None:
@@ -138,6 +166,9 @@ def _listed(item: Mapping[str, Any], now: float) -> ListedLoadBalancer:
         vip_subnet_id=item["vip_subnet_id"],
         vip_network_id=item["vip_network_id"],
         idle=max(0.0, now - max(_times(item), default=now)),
+        children=frozenset(
+            each["id"] for kind in ("listeners", "pools") for each in item.get(kind) or ()
+        ),
     )
 
 

@@ -79,7 +79,9 @@ class Rest:
                 raise Unavailable(f"{self._name} did not answer with {key} to GET {path}")
             items.extend(answer[key])
             # Behind a proxy the host in a link may be wrong, so only its query is used.
-            params = _next_page(answer.get(f"{key}_links", ())) if answer[key] else None
+            page = _next_page(answer.get(f"{key}_links", ())) if answer[key] else None
+            # Octavia's links say where the next page begins, but not what was asked for.
+            params = {**(query or {}), **page} if page is not None else None
         return items
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:

@@ -122,6 +122,30 @@ def test_pages(octavia, client):
     octavia.answers["loadbalancers"] = [load_balancer(f"{number:04}") for number in range(450)]
     assert len(set(client.load_balancers())) == 450
     assert len(octavia.queries) == 3
+    assert all(query["provider"] == ["ovn"] for query in octavia.queries)
+
+
+def test_children(octavia, client):
+    octavia.answers["loadbalancers"] = [
+        load_balancer("a", listeners=[{"id": "l1"}], pools=[{"id": "p1"}, {"id": "p2"}])
+    ]
+    (found,) = client.load_balancers()
+    assert found.children == {"l1", "p1", "p2"}
+
+
+def test_load_balancers_with_children_in_pending(octavia, client):
+    octavia.answers.update(
+        {
+            "listeners": [child("l1", "PENDING_UPDATE", "a"), child("l2", "ACTIVE", "b")],
+            "pools": [pool("p1", "PENDING_DELETE", lb_id="c")],
+            "healthmonitors": [
+                {**child("hm1", "PENDING_CREATE"), "pools": [{"id": "p2"}]},
+                {**child("hm2", "PENDING_CREATE"), "pools": [{"id": "gone"}]},
+            ],
+            "pools/p2": {"pool": pool("p2", "ACTIVE", lb_id="d")},
+        }
+    )
+    assert client.with_pending_children() == {"a", "c", "d"}
 
 
 def test_what_is_pending(octavia, client):
