@@ -6,6 +6,7 @@ only if those rows are still what was read. Nothing here grows with the size of 
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import time
 import uuid
@@ -18,7 +19,7 @@ from octavia_ovn.core import changes, codec, intent, limits, model, rules
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
 from octavia_ovn.core.topology import Subnet, switch_name
-from octavia_ovn.errors import NotFound, Unanswered
+from octavia_ovn.errors import NotFound, Unanswered, Unavailable
 
 TABLE = "Load_Balancer"
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
@@ -71,10 +72,35 @@ class IntentStore:
             else:
                 return True
 
-    def needs(self, change: changes.Change, lb_id: str) -> bool:
-        """Whether recording a change would write anything."""
+    def plan(self, change: changes.Change, rows: Sequence[Row]) -> tuple[Operation, ...]:
+        """Return what recording a change on rows would write; nothing when they say it already.
+
+        :raises Unavailable: when the database did not answer in time
+        """
+        return self._plan(rows, change, "", time.monotonic() + self._timeout)
+
+    def record_on(self, rows: Sequence[Row], change: changes.Change) -> bool:
+        """Record a change on rows that have been read before.
+
+        :returns: whether it was written; False when the rows say it already, or are not the same
+            any more
+        :raises Unavailable: when the database did not answer in time
+        :raises Refused: when the database does not accept it
+        """
         deadline = time.monotonic() + self._timeout
-        return bool(self._plan(self._by_name(lb_id, deadline), change, "", deadline))
+        plan = self._plan(rows, change, uuid.uuid4().hex, deadline)
+        try:
+            self._session.transact(_guarded(rows, plan), deadline)
+        except Changed:
+            return False
+        return bool(plan)
+
+    def rows(self, lb_id: str) -> list[Row]:
+        """Return the rows of a load balancer.
+
+        :raises Unavailable: when the database did not answer in time
+        """
+        return self._by_name(lb_id, time.monotonic() + self._timeout)
 
     def load_balancers(self) -> dict[str, list[Row]]:
         """Return the rows of all load balancers, by id. For comparisons, not for requests."""
@@ -87,8 +113,7 @@ class IntentStore:
         self, existing: Sequence[Row], change: changes.Change, request_id: str, deadline: float
     ) -> tuple[Operation, ...]:
         try:
-            decoded = None if isinstance(change, intent.WHOLE) else intent.read(existing)
-            lb = decoded.lb if decoded else None
+            lb = _known(existing, change)
             change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
@@ -146,7 +171,11 @@ class IntentStore:
         return tuple(checks)
 
     def _around(self, lb: model.LoadBalancer, deadline: float) -> Iterable[Subnet]:
-        """Yield the subnets of the routers around a load balancer."""
+        """Yield the subnets of VIPs that are not known yet, and of the routers around them."""
+        for vip in lb.vips:
+            if vip.subnet_id and not vip.cidr:
+                with contextlib.suppress(NotFound):
+                    yield self._subnet(vip.subnet_id)
         networks = {vip.network_id for vip in lb.vips if vip.network_id}
         routers = {
             port["external_ids"].get("neutron:router_name", "")
@@ -181,6 +210,26 @@ class IntentStore:
 
 def _ours(row: Json) -> bool:
     return k.VIP in row["external_ids"] or k.PENDING in row["external_ids"]
+
+
+def _known(existing: Sequence[Row], change: changes.Change) -> model.LoadBalancer | None:
+    """Return what rows say, as far as a change builds on it.
+
+    :raises Undecodable: when it does and they do not even name a VIP
+    :raises Unavailable: when it does and a part of them cannot be read
+    """
+    if isinstance(change, changes.Restore):
+        with contextlib.suppress(codec.Undecodable):
+            return codec.decode(existing).lb
+    decoded = None if isinstance(change, intent.WHOLE) else intent.read(existing)
+    if decoded is not None and decoded.problems:
+        # Written back, the rest would look complete, and the agent could not tell any more.
+        msg = (
+            f"Load balancer {decoded.lb.id} is damaged in the Northbound database"
+            f" ({decoded.problems[0]}). The agent restores it from Octavia: try again soon."
+        )
+        raise Unavailable(msg)
+    return decoded.lb if decoded else None
 
 
 def _row(values: Json, checks: tuple[HealthCheck, ...] = ()) -> Row:

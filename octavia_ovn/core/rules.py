@@ -34,7 +34,7 @@ def complete(
         pools = tuple(_pool(pool, change.lb, around) for pool in change.lb.pools)
         return replace(change, lb=replace(change.lb, pools=pools))
     if isinstance(change, changes.Restore):
-        return replace(change, lb=_placed(change.lb, around))
+        return replace(change, lb=_placed(change.lb, lb, around))
     if lb is None:
         return change
     if isinstance(change, changes.PutMember):
@@ -83,18 +83,24 @@ def _pool(
 
 
 def _placed(
-    lb: model.LoadBalancer, around: Callable[[model.LoadBalancer], Iterable[Subnet]]
+    lb: model.LoadBalancer,
+    before: model.LoadBalancer | None,
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
 ) -> model.LoadBalancer:
-    """Find the subnets of members as well as possible: what Octavia has already, must be served."""
+    """Find the subnets of members as well as possible: what Octavia has already, must be served.
+
+    :param before: what the rows say of it; a subnet that was found once is not looked for again
+    """
+    members = [each for _, each in before.members()] if before else []
+    known = {(each.id, each.address): each.subnet_id for each in members}
     pools = []
     for pool in lb.pools:
-        members = tuple(
-            each
-            if each.subnet_id
-            else replace(each, subnet_id=place_member(each.address, lb, around))
-            for each in pool.members
-        )
-        pools.append(replace(pool, members=members))
+        placed = []
+        for each in pool.members:
+            subnet_id = each.subnet_id or known.get((each.id, each.address))
+            subnet_id = subnet_id or place_member(each.address, lb, around)
+            placed.append(replace(each, subnet_id=subnet_id))
+        pools.append(replace(pool, members=tuple(placed)))
     return replace(lb, pools=tuple(pools))
 
 

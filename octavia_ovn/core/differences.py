@@ -1,0 +1,59 @@
+"""What operations on the intent are about, in words for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.rows import InsertRow, Operation, Row, SetColumn, SetKeys
+
+_AT_MOST = 4
+_OBJECTS = (
+    (k.LISTENER, "listener"),
+    (k.POOL_ATTRIBUTES, "pool"),
+    (k.POOL_MARK, "pool"),
+    (k.POOL, "pool"),
+)
+
+
+def describe(operations: Iterable[Operation], rows: Sequence[Row]) -> str:
+    """Say what differs between rows and what operations would make of them."""
+    found: dict[str, set[str]] = {}
+    existing = {row.uuid: row for row in rows}
+    for operation in operations:
+        for name, state in _differences(operation, existing):
+            found.setdefault(name, set()).add(state)
+    sentences = [_sentence(name, states) for name, states in sorted(found.items())]
+    more = len(sentences) - _AT_MOST
+    return "; ".join(sentences[:_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _differences(operation: Operation, existing: dict[str, Row]) -> Iterator[tuple[str, str]]:
+    if isinstance(operation, InsertRow):
+        yield from (
+            (_name(key), "missing") for key in operation.row.external_ids if _is_object(key)
+        )
+        yield f"row for {operation.row.protocol or 'no protocol'}", "missing"
+    elif isinstance(operation, SetColumn):
+        yield operation.column, "different"
+    elif isinstance(operation, SetKeys):
+        keys = existing[operation.uuid].external_ids
+        for key in operation.put:
+            yield _name(key), "different" if key in keys else "missing"
+        yield from ((_name(key), "not in Octavia") for key in operation.remove)
+
+
+def _sentence(name: str, states: set[str]) -> str:
+    """Name one state: what is here and there is different, whatever its single keys are."""
+    return f"{name} {states.pop() if len(states) == 1 else 'different'}"
+
+
+def _is_object(key: str) -> bool:
+    return key.startswith((k.LISTENER, k.POOL))
+
+
+def _name(key: str) -> str:
+    for prefix, kind in _OBJECTS:
+        if key.startswith(prefix):
+            return f"{kind} {key[len(prefix) :].removesuffix(k.DISABLED)}"
+    return "VIP" if key == k.VIP else key
