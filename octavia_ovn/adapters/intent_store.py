@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from octavia_ovn.adapters import ovsdb_wire as wire
@@ -25,6 +26,8 @@ TABLE = "Load_Balancer"
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
 _GUARDED = ("protocol", "external_ids")
+_FEW = 20
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Json = dict[str, Any]
 
@@ -156,19 +159,29 @@ class IntentStore:
         if all(k.LOAD_BALANCER in row["external_ids"] for row in found):
             return [_row(row) for row in found]
         complete = self._session.select(TABLE, where, _LEGACY_COLUMNS, deadline)
+        complete = [row for row in complete if _ours(row)]
+        wanted = {each for row in complete for each in row["health_check"]}
+        checks = self._checks(wanted, deadline) if wanted else {}
         return [
-            _row(row, self._checks(row["health_check"], deadline)) for row in complete if _ours(row)
+            _row(row, tuple(checks[each] for each in row["health_check"] if each in checks))
+            for row in complete
         ]
 
-    def _checks(self, uuids: Iterable[str], deadline: float) -> tuple[HealthCheck, ...]:
-        checks: list[HealthCheck] = []
-        for each in uuids:
-            where = [["_uuid", "==", wire.ovs_uuid(each)]]
-            found = self._session.select(
-                "Load_Balancer_Health_Check", where, ["vip", "options", "external_ids"], deadline
-            )
-            checks.extend(HealthCheck(uuid=each, **row) for row in found)
-        return tuple(checks)
+    def _checks(self, uuids: Collection[str], deadline: float) -> dict[str, HealthCheck]:
+        """Return health checks by uuid: one by one if they are few, or else all there are."""
+        table, columns = "Load_Balancer_Health_Check", ["_uuid", "vip", "options", "external_ids"]
+        conditions: list[list[list[object]]] = [[]]
+        if len(uuids) <= _FEW:
+            conditions = [[["_uuid", "==", wire.ovs_uuid(each)]] for each in uuids]
+        found = (
+            row
+            for where in conditions
+            for row in self._session.select(table, where, columns, deadline)
+        )
+        return {
+            row["_uuid"]: HealthCheck(row["vip"], row["options"], row["external_ids"], row["_uuid"])
+            for row in found
+        }
 
     def _around(self, lb: model.LoadBalancer, deadline: float) -> Iterable[Subnet]:
         """Yield the subnets of VIPs that are not known yet, and of the routers around them."""
@@ -209,7 +222,13 @@ class IntentStore:
 
 
 def _ours(row: Json) -> bool:
-    return k.VIP in row["external_ids"] or k.PENDING in row["external_ids"]
+    """Whether a row belongs to a load balancer, also when somebody has emptied its external_ids.
+
+    Others name their rows otherwise, or say in external_ids whose they are.
+    """
+    if row["external_ids"]:
+        return codec.is_ours(row["external_ids"])
+    return _UUID.fullmatch(row["name"]) is not None
 
 
 def _known(existing: Sequence[Row], change: changes.Change) -> model.LoadBalancer | None:

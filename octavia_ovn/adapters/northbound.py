@@ -16,8 +16,7 @@ from typing import Any
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn
-from octavia_ovn.core import rows
-from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core import codec, rows
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 
 TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
@@ -202,7 +201,7 @@ class Northbound(NorthboundTopology):
 
 
 def _ours(row: Any) -> bool:
-    return k.VIP in row.external_ids or k.PENDING in row.external_ids
+    return codec.is_ours(row.external_ids)
 
 
 def _check(row: Any) -> HealthCheck:

@@ -168,7 +168,7 @@ class Repair:
         busy = self._listing.with_pending_children()
         listed = [each for each in every if wanted(each)]
         complete = len(listed) == len(every)
-        orphans = sorted(rows.keys() - {each.id for each in every}) if complete else []
+        orphans = _known(rows) - {each.id for each in every} if complete else frozenset()
         started(len(listed) + len(orphans))
 
         def compare(each: Listed) -> Finding:
@@ -178,7 +178,7 @@ class Repair:
         yield from _side_by_side(compare, listed)
         if orphans:
             self._sleep(self._patience)
-        for lb_id in orphans:
+        for lb_id in sorted(orphans):
             yield self._guard(lb_id, self._orphan, lb_id, rows[lb_id])
 
     def mend(self, finding: Finding) -> bool:
@@ -272,6 +272,11 @@ class Repair:
             return Finding(lb_id, Verdict.RIGHT, "it is being changed", pending=True)
         pending = codec.pending(rows) is not None
         return Finding(lb_id, Verdict.ORPHANED, "", changes.Abandon(lb_id), rows, pending)
+
+
+def _known(rows: Mapping[str, Sequence[Row]]) -> frozenset[str]:
+    """Return the load balancers that rows say something of; empty ones may be anybody's."""
+    return frozenset(lb_id for lb_id, each in rows.items() if any(row.external_ids for row in each))
 
 
 def _side_by_side(

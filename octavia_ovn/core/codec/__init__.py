@@ -4,7 +4,7 @@ The keys without the prefix `octavia:` are those that the existing driver, Neutr
 ovn-bgp-agent read; what they have no room for stands in keys of ours, as JSON.
 """
 
-from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_realised
+from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_ours, is_realised
 from octavia_ovn.core.codec.read import Decoded, Undecodable, decode, pending
 from octavia_ovn.core.codec.write import (
     bracketed,
@@ -27,6 +27,7 @@ __all__ = [
     "encode_pending",
     "endpoint",
     "is_intent",
+    "is_ours",
     "is_realised",
     "member_status",
     "pending",

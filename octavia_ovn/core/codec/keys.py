@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LISTENER = "listener_"
 POOL = "pool_"
 MEMBER = "member_"
@@ -37,6 +39,11 @@ _REALISED_KEYS = frozenset({VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, M
 def is_intent(key: str) -> bool:
     """Whether a key of external_ids says what the tenant wants."""
     return key in _INTENT_KEYS or key.startswith(_INTENT_PREFIXES)
+
+
+def is_ours(keys: Iterable[str]) -> bool:
+    """Whether a row with those keys in external_ids is one of a load balancer, whole or not."""
+    return any(key == PENDING or (is_intent(key) and key != ENABLED) for key in keys)
 
 
 def is_realised(key: str) -> bool:
