@@ -13,6 +13,7 @@ from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import intended
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Kind, Pending, active
+from octavia_ovn.core.placement import Shelf
 from octavia_ovn.core.rows import Operation, Row
 
 
@@ -76,18 +77,14 @@ def rows_of(lb: model.LoadBalancer, existing: Sequence[Row]) -> list[Row]:
     rows = [row for _, row in intended(lb, existing)]
     kept = {row.uuid for row in rows}
     # A row that is not needed any more is the agent's to delete, together with its references;
-    # until then it must not say again what stands elsewhere now.
-    return rows + [_without_objects(row) for row in existing if row.uuid not in kept]
+    # until then it must say nothing that is not so any more.
+    return rows + [_emptied(row, lb) for row in existing if row.uuid not in kept]
 
 
-def _without_objects(row: Row) -> Row:
-    keys = {
-        key: value
-        for key, value in row.external_ids.items()
-        if not key.startswith((k.LISTENER, k.POOL, k.POOL_ATTRIBUTES, k.POOL_MARK))
-        and key != k.MONITORS
-    }
-    return replace(row, external_ids=keys)
+def _emptied(row: Row, lb: model.LoadBalancer) -> Row:
+    """Return a row that says of a load balancer only what all its rows say."""
+    rest = {key: each for key, each in row.external_ids.items() if not codec.is_intent(key)}
+    return replace(row, external_ids={**rest, **codec.encode(lb, Shelf())})
 
 
 def with_pending(rows: Sequence[Row], pending: Pending | None) -> list[Row]:
