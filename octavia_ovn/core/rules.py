@@ -37,10 +37,12 @@ def complete(
         return replace(change, lb=_placed(change.lb, lb, around))
     if lb is None:
         return change
+    known = {each.id: each for _, each in lb.members()}
     if isinstance(change, changes.PutMember):
-        return replace(change, member=_member(change.member, lb, around))
+        member = _member(change.member, lb, around, known.get(change.member.id))
+        return replace(change, member=member)
     if isinstance(change, changes.ReplaceMembers):
-        members = tuple(_member(member, lb, around) for member in change.members)
+        members = tuple(_member(each, lb, around, known.get(each.id)) for each in change.members)
         return replace(change, members=members)
     pool = lb.pool(change.pool_id) if isinstance(change, changes.PutMonitor) else None
     if isinstance(change, changes.PutMonitor) and pool is not None:
@@ -108,13 +110,19 @@ def _member(
     member: model.Member,
     lb: model.LoadBalancer,
     around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+    known: model.Member | None = None,
 ) -> model.Member:
-    if model.family(member.address) not in {model.family(vip.address) for vip in lb.vips}:
+    """Find the subnet of a member; what is wrong with one that is known already is let be."""
+    if not known and model.family(member.address) not in map(_family, lb.vips):
         raise limits.refuse(limits.FAMILY, value=member.address)
     if member.subnet_id is not None:
         return member
-    known = (each.subnet_id for _, each in lb.members() if each.id == member.id)
-    subnet_id = next(filter(None, known), None) or place_member(member.address, lb, around)
-    if subnet_id is None:
+    subnet_id = known.subnet_id if known else None
+    subnet_id = subnet_id or place_member(member.address, lb, around)
+    if subnet_id is None and not known:
         raise limits.refuse(limits.NO_SUBNET, value=member.address)
     return replace(member, subnet_id=subnet_id)
+
+
+def _family(vip: model.Vip) -> int:
+    return model.family(vip.address)
