@@ -1,0 +1,64 @@
+"""What OVN cannot do is refused with a sentence; what asks for nothing is accepted."""
+
+import pytest
+
+from octavia_ovn.core import limits
+
+# Defaults that Octavia always sends, and other ways to ask for nothing.
+HARMLESS = {
+    "nothing": ("listener", {}),
+    "defaults of a listener": (
+        "listener",
+        {
+            "connection_limit": -1,
+            "timeout_client_data": 50000,
+            "timeout_member_connect": 5000,
+            "timeout_member_data": 50000,
+            "timeout_tcp_inspect": 0,
+            "insert_headers": {},
+            "allowed_cidrs": None,
+            "client_authentication": "NONE",
+            "l7policies": [],
+            "tls_versions": [],
+        },
+    ),
+    "empty list of clients": ("listener", {"allowed_cidrs": []}),
+    "nulls": ("listener", {"connection_limit": None, "timeout_client_data": None}),
+    "pool": ("pool", {"tls_enabled": False, "name": "x"}),
+    "member": ("member", {"monitor_port": None, "monitor_address": None, "weight": 5}),
+    "load balancer": ("load balancer", {"vip_sg_ids": [], "vip_qos_policy_id": "q"}),
+}
+
+
+@pytest.mark.parametrize(("kind", "fields"), HARMLESS.values(), ids=HARMLESS)
+def test_accepts(kind, fields):
+    limits.check(kind, fields)
+
+
+ASKING = [
+    ("listener", "connection_limit", 100),
+    ("listener", "allowed_cidrs", ["10.0.0.0/8"]),
+    ("listener", "insert_headers", {"X-Forwarded-For": "true"}),
+    ("listener", "l7policies", [object()]),
+    ("listener", "timeout_client_data", 1),
+    ("listener", "timeout_tcp_inspect", 1),
+    ("listener", "default_tls_container_ref", "ref"),
+    ("listener", "client_authentication", "MANDATORY"),
+    ("listener", "hsts_max_age", 5),
+    ("pool", "tls_enabled", True),
+    ("member", "monitor_port", 81),
+    ("member", "monitor_address", "10.0.0.9"),
+    ("load balancer", "vip_sg_ids", ["sg"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "option", "value"), ASKING)
+def test_refuses_and_names_the_option(kind, option, value):
+    with pytest.raises(limits.Unsupported, match=rf"^{option}: .*\.$"):
+        limits.check(kind, {"name": "x", option: value})
+
+
+def test_sentences_name_the_value():
+    error = limits.refuse(limits.MONITOR_PROTOCOL, protocol="UDP", value="TCP")
+
+    assert str(error) == "OVN cannot check the members of a UDP pool by TCP."

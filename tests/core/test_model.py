@@ -1,0 +1,99 @@
+"""Values are valid once they exist."""
+
+import dataclasses
+
+import pytest
+
+from octavia_ovn.core import model
+from tests.core.builders import balancer, listener, member, monitor, pool, vip, web
+
+BAD = {
+    "no id": lambda: pool(""),
+    "id that looks like a member": lambda: pool("a_b"),
+    "id that looks disabled": lambda: pool("a:D"),
+    "id with a line break": lambda: pool("a\n"),
+    "id that begins with a hyphen": lambda: pool("-a"),
+    "load balancer's id": lambda: dataclasses.replace(balancer(), id="a,b"),
+    "listener's id": lambda: listener("l 1"),
+    "listener's pool": lambda: listener(pool_id="p_1"),
+    "listener's port 0": lambda: listener(port=0),
+    "listener's port too large": lambda: listener(port=65536),
+    "member's id": lambda: dataclasses.replace(member(), id="m,1"),
+    "member's subnet": lambda: member(subnet_id="s_1"),
+    "member's port": lambda: member(port=-1),
+    "member's address": lambda: member(address="10.0.0"),
+    "address in another spelling": lambda: member(address="FD00:0::1"),
+    "address with a zone": lambda: vip("fe80::1%\n"),
+    "negative weight": lambda: member(weight=-1),
+    "weight too large": lambda: member(weight=257),
+    "VIP's address": lambda: vip("x"),
+    "VIP's port": lambda: dataclasses.replace(vip(), port_id="a,b"),
+    "VIP's subnet": lambda: vip(subnet_id="a_b"),
+    "VIP's network": lambda: vip(network_id=""),
+    "VIP's CIDR": lambda: vip(cidr="10.0.0.1/24"),
+    "monitor's id": lambda: dataclasses.replace(monitor(), id=""),
+    "monitor's delay": lambda: dataclasses.replace(monitor(), delay=-1),
+    "no VIP": lambda: dataclasses.replace(balancer(), vips=()),
+}
+
+
+@pytest.mark.parametrize("make", BAD.values(), ids=BAD)
+def test_refuses(make):
+    with pytest.raises(ValueError, match=r"is not|needs|does not|has host bits"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [("10.0.0.1", "10.0.0.1"), ("FD00:0:0::1", "fd00::1"), ("fd00::10.0.0.1", "fd00::a00:1")],
+)
+def test_spells_addresses_in_one_way(text, canonical):
+    assert canonical == model.canonical_address(text)
+
+
+@pytest.mark.parametrize(("address", "family"), [("10.0.0.1", 4), ("fd00::1", 6)])
+def test_knows_families(address, family):
+    assert family == model.family(address)
+
+
+HASH = model.SessionPersistence(model.Mechanism.HASH)
+AFFINITY = model.SessionPersistence(model.Mechanism.AFFINITY)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "persistence", "by_client"),
+    [
+        ("SOURCE_IP", None, True),
+        ("SOURCE_IP_PORT", None, False),
+        ("ROUND_ROBIN", None, False),
+        ("SOURCE_IP_PORT", HASH, True),
+        ("ROUND_ROBIN", AFFINITY, False),
+        ("SOURCE_IP", AFFINITY, True),
+    ],
+)
+def test_tells_whether_the_client_decides(algorithm, persistence, by_client):
+    found = pool(algorithm=model.Algorithm(algorithm), persistence=persistence)
+
+    assert by_client is found.by_client
+
+
+@pytest.mark.parametrize(
+    ("given", "monitored"),
+    [(None, False), (monitor(), True), (monitor(enabled=False), False)],
+)
+def test_tells_whether_members_are_checked(given, monitored):
+    assert monitored is pool(monitor=given).monitored
+
+
+def test_finds_its_objects():
+    lb = web(member(1), member(2))
+
+    assert lb.listener("l1") is lb.listeners[0]
+    assert lb.listener("l2") is None
+    assert lb.pool("p1") is lb.pools[0]
+    assert lb.pool(None) is None
+    assert lb.pools[0].member("m2") is lb.pools[0].members[1]
+    assert lb.pools[0].member("m3") is None
+    assert lb.listeners_of("p1") == lb.listeners
+    assert lb.listeners_of("p2") == ()
+    assert [each.id for _, each in lb.members()] == ["m1", "m2"]

@@ -1,0 +1,169 @@
+"""What a change may ask for, given the load balancer that it is about."""
+
+import dataclasses
+
+import pytest
+
+from octavia_ovn.core import changes, limits, model, rules
+from octavia_ovn.core.topology import Subnet
+from tests.core.builders import balancer, member, monitor, pool, vip
+
+LB = balancer(pools=[pool(members=[member(1)])], vips=(vip(cidr="10.0.0.0/24"),))
+AROUND = (Subnet("sub2", "net2", "10.2.0.0/24"), Subnet("sub6", "net6", "fd00::/64"))
+HOMELESS = {"subnet_id": None}
+
+
+def complete(change, lb=LB):
+    return rules.complete(change, lb, lambda _: AROUND)
+
+
+def whole(*members, **fields):
+    return changes.CreateLoadBalancer(
+        dataclasses.replace(LB, pools=(pool(members=members, **fields),))
+    )
+
+
+def put(given):
+    return changes.PutMember("p1", given)
+
+
+class TestSubnets:
+    @pytest.mark.parametrize(("address", "subnet"), [("10.0.0.7", "sub1"), ("10.2.0.7", "sub2")])
+    @pytest.mark.parametrize(
+        ("ask", "answer"),
+        [
+            (put, lambda change: change.member),
+            (lambda one: changes.ReplaceMembers("p1", (one,)), lambda change: change.members[0]),
+            (whole, lambda change: change.lb.pools[0].members[0]),
+            (
+                lambda one: changes.Restore(whole(one).lb),
+                lambda change: change.lb.pools[0].members[0],
+            ),
+        ],
+        ids=["one member", "all members", "a whole load balancer", "Octavia's own"],
+    )
+    def test_are_found(self, ask, answer, address, subnet):
+        change = ask(member(7, address=address, **HOMELESS))
+
+        assert answer(complete(change)).subnet_id == subnet
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            put(member(7, address="10.9.0.7", **HOMELESS)),
+            changes.ReplaceMembers("p1", (member(1), member(7, address="10.9.0.7", **HOMELESS))),
+            whole(member(7, address="10.9.0.7", **HOMELESS)),
+        ],
+        ids=["one member", "all members", "a whole load balancer"],
+    )
+    def test_must_be_named_elsewhere(self, change):
+        with pytest.raises(limits.Unsupported, match=r"10\.9\.0\.7 is in no subnet"):
+            complete(change)
+
+    def test_named_ones_are_believed(self):
+        change = put(member(7, address="10.9.0.7", subnet_id="sub9"))
+
+        assert complete(change).member.subnet_id == "sub9"
+
+    def test_known_ones_are_kept(self):
+        lb = dataclasses.replace(LB, pools=(pool(members=[member(1, subnet_id="sub9")]),))
+
+        assert complete(put(member(1, **HOMELESS)), lb).member.subnet_id == "sub9"
+
+    def test_a_member_that_never_had_one_can_still_be_changed(self):
+        old = member(1, address="10.9.0.7", **HOMELESS)
+        lb = dataclasses.replace(LB, pools=(pool(members=[old]),))
+        change = put(dataclasses.replace(old, weight=5))
+
+        assert complete(change, lb) == change
+
+    def test_and_gets_one_when_there_is_one(self):
+        lb = dataclasses.replace(LB, pools=(pool(members=[member(1, **HOMELESS)]),))
+
+        assert complete(put(member(1, **HOMELESS)), lb).member == member(1)
+
+    def test_what_octavia_has_is_taken_as_it_is(self):
+        change = changes.Restore(whole(member(7, address="10.9.0.7", **HOMELESS), member(1)).lb)
+
+        assert complete(change) == change
+
+
+class TestFamilies:
+    DUAL = dataclasses.replace(LB, vips=(*LB.vips, vip("fd00::5")))
+    IPV6 = member(7, address="fd00::7", subnet_id="sub6")
+
+    def test_a_vip_reaches_its_own_only(self):
+        with pytest.raises(limits.Unsupported, match="fd00::7"):
+            complete(put(self.IPV6))
+
+    def test_dual_stack_reaches_both(self):
+        assert complete(put(self.IPV6), self.DUAL) == put(self.IPV6)
+
+    def test_an_old_mistake_can_be_changed(self):
+        lb = dataclasses.replace(LB, pools=(pool(members=[self.IPV6]),))
+        change = put(dataclasses.replace(self.IPV6, enabled=False))
+
+        assert complete(change, lb) == change
+
+
+UDP_MONITOR = dataclasses.replace(monitor(), type=model.MonitorType.UDP_CONNECT)
+
+
+class TestMonitors:
+    @pytest.mark.parametrize(("given", "protocol"), [(monitor(), "TCP"), (UDP_MONITOR, "UDP")])
+    def test_fit(self, given, protocol):
+        lb = balancer(pools=[pool(protocol=model.Protocol[protocol])])
+        change = changes.PutMonitor("p1", given)
+
+        assert complete(change, lb) == change
+
+    @pytest.mark.parametrize(
+        ("given", "protocol"), [(monitor(), "UDP"), (UDP_MONITOR, "TCP"), (monitor(), "SCTP")]
+    )
+    def test_do_not_fit(self, given, protocol):
+        lb = balancer(pools=[pool(protocol=model.Protocol[protocol])])
+
+        with pytest.raises(limits.Unsupported, match=f"{protocol} pool by {given.type.value}"):
+            complete(changes.PutMonitor("p1", given), lb)
+
+    def test_do_not_fit_in_a_whole_load_balancer(self):
+        with pytest.raises(limits.Unsupported, match="TCP pool by UDP-CONNECT"):
+            complete(whole(monitor=UDP_MONITOR))
+
+    def test_of_an_unknown_pool_are_somebody_elses_problem(self):
+        change = changes.PutMonitor("p9", UDP_MONITOR)
+
+        assert complete(change) == change
+
+
+@pytest.mark.parametrize(
+    ("change", "lb"),
+    [
+        (put(member(7, address="10.9.0.7", **HOMELESS)), None),
+        (changes.DeleteMember("p1", "m1"), LB),
+        (changes.UpdateLoadBalancer(enabled=False), LB),
+    ],
+)
+def test_other_changes_pass(change, lb):
+    assert complete(change, lb) == change
+
+
+HASHING = pool(algorithm=model.Algorithm.SOURCE_IP)
+V6 = (vip("fd00::5"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "lb", "needed"),
+    [
+        (changes.PutPool(HASHING), balancer(vips=V6), True),
+        (changes.PutPool(HASHING), balancer(vips=(vip(), *V6)), True),
+        (changes.PutPool(HASHING), balancer(), False),
+        (changes.PutPool(HASHING), None, False),
+        (changes.PutPool(pool()), balancer(vips=V6), False),
+        (changes.CreateLoadBalancer(balancer(pools=[HASHING], vips=V6)), None, True),
+        (changes.CreateLoadBalancer(balancer(pools=[HASHING])), None, False),
+        (changes.UpdateLoadBalancer(), balancer(pools=[HASHING], vips=V6), False),
+    ],
+)
+def test_tells_whether_ovn_must_hash_ipv6_addresses(change, lb, needed):
+    assert needed is rules.needs_ipv6_hash(change, lb)

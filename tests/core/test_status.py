@@ -1,0 +1,296 @@
+"""Operating statuses of the whole tree, and what Octavia hears."""
+
+import dataclasses
+
+import pytest
+
+from octavia_ovn.core import model, status
+from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.pending import Final, Kind, Pending, active, deleted
+from tests.core.builders import balancer, health, listener, member, monitor, pool, web
+
+MONITORED = {"monitor": monitor()}
+TWO = (member(1), member(2))
+
+
+def off(lb, *parts):
+    """Switch parts of a load balancer off."""
+    for part in parts:
+        each = [dataclasses.replace(each, enabled=False) for each in getattr(lb, part)]
+        lb = dataclasses.replace(lb, **{part: tuple(each)})
+    return lb
+
+
+def words(lb, **given):
+    """The statuses in the order members, monitors, pools, listeners, load balancer."""
+    found = status.tree(lb, health(**given))
+    order = list(Kind)
+    keys = sorted(found, key=lambda key: (order.index(key[0]), key[1]))
+    return " ".join(found[key].value for key in keys)
+
+
+CHECKED = web(*TWO, **MONITORED)
+
+TREES = {
+    "bare": (balancer(), {}, "ONLINE"),
+    "no pool": (balancer([listener(pool_id=None)]), {}, "ONLINE ONLINE"),
+    "no member": (web(), {}, "ONLINE ONLINE ONLINE"),
+    "members": (web(*TWO), {}, "NO_MONITOR NO_MONITOR ONLINE ONLINE ONLINE"),
+    "checked": (CHECKED, {}, "ONLINE ONLINE ONLINE ONLINE ONLINE ONLINE"),
+    "one dead": (
+        CHECKED,
+        {"down": ["10.0.0.1"]},
+        "ERROR ONLINE ONLINE DEGRADED DEGRADED DEGRADED",
+    ),
+    "one without port": (
+        CHECKED,
+        {"missing": ["10.0.0.2"]},
+        "ONLINE ERROR ONLINE DEGRADED DEGRADED DEGRADED",
+    ),
+    "all dead": (
+        CHECKED,
+        {"down": ["10.0.0.1"], "missing": ["10.0.0.2"]},
+        "ERROR ERROR ONLINE ERROR ERROR ERROR",
+    ),
+    "dead where nobody checks": (
+        web(*TWO),
+        {"down": ["10.0.0.1"]},
+        "NO_MONITOR NO_MONITOR ONLINE ONLINE ONLINE",
+    ),
+    "disabled monitor": (
+        web(member(1), monitor=monitor(enabled=False)),
+        {"down": ["10.0.0.1"]},
+        "NO_MONITOR OFFLINE ONLINE ONLINE ONLINE",
+    ),
+    "disabled member": (
+        web(member(1, enabled=False), member(2), **MONITORED),
+        {"down": ["10.0.0.1"]},
+        "OFFLINE ONLINE ONLINE ONLINE ONLINE ONLINE",
+    ),
+    "one disabled, the other dead": (
+        web(member(1, enabled=False), member(2), **MONITORED),
+        {"down": ["10.0.0.2"]},
+        "OFFLINE ERROR ONLINE ERROR ERROR ERROR",
+    ),
+    "pool without listener": (
+        balancer(pools=web(*TWO).pools),
+        {},
+        "NO_MONITOR NO_MONITOR OFFLINE ONLINE",
+    ),
+    "disabled pool": (off(web(member(1)), "pools"), {}, "NO_MONITOR OFFLINE ONLINE ONLINE"),
+    "disabled listener": (
+        off(web(member(1)), "listeners"),
+        {},
+        "NO_MONITOR ONLINE OFFLINE ONLINE",
+    ),
+    "disabled load balancer": (
+        dataclasses.replace(web(member(1)), enabled=False),
+        {},
+        "NO_MONITOR ONLINE OFFLINE OFFLINE",
+    ),
+    "one listener fine, one in error": (
+        balancer(
+            [listener(), listener("l2", 81, "p2")],
+            [pool(members=[member(1)], **MONITORED), pool("p2", [member(2)])],
+        ),
+        {"down": ["10.0.0.1"]},
+        "ERROR NO_MONITOR ONLINE ERROR ONLINE ERROR ONLINE DEGRADED",
+    ),
+    "one listener off, one in error": (
+        balancer(
+            [listener(), listener("l2", 81, None, enabled=False)],
+            [pool(members=[member(1)], **MONITORED)],
+        ),
+        {"down": ["10.0.0.1"]},
+        "ERROR ONLINE ERROR ERROR OFFLINE ERROR",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lb", "given", "wanted"), TREES.values(), ids=TREES)
+def test_tells_the_status_of_everything(lb, given, wanted):
+    assert wanted == words(lb, **given)
+
+
+class TestHealth:
+    POOL = pool(members=[member(1), member(1, port=8080)], **MONITORED)
+
+    def test_tells_ports_apart(self):
+        found = Health({("10.0.0.1", 8080, "tcp"): Verdict.DOWN})
+
+        assert [found.of(self.POOL, each) for each in self.POOL.members] == [
+            Verdict.UNKNOWN,
+            Verdict.DOWN,
+        ]
+
+    def test_tells_protocols_apart(self):
+        found = Health({("10.0.0.1", 80, "udp"): Verdict.DOWN})
+
+        assert found.may_serve(self.POOL, self.POOL.members[0])
+
+    def test_what_is_not_checked_may_serve(self):
+        assert health(down=["10.0.0.1"]).may_serve(pool(), member(1))
+        assert not health(down=["10.0.0.1"]).may_serve(self.POOL, member(1))
+
+
+def test_keeps_the_members_statuses():
+    statuses = status.tree(CHECKED, health(down=["10.0.0.2"]))
+
+    assert status.member_statuses(statuses) == {"m1": "ONLINE", "m2": "ERROR"}
+
+
+def provisioning(object_id, word, operating=None):
+    record = {"id": object_id, "provisioning_status": word}
+    return record | ({"operating_status": operating} if operating else {})
+
+
+def report(lb, pending=None, known=None, *, failed=frozenset(), **given):
+    statuses = status.tree(lb, health(**given))
+    known = status.member_statuses(statuses) if known is None else known
+    return status.report(lb, statuses, pending, known, failed)
+
+
+class TestReport:
+    CREATED = Pending(
+        ("r1",),
+        active(Kind.LOAD_BALANCER, ["lb1"])
+        | active(Kind.LISTENER, ["l1"])
+        | active(Kind.POOL, ["p1"])
+        | active(Kind.HEALTH_MONITOR, ["hm1"])
+        | active(Kind.MEMBER, ["m2", "m1"]),
+        created=True,
+    )
+
+    def test_nothing_to_say(self):
+        assert report(CHECKED) == status.Report()
+
+    def test_all_that_octavia_waits_for_in_its_order(self):
+        found = report(CHECKED, self.CREATED).message
+
+        assert found == {
+            "members": [
+                provisioning("m1", "ACTIVE", "ONLINE"),
+                provisioning("m2", "ACTIVE", "ONLINE"),
+            ],
+            "healthmonitors": [provisioning("hm1", "ACTIVE", "ONLINE")],
+            "pools": [provisioning("p1", "ACTIVE", "ONLINE")],
+            "listeners": [provisioning("l1", "ACTIVE", "ONLINE")],
+            "loadbalancers": [provisioning("lb1", "ACTIVE", "ONLINE")],
+        }
+        assert list(found) == [kind.value for kind in Kind]
+
+    def test_health_alone_never_touches_the_provisioning_status(self):
+        found = report(CHECKED, known={"m1": "ONLINE", "m2": "ONLINE"}, down=["10.0.0.2"])
+
+        assert found.message == {
+            "members": [{"id": "m2", "operating_status": "ERROR"}],
+            "pools": [{"id": "p1", "operating_status": "DEGRADED"}],
+            "listeners": [{"id": "l1", "operating_status": "DEGRADED"}],
+            "loadbalancers": [{"id": "lb1", "operating_status": "DEGRADED"}],
+        }
+        assert found.late == {}
+
+    def test_members_that_octavia_never_heard_of(self):
+        assert report(web(member(1)), known={}).message["members"] == [
+            {"id": "m1", "operating_status": "NO_MONITOR"}
+        ]
+
+    def test_deleted_objects(self):
+        pending = Pending(
+            ("r1",),
+            deleted(Kind.LISTENER, ["l9"])
+            | deleted(Kind.POOL, ["p9"])
+            | deleted(Kind.MEMBER, ["m9"])
+            | active(Kind.LOAD_BALANCER, ["lb1"]),
+        )
+
+        found = report(web(), pending)
+
+        assert found.message == {
+            "members": [provisioning("m9", "DELETED")],
+            "pools": [provisioning("p9", "DELETED")],
+            "listeners": [provisioning("l9", "DELETED", "OFFLINE")],
+            "loadbalancers": [provisioning("lb1", "ACTIVE", "ONLINE")],
+        }
+
+    def test_what_cannot_be_done_ends_in_error(self):
+        failed = frozenset({(Kind.HEALTH_MONITOR, "hm1")})
+
+        found = report(CHECKED, self.CREATED, failed=failed).message
+
+        assert found["healthmonitors"] == [provisioning("hm1", "ERROR", "ERROR")]
+        assert found["pools"] == [provisioning("p1", "ACTIVE", "ONLINE")]
+
+    def test_what_octavia_knows_and_the_rows_do_not_still_ends(self):
+        pending = Pending(("r1",), active(Kind.POOL, ["p9"]))
+
+        assert report(web(), pending).message == {"pools": [provisioning("p9", "ACTIVE")]}
+
+
+class TestLate:
+    """Records that Octavia's own commit may overwrite are told once more."""
+
+    def late(self, *requests, created=False, objects=None):
+        objects = objects or TestReport.CREATED.objects
+        found = report(CHECKED, Pending(requests, objects, created=created)).late
+        return {kind: [each["id"] for each in records] for kind, records in found.items()}
+
+    CHILDREN = {
+        "members": ["m1", "m2"],
+        "healthmonitors": ["hm1"],
+        "pools": ["p1"],
+        "listeners": ["l1"],
+    }
+
+    def test_a_new_load_balancer_with_all_it_has(self):
+        assert self.late("r1", created=True) == {**self.CHILDREN, "loadbalancers": ["lb1"]}
+
+    def test_an_existing_load_balancer_may_be_held_by_another_request(self):
+        assert self.late("r1") == self.CHILDREN
+
+    def test_a_new_one_too_after_the_next_request(self):
+        assert self.late("r1", "r2", created=True) == self.CHILDREN
+
+    def test_not_what_is_deleted(self):
+        objects = deleted(Kind.MEMBER, ["m9"]) | active(Kind.POOL, ["p1"])
+
+        assert self.late("r1", objects=objects) == {"pools": ["p1"]}
+
+    def test_not_what_is_only_operating(self):
+        found = report(CHECKED, Pending(("r1",), active(Kind.POOL, ["p1"])), known={})
+
+        assert found.message.keys() > found.late.keys()
+        assert found.late == {"pools": [provisioning("p1", "ACTIVE", "ONLINE")]}
+
+
+class TestFinal:
+    GONE = Pending(
+        ("r1",),
+        dict.fromkeys([(Kind.LOAD_BALANCER, "lb1"), (Kind.MEMBER, "m1")], Final.DELETED),
+    )
+
+    def test_says_that_all_is_gone(self):
+        assert status.final(self.GONE) == status.Report(
+            {
+                "members": [provisioning("m1", "DELETED")],
+                "loadbalancers": [provisioning("lb1", "DELETED", "OFFLINE")],
+            }
+        )
+
+    def test_says_that_it_failed(self):
+        found = status.final(self.GONE, frozenset(self.GONE.objects)).message
+
+        assert found["loadbalancers"] == [provisioning("lb1", "ERROR", "ERROR")]
+
+    def test_an_orphan_is_nobodys(self):
+        assert status.final(Pending(("r1",), {}, orphaned=True)) == status.Report()
+
+
+def test_udp_members_are_checked_as_udp():
+    lb = balancer(
+        [listener(protocol=model.Protocol.UDP)],
+        [pool(members=[member(1)], protocol=model.Protocol.UDP, **MONITORED)],
+    )
+    dead = Health({("10.0.0.1", 80, "udp"): Verdict.DOWN})
+
+    assert status.tree(lb, dead)[(Kind.MEMBER, "m1")] is status.Operating.ERROR
