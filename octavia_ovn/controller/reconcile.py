@@ -11,6 +11,8 @@ import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
+from octavia_ovn.controller import damage
+from octavia_ovn.controller.damage import Damages, Problems
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
@@ -63,29 +65,48 @@ class Reconciler:
         self._octavia = octavia
         self._tasks = tasks
         self._ledger = ledger
+        self._damages = Damages(octavia, tasks)
 
     def look(self, lb_id: str) -> Outcome:
-        """Decide what to do about a load balancer.
-
-        :raises Undecodable: when its rows do not name a VIP; Octavia must say what it is
-        """
+        """Decide what to do about a load balancer."""
         rows = tuple(self._nb.rows(lb_id))
         if not rows:
             self._ledger.forget(lb_id)
+            self._damages.healed(lb_id)
             return GONE
         pending = codec.pending(rows)
         if pending is not None and pending.deleting:
             return self._delete(lb_id, rows, pending)
         if pending is not None and pending.resync:
             return self._resync(lb_id, rows, pending)
-        return self._realise(rows, codec.decode(rows))
+        decoded, problems = damage.read(rows)
+        if problems:
+            repaired = self._repair(lb_id, rows, problems, pending)
+            if repaired is not None:
+                return repaired
+        else:
+            self._damages.healed(lb_id)
+        return self._realise(rows, decoded) if decoded is not None else GONE
+
+    def _repair(
+        self, lb_id: str, rows: tuple[Row, ...], problems: Problems, pending: Pending | None
+    ) -> Outcome | None:
+        """Restore damaged rows from Octavia; None when that changes nothing any more.
+
+        Until then the rows stay as they are: realising what can be read would stop the rest.
+        """
+        done = self._damages.truth(lb_id, problems, pending)
+        if done is None:
+            return NOTHING
+        if done.value is None:
+            return None
+        operations = restore(rows, done.value, pending)
+        return Outcome(operations, again=True) if operations else None
 
     def _realise(self, rows: tuple[Row, ...], decoded: codec.Decoded) -> Outcome:
         accepted = self._ledger.accepted(decoded.lb.id)
         pending = _unanswered(decoded.pending, accepted)
         heard = {**decoded.member_status, **accepted.members}
-        for problem in decoded.problems:
-            LOG.warning("Load balancer %s: %s", decoded.lb.id, problem)
         try:
             known = self._finder.find(decoded, rows)
         except Missing as missing:

@@ -1,0 +1,68 @@
+"""Rows that cannot be read wholly: other hands have been at them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+
+from octavia_ovn.controller.ports import Octavia
+from octavia_ovn.controller.tasks import Done, Tasks
+from octavia_ovn.core import changes, codec, model
+from octavia_ovn.core.pending import Final, Pending
+from octavia_ovn.core.rows import Row
+from octavia_ovn.errors import Unavailable
+
+LOG = logging.getLogger(__name__)
+
+Problems = tuple[str, ...]
+_Key = tuple[str, str, Problems]
+
+
+def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
+    """Return what rows say, None when not even a VIP can be read, and what cannot be read."""
+    try:
+        decoded = codec.decode(rows)
+    except codec.Undecodable as error:
+        return None, (str(error),)
+    return decoded, decoded.problems
+
+
+class Damages:
+    """Asks Octavia once what a damaged load balancer is, and says once what was wrong."""
+
+    def __init__(self, octavia: Octavia, tasks: Tasks) -> None:
+        self._octavia = octavia
+        self._tasks = tasks
+        self._keys: dict[str, _Key] = {}
+
+    def truth(
+        self, lb_id: str, problems: Problems, pending: Pending | None
+    ) -> Done[model.LoadBalancer | None] | None:
+        """Return Octavia's answer; None while it is being asked."""
+        key = ("damage", lb_id, problems)
+        if self._keys.get(lb_id) != key:
+            self.healed(lb_id)
+            self._keys[lb_id] = key
+            LOG.warning(
+                "Load balancer %s is damaged and will be restored from Octavia: %s",
+                lb_id,
+                "; ".join(problems),
+            )
+        work = functools.partial(self._committed, lb_id, pending)
+        return self._tasks.get(key, work, lb_id)
+
+    def healed(self, lb_id: str) -> None:
+        """Note that the rows are readable, or gone."""
+        key = self._keys.pop(lb_id, None)
+        if key is not None:
+            self._tasks.forget(key)
+
+    def _committed(self, lb_id: str, pending: Pending | None) -> model.LoadBalancer | None:
+        """Return Octavia's tree once it has what was asked for."""
+        tree = self._octavia.tree(lb_id)
+        objects = pending.objects if pending else {}
+        wanted = {each for each, final in objects.items() if final is Final.ACTIVE}
+        if tree is not None and not wanted <= changes.objects(tree):
+            raise Unavailable(f"Octavia has not committed a request on load balancer {lb_id} yet")
+        return tree
