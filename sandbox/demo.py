@@ -136,11 +136,11 @@ class Demo:
                 " -c name -c address -c protocol_port -c provisioning_status"
             )
             self._wait(lb_id)
-        self._openstack(
-            "loadbalancer list -c name -c vip_address -c provisioning_status -c operating_status"
-            " -c provider"
+        self._openstack_all(
+            "loadbalancer list -c name -c vip_address -c provisioning_status"
+            " -c operating_status -c provider",
+            f"loadbalancer status show {LOAD_BALANCER}",
         )
-        self._openstack(f"loadbalancer status show {LOAD_BALANCER}")
         return lb_id, vip
 
     def _make_floating_ip(self, lb_id: str) -> str:

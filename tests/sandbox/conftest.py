@@ -36,6 +36,8 @@ def stack() -> Iterator[Stack]:
         state=state,
         venv=settings.default_venv(settings.PROJECT / ".sandbox"),
         ports=settings.port_numbers(_PORT_BASE, {}),
+        # Tests take databases away and wait for the complaint.
+        octavia_options=("ovn.ovsdb_connection_timeout=5",),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
     )
     stack = Stack(chosen)

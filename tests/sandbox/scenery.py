@@ -118,12 +118,14 @@ class Scenery:
         return dict(found["statuses"]["loadbalancer"])
 
     def delete_load_balancers(self) -> None:
-        """Delete all there are, and the floating IPs."""
+        """Delete all there are, the floating IPs, and ports that a failed test left."""
         for floating in self.cloud.neutron("floatingips"):
             self.cloud.delete("network", f"/v2.0/floatingips/{floating['id']}")
         for lb in self.cloud.octavia("GET", "/loadbalancers")["loadbalancers"]:
             self.cloud.octavia("DELETE", f"/loadbalancers/{lb['id']}?cascade=true")
             self.cloud.wait_for(lb["id"], "DELETED")
+        for port in self._ports():
+            self.cloud.delete("network", f"/v2.0/ports/{port['id']}")
 
     # --- looking -------------------------------------------------------------------------
 
@@ -148,8 +150,11 @@ class Scenery:
 
     def left_in_neutron(self) -> list[str]:
         """Return the names of ports made for load balancers."""
+        return [port["name"] or port["id"] for port in self._ports()]
+
+    def _ports(self) -> list[Json]:
         return [
-            port["name"] or port["id"]
+            port
             for port in self.cloud.neutron("ports")
             if port["name"].startswith("ovn-lb-") or port["device_id"].startswith("lb-")
         ]

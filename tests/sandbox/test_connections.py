@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.sandbox
 
-_REQUESTS = 40
+_REQUESTS = 16
 
 
 def test_one_nb_connection_for_each_api_worker(scenery: Scenery) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.sandbox
 
-_BOUND = 60.0  # seconds within which a request must be answered while NB is away
+_BOUND = 30.0  # seconds: the configured time for NB, that for Neutron, and some for the rest
 
 
 def test_an_unsupported_protocol(scenery: Scenery) -> None:
@@ -42,7 +42,7 @@ def test_an_ipv6_member_behind_an_ipv4_vip(scenery: Scenery) -> None:
     with pytest.raises(ApiError) as refusal:
         scenery.member(lb, pool, "fd00::5")
 
-    assert "IPv" in refusal.value.text
+    assert "IP version" in refusal.value.text
     _assert_settled(scenery, lb)
     assert scenery.nb("list", "Load_Balancer") == rows
     assert scenery.cloud.octavia("GET", f"/pools/{pool['id']}/members")["members"] == []
@@ -74,6 +74,9 @@ def test_a_load_balancer_while_nb_is_down(scenery: Scenery) -> None:
     assert "northbound" in refusal.value.text.lower()
     assert elapsed < _BOUND
     assert scenery.cloud.octavia("GET", "/loadbalancers")["loadbalancers"] == []
+    # What Neutron was asked for meanwhile would come now, with NB.
+    scenery.load_balancer()
+    scenery.delete_load_balancers()
     assert scenery.left_in_nb() == {}
     assert scenery.left_in_neutron() == []
 
