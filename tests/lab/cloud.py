@@ -447,7 +447,7 @@ class FakeNeutron:
             subnet_id = fixed_ip.get("subnet_id") or self._subnet_of(network, address)
             if subnet_id not in network["subnets"]:
                 raise BadRequest(f"{subnet_id} is not on the network")
-            address = address or self._free_address(subnet_id)
+            address = str(ipaddress.ip_address(address or self._free_address(subnet_id)))
             if address in self._used_addresses[subnet_id]:
                 raise Conflict(f"IP address {address} already allocated in subnet {subnet_id}")
             self._used_addresses[subnet_id].add(address)

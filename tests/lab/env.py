@@ -131,6 +131,11 @@ class OvsdbServer:
     def connect(self):
         return ovsdb.OvsdbClient(self.socket, self.database)
 
+    def kill(self):
+        """Have it gone at once; start() brings it back with what it has committed."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self):
         if self._process:
             stop_process(self._process)

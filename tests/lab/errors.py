@@ -32,3 +32,7 @@ class DriverError(ApiError):
         super().__init__(f"{kind}: {message}")
         self.kind = kind
         self.trace = trace
+
+
+class WorkerDied(ApiError):
+    """The API's worker went before it answered; its database transaction is rolled back."""

@@ -1,6 +1,7 @@
 """Everything one driver needs to run: databases, clouds, processes."""
 
 import contextlib
+import json
 import os
 import pathlib
 import sys
@@ -109,6 +110,12 @@ class Lab:
 
     def stop_workers(self):
         self.octavia.workers.stop()
+
+    def selection_fields(self):
+        """The fields that this OVN can hash by."""
+        schema = json.loads((env.SCHEMAS / "ovn-nb.ovsschema").read_text(encoding="utf-8"))
+        column = schema["tables"]["Load_Balancer"]["columns"]["selection_fields"]
+        return set(column["type"]["key"]["enum"][1])
 
     def start_agent(self):
         """Start the driver agent's process, which starts the provider agent."""

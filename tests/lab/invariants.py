@@ -115,11 +115,16 @@ class Check:
         self._neutron = lab.neutron
         self._tree = tree
         self._lab = lab
-        nb = lab.nb
-        self._rows = nb.select("Load_Balancer", [["name", "==", tree.lb["id"]]])
-        self._switches = nb.select("Logical_Switch", columns=["name", "load_balancer"])
-        self._routers = nb.select("Logical_Router", columns=["name", "load_balancer"])
-        self._checks = {row["_uuid"]: row for row in nb.select("Load_Balancer_Health_Check")}
+        nb = lab.nb.snapshot(
+            "Load_Balancer",
+            "Load_Balancer_Health_Check",
+            "Logical_Switch",
+            "Logical_Router",
+            Load_Balancer=[["name", "==", tree.lb["id"]]],
+        )
+        self._rows = nb["Load_Balancer"]
+        self._switches, self._routers = nb["Logical_Switch"], nb["Logical_Router"]
+        self._checks = {row["_uuid"]: row for row in nb["Load_Balancer_Health_Check"]}
         self._health = lab.sb.select("Service_Monitor")
 
     def complaints(self, at_once):
@@ -135,7 +140,7 @@ class Check:
         yield from self._hashing_complaints()
         yield from self._health_check_complaints()
         yield from self._mapping_complaints()
-        yield from self._monitor_port_complaints()
+        yield from self._monitor_port_complaints(at_once)
         yield from self._attachment_complaints()
         yield from self._vip_port_complaints()
         yield from self._operating_complaints()
@@ -425,7 +430,7 @@ class Check:
                 return port["fixed_ips"][0]["ip_address"]
         return None
 
-    def _monitor_port_complaints(self):
+    def _monitor_port_complaints(self, at_once):
         required, allowed = self._probed_subnets()
         found = collections.Counter()
         networks = {self._neutron.subnets[vip[1]]["network_id"] for vip in self._tree.vips()}
@@ -437,7 +442,7 @@ class Check:
             attributes = port["device_owner"], port["device_id"], port["port_security_enabled"]
             if attributes != ("ovn-lb-hm:distributed", port["name"], False):
                 yield f"owner, device and security of {port['name']} are {attributes}"
-            if subnet_id not in allowed and port["network_id"] in networks:
+            if not at_once and subnet_id not in allowed and port["network_id"] in networks:
                 yield f"{port['name']} is there although nothing is monitored on its subnet"
         for subnet_id in required:
             if found[subnet_id] != 1:
@@ -619,7 +624,10 @@ class Check:
                     )
             states = [member["operating_status"] for member in members]
             pools[pool["id"]] = wanted = pool_status(pool["enabled"], states)
-            if pool["operating_status"] != wanted:
+            is_idle = not any(
+                listener["default_pool_id"] == pool["id"] for listener in self._tree.listeners
+            )
+            if pool["operating_status"] not in {wanted} | ({"OFFLINE"} if is_idle else set()):
                 yield f"the pool of {states} is {pool['operating_status']}, not {wanted}"
         if self._tree.lb["enabled"]:
             yield from self._listener_status_complaints(pools)

@@ -53,10 +53,16 @@ class StatusMessage:
 class _Call:
     """An API call under way: its transaction and its driver instance."""
 
-    def __init__(self, operation, transaction, session):
+    def __init__(self, operation, transaction, session, answered):
         self.operation = operation
         self.transaction = transaction
-        self.driver = session.call
+        self._session = session
+        self._answered = answered
+
+    def driver(self, method, *args, **kwargs):
+        result = self._session.call(method, *args, **kwargs)
+        self._answered(method)
+        return result
 
 
 class FakeOctavia:
@@ -79,6 +85,10 @@ class FakeOctavia:
             run_dir, self._receive_status, self._receive_statistics, self._get
         )
         self._refusals = 0
+        # Called with the driver's method when it has answered, and before the commit: in between
+        # Octavia writes what it writes late.
+        self.answered = lambda method: None
+        self.committing = lambda: None
         self._statuses_lock = threading.Lock()
         self.http = HttpServer(OctaviaHttp(self.store, lambda: self.http.url))
 
@@ -503,9 +513,10 @@ class FakeOctavia:
         """Load the driver, begin; commit at the end, or roll back."""
         operation = Operation(name, row_id, lb_id)
         with self.workers.session() as session:
-            call = _Call(operation, self.store.begin(), session)
+            call = _Call(operation, self.store.begin(), session, self._answer)
             try:
                 yield call
+                self.committing()
             except BaseException:
                 call.transaction.rollback()
                 raise
@@ -513,6 +524,10 @@ class FakeOctavia:
             call.transaction.commit()
             operation.api_seconds = time.monotonic() - operation.started
             operation.driver_seconds = session.open_seconds + session.call_seconds
+
+    def _answer(self, method):
+        if method != "create_vip_port":
+            self.answered(method)
 
     @staticmethod
     def _existing(call, table, row_id):

@@ -142,6 +142,19 @@ class OvsdbClient:
         rows = self.transact(op, comment=None)[0]["rows"]
         return [{column: decode(value) for column, value in row.items()} for row in rows]
 
+    def snapshot(self, *tables, **wheres):
+        """Return {table: decoded rows} of several tables at one moment."""
+        operations = [
+            {"op": "select", "table": table, "where": wheres.get(table, [])} for table in tables
+        ]
+        results = self.transact(*operations, comment=None)
+        return {
+            table: [
+                {column: decode(value) for column, value in row.items()} for row in result["rows"]
+            ]
+            for table, result in zip(tables, results, strict=True)
+        }
+
     def _call(self, method, params):
         with self._lock:
             self._next_id += 1

@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 from tests.lab.env import process_children, process_cpu, process_memory, stop_process
-from tests.lab.errors import DriverError
+from tests.lab.errors import DriverError, WorkerDied
 from tests.lab.inside import wire
 
 INSIDE = pathlib.Path(__file__).parent / "inside"
@@ -43,14 +43,29 @@ class Worker:
         if self._waiting:
             raise RuntimeError("an earlier request was interrupted")
         self._waiting = True
-        wire.send(self._sock, dict(fields, command=command))
-        reply = wire.receive(self._sock)
+        reply = self._exchange(dict(fields, command=command))
         self._waiting = False
         if reply is None:
-            raise RuntimeError(f"worker died; see {self.log_file}")
+            raise WorkerDied(f"worker died; see {self.log_file}")
         if "error" in reply:
             raise DriverError(**reply["error"])
         return wire.decode(reply.get("result")), reply["seconds"]
+
+    def _exchange(self, message):
+        """Return the reply, None from a dead process."""
+        try:
+            wire.send(self._sock, message)
+            return wire.receive(self._sock)
+        except (ConnectionError, ValueError):
+            return None
+
+    @property
+    def is_alive(self):
+        return self._process.poll() is None
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
 
     def stop(self):
         self._sock.close()
@@ -83,13 +98,13 @@ class Session:
 
 
 class WorkerPool:
-    """W worker processes that share the API requests."""
+    """W worker processes that share the API requests; one that dies is replaced."""
 
     def __init__(self, python, config_file, log_dir, count=1, environment=None):
-        self.workers = [
-            Worker(python, config_file, log_dir / f"worker-{number}.log", environment)
-            for number in range(count)
-        ]
+        self._start = lambda number: Worker(
+            python, config_file, log_dir / f"worker-{number}.log", environment
+        )
+        self.workers = [self._start(number) for number in range(count)]
         self._idle = queue.SimpleQueue()
         for worker in self.workers:
             self._idle.put(worker)
@@ -97,16 +112,25 @@ class WorkerPool:
     @contextlib.contextmanager
     def session(self):
         """Lend an idle worker, with a fresh driver instance, to one request."""
-        worker = self._idle.get()
+        worker = self._alive(self._idle.get())
         try:
             session = Session(worker)
             session.open()
             try:
                 yield session
             finally:
-                session.close()
+                if worker.is_alive:
+                    session.close()
         finally:
             self._idle.put(worker)
+
+    def _alive(self, worker):
+        if worker.is_alive:
+            return worker
+        worker.stop()
+        number = self.workers.index(worker)
+        self.workers[number] = self._start(number)
+        return self.workers[number]
 
     def cpu_seconds(self):
         return sum(process_cpu(worker.pid) for worker in self.workers)
@@ -123,9 +147,11 @@ class WorkerPool:
 class Agent:
     """octavia-driver-agent with the provider agent in a forked child."""
 
+    script = INSIDE / "driver_agent.py"
+
     def __init__(self, python, config_file, log_file, environment=None):
         self._process = subprocess.Popen(
-            [python, INSIDE / "driver_agent.py", PROVIDER, config_file, log_file],
+            [python, self.script, PROVIDER, config_file, log_file],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

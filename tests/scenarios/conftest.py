@@ -9,6 +9,8 @@ from tests.lab.harness import Lab
 from tests.lab.ovsdb import insert, omap
 from tests.scenarios.steps import Project
 
+API_PATIENCE = 4  # seconds that the API waits for the northbound database
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -36,7 +38,8 @@ def new_lab(request, driver_venv):
     logs = request.config.getoption("--lab-logs", None)
 
     def make(**options):
-        options = {"taps": True, "keep_logs": logs} | options
+        config = {"ovn": {"ovsdb_connection_timeout": str(API_PATIENCE)}}
+        options = {"taps": True, "keep_logs": logs, "config": config} | options
         return Lab(driver_venv, **options)
 
     return make

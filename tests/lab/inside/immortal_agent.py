@@ -1,0 +1,64 @@
+"""Runs in the venv under test: as driver_agent.py, but a provider agent that was killed comes back.
+
+It is forked again from a process that has imported everything, so that is a matter of milliseconds.
+Nothing kills it when its parent dies: octavia-driver-agent does not do that either.
+"""
+
+import logging
+import multiprocessing
+import signal
+import sys
+import time
+
+from oslo_config import cfg
+from oslo_log import log
+from stevedore import driver as stevedore_driver
+
+LOG = logging.getLogger(__name__)
+
+
+def run_agent(exit_event, function):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while not exit_event.is_set():
+        try:
+            function(exit_event)
+        except Exception:
+            LOG.exception("Provider agent raised; restarting it")
+            time.sleep(1)
+            continue
+        break
+
+
+def main():
+    provider, config_file, log_file = sys.argv[1:]
+    log.register_options(cfg.CONF)
+    cfg.CONF([], project="octavia", default_config_files=[config_file])
+    cfg.CONF.set_override("log_file", log_file)
+    log.setup(cfg.CONF, "octavia-driver-agent")
+    function = stevedore_driver.DriverManager(
+        namespace="octavia.driver_agent.provider_agents", name=provider
+    ).driver
+
+    context = multiprocessing.get_context("fork")
+    events = []
+
+    def stop(*_):
+        stop.asked = True
+        for event in events:
+            event.set()
+
+    stop.asked = False
+    signal.signal(signal.SIGTERM, stop)
+    while not stop.asked:
+        # An event of its own: a process may be killed while it holds the event's lock.
+        events[:] = [context.Event()]
+        process = context.Process(target=run_agent, args=(events[0], function))
+        process.start()
+        process.join()
+        if process.exitcode == 0:
+            break
+
+
+if __name__ == "__main__":
+    main()

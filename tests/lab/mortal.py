@@ -1,0 +1,145 @@
+"""A laboratory whose processes are killed with SIGKILL, and come back."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import threading
+
+from tests.lab import env, ovsdb
+from tests.lab.harness import Lab
+from tests.lab.httpd import HttpServer
+from tests.lab.neutron_api import Application
+from tests.lab.ovsdb import OvsdbError
+from tests.lab.workers import INSIDE, PROVIDER, Agent
+
+# Of a lab that kills, so that nobody waits for the defaults of production.
+CONFIG = {
+    "ovn": {
+        "ovsdb_connection_timeout": "10",
+        "ovsdb_probe_interval": "2000",
+        "ovsdb_retry_max_interval": "1",
+        "retry_max_interval": "2",
+    }
+}
+
+
+class Client(ovsdb.OvsdbClient):
+    """Connects again to a server that was restarted.
+
+    Only for a server that is killed while nobody of the lab writes: a transaction is done again
+    when its answer was lost.
+    """
+
+    def __init__(self, server):
+        self._path = server.socket
+        super().__init__(server.socket, server.database)
+
+    def _call(self, method, params):
+        try:
+            return super()._call(method, params)
+        except (OSError, OvsdbError) as error:
+            if isinstance(error, OvsdbError) and "closed" not in str(error):
+                raise
+        fresh = ovsdb.OvsdbClient(self._path, self.database)
+        with self._lock:
+            self._sock.close()
+            self._sock, self._reader = fresh._sock, fresh._reader
+        return super()._call(method, params)
+
+
+class MortalAgent(Agent):
+    """octavia-driver-agent; `respawn` makes it start a killed provider agent again at once."""
+
+    script = INSIDE / "immortal_agent.py"
+
+    def kill(self):
+        """Kill the provider agent; return its pid, None when there is none just now."""
+        pid = self.pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def kill_parent(self):
+        """Kill octavia-driver-agent itself."""
+        self._process.kill()
+        self._process.wait()
+
+
+class MortalLab(Lab):
+    """A laboratory that outlives its processes.
+
+    The agent reaches Neutron at an address of its own, so that its requests can be told from those
+    of the API's workers.
+    """
+
+    def __init__(self, *args, **options):
+        config = {section: dict(values) for section, values in CONFIG.items()}
+        for section, values in options.pop("config", {}).items():
+            config.setdefault(section, {}).update(values)
+        super().__init__(*args, config=config, **{"taps": True} | options)
+        self.agent_neutron = None
+        self._killing = threading.Lock()
+
+    def __enter__(self):
+        super().__enter__()
+        return self
+
+    def _write_config(self, name, nb):
+        url = self.neutron.http.url
+        if name == "agent.conf":
+            self.agent_neutron = HttpServer(Application(self.neutron))
+            self.agent_neutron.start()
+            url = self.agent_neutron.url
+        return self.env.write_config(
+            name, nb.remote, self.keystone.auth_options(), url, self._config
+        )
+
+    def __exit__(self, *exc_info):
+        super().__exit__(*exc_info)
+        self.agent_neutron.stop()
+
+    @staticmethod
+    def _connect(stack, server):
+        return stack.enter_context(contextlib.closing(Client(server)))
+
+    def start_agent(self):
+        self.agent = self.new_agent()
+
+    def new_agent(self, config=None):
+        """Start one more octavia-driver-agent."""
+        number = len(list(self.env.directory.glob("agent*.log")))
+        log = self.env.directory / f"agent{number or ''}.log"
+        log.touch()
+        return MortalAgent(self.python, config or self.agent_config, log, self._environment())
+
+    def agent_log(self):
+        """What all agents have logged."""
+        logs = sorted(self.env.directory.glob("agent*.log"))
+        return "".join(log.read_text(encoding="utf-8") for log in logs)
+
+    def restart_nb(self):
+        """Kill the northbound database's server, and start it again."""
+        # Whoever holds this lock may be writing for Neutron, which has a journal for that.
+        with self.neutron.locked():
+            self.env.nb.kill()
+            self.env.nb.start()
+
+    def kill_worker(self, number):
+        """Kill a worker of the API; the next request that needs it starts another."""
+        self.octavia.workers.workers[number].kill()
+
+    def waited_for(self):
+        """The load balancers whose rows say that Octavia waits for them."""
+        rows = self.nb.select("Load_Balancer", columns=["name", "external_ids"])
+        return {row["name"] for row in rows if "octavia:pending" in row["external_ids"]}
+
+    def settle(self, timeout=20):
+        """Wait until nobody waits for anything; return whether that came true."""
+        return (
+            env.wait_until(
+                lambda: not self.octavia.stuck() and not self.waited_for(), timeout, 0.02
+            )
+            is not None
+        )
