@@ -16,7 +16,7 @@ from multiprocessing.synchronize import Event
 import ovs.poller
 from oslo_log import log
 
-from octavia_ovn import config
+from octavia_ovn import config, runtime
 from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
@@ -26,6 +26,7 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.controller.loop import Controller
+from octavia_ovn.controller.watch import Rounds, Watch
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.errors import OctaviaOvnError
 
@@ -112,6 +113,15 @@ class Agent:
             self._waker.wake,
             retry_max=settings.retry_max_interval,
         )
+        parts = runtime.build(settings)
+        rounds = Rounds(
+            parts.repair(patience=0.0),
+            parts.octavia,
+            parts.neutron,
+            self._controller.release_source,
+            grace=settings.pending_grace,
+        )
+        self._watch = Watch(rounds.round, settings.sync_interval)
         self._acting = False
         self._sb_schema: concurrent.futures.Future[Schema] | None = None
 
@@ -123,6 +133,7 @@ class Agent:
 
     def run(self, exit_event: Event) -> None:
         """Work until the event is set."""
+        self._watch.start()
         try:
             while not exit_event.is_set():
                 self._turn()
@@ -167,9 +178,12 @@ class Agent:
             self._controller.look_at_all()
         elif self._acting and not acting:
             LOG.info("This agent does not hold the lock %s any more and stands by", LOCK)
+        if acting is not self._acting:
+            self._watch.act(acting=acting)
         self._acting = acting
 
     def _close(self) -> None:
+        self._watch.close(timeout=0.0)
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._controller.close(timeout=5.0)
         self._nb.replica.close()

@@ -9,7 +9,7 @@ nothing has changed anywhere.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from octavia_lib.api.drivers import data_models, exceptions, provider_base
@@ -18,10 +18,19 @@ from oslo_log import log
 from octavia_ovn import errors, runtime
 from octavia_ovn.adapters import octavia_models as models
 from octavia_ovn.adapters.vip_ports import VipRequest
+from octavia_ovn.controller.repair import Listed
+from octavia_ovn.controller.sync import Action, sync
 from octavia_ovn.core import changes, limits
 
 LOG = log.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_FILTERS = {"id", "project_id"}
+
+
+def _fits(listed: Listed, filters: Mapping[str, str]) -> bool:
+    return all(getattr(listed, name) == value for name, value in filters.items())
 
 
 def _answer(call: F) -> F:
@@ -230,6 +239,29 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record that a health monitor goes."""
         change = changes.DeleteMonitor(healthmonitor.pool_id, healthmonitor.healthmonitor_id)
         runtime.get().store.record(change, pool_id=healthmonitor.pool_id)
+
+    # --- comparing
+
+    @_answer
+    def do_sync(self, **filters: str) -> None:
+        """Compare the load balancers with Octavia and repair what differs; the agent does the rest.
+
+        :param filters: `id` or `project_id` of the load balancers; `provider` may only be `ovn`
+        """
+        if filters.pop("provider", "ovn") != "ovn" or not filters.keys() <= _FILTERS:
+            raise limits.Unsupported("Load balancers can be selected by id and project_id only.")
+        results = sync(
+            runtime.get().repair(), lambda listed: _fits(listed, filters) if filters else True
+        )
+        for result in results:
+            finding = result.finding
+            if result.action is not Action.NOTHING:
+                LOG.warning(
+                    "Load balancer %s is %s: %s",
+                    finding.lb_id,
+                    finding.verdict.value,
+                    result.reason or result.action.value,
+                )
 
     # --- what layer 4 does not have
 

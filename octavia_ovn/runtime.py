@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from octavia_ovn import config
 from octavia_ovn.adapters.intent_store import IntentStore
 from octavia_ovn.adapters.neutron import Neutron
+from octavia_ovn.adapters.octavia import Octavia
+from octavia_ovn.adapters.octavia_api import OctaviaApi
 from octavia_ovn.adapters.octavia_models import Preferences
+from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.vip_ports import VipPorts
+from octavia_ovn.controller.repair import Repair
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound
@@ -31,6 +35,9 @@ class Runtime:
     neutron: Neutron
     vip_ports: VipPorts
     preferences: Preferences
+    octavia: Octavia
+    listing: OctaviaApi
+    grace: float
 
     def cidr(self, subnet_id: str) -> str | None:
         """Return the CIDR of a subnet; None when the subnet is gone."""
@@ -38,6 +45,10 @@ class Runtime:
             return self.neutron.subnet(subnet_id).cidr
         except NotFound:
             return None
+
+    def repair(self, *, patience: float = 5.0) -> Repair:
+        """Return what compares Octavia with the rows; see there."""
+        return Repair(self.store, self.octavia, self.listing, grace=self.grace, patience=patience)
 
 
 _lock = threading.Lock()
@@ -52,28 +63,34 @@ def get() -> Runtime:
     found = _by_process.get(os.getpid())
     if found is None:
         with _lock:
-            found = _by_process.get(os.getpid()) or _build()
+            found = _by_process.get(os.getpid()) or build(config.load())
             _by_process.clear()
             _by_process[os.getpid()] = found
     return found
 
 
-def _build() -> Runtime:
-    settings = config.load()
+def build(settings: config.Settings) -> Runtime:
+    """Return new parts; nothing is connected yet.
+
+    :raises BadConfiguration: naming the option that is wrong
+    """
     endpoint = Endpoint.parse(*dataclasses.astuple(settings.nb))
     session = OvsdbSession(
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
     neutron = Neutron(settings.neutron)
+    preferences = Preferences(settings.strict_algorithms, Mechanism(settings.session_persistence))
+    sockets = DriverAgent(settings.status_socket, settings.stats_socket, settings.get_socket)
     return Runtime(
         store=IntentStore(
             session, settings.connection_timeout, functools.partial(_subnet, neutron)
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
-        preferences=Preferences(
-            settings.strict_algorithms, Mechanism(settings.session_persistence)
-        ),
+        preferences=preferences,
+        octavia=Octavia(sockets, preferences),
+        listing=OctaviaApi(settings.octavia),
+        grace=settings.pending_grace,
     )
 
 

@@ -63,6 +63,16 @@ class Port:
     fixed_ips: tuple[FixedIp, ...]
     mac: str
 
+    @property
+    def vip_of(self) -> str | None:
+        """The id of the load balancer, if this is a VIP port of ours."""
+        return vip_owner(self)
+
+    @property
+    def source_of(self) -> str | None:
+        """The id of the subnet, if this is a health monitor port of ours."""
+        return hm_subnet(self)
+
     def has(self, subnet_id: str | None, address: str | None) -> bool:
         """Whether one of the addresses fits; None fits any."""
         wanted = canonical_address(address) if address else None

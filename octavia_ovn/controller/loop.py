@@ -86,6 +86,18 @@ class Controller:
         for lb_id in self._unseen:
             self.queue.add(lb_id)
 
+    def release_source(self, subnet_id: str) -> None:
+        """Give back the address that checks of a subnet came from, unless they still do.
+
+        Called from any thread. Only the main loop knows whether somebody is about to need it.
+        """
+        self.post(lambda: self._release_source(subnet_id))
+
+    def _release_source(self, subnet_id: str) -> None:
+        thing = (MONITORED, subnet_id)
+        if not self._index.of(thing):
+            self._release(subnet_id, thing)
+
     def _accepted(self, lb_id: str, ticket: object) -> None:
         assert isinstance(ticket, Ticket)  # noqa: S101 - it is what we gave the reporter
         self.post(lambda: self._ledger.accept(lb_id, ticket))

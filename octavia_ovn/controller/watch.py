@@ -1,0 +1,255 @@
+"""Compares Octavia, OVN and Neutron now and then while this agent acts, beside its main loop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from octavia_ovn.controller.ports import Octavia
+from octavia_ovn.controller.repair import Depth, Finding, Repair, Verdict
+from octavia_ovn.errors import OctaviaOvnError
+
+LOG = logging.getLogger(__name__)
+
+FIRST_DELAY = 5.0
+"""Seconds after taking over: what was left undone is being done by then, and need not be found."""
+RETRY = 60.0
+"""Seconds until the next attempt at a comparison that was not possible."""
+T = TypeVar("T", bound=Hashable)
+
+
+class OurPort(Protocol):
+    """A Neutron port that we made."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def vip_of(self) -> str | None:
+        """The id of the load balancer whose VIP port it is."""
+
+    @property
+    def source_of(self) -> str | None:
+        """The id of the subnet whose members are checked from it."""
+
+
+class Ports(Protocol):
+    """Neutron's ports. An answer is complete or an error."""
+
+    def list_our_ports(self) -> Sequence[OurPort]:
+        """Return the ports that we made."""
+
+    def delete_port(self, port_id: str) -> None:
+        """Delete a port."""
+
+
+class Suspects(Generic[T]):
+    """What looks superfluous, and since when: some of it is only just being made.
+
+    :param clock: seconds, monotonic
+    :param age: seconds for which something must have been suspected without interruption, and at
+        least twice
+    """
+
+    def __init__(self, clock: Callable[[], float], age: float) -> None:
+        self._clock = clock
+        self._age = age
+        self._since: dict[T, float] = {}
+
+    def confirm(self, suspected: Collection[T]) -> list[T]:
+        """Take what is suspected now; return those that were for long enough before."""
+        now = self._clock()
+        self._since = {each: self._since.get(each, now) for each in suspected}
+        return [
+            each for each, since in self._since.items() if since < now and now - since >= self._age
+        ]
+
+
+class Rounds:
+    """One comparison after the other, and what must be remembered from one to the next.
+
+    :param repair: compares, without patience: what looks superfluous is looked at again next time
+    :param release_source: gives back the address that checks of a subnet come from, unless they
+        still do
+    :param grace: seconds for which something must have looked superfluous before it is deleted
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(  # noqa: PLR0913 - it stands where everything meets
+        self,
+        repair: Repair,
+        octavia: Octavia,
+        ports: Ports,
+        release_source: Callable[[str], object],
+        *,
+        grace: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._repair = repair
+        self._octavia = octavia
+        self._ports = ports
+        self._release_source = release_source
+        self._orphans: Suspects[tuple[str, Hashable]] = Suspects(clock, grace)
+        self._unused: Suspects[tuple[str, str]] = Suspects(clock, grace)
+        self._sources: Suspects[str] = Suspects(clock, grace)
+        self._unclear: dict[str, str] = {}
+
+    def round(self, goes_on: Callable[[], bool]) -> bool:
+        """Compare and mend.
+
+        :param goes_on: whether to continue; asked before each load balancer
+        :returns: whether everything could be compared
+        """
+        findings: list[Finding] = []
+        try:
+            for finding in self._repair.compare(depth=Depth.LISTS):
+                if not goes_on():
+                    return False
+                findings.append(finding)
+                if finding.verdict is not Verdict.ORPHANED:
+                    self._mend(finding)
+            self._mend_orphans([each for each in findings if each.verdict is Verdict.ORPHANED])
+            self._note_unclear(findings)
+            self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
+        except OctaviaOvnError as error:
+            LOG.warning("Octavia, OVN and Neutron could not be compared: %s", error)
+            return False
+        return True
+
+    def _mend(self, finding: Finding) -> None:
+        if finding.change is None:
+            return
+        try:
+            mended = self._repair.mend(finding)
+        except OctaviaOvnError as error:
+            LOG.warning("Load balancer %s: %s", finding.lb_id, error)
+            return
+        what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
+        if mended:
+            LOG.warning("Load balancer %s was %s; it is being repaired", finding.lb_id, what)
+
+    def _mend_orphans(self, orphans: Sequence[Finding]) -> None:
+        """Have load balancers deleted that Octavia has not known for some time.
+
+        Also those that are waited for: when Octavia rolls a creation back, nobody takes it back.
+        """
+        suspected = {(each.lb_id, _state(each)): each for each in orphans}
+        for key in self._orphans.confirm(suspected):
+            self._mend(suspected[key])
+
+    def _note_unclear(self, findings: Sequence[Finding]) -> None:
+        """Log what could not be compared, once for each reason."""
+        unclear = {each.lb_id: each.detail for each in findings if each.verdict is Verdict.UNCLEAR}
+        for lb_id, reason in unclear.items():
+            if self._unclear.get(lb_id) != reason:
+                LOG.warning("Load balancer %s could not be compared: %s", lb_id, reason)
+        self._unclear = unclear
+
+    def _clear_ports(self, known: Collection[str], goes_on: Callable[[], bool]) -> None:
+        ports = self._ports.list_our_ports()
+        unused = {
+            (each.id, each.vip_of) for each in ports if each.vip_of and each.vip_of not in known
+        }
+        for port_id, lb_id in self._unused.confirm(unused):
+            if goes_on() and self._octavia.tree(lb_id) is None:
+                self._ports.delete_port(port_id)
+                LOG.warning("Port %s of load balancer %s, which is gone, was left", port_id, lb_id)
+        for subnet_id in self._sources.confirm(
+            {each.source_of for each in ports if each.source_of}
+        ):
+            self._release_source(subnet_id)
+
+
+def _state(finding: Finding) -> Hashable:
+    """Return what is different when somebody has been at work on a load balancer."""
+    return frozenset(
+        (row.uuid, row.protocol, frozenset(_items(row.external_ids))) for row in finding.rows
+    )
+
+
+def _items(texts: Mapping[str, str]) -> Collection[tuple[str, str]]:
+    return texts.items()
+
+
+class Watch:
+    """A thread that works now and then while this agent acts.
+
+    :param work: called with a function that says whether to continue; returns whether it succeeded
+    :param interval: seconds between two calls; 0 for none at all
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Callable[[], bool]], bool],
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._work = work
+        self._interval = interval
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._acting = False
+        self._closed = False
+        self._due = 0.0
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        if self._interval:
+            self._thread.start()
+
+    def act(self, *, acting: bool) -> None:
+        """Say whether this agent acts."""
+        with self._changed:
+            if acting and not self._acting:
+                self._due = self._clock() + FIRST_DELAY
+            self._acting = acting
+            self._changed.notify_all()
+
+    def close(self, timeout: float) -> None:
+        """Stop, in that many seconds at most; what is being asked is left to end by itself."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def left(self) -> float | None:
+        """Return the seconds until there is work, None when there is none to be expected."""
+        return max(0.0, self._due - self._clock()) if self._acting and self._interval else None
+
+    def turn(self) -> None:
+        """Work once."""
+        due = self._due
+        succeeded = False
+        try:
+            succeeded = self._work(self._goes_on)
+        except Exception:
+            LOG.exception("A comparison of Octavia, OVN and Neutron failed")
+        pause = self._interval if succeeded else min(self._interval, RETRY)
+        with self._changed:
+            # Unless this agent has taken over anew meanwhile.
+            if self._due == due:
+                self._due = self._clock() + pause
+
+    def _goes_on(self) -> bool:
+        return self._acting and not self._closed
+
+    def _run(self) -> None:
+        while self._wait():
+            self.turn()
+
+    def _wait(self) -> bool:
+        """Wait for work; return False when closed."""
+        with self._changed:
+            while not self._closed:
+                left = self.left()
+                if left == 0:
+                    return True
+                self._changed.wait(left)
+        return False
