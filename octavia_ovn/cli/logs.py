@@ -1,0 +1,45 @@
+"""Comparing and mending where logs are all that anybody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oslo_log import log
+
+from octavia_ovn import runtime
+from octavia_ovn.cli.output import summary
+from octavia_ovn.controller.repair import Finding, Verdict
+from octavia_ovn.controller.sync import Action, Result, sync
+
+LOG = log.getLogger(__name__)
+
+
+def run(parts: runtime.Runtime, *, dry_run: bool = False) -> int:
+    """Compare all load balancers, mend them, and log what was found and done.
+
+    :param dry_run: mend nothing
+    :returns: 0 when all are right or being repaired, 1 when some are not
+    :raises OctaviaOvnError: when they cannot be compared
+    """
+    repair = parts.repair()
+    results: Iterable[Result] = (
+        (Result(each, Action.NOTHING) for each in repair.compare()) if dry_run else sync(repair)
+    )
+    findings: list[Finding] = []
+    bad = 0
+    for result in results:
+        findings.append(result.finding)
+        bad += _report(result)
+    LOG.info("%s", summary(findings))
+    return min(bad, 1)
+
+
+def _report(result: Result) -> bool:
+    """Log a result unless all is well; return whether it stays bad."""
+    finding = result.finding
+    if finding.verdict is Verdict.RIGHT:
+        return False
+    words = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
+    action = f"{result.action.value} {result.reason}".rstrip()
+    LOG.warning("Load balancer %s: %s (%s)", finding.lb_id, words, action)
+    return result.action is not Action.RECORDED

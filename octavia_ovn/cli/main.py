@@ -1,0 +1,233 @@
+"""The command `octavia-ovn`."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import click
+
+from octavia_ovn import runtime
+from octavia_ovn.cli import output, settings
+from octavia_ovn.cli.selection import Selection
+from octavia_ovn.controller.repair import Depth, Verdict
+from octavia_ovn.controller.sync import Action, Result, sync
+from octavia_ovn.errors import NotFound, OctaviaOvnError, Unavailable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RIGHT, DIFFERENT, FAILED = 0, 1, 2
+"""Exit statuses."""
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+
+_CHECK_HELP = """\
+Say which load balancers differ between Octavia and OVN, and how. Nothing is changed.
+
+\b
+A load balancer is
+  missing    Octavia has it, the Northbound database does not
+  different  its rows do not say what Octavia says: a listener, pool or member
+             is lost, damaged, or not in Octavia any more
+  stuck      Octavia shows it or a part of it in PENDING, and nobody works on it
+  orphaned   it has rows, and Octavia does not know it
+  unclear    it could not be compared
+
+\b
+Exit status
+  0  all load balancers are right
+  1  some are not
+  2  they could not be compared, or not all of them
+
+\b
+Examples
+  octavia-ovn check
+  octavia-ovn check --project 3f0c... --json
+  octavia-ovn check --loadbalancer 1c5b... --all
+"""
+
+_SYNC_HELP = """\
+Make the rows in OVN what Octavia says, and end what is stuck in PENDING.
+
+What differs is recorded; the provider agent does the rest within seconds, as for any request.
+Load balancers that are right are not written, and traffic goes on. Those that Octavia does not know
+are deleted, with the ports that were made for them.
+
+With --dry-run this is the same as "check".
+
+\b
+Exit status
+  0  all load balancers are right, or are being repaired
+  1  some could not be repaired; with --dry-run: some are not right
+  2  they could not be compared, or not all of them
+
+\b
+Examples
+  octavia-ovn sync --dry-run
+  octavia-ovn sync
+  octavia-ovn sync --loadbalancer 1c5b... --loadbalancer 77aa...
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Compare Octavia's load balancers of the provider "ovn" with OVN, and repair them.
+
+    Run it where octavia-driver-agent runs, with Octavia's configuration.
+
+    "octavia-ovn check" is the beginning: it only reads.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+
+
+def _options(command: F) -> F:
+    """Add the options that both commands have."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+        click.option("--all", "everything", is_flag=True, help="Show those that are right, too."),
+        click.option(
+            "--loadbalancer",
+            "lb_ids",
+            multiple=True,
+            metavar="ID",
+            help="Only this load balancer, and that more closely: the status of each member is"
+            " looked at as well. May be repeated.",
+        ),
+        click.option(
+            "--project",
+            "project_ids",
+            multiple=True,
+            metavar="ID",
+            help="Only load balancers of this project. May be repeated.",
+        ),
+        click.option(
+            "--config-dir",
+            "directories",
+            multiple=True,
+            type=click.Path(exists=True, file_okay=False),
+            help="A folder with configuration files. May be repeated.",
+        ),
+        click.option(
+            "--config-file",
+            "files",
+            multiple=True,
+            type=click.Path(exists=True, dir_okay=False),
+            help="Octavia's configuration, by default /etc/octavia/octavia.conf. May be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _answer(command: F) -> F:
+    """End with a sentence and the exit status FAILED when something cannot be had."""
+
+    @functools.wraps(command)
+    def wrapper(**options: Any) -> None:
+        try:
+            status = command(**options)
+        except OctaviaOvnError as error:
+            click.echo(f"octavia-ovn: {error}", err=True)
+            status = FAILED
+        sys.exit(status)
+
+    return wrapper  # type: ignore[return-value]
+
+
+@main.command(help=_CHECK_HELP, short_help="Say what differs; change nothing.")
+@_options
+@_answer
+def check(  # noqa: PLR0913 - the command line's options
+    files: tuple[str, ...],
+    directories: tuple[str, ...],
+    lb_ids: tuple[str, ...],
+    project_ids: tuple[str, ...],
+    *,
+    as_json: bool,
+    everything: bool,
+) -> int:
+    """Compare and show."""
+    parts = runtime.build(settings.load(files, directories))
+    return _check(parts, Selection(lb_ids, project_ids), as_json=as_json, everything=everything)
+
+
+@main.command("sync", help=_SYNC_HELP, short_help="Repair what differs.")
+@click.option("--dry-run", is_flag=True, help="Show what would be repaired; change nothing.")
+@_options
+@_answer
+def synchronize(  # noqa: PLR0913 - the command line's options
+    files: tuple[str, ...],
+    directories: tuple[str, ...],
+    lb_ids: tuple[str, ...],
+    project_ids: tuple[str, ...],
+    *,
+    as_json: bool,
+    everything: bool,
+    dry_run: bool,
+) -> int:
+    """Compare, mend and show."""
+    parts = runtime.build(settings.load(files, directories))
+    selection = Selection(lb_ids, project_ids)
+    if dry_run:
+        return _check(parts, selection, as_json=as_json, everything=everything)
+    results = _run(parts, selection, sync)
+    _show(results, as_json=as_json, everything=everything, acted=True)
+    return _status(results, {Action.NOTHING, Action.RECORDED})
+
+
+def _check(parts: runtime.Runtime, selection: Selection, *, as_json: bool, everything: bool) -> int:
+    def look(repair: Any, wanted: Selection, **options: Any) -> Iterator[Result]:
+        for finding in repair.compare(wanted, **options):
+            yield Result(finding, Action.NOTHING)
+
+    results = _run(parts, selection, look)
+    _show(results, as_json=as_json, everything=everything, acted=False)
+    if any(each.finding.verdict is Verdict.UNCLEAR for each in results):
+        return FAILED
+    right = all(each.finding.verdict is Verdict.RIGHT for each in results)
+    return RIGHT if right else DIFFERENT
+
+
+def _run(
+    parts: runtime.Runtime, selection: Selection, work: Callable[..., Iterator[Result]]
+) -> list[Result]:
+    """Work through the load balancers with a progress bar.
+
+    :raises OctaviaOvnError: when they cannot be compared
+    """
+    try:
+        parts.octavia.tree(_NOBODY)
+    except Unavailable as error:
+        msg = f"{error}. Run this command where octavia-driver-agent runs, as its user or root."
+        raise Unavailable(msg) from error
+    depth = Depth.STATUSES if selection.is_by_id else Depth.TREES
+    with output.progress() as progress:
+        task = progress.add_task("Comparing", total=None)
+        results = []
+        for result in work(
+            parts.repair(),
+            selection,
+            depth=depth,
+            started=lambda total: progress.update(task, total=total),
+        ):
+            results.append(result)
+            progress.advance(task)
+    if selection.unknown:
+        missing = ", ".join(sorted(selection.unknown))
+        raise NotFound(f"--loadbalancer: Octavia lists no load balancer {missing} of provider ovn.")
+    return results
+
+
+def _show(results: list[Result], *, as_json: bool, everything: bool, acted: bool) -> None:
+    if as_json:
+        output.dump(results, acted=acted)
+    else:
+        output.show(results, everything=everything, acted=acted)
+
+
+def _status(results: list[Result], good: set[Action]) -> int:
+    if any(each.finding.verdict is Verdict.UNCLEAR for each in results):
+        return FAILED
+    return RIGHT if all(each.action in good for each in results) else DIFFERENT

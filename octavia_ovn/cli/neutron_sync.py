@@ -1,0 +1,69 @@
+"""What neutron-ovn-db-sync-util loads to compare Octavia's load balancers beside Neutron's objects.
+
+It needs Octavia's configuration, which is not Neutron's: `--octavia-config-file` names it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from neutron_lib.ovn import constants, db_sync
+from oslo_config import cfg
+from oslo_log import log
+
+from octavia_ovn import config, runtime
+from octavia_ovn.cli import logs, settings
+from octavia_ovn.errors import OctaviaOvnError
+
+LOG = log.getLogger(__name__)
+
+_OPTIONS = [
+    cfg.MultiStrOpt(
+        "octavia-config-file",
+        default=["/etc/octavia/octavia.conf"],
+        metavar="PATH",
+        help="Configuration of Octavia, for comparing its load balancers with OVN. Can be used"
+        " several times.",
+    )
+]
+
+
+class OctaviaOvnSynchronizer(db_sync.BaseOvnDbSynchronizer):  # type: ignore[misc]
+    """Compares and mends load balancers, as the tool's mode says: `log` or `repair`."""
+
+    # The tool itself works with this driver, whichever synchronizers it runs.
+    _required_mechanism_drivers = ("ovn-sync",)
+
+    def __init__(
+        self, *args: Any, plugin_conf: cfg.ConfigOpts | None = None, **kwargs: Any
+    ) -> None:
+        mode = args[2] if len(args) > 2 else kwargs["mode"]  # noqa: PLR2004 - by position
+        try:
+            super().__init__(*args, plugin_conf=plugin_conf, **kwargs)
+        except TypeError:
+            # A neutron-lib that does not load files for synchronizers.
+            super().__init__(*args, **kwargs)
+        self._mode = mode
+        self._octavia_conf = plugin_conf
+
+    @classmethod
+    def register_additional_cli_opts(cls, conf: cfg.ConfigOpts) -> None:
+        """Add our options to those of the tool."""
+        conf.register_cli_opts(_OPTIONS)
+
+    @classmethod
+    def get_plugin_config_files(cls, global_conf: cfg.ConfigOpts) -> list[str]:
+        """Return the paths of Octavia's configuration files."""
+        return [path for path in global_conf.octavia_config_file if os.path.exists(path)]
+
+    def do_sync(self) -> None:
+        """Compare; mend unless the mode is `log`. What goes wrong is logged, and others go on."""
+        if self._mode == constants.OVN_DB_SYNC_MODE_OFF:
+            return
+        dry_run = self._mode == constants.OVN_DB_SYNC_MODE_LOG
+        try:
+            found = config.load(self._octavia_conf) if self._octavia_conf else settings.load()
+            logs.run(runtime.build(found), dry_run=dry_run)
+        except OctaviaOvnError as error:
+            LOG.error("The load balancers could not be compared: %s", error)  # noqa: TRY400

@@ -1,0 +1,93 @@
+"""What the commands print: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import collections
+import json
+from collections.abc import Iterable, Sequence
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from octavia_ovn.controller.repair import Finding, Verdict
+from octavia_ovn.controller.sync import Result
+
+_STYLES = {Verdict.RIGHT: "green", Verdict.UNCLEAR: "red"}
+_STYLE = "yellow"
+_WIDE = 1000
+
+
+def progress() -> Progress:
+    """Return a progress bar on the standard error, for terminals only."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
+def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
+    """Print a table of what was found, and a summary.
+
+    :param everything: show load balancers that are right as well
+    :param acted: whether something was done about it
+    """
+    console = Console()
+    if not console.is_terminal:
+        # Whoever reads it from a file or a pipe wants lines, not a width.
+        console = Console(width=_WIDE)
+    shown = [each for each in results if everything or each.finding.verdict is not Verdict.RIGHT]
+    if shown:
+        console.print(_table(shown, acted=acted))
+    console.print(summary(each.finding for each in results))
+    if acted:
+        actions = collections.Counter(each.action.value for each in shown)
+        for action, count in sorted(actions.items()):
+            console.print(f"  {count} {action}")
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """Say how many load balancers are what, in one line."""
+    counts = collections.Counter(each.verdict for each in findings)
+    total = sum(counts.values())
+    parts = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+    noun = "load balancer" if total == 1 else "load balancers"
+    return f"{total} {noun}" + (f": {', '.join(parts)}" if parts else "")
+
+
+def dump(results: Sequence[Result], *, acted: bool) -> None:
+    """Print what was found as one JSON object."""
+    counts = collections.Counter(each.finding.verdict.name.lower() for each in results)
+    items = [_item(each, acted=acted) for each in results]
+    text = json.dumps({"load_balancers": items, "summary": dict(sorted(counts.items()))}, indent=2)
+    click.echo(text)
+
+
+def _table(results: Iterable[Result], *, acted: bool) -> Table:
+    table = Table("Load balancer", "Finding", "Detail", *(["Action"] if acted else []))
+    table.columns[0].no_wrap = True
+    for each in results:
+        finding = each.finding
+        style = _STYLES.get(finding.verdict, _STYLE)
+        row = [finding.lb_id, f"[{style}]{finding.verdict.value}[/]", _plain(finding.detail)]
+        if acted:
+            reason = f": {each.reason}" if each.reason and each.reason != finding.detail else ""
+            row.append(_plain(each.action.value + reason))
+        table.add_row(*row)
+    return table
+
+
+def _plain(text: str) -> str:
+    """Return text whose brackets are no markup."""
+    return text.replace("[", r"\[")
+
+
+def _item(result: Result, *, acted: bool) -> dict[str, str]:
+    finding = result.finding
+    item = {
+        "id": finding.lb_id,
+        "finding": finding.verdict.name.lower(),
+        "detail": finding.detail,
+    }
+    if acted:
+        item |= {"action": result.action.name.lower(), "reason": result.reason}
+    return item

@@ -1,0 +1,37 @@
+"""Which load balancers an operator means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from octavia_ovn.controller.repair import Listed
+
+
+class Selection:
+    """Selects load balancers by id and project; everything when neither is given.
+
+    :param lb_ids: ids of load balancers
+    :param project_ids: ids of projects
+    """
+
+    def __init__(self, lb_ids: Iterable[str] = (), project_ids: Iterable[str] = ()) -> None:
+        self._lb_ids = frozenset(lb_ids)
+        self._project_ids = frozenset(project_ids)
+        self._seen: set[str] = set()
+
+    @property
+    def is_by_id(self) -> bool:
+        """Whether single load balancers are meant, so that each may be looked at closely."""
+        return bool(self._lb_ids)
+
+    def __call__(self, listed: Listed) -> bool:
+        """Whether a load balancer is meant."""
+        self._seen.add(listed.id)
+        if self._lb_ids and listed.id not in self._lb_ids:
+            return False
+        return not self._project_ids or listed.project_id in self._project_ids
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """The ids that are no load balancer's that Octavia lists."""
+        return self._lb_ids - self._seen
