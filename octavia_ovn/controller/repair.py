@@ -35,11 +35,11 @@ class Verdict(str, enum.Enum):
     """What a comparison has found about a load balancer."""
 
     RIGHT = "right"
-    MISSING = "missing in OVN"
-    DIFFERENT = "different from Octavia"
-    STUCK = "stuck in PENDING"
-    ORPHANED = "unknown to Octavia"
-    UNCLEAR = "could not be compared"
+    MISSING = "missing"
+    DIFFERENT = "different"
+    STUCK = "stuck"
+    ORPHANED = "orphaned"
+    UNCLEAR = "unclear"
 
 
 class Depth(enum.IntEnum):
@@ -244,7 +244,7 @@ class Repair:
         if not operations:
             return Finding(lb_id, Verdict.RIGHT)
         verdict = Verdict.DIFFERENT if rows else Verdict.MISSING
-        detail = describe(operations, rows) if rows else ""
+        detail = describe(operations, rows) if rows else "it has no rows"
         return Finding(lb_id, verdict, detail, change, rows)
 
     def _stuck(self, listed: Listed, objects: Objects, rows: Sequence[Row]) -> Finding:
@@ -271,7 +271,8 @@ class Repair:
         if not _same(self._store.rows(lb_id), rows):
             return Finding(lb_id, Verdict.RIGHT, "it is being changed", pending=True)
         pending = codec.pending(rows) is not None
-        return Finding(lb_id, Verdict.ORPHANED, "", changes.Abandon(lb_id), rows, pending)
+        detail = "Octavia does not know it"
+        return Finding(lb_id, Verdict.ORPHANED, detail, changes.Abandon(lb_id), rows, pending)
 
 
 def _known(rows: Mapping[str, Sequence[Row]]) -> frozenset[str]:

@@ -101,8 +101,8 @@ def test_missing_and_stuck_are_mended_at_once(world, caplog):
     world.round()
     assert world.store.lb() == WEB
     assert world.store.pending("lb2").objects == stuck
-    assert "lb1 was missing in OVN; it is being repaired" in caplog.text
-    assert "lb2 was stuck in PENDING: PENDING_UPDATE for 1000 s" in caplog.text
+    assert "lb1 was missing: it has no rows; it is being repaired" in caplog.text
+    assert "lb2 was stuck: PENDING_UPDATE for 1000 s" in caplog.text
 
 
 def test_lost_listener_is_mended_at_once(world):
