@@ -1,0 +1,1 @@
+"""Rows that ovn-octavia-provider has written, as data: ours must take them over."""
