@@ -103,6 +103,7 @@ class Agent:
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
         )
+        parts = runtime.build(settings)
         self._controller = Controller(
             self._nb,
             self._sb,
@@ -111,9 +112,9 @@ class Agent:
             sockets,
             self._executor,
             self._waker.wake,
+            settled=parts.listing.settled,
             retry_max=settings.retry_max_interval,
         )
-        parts = runtime.build(settings)
         rounds = Rounds(
             parts.repair(patience=0.0),
             parts.octavia,

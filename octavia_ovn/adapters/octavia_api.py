@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.pending import Final, Kind, Objects
-from octavia_ovn.errors import NotFound
+from octavia_ovn.core.status import Message
+from octavia_ovn.errors import NotFound, OctaviaOvnError
 
 if TYPE_CHECKING:
     from octavia_ovn.config import Service
@@ -126,6 +127,32 @@ class OctaviaApi:
             for pool in pools:
                 self._note_pool(found, pool)
         return found
+
+    def settled(self, message: Message) -> frozenset[str]:
+        """Return the ids of those objects of a status message that are in no PENDING status.
+
+        Members are found through their pools if these are in the message too. Raises nothing: an
+        object about which Octavia does not speak is not known to be settled.
+        """
+        found: set[str] = set()
+        with contextlib.suppress(OctaviaOvnError):
+            for item in self._mentioned(message):
+                if item.get("provisioning_status") and item["provisioning_status"] not in _PENDING:
+                    found.add(item["id"])
+        return frozenset(found)
+
+    def _mentioned(self, message: Message) -> Iterator[Mapping[str, Any]]:
+        """Yield the objects that a status message is about, as far as they exist."""
+        for kind, records in message.items():
+            for record in records if kind != Kind.MEMBER.value else ():
+                with contextlib.suppress(NotFound):
+                    path = f"/lbaas/{kind}/{record['id']}"
+                    yield self._rest.get(path)[kind.removesuffix("s")]
+        members = {record["id"] for record in message.get(Kind.MEMBER.value, ())}
+        for pool in message.get(Kind.POOL.value, ()) if members else ():
+            with contextlib.suppress(NotFound):
+                listed = self._rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
+                yield from (item for item in listed if item["id"] in members)
 
     def _children(self, kind: str, lb_id: str) -> list[dict[str, Any]]:
         items = self._rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})

@@ -22,6 +22,7 @@ from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.rows import Operation
+from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
 
 LOG = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Controller:
     """Keeps all load balancers what they should be.
 
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
+    :param settled: see :class:`Reporter`
     :param retry_max: seconds between two attempts at one load balancer at most
     """
 
@@ -47,6 +49,7 @@ class Controller:
         executor: Executor,
         wake: Callable[[], None],
         *,
+        settled: Callable[[Message], frozenset[str]],
         retry_max: float = 60.0,
     ) -> None:
         self._nb = nb
@@ -57,7 +60,7 @@ class Controller:
         self._index = Index()
         self._ledger = Ledger()
         self._tasks = Tasks(executor, self.post, self.queue.add, time.monotonic, retry_max)
-        self._reporter = Reporter(sink, self._accepted, time.monotonic)
+        self._reporter = Reporter(sink, self._accepted, time.monotonic, settled)
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(nb, finder, neutron, octavia, self._tasks, self._ledger)
         self._unseen: set[str] = set()

@@ -5,7 +5,9 @@ balancer is locked by an open request waits for it. So several threads send, eac
 waits, and a message that fails is sent again load balancer by load balancer.
 
 Octavia may overwrite some records, because it commits only after the driver has answered. Those are
-sent once more a second later, many at a time; nobody waits for that.
+sent once more a second later, many at a time; nobody waits for that. Where Octavia can say that an
+object has left PENDING, its record is left out: users see when an object was changed last, and it
+was not changed then.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ LOG = logging.getLogger(__name__)
 LATE_DELAY = 1.0
 """Seconds after which records that Octavia may have overwritten are sent once more."""
 _MAX_PARCELS = 100
+_MAX_QUESTIONS = 16
+"""Records about which Octavia is asked before they are sent once more; of more than that, sending
+them all costs less."""
 _FIRST_RETRY = 0.05
 _LONGEST_RETRY = 10.0
 _PATIENCE = 8
@@ -49,6 +54,7 @@ class Parcel:
     :param ticket: handed back when Octavia has accepted it; None for nobody wants to know
     :param late: records to send once more
     :param due: when to send it, of the reporter's clock
+    :param asked: whether Octavia has been asked which late records are needed
     """
 
     lb_id: str
@@ -58,12 +64,15 @@ class Parcel:
     due: float = 0.0
     failures: int = 0
     alone: bool = False
+    asked: bool = False
 
 
 class Reporter:
     """Sends parcels in background threads until Octavia has accepted them.
 
     :param accepted: called (in a background thread) with the load balancer's id and the ticket
+    :param settled: returns the ids of those objects of a message that Octavia shows in a final
+        status; raises nothing
     """
 
     def __init__(
@@ -71,11 +80,13 @@ class Reporter:
         sink: StatusSink,
         accepted: Callable[[str, object], None],
         clock: Callable[[], float],
+        settled: Callable[[Message], frozenset[str]] = lambda _: frozenset(),
         workers: int = 4,
     ) -> None:
         self._sink = sink
         self._accepted = accepted
         self._clock = clock
+        self._settled = settled
         self._changed = threading.Condition()
         self._waiting: dict[str, Parcel] = {}
         self._late: dict[str, Parcel] = {}
@@ -85,6 +96,7 @@ class Reporter:
             threading.Thread(target=self._work, name=f"reporter-{number}", daemon=True)
             for number in range(workers)
         ]
+        self._threads.append(threading.Thread(target=self._ask, name="reporter-ask", daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -96,7 +108,7 @@ class Reporter:
             if late is not None:
                 # What is told again now must not be told once more with its old status.
                 self._set_late(replace(late, message=without(late.message, ids(parcel.message))))
-            self._changed.notify()
+            self._changed.notify_all()
 
     def close(self, timeout: float) -> None:
         """Stop after what is being sent, in that many seconds at most."""
@@ -119,12 +131,39 @@ class Reporter:
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                every = (*self._waiting.values(), *self._late.values())
+                late = (each for each in self._late.values() if each.asked)
+                every = (*self._waiting.values(), *late)
                 free = [each for each in every if each.lb_id not in self._sending]
                 due = [each for each in free if each.due <= now]
                 if due:
                     return self._pick(due)
                 self._changed.wait(min((each.due - now for each in free), default=None))
+            return []
+
+    def _ask(self) -> None:
+        """Leave out of late records what is settled; beside the others, who wait for no answer."""
+        while parcels := self._unasked():
+            late = merge(parcel.message for parcel in parcels)
+            few = len(ids(late)) <= _MAX_QUESTIONS
+            settled = self._settled(late) if few else frozenset[str]()
+            with self._changed:
+                for parcel in parcels:
+                    # Octavia was not asked about what has been put by meanwhile.
+                    if self._late.get(parcel.lb_id) is parcel:
+                        message = without(parcel.message, settled)
+                        self._set_late(replace(parcel, message=message, asked=True))
+                self._changed.notify_all()
+
+    def _unasked(self) -> list[Parcel]:
+        """Wait for late parcels that are due and not asked about; none when closed."""
+        with self._changed:
+            while not self._closed:
+                now = self._clock()
+                unasked = [each for each in self._late.values() if not each.asked]
+                due = [each for each in unasked if each.due <= now]
+                if due:
+                    return due
+                self._changed.wait(min((each.due - now for each in unasked), default=None))
             return []
 
     def _pick(self, due: list[Parcel]) -> list[Parcel]:

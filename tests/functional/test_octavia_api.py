@@ -188,6 +188,34 @@ def test_nothing_is_pending_of_what_does_not_exist(client):
     assert client.pending("lb") == {}
 
 
+MESSAGE = {
+    "members": [{"id": "m1"}, {"id": "m2"}, {"id": "elsewhere"}],
+    "pools": [{"id": "p1"}, {"id": "p2"}],
+    "listeners": [{"id": "l1"}, {"id": "gone"}],
+}
+
+
+def test_what_is_settled(octavia, client):
+    octavia.answers.update(
+        {
+            "pools/p1": {"pool": pool("p1", "ACTIVE")},
+            "pools/p2": {"pool": pool("p2", "PENDING_UPDATE")},
+            "pools/p1/members": [
+                child("m1", "PENDING_UPDATE"),
+                child("m2", "ERROR"),
+                child("unasked", "ACTIVE"),
+            ],
+            "listeners/l1": {"listener": child("l1", "ACTIVE")},
+        }
+    )
+    assert client.settled(MESSAGE) == {"p1", "m2", "l1"}
+
+
+def test_nothing_is_settled_when_octavia_does_not_say(octavia, client):
+    octavia.http.inject(status=503)
+    assert client.settled(MESSAGE) == set()
+
+
 def test_an_incomplete_list_is_an_error(octavia, client):
     octavia.answers["loadbalancers"] = [load_balancer(f"{number:04}") for number in range(450)]
     client.load_balancers()
