@@ -389,6 +389,22 @@ class FakeNeutron:
             if self.subnets[subnet_id]["ip_version"] == 4
         )
 
+    # Of another laboratory
+
+    def adopt(self, tables):
+        """Know what a dump of these tables knows, without writing any row."""
+        for table, rows in tables.items():
+            getattr(self, table).update({row["id"]: row for row in rows})
+        for subnet_id in self.subnets:
+            self._used_addresses.setdefault(subnet_id, set())
+        for port in self.ports.values():
+            for fixed_ip in port["fixed_ips"]:
+                self._used_addresses[fixed_ip["subnet_id"]].add(fixed_ip["ip_address"])
+
+    def adopt_rows(self):
+        """Find the rows of what has been adopted."""
+        self._mirror.find_rows()
+
     # Helpers
 
     @contextlib.contextmanager

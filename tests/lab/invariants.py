@@ -333,6 +333,8 @@ class Check:
                 entry = self._entries.get((row["protocol"], key))
                 if not entry:
                     continue
+                if row["options"].get("affinity_timeout") and entry.pool["session_persistence"]:
+                    continue  # the other way to keep a client on a member
                 expected = expected_hashing(entry.pool)
                 found = set(as_list(row["selection_fields"]))
                 if expected and found - HASH_BY_CLIENT_IPV6 != expected:

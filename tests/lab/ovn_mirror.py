@@ -30,6 +30,15 @@ class OvnMirror:
         self._nats = {}
         self._router_ports = {}
 
+    def find_rows(self):
+        """Learn the rows that somebody else has written for Neutron's objects."""
+        nb = self._nb.snapshot("Logical_Switch_Port", "Logical_Router_Port", "NAT")
+        self._ports = {row["name"]: row["_uuid"] for row in nb["Logical_Switch_Port"]}
+        self._router_ports = {
+            row["name"].removeprefix("lrp-"): row["_uuid"] for row in nb["Logical_Router_Port"]
+        }
+        self._nats = {row["external_ids"]["neutron:fip_id"]: row["_uuid"] for row in nb["NAT"]}
+
     def create_network(self, network):
         external_ids = {
             "neutron:network_name": network["name"],

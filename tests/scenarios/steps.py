@@ -341,6 +341,10 @@ class Project:
         assert kind in kinds, f"refused as {kind}: {caught.value}"
         return caught.value
 
+    def inherit(self, lb):
+        """Take a load balancer that was made elsewhere for one of this project."""
+        self._lbs.append(lb.id)
+
     # Assert
 
     def wait(self, condition, what, timeout=SETTLING):
