@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from octavia_ovn.core import model
+from octavia_ovn.core import model, slots
 
 
 def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> model.Pool:
@@ -16,18 +16,16 @@ def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> 
     persistence = _mapping(attributes.get("persistence"))
     monitor = _mapping(attributes.get("monitor"))
     odd = _mapping(attributes.get("members")) or {}
-    ids = {member.id for member in pool.members}
-    slots = attributes.get("slots")
-    return replace(
+    places = attributes.get("slots")
+    found = replace(
         pool,
         algorithm=model.Algorithm(attributes["algorithm"]),
         persistence=_persistence(persistence) if persistence else None,
         monitor=_monitor(monitor) if monitor else None,
         members=tuple(_member(member, _mapping(odd.get(member.id))) for member in pool.members),
-        slots=tuple(slot if slot in ids else "" for slot in slots)
-        if isinstance(slots, list)
-        else (),
     )
+    # Another hand may have changed the members alone: each must have a place nevertheless.
+    return slots.arrange(found, places if isinstance(places, list) else slots.places(pool))
 
 
 def texts(value: object) -> dict[str, str]:

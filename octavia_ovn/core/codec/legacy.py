@@ -40,7 +40,7 @@ def _algorithm(row: Row) -> model.Algorithm:
 
 def _persistence(row: Row) -> model.SessionPersistence | None:
     timeout = row.options.get("affinity_timeout", "")
-    if not timeout.isdigit():
+    if not timeout.isdecimal():
         return None
     return model.SessionPersistence(model.Mechanism.AFFINITY, int(timeout))
 
@@ -79,7 +79,7 @@ def _from_check(pool: model.Pool, check: HealthCheck) -> model.HealthMonitor:
 
 def _number(check: HealthCheck, option: str) -> int:
     text = check.options.get(option, "")
-    return int(text) if text.isdigit() else 3
+    return int(text) if text.isdecimal() else 3
 
 
 def monitor_ids(row: Row) -> frozenset[str]:
