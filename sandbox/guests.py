@@ -165,7 +165,7 @@ class Guests:
             argv=namespaces.command(guest.namespace, words),
             env=self._settings.base_environment,
             ready=inside,
-            ready_timeout=10,
+            ready_timeout=30,
         )
         self._supervisor.start(service)
         self._supervisor.wait(service)

@@ -31,6 +31,7 @@ class _HttpServer(http.server.ThreadingHTTPServer):
 
 class _HttpHandler(http.server.BaseHTTPRequestHandler):
     server: _HttpServer
+    protocol_version = "HTTP/1.1"  # a client may keep its connection
 
     def do_GET(self) -> None:
         body = _line(self.server.name, self.client_address)

@@ -35,7 +35,7 @@ class Service:
     env: Mapping[str, str]
     ready: Callable[[], bool]
     """Whether it can be used; polled after the start."""
-    ready_timeout: float = 90.0
+    ready_timeout: float = 180.0
     """Seconds until it must be ready."""
 
 

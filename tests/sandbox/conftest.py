@@ -11,6 +11,7 @@ import pytest
 from sandbox import namespaces, network, packages, settings
 from sandbox.console import Console
 from sandbox.stack import Stack, locked
+from tests.sandbox.plane import Plane
 from tests.sandbox.scenery import Scenery
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def stack() -> Iterator[Stack]:
 def scenery(stack: Stack) -> Scenery:
     """Networks, router, machines."""
     return Scenery.build(stack)
+
+
+@pytest.fixture(scope="session")
+def plane(scenery: Scenery) -> Plane:
+    """What the packet tests need beside that."""
+    return Plane.build(scenery)
 
 
 @pytest.fixture(autouse=True)
