@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   := .sandbox/venv
 BIN    := $(VENV)/bin
+OTHER  := .sandbox/venv-ovn-octavia-provider
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit
+.PHONY: help install demo test lint unit bench
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -26,3 +27,9 @@ lint: install ## Check style, types and layers
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+bench: install ## Compare with the newest ovn-octavia-provider (15 minutes; BENCH=--quick: 3)
+	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
+	@$(OTHER)/bin/pip install --quiet --upgrade ovn-octavia-provider
+	@$(BIN)/python -m bench --driver ovn-octavia-provider=$(OTHER) --driver octavia-ovn=$(VENV) \
+		--json .sandbox/bench.json --text .sandbox/bench.txt $(BENCH)

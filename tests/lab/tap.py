@@ -5,6 +5,7 @@ can count the transactions of one of them, let a second writer in just before a 
 the connection or let it hang.
 """
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -41,6 +42,8 @@ class OvsdbTap:
         self._flowing.set()
         self._before_write = []
         self.writes = []
+        self.round_trips = 0  # requests, less probes
+        self.rows = collections.Counter()  # sent for replicas, by table
 
     @property
     def remote(self):
@@ -124,6 +127,7 @@ class OvsdbTap:
         _close(target)
 
     def _request(self, message, asked):
+        self.round_trips += message.get("method") not in (None, "echo")
         if message.get("method") != "transact":
             return
         operations = message["params"][1:]
@@ -133,11 +137,23 @@ class OvsdbTap:
             asked[json.dumps(message["id"])] = operations
 
     def _reply(self, message, asked):
+        for table, rows in _updates(message).items():
+            self.rows[table] += len(rows)
         operations = asked.pop(json.dumps(message.get("id")), None)
         if operations is None or message.get("error"):
             return
         if not any(result and result.get("error") for result in message["result"]):
             self.writes.append(Write(operations))
+
+
+def _updates(message):
+    """Return the rows, by table, of a replica's first contents or of an update."""
+    if message.get("method") in ("update", "update2", "update3"):
+        return message["params"][-1]
+    result = message.get("result")
+    if isinstance(result, list) and len(result) == 3 and isinstance(result[0], bool):
+        return result[2]  # of monitor_cond_since
+    return {}
 
 
 def _close(sock):

@@ -1,0 +1,1 @@
+"""Compares this driver with `ovn-octavia-provider`: same servers, same requests, alternating."""
