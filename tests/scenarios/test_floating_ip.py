@@ -189,6 +189,7 @@ def test_b17_cascade_delete_releases_the_floating_ips_of_members(project, networ
     port = network.port()
     project.floating_ip(lb.vip_port)
     fip = project.floating_ip(port["id"])
+    project.settled(lb)
     lb.pools()[0].member(port["fixed_ips"][0]["ip_address"])
     project.wait(lambda: not nat(project, fip)["external_mac"], "the member's NAT is centralised")
     lb.delete(cascade=True)

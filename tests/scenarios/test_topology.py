@@ -9,7 +9,7 @@ from tests.lab.ovsdb import as_list
 STEPS = ["interface", "load balancer", "member"]
 
 
-@pytest.mark.parametrize("order", itertools.permutations(STEPS), ids="-".join)
+@pytest.mark.parametrize("order", list(itertools.permutations(STEPS)), ids="-".join)
 def test_b62_order_of_interface_and_load_balancer_does_not_matter(project, order):
     """In the end it is on the router and on every switch of the router."""
     network, other = project.network(), project.network()
