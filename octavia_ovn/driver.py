@@ -72,10 +72,13 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Make the Neutron ports of the VIPs, or look at the one that the user brought."""
         limits.check("load balancer", vip_dictionary)
+        context = runtime.get()
+        # Without it the load balancer cannot be recorded afterwards, and its ports would be left.
+        context.store.ping()
         request = VipRequest(
             loadbalancer_id, project_id, vip_dictionary, additional_vip_dicts or ()
         )
-        return runtime.get().vip_ports.create(request)
+        return context.vip_ports.create(request)
 
     @_answer
     def loadbalancer_create(self, loadbalancer: data_models.LoadBalancer) -> None:

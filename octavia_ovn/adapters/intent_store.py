@@ -47,6 +47,15 @@ class IntentStore:
         self._timeout = timeout
         self._subnet = subnet
 
+    def ping(self) -> None:
+        """Find out whether requests can be recorded now.
+
+        :raises Unavailable: when the database does not answer in time
+        """
+        self._session.transact(
+            [{"op": "select", "table": "NB_Global", "where": [], "columns": ["_uuid"]}]
+        )
+
     def record(self, change: changes.Change, *, lb_id: str = "", pool_id: str = "") -> bool:
         """Record a request durably, or raise and leave everything as it was.
 
