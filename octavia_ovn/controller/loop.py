@@ -54,13 +54,14 @@ class Controller:
     ) -> None:
         self._nb = nb
         self._neutron = neutron
+        self._octavia = octavia
         self._wake = wake
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
         self._index = Index()
         self._ledger = Ledger()
         self._tasks = Tasks(executor, self.post, self.queue.add, time.monotonic, retry_max)
-        self._reporter = Reporter(sink, self._accepted, time.monotonic, settled)
+        self._reporter = Reporter(sink, self._accepted, time.monotonic, settled, self._is_known)
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(nb, finder, neutron, octavia, self._tasks, self._ledger)
         self._unseen: set[str] = set()
@@ -105,6 +106,13 @@ class Controller:
         assert isinstance(ticket, Ticket)  # noqa: S101 - it is what we gave the reporter
         self.post(lambda: self._ledger.accept(lb_id, ticket))
         self.post(lambda: self.queue.add(lb_id))
+
+    def _is_known(self, lb_id: str) -> bool:
+        """Whether Octavia has the load balancer, as far as it says; called from any thread."""
+        try:
+            return self._octavia.tree(lb_id) is not None
+        except OctaviaOvnError:
+            return True
 
     # --- what is done
 

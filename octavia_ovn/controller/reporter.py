@@ -73,20 +73,23 @@ class Reporter:
     :param accepted: called (in a background thread) with the load balancer's id and the ticket
     :param settled: returns the ids of those objects of a message that Octavia shows in a final
         status; raises nothing
+    :param known: whether Octavia has committed the creation of a load balancer; raises nothing
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - Octavia has many sides
         self,
         sink: StatusSink,
         accepted: Callable[[str, object], None],
         clock: Callable[[], float],
         settled: Callable[[Message], frozenset[str]] = lambda _: frozenset(),
+        known: Callable[[str], bool] = lambda _: True,
         workers: int = 4,
     ) -> None:
         self._sink = sink
         self._accepted = accepted
         self._clock = clock
         self._settled = settled
+        self._known = known
         self._changed = threading.Condition()
         self._waiting: dict[str, Parcel] = {}
         self._late: dict[str, Parcel] = {}
@@ -146,13 +149,25 @@ class Reporter:
             late = merge(parcel.message for parcel in parcels)
             few = len(ids(late)) <= _MAX_QUESTIONS
             settled = self._settled(late) if few else frozenset[str]()
+            judged = [self._judged(parcel, settled) for parcel in parcels]
             with self._changed:
-                for parcel in parcels:
+                for parcel, later in zip(parcels, judged, strict=True):
                     # Octavia was not asked about what has been put by meanwhile.
                     if self._late.get(parcel.lb_id) is parcel:
-                        message = without(parcel.message, settled)
-                        self._set_late(replace(parcel, message=message, asked=True))
+                        self._set_late(later)
                 self._changed.notify_all()
+
+    def _judged(self, parcel: Parcel, settled: frozenset[str]) -> Parcel:
+        """Return what is left to be told once more, or the parcel for later.
+
+        Some databases do not have a status wait for the commit of a new load balancer: it is lost.
+        """
+        message = without(parcel.message, settled)
+        new = Kind.LOAD_BALANCER.value in message
+        if new and parcel.failures < _PATIENCE and not self._known(parcel.lb_id):
+            due = self._clock() + LATE_DELAY * (1 + parcel.failures)
+            return replace(parcel, due=due, failures=parcel.failures + 1)
+        return replace(parcel, message=message, asked=True, failures=0)
 
     def _unasked(self) -> list[Parcel]:
         """Wait for late parcels that are due and not asked about; none when closed."""

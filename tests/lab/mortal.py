@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pathlib
 import signal
 import threading
 
@@ -11,7 +10,7 @@ from tests.lab.harness import Lab
 from tests.lab.httpd import HttpServer
 from tests.lab.neutron_api import Application
 from tests.lab.ovsdb import OvsdbError
-from tests.lab.workers import INSIDE, PROVIDER, Agent
+from tests.lab.workers import INSIDE, Agent
 
 # Of a lab that kills, so that nobody waits for the defaults of production.
 CONFIG = {

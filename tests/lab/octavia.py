@@ -87,7 +87,7 @@ class FakeOctavia:
         self._refusals = 0
         # Called with the driver's method when it has answered, and before the commit: in between
         # Octavia writes what it writes late.
-        self.answered = lambda method: None
+        self.answered = lambda _: None
         self.committing = lambda: None
         self._statuses_lock = threading.Lock()
         self.http = HttpServer(OctaviaHttp(self.store, lambda: self.http.url))
