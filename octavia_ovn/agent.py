@@ -133,10 +133,18 @@ class Agent:
         self._controller.look_at(lb_id)
 
     def run(self, exit_event: Event) -> None:
-        """Work until the event is set."""
+        """Work until the event is set.
+
+        octavia-driver-agent that was killed does not stop us; a successor starts another agent, and
+        we would act on with the configuration of the past.
+        """
+        parent = os.getppid()
         self._watch.start()
         try:
             while not exit_event.is_set():
+                if os.getppid() != parent:
+                    LOG.warning("octavia-driver-agent has gone; its OVN provider agent stops")
+                    break
                 self._turn()
         finally:
             self._close()
