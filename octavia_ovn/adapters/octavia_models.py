@@ -199,9 +199,13 @@ _CHILDREN = (
 
 
 def _pools(values: Fields, preferences: Preferences) -> tuple[model.Pool, ...]:
-    """Return the pools, also those that stand only inside a listener."""
+    """Return the pools, also those that stand only inside a listener.
+
+    Creating a load balancer with all that belongs to it, Octavia puts pools into listeners as they
+    were before they had members; so those that stand by themselves count.
+    """
     inside = (fields(each).get("default_pool") for each in values.get("listeners") or ())
-    every = [*(values.get("pools") or ()), *(each for each in inside if each)]
+    every = [*(each for each in inside if each), *(values.get("pools") or ())]
     return tuple({each.id: each for each in (pool(fields(p), preferences) for p in every)}.values())
 
 
