@@ -97,7 +97,7 @@ def match(existing: Iterable[Row], wanted: Sequence[Wanted]) -> list[Row | None]
     """
     free = {row.uuid: row for row in sorted(existing, key=lambda row: row.uuid)}
     found: list[Row | None] = [None] * len(wanted)
-    for fits in (_continues, _same_protocol, _unused):
+    for fits in (_continues, _same_protocol, _without_protocol):
         for index, want in enumerate(wanted):
             candidates = [row for row in free.values() if found[index] is None and fits(row, want)]
             if candidates:
@@ -122,5 +122,6 @@ def _same_protocol(row: Row, want: Wanted) -> bool:
     return row.protocol == want.protocol
 
 
-def _unused(row: Row, _: Wanted) -> bool:
-    return not row.protocol
+def _without_protocol(row: Row, want: Wanted) -> bool:
+    """Before its first listener and after its last a load balancer has no protocol."""
+    return not (row.protocol and want.protocol)
