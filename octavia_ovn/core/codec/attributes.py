@@ -28,11 +28,9 @@ def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> 
     return slots.arrange(found, places if isinstance(places, list) else slots.places(pool))
 
 
-def texts(value: object) -> dict[str, str]:
+def texts(value: Mapping[str, object]) -> dict[str, str]:
     """Return the pairs of a mapping whose values are strings."""
-    if not isinstance(value, dict):
-        return {}
-    return {str(key): each for key, each in value.items() if isinstance(each, str)}
+    return {key: each for key, each in value.items() if isinstance(each, str)}
 
 
 def _mapping(value: object) -> dict[str, object] | None:

@@ -7,7 +7,6 @@ is not always what Octavia was asked for; the comparison with Octavia puts that 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -80,12 +79,3 @@ def _from_check(pool: model.Pool, check: HealthCheck) -> model.HealthMonitor:
 def _number(check: HealthCheck, option: str) -> int:
     text = check.options.get(option, "")
     return int(text) if text.isdecimal() else 3
-
-
-def monitor_ids(row: Row) -> frozenset[str]:
-    """Return the health monitors that a row names.
-
-    :raises ValueError: when the key holds no JSON
-    """
-    found = json.loads(row.external_ids.get(k.MONITORS, "[]"))
-    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()

@@ -16,7 +16,8 @@ from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.rows import Row
 
 T = TypeVar("T")
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+# RecursionError: JSON may be nested as deep as its writer likes.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class _Reader:
         main = self._rows[0]
         attributes = self._object(main, k.LOAD_BALANCER) or {}
         try:
+            model.check_id(main.name)
             vips = _vips(main.external_ids, attributes)
         except _UNREADABLE as error:
             msg = f"the VIP cannot be read: {error}"
