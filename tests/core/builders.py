@@ -4,7 +4,7 @@ import dataclasses
 
 from octavia_ovn.core import model
 from octavia_ovn.core.desired import Facts, desired
-from octavia_ovn.core.health import Health
+from octavia_ovn.core.health import Health, Verdict
 from octavia_ovn.core.intent import rows_of
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import Attachments, RouterPort
@@ -53,8 +53,6 @@ def facts(**given):
 
 
 def health(down=(), missing=()):
-    from octavia_ovn.core.health import Verdict
-
     verdicts = {(address, 80, "tcp"): Verdict.DOWN for address in down}
     return Health(verdicts, frozenset(missing))
 

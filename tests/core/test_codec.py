@@ -47,7 +47,7 @@ CASES = {
         },
     ),
     "additional VIPs": (
-        balancer(vips=(vip(), vip("fd00::5"), vip("10.1.0.5"))),
+        balancer(vips=(vip(brought=True, cidr="10.0.0.0/24"), vip("fd00::5"), vip("10.1.0.5"))),
         {
             **LB,
             "neutron:additional_vips": "fd00::5,10.1.0.5",
@@ -130,7 +130,7 @@ def test_reads_disabled_member_of_a_foreign_row_only_if_it_does_not_serve():
         ]
     ).lb
 
-    assert [False, True] == [each.enabled for each in lb.pools[0].members]
+    assert [each.enabled for each in lb.pools[0].members] == [False, True]
 
 
 def test_reads_monitor_of_a_foreign_row_from_its_check():
@@ -217,3 +217,107 @@ def test_merges_pending_of_several_rows():
 
 def test_member_status_is_json_of_strings():
     assert json.loads(codec.member_status({"m1": "ONLINE"})) == {"m1": "ONLINE"}
+
+
+def foreign_check(pool_id="p1", **numbers):
+    ids = {"octavia:healthmonitor": "hm1", "octavia:pool_id": pool_id}
+    return HealthCheck("10.0.0.100:80", numbers, ids)
+
+
+def test_reads_numbers_that_are_none_as_the_defaults():
+    check = foreign_check(interval="often", timeout="²", success_count="4")
+
+    found = codec.decode([legacy_row(health_checks=(check,), protocol="udp")]).lb.pools[0].monitor
+
+    wanted = model.HealthMonitor("hm1", model.MonitorType.UDP_CONNECT, 3, 3, 4, 3)
+    assert wanted == found
+
+
+def test_reads_no_monitor_from_the_check_of_another_pool():
+    lb = codec.decode([legacy_row(health_checks=(foreign_check("p9"),))]).lb
+
+    assert lb.pools[0].monitor is None
+
+
+@pytest.mark.parametrize("timeout", ["", "soon", "²"])
+def test_reads_no_affinity_from_something_else(timeout):
+    lb = codec.decode([legacy_row(options={"affinity_timeout": timeout})]).lb
+
+    assert lb.pools[0].persistence is None
+
+
+def with_attributes(**attributes):
+    ids = {
+        "neutron:vip": "10.0.0.100",
+        "pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_10.0.0.2:80_sub1",
+        "octavia:attributes_p1": json.dumps({"algorithm": "SOURCE_IP", **attributes}),
+    }
+    return codec.decode([row(external_ids=ids)])
+
+
+@pytest.mark.parametrize(
+    ("places", "slots"),
+    [
+        (["", "m2"], ()),
+        (["m3", "m2", "m1"], ("", "m2", "m1")),
+        (["m2", "m1"], ("m2", "m1")),
+        (["m2"], ("m2", "m1")),
+        ([], ()),
+        ("m2", ()),
+    ],
+)
+def test_every_member_has_a_place_whatever_another_hand_wrote(places, slots):
+    found = with_attributes(slots=places).lb.pools[0]
+
+    assert slots == found.slots
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"monitor": {"id": "hm1", "type": "TCP", "delay": "5"}},
+        {"members": {"m1": {"weight": "5"}}},
+        {"algorithm": "RANDOM"},
+        {"slots": [["m1"]]},
+    ],
+)
+def test_names_attributes_that_make_no_sense(attributes):
+    decoded = with_attributes(**attributes)
+
+    assert decoded.problems
+    assert decoded.lb.pools == ()
+
+
+def test_a_vip_may_have_details_of_another_shape():
+    ids = {"neutron:vip": "10.0.0.100", "octavia:loadbalancer": '{"vips": ["x"], "project_id": 5}'}
+
+    lb = codec.decode([row(external_ids=ids)]).lb
+
+    assert lb.vips == (model.Vip("10.0.0.100", None),)
+    assert lb.project_id is None
+
+
+@pytest.mark.parametrize("name", ["", "a_b"])
+def test_a_row_without_a_usable_name_cannot_be_read(name):
+    with pytest.raises(codec.Undecodable):
+        codec.decode([row(name=name)])
+
+
+@pytest.mark.parametrize(
+    ("keys", "ours"),
+    [
+        ([], False),
+        (["neutron:device_owner"], False),
+        (["enabled"], False),
+        (["x", "octavia:pending"], True),
+        (["listener_l1"], True),
+    ],
+)
+def test_knows_its_rows(keys, ours):
+    assert ours is codec.is_ours(keys)
+
+
+def test_knows_its_keys():
+    assert codec.is_realised("ls_refs")
+    assert not codec.is_realised("enabled")
+    assert codec.is_intent("enabled")

@@ -161,15 +161,16 @@ class TestPlaces:
         assert backends.split(",")[1:] == ["10.0.0.2:80", "10.0.0.3:80"]
 
 
-class TestChecks:
-    OPTIONS = {"interval": "5", "timeout": "3", "success_count": "4", "failure_count": "2"}
+OPTIONS = {"interval": "5", "timeout": "3", "success_count": "4", "failure_count": "2"}
 
+
+class TestChecks:
     def checks(self, lb, **given):
         return [check for each in render(lb, **given) for check in each.health_checks]
 
     def check(self, address, **fields):
         ids = {"octavia:healthmonitor": "hm1", "octavia:pool_id": "p1", "octavia:vip": address}
-        return HealthCheck(codec.endpoint(address, 80), self.OPTIONS, ids, **fields)
+        return HealthCheck(codec.endpoint(address, 80), OPTIONS, ids, **fields)
 
     def test_one_for_each_vip_key(self):
         lb = balancer(
@@ -214,11 +215,12 @@ class TestChecks:
         ]
 
 
-class TestMappings:
-    MAPPINGS = {"10.0.0.1": "port1:10.0.0.9", "fd00::7": "port7:[fd00::9]"}
+MAPPINGS = {"10.0.0.1": "port1:10.0.0.9", "fd00::7": "port7:[fd00::9]"}
 
+
+class TestMappings:
     def mappings(self, lb):
-        return [each.ip_port_mappings for each in render(lb, mappings=self.MAPPINGS)]
+        return [each.ip_port_mappings for each in render(lb, mappings=MAPPINGS)]
 
     def test_of_monitored_members_with_a_port(self):
         lb = web(member(1), member(2), member(7, address="fd00::7"), monitor=monitor())

@@ -88,13 +88,20 @@ class TestRequest:
         request(db, changes.PutMember("p1", member(1)), "r1")
         request(db, changes.DeleteListener("l1"), "r2")
 
-        assert told(db) == Pending(
-            ("r1", "r2"),
-            LB1
-            | active(Kind.POOL, ["p1"])
-            | active(Kind.MEMBER, ["m1"])
-            | deleted(Kind.LISTENER, ["l1"]),
-        )
+        assert told(db).requests == ("r1", "r2")
+        assert told(db).objects == {
+            **LB1,
+            **active(Kind.POOL, ["p1"]),
+            **active(Kind.MEMBER, ["m1"]),
+            **deleted(Kind.LISTENER, ["l1"]),
+        }
+
+    def test_a_failover_does_not_shorten_what_octavia_waits_for(self):
+        db = created(web())
+        request(db, changes.DeleteListener("l1"), "r1")
+        request(db, changes.Resync("lb1"), "r2")
+
+        assert told(db) == Pending(("r1", "r2"), LB1 | deleted(Kind.LISTENER, ["l1"]), resync=True)
 
     @pytest.mark.parametrize(
         "change", [changes.PutMember("p9", member(1)), changes.PutPool(pool("p2"), "l9")]
@@ -191,12 +198,14 @@ class TestRows:
 
     def test_the_last_row_stays(self):
         db = created(web(member(1)))
+        (before,) = db.all()
         request(db, changes.DeletePool("p1", {}), "r1")
         request(db, changes.DeleteListener("l1"), "r2")
         realise(db)
 
         (found,) = db.all()
 
+        assert found.uuid == before.uuid
         assert found.protocol == ""
         assert found.vips == {}
 

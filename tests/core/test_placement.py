@@ -122,6 +122,11 @@ MATCHES = {
     "a row of its protocol": ({"u1": ("udp",), "u2": ("tcp",)}, [("tcp", "pool_p1")], ["u2"]),
     "not one of another protocol": ({"u1": ("udp", "pool_p1")}, [("tcp", "pool_p1")], [None]),
     "the row that has no protocol yet": ({"u1": ("",)}, [("tcp", "pool_p1")], ["u1"]),
+    "the last row when no protocol is left": (
+        {"u1": ("udp", "pool_p2"), "u2": ("tcp", "pool_p1")},
+        [("",)],
+        ["u1"],
+    ),
     "its own before an unused one": (
         {"u1": ("",), "u2": ("udp", "pool_p2")},
         [("tcp", "pool_p1"), ("udp", "pool_p2")],

@@ -227,6 +227,14 @@ class TestReport:
         assert report(web(), pending).message == {"pools": [provisioning("p9", "ACTIVE")]}
 
 
+CHILDREN = {
+    "members": ["m1", "m2"],
+    "healthmonitors": ["hm1"],
+    "pools": ["p1"],
+    "listeners": ["l1"],
+}
+
+
 class TestLate:
     """Records that Octavia's own commit may overwrite are told once more."""
 
@@ -235,21 +243,14 @@ class TestLate:
         found = report(CHECKED, Pending(requests, objects, created=created)).late
         return {kind: [each["id"] for each in records] for kind, records in found.items()}
 
-    CHILDREN = {
-        "members": ["m1", "m2"],
-        "healthmonitors": ["hm1"],
-        "pools": ["p1"],
-        "listeners": ["l1"],
-    }
-
     def test_a_new_load_balancer_with_all_it_has(self):
-        assert self.late("r1", created=True) == {**self.CHILDREN, "loadbalancers": ["lb1"]}
+        assert self.late("r1", created=True) == {**CHILDREN, "loadbalancers": ["lb1"]}
 
     def test_an_existing_load_balancer_may_be_held_by_another_request(self):
-        assert self.late("r1") == self.CHILDREN
+        assert self.late("r1") == CHILDREN
 
     def test_a_new_one_too_after_the_next_request(self):
-        assert self.late("r1", "r2", created=True) == self.CHILDREN
+        assert self.late("r1", "r2", created=True) == CHILDREN
 
     def test_not_what_is_deleted(self):
         objects = deleted(Kind.MEMBER, ["m9"]) | active(Kind.POOL, ["p1"])
