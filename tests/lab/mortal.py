@@ -52,6 +52,21 @@ class MortalAgent(Agent):
 
     script = INSIDE / "immortal_agent.py"
 
+    def __init__(self, python, config_file, log_file, environment=None):
+        self.log_file = log_file
+        super().__init__(python, config_file, log_file, environment)
+
+    @property
+    def is_alive(self):
+        """Whether octavia-driver-agent runs."""
+        return self._process.poll() is None
+
+    def _children(self):
+        try:
+            return super()._children()
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+
     def kill(self):
         """Kill the provider agent; return its pid, None when there is none just now."""
         pid = self.pid
@@ -64,6 +79,12 @@ class MortalAgent(Agent):
         """Kill octavia-driver-agent itself."""
         self._process.kill()
         self._process.wait()
+
+    def kill_all(self):
+        """Kill both at the same time, as a power failure does."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        self.kill()
+        self.kill_parent()
 
 
 class MortalLab(Lab):
