@@ -37,8 +37,8 @@ CASES = {
         "pool p1 not in Octavia",
     ),
     "more than anybody reads": (
-        [keys(**{f"pool_p{number}": "" for number in range(6)})],
-        "pool p0 missing; pool p1 missing; pool p2 missing; pool p3 missing; and 2 more",
+        [keys(**{f"pool_q{number}": "" for number in range(6)})],
+        "pool q0 missing; pool q1 missing; pool q2 missing; pool q3 missing; and 2 more",
     ),
     "what the agent does": ([r.DeleteRow(ROW)], ""),
 }
