@@ -109,8 +109,7 @@ class Reporter:
             self._waiting[parcel.lb_id] = parcel
             late = self._late.get(parcel.lb_id)
             if late is not None:
-                # What is told again now must not be told once more with its old status.
-                self._set_late(replace(late, message=without(late.message, ids(parcel.message))))
+                self._set_late(late)
             self._changed.notify_all()
 
     def close(self, timeout: float) -> None:
@@ -199,6 +198,10 @@ class Reporter:
                 self._waiting.setdefault(parcel.lb_id, parcel)
 
     def _set_late(self, parcel: Parcel) -> None:
+        waiting = self._waiting.get(parcel.lb_id)
+        if waiting is not None:
+            # What is told anew must not be told once more with its old status.
+            parcel = replace(parcel, message=without(parcel.message, ids(waiting.message)))
         if parcel.message:
             self._late[parcel.lb_id] = parcel
         else:
