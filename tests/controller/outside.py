@@ -1,0 +1,230 @@
+"""The outside of the controller in memory: it has a state, and can be unavailable or refuse."""
+
+import collections
+import dataclasses
+from concurrent.futures import Executor, Future
+
+from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.topology import Subnet
+from octavia_ovn.errors import NotFound
+from tests.core.builders import Cloud
+from tests.core.database import Database
+
+
+class Clock:
+    """Time that passes when told."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+    def passes(self, seconds):
+        self.now += seconds
+
+
+class Later(Executor):
+    """Runs what was submitted when told."""
+
+    def __init__(self):
+        self._work = collections.deque()
+
+    def submit(self, work, /, *args, **kwargs):
+        future = Future()
+        self._work.append((future, lambda: work(*args, **kwargs)))
+        return future
+
+    def __len__(self):
+        return len(self._work)
+
+    def run(self):
+        """Run all that waits; return how much it was."""
+        count = len(self._work)
+        for _ in range(count):
+            future, work = self._work.popleft()
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - it is the caller's
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+        return count
+
+
+@dataclasses.dataclass
+class SwitchPorts:
+    """The ports of a switch: address → name; and the source addresses of checks."""
+
+    names: dict = dataclasses.field(default_factory=dict)
+    sources: dict = dataclasses.field(default_factory=dict)
+
+    def at(self, address):
+        return self.names.get(address)
+
+    def monitor_source(self, subnet_id):
+        return self.sources.get(subnet_id)
+
+
+@dataclasses.dataclass(frozen=True)
+class FloatingIp:
+    id: str
+    router: str
+    distributed: bool
+
+
+class Northbound:
+    """The rows, and a topology that tests replace."""
+
+    ipv6_fields = False
+
+    def __init__(self, rows=()):
+        self.db = Database(rows)
+        self.cloud = Cloud({"R1": {"neutron-net1": ("10.0.0.1/24",)}})
+        self.subnets = {"sub1": Subnet("sub1", "net1", "10.0.0.0/24")}
+        self.ports = {"neutron-net1": SwitchPorts()}
+        self.addresses = {}
+        self.member_fips = {}
+        self.error = None
+
+    def __getattr__(self, name):
+        return getattr(self.cloud, name)
+
+    def names(self):
+        return self.db.names()
+
+    def rows(self, lb_id):
+        return self.db.of(lb_id)
+
+    def subnet(self, subnet_id):
+        return self.subnets.get(subnet_id)
+
+    def switch_ports(self, switch):
+        return self.ports.get(switch)
+
+    def has_addresses(self, port_id):
+        return self.addresses.get(port_id, False)
+
+    def member_floating_ips(self, address):
+        return self.member_fips.get(address, ())
+
+    def commit(self, plan):
+        operations = tuple(plan())
+        if self.error is not None:
+            raise self.error
+        return self.db.write(operations)
+
+
+class Southbound:
+    """What OVN's checks say."""
+
+    def __init__(self):
+        self.ready = True
+        self.verdicts = {}
+
+    def verdict(self, switch_port, address, port, protocol):
+        if not self.ready:
+            return Verdict.UNKNOWN
+        return self.verdicts.get((switch_port, address, port, protocol), Verdict.UNKNOWN)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedIp:
+    address: str
+    subnet_id: str
+
+
+@dataclasses.dataclass
+class Port:
+    id: str
+    name: str = ""
+    device_owner: str = ""
+    network_id: str = "net1"
+    fixed_ips: tuple = ()
+    device_id: str = ""
+    project_id: str | None = None
+
+
+class Neutron:
+    """Ports and subnets. With `error` set it raises that instead of doing anything."""
+
+    def __init__(self, nb):
+        self._nb = nb
+        self.error = None
+        self.ports = {}
+        self.subnets = {}
+        self.touched = []
+
+    def _answer(self):
+        if self.error is not None:
+            raise self.error
+
+    def subnet(self, subnet_id):
+        self._answer()
+        if subnet_id not in self.subnets:
+            raise NotFound(subnet_id)
+        return self.subnets[subnet_id]
+
+    def port(self, port_id):
+        self._answer()
+        if port_id not in self.ports:
+            raise NotFound(port_id)
+        return self.ports[port_id]
+
+    def adopt_vip_port(self, port_id, lb_id):
+        self._answer()
+        self.ports[port_id].device_owner = ""
+        self.ports[port_id].device_id = f"lb-{lb_id}"
+
+    def touch_port(self, port_id):
+        self._answer()
+        self.touched.append(port_id)
+
+    def touch_floating_ip(self, fip_id):
+        self._answer()
+        self.touched.append(fip_id)
+
+    def delete_vip_ports(self, lb_id):
+        self._answer()
+        self.ports = {
+            key: port for key, port in self.ports.items() if port.name != f"ovn-lb-vip-{lb_id}"
+        }
+
+    def ensure_hm_port(self, subnet_id, project_id):
+        """Make the port; its switch port is there a moment later, when OVN has it."""
+        self._answer()
+        name = f"ovn-lb-hm-{subnet_id}"
+        address = FixedIp("10.0.0.9", subnet_id)
+        made = Port(name, name, fixed_ips=(address,), project_id=project_id)
+        return self.ports.setdefault(name, made)
+
+    def delete_hm_port(self, subnet_id):
+        self._answer()
+        self.ports.pop(f"ovn-lb-hm-{subnet_id}", None)
+
+
+class Octavia:
+    """Octavia: its trees, and what it has been told. With `error` set it hears nothing."""
+
+    def __init__(self):
+        self.trees = {}
+        self.error = None
+        self.provisioning = {}
+        self.operating = {}
+        self.messages = []
+
+    def tree(self, lb_id):
+        if self.error is not None:
+            raise self.error
+        return self.trees.get(lb_id)
+
+    def update_status(self, status):
+        if self.error is not None:
+            raise self.error
+        self.messages.append(status)
+        for records in status.values():
+            for record in records:
+                if "provisioning_status" in record:
+                    self.provisioning[record["id"]] = record["provisioning_status"]
+                if "operating_status" in record:
+                    self.operating[record["id"]] = record["operating_status"]
