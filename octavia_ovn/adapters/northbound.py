@@ -15,7 +15,7 @@ from typing import Any
 
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn
+from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
 from octavia_ovn.core import codec, rows
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 
@@ -104,7 +104,7 @@ class Northbound(NorthboundTopology):
         old_name, old = self._parents[table].pop(row.uuid, ("", frozenset()))
         new: frozenset[uuid.UUID] = frozenset()
         if not gone:
-            new = frozenset(each.uuid for each in row.load_balancer)
+            new = frozenset(contents(row, "load_balancer"))
             self._parents[table][row.uuid] = (row.name, new)
         for each in old - new:
             self._holders[table][each].discard(old_name)
@@ -169,17 +169,22 @@ class Northbound(NorthboundTopology):
     def _row(self, row: Any) -> Row:
         return Row(
             name=row.name,
-            protocol=next(iter(row.protocol), ""),
-            external_ids=dict(row.external_ids),
-            vips=dict(row.vips),
-            selection_fields=frozenset(row.selection_fields),
-            options=dict(row.options),
-            ip_port_mappings=dict(row.ip_port_mappings),
-            health_checks=tuple(sorted(map(_check, row.health_check), key=lambda each: each.vip)),
+            protocol=next(iter(contents(row, "protocol")), ""),
+            external_ids=contents(row, "external_ids"),
+            vips=contents(row, "vips"),
+            selection_fields=frozenset(contents(row, "selection_fields")),
+            options=contents(row, "options"),
+            ip_port_mappings=contents(row, "ip_port_mappings"),
+            health_checks=self._checks(row),
             switches=frozenset(self._holders[rows.SWITCH].get(row.uuid, ())),
             routers=frozenset(self._holders[rows.ROUTER].get(row.uuid, ())),
             uuid=str(row.uuid),
         )
+
+    def _checks(self, row: Any) -> tuple[HealthCheck, ...]:
+        found = (self.replica.get(CHECKS, each) for each in contents(row, "health_check"))
+        checks = (_check(each) for each in found if each is not None)
+        return tuple(sorted(checks, key=lambda check: check.vip))
 
     # --- writing
 
@@ -201,11 +206,12 @@ class Northbound(NorthboundTopology):
 
 
 def _ours(row: Any) -> bool:
-    return codec.is_ours(row.external_ids)
+    return codec.is_ours(contents(row, "external_ids"))
 
 
 def _check(row: Any) -> HealthCheck:
-    return HealthCheck(row.vip, dict(row.options), dict(row.external_ids), str(row.uuid))
+    options, external_ids = contents(row, "options"), contents(row, "external_ids")
+    return HealthCheck(row.vip, options, external_ids, str(row.uuid))
 
 
 class _Writer:

@@ -372,6 +372,18 @@ class Txn:
         row.delvalue(column, value)
 
 
+def contents(row: Row, column: str) -> Any:
+    """Return what the server has in a column: a dict of a map, else a list; references as UUIDs.
+
+    The library's attributes convert a value forth and back on every access, so that changes of an
+    open transaction show: six times as slow, and in proportion to the load balancers on a switch.
+    """
+    datum = row._data[column]
+    if datum.type.is_map():
+        return {key.value: value.value for key, value in datum.values.items()}
+    return [key.value for key in datum.values]
+
+
 def _check(row: Row, column: str, value: object) -> None:
     """Raise Refused if the schema does not allow this value."""
     table = row._table  # the IDL offers no public way to a row's table

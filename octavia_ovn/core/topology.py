@@ -8,6 +8,7 @@ switch of a provider network: there the reply would leave from the router's addr
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from octavia_ovn.core import model
+
+
+@functools.lru_cache(maxsize=4096)
+def _covers(network: str, address: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_interface(network).network
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,7 @@ class RouterPort:
 
     def covers(self, address: str) -> bool:
         """Whether an address lies in one of the interface's subnets."""
-        found = ipaddress.ip_address(address)
-        return any(found in ipaddress.ip_interface(each).network for each in self.networks)
+        return any(_covers(each, address) for each in self.networks)
 
     def has_family(self, families: frozenset[int]) -> bool:
         """Whether the interface has a subnet of one of those IP versions."""
