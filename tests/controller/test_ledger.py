@@ -3,7 +3,7 @@
 from octavia_ovn.controller.ledger import Ledger, Ticket
 
 ONE = Ticket(("r1",), {"m1": "ONLINE"}, {"pools": [{"id": "p1"}]})
-OTHER_MESSAGE = Ticket(ONE.requests, ONE.members, {"pools": [{"id": "p2"}]})
+OTHER_MESSAGE = Ticket(ONE.requests, ONE.statuses, {"pools": [{"id": "p2"}]})
 
 
 def test_knows_what_is_under_way():
