@@ -17,6 +17,7 @@ MYSQL = "mysql"
 POSTGRESQL = "postgresql"
 LOCK_WAIT_TIMEOUT = 50.0  # innodb_lock_wait_timeout
 
+PARENTS = ("load_balancer_id", "pool_id", "default_pool_id")
 TABLES = ("loadbalancers", "listeners", "pools", "members", "healthmonitors")
 
 
@@ -32,6 +33,7 @@ class Store:
         self._tables = {table: collections.OrderedDict() for table in TABLES}
         self._locks = {}
         self._changed_at = {}
+        self._children = {}
         self.changed = threading.Condition()
 
     def begin(self):
@@ -46,7 +48,13 @@ class Store:
     def find(self, table, **filters):
         """Return copies of the committed rows that match, oldest first."""
         with self.changed:
-            return [dict(row) for row in self._tables[table].values() if matches(row, filters)]
+            rows = self._tables[table]
+            column = next((each for each in PARENTS if filters.get(each) is not None), None)
+            if column:
+                # Octavia has indexes on its foreign keys, too.
+                ids = self._children.get((table, column, filters[column]), ())
+                rows = {row_id: rows[row_id] for row_id in ids}
+            return [dict(row) for row in rows.values() if matches(row, filters)]
 
     def changed_at(self, table, row_id):
         """Return when a row was last written, in seconds since 1970."""
@@ -78,6 +86,7 @@ class Store:
         with self.changed:
             for (table, row_id), columns in writes.items():
                 rows = self._tables[table]
+                self._index(table, row_id, rows.get(row_id, {}), columns)
                 if columns is None:
                     rows.pop(row_id, None)
                 else:
@@ -87,6 +96,17 @@ class Store:
                 key: holder for key, holder in self._locks.items() if holder is not owner
             }
             self.changed.notify_all()
+
+    def _index(self, table, row_id, before, columns):
+        """Keep the way from parents to children; oldest first, as long as nobody moves."""
+        for column in PARENTS:
+            old = before.get(column)
+            new = None if columns is None else columns.get(column, old)
+            if old == new:
+                continue
+            self._children.get((table, column, old), {}).pop(row_id, None)
+            if new is not None:
+                self._children.setdefault((table, column, new), {})[row_id] = None
 
 
 class Transaction:
