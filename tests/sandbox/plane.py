@@ -1,0 +1,259 @@
+"""What the packet tests play in: two dual-stack networks behind a router, servers and clients."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox import namespaces, ovn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sandbox.api import Cloud, Json
+    from tests.sandbox.scenery import Scenery
+
+SERVERS = ("one", "two", "three")
+CROWD = tuple(f"172.24.4.{number}" for number in range(210, 240))
+"""Addresses outside, all of one guest: as many clients."""
+_TRAFFIC = str(Path(__file__).with_name("traffic.py"))
+
+# Short, so that tests are: dead members are found within some four seconds.
+MONITOR = {"type": "TCP", "delay": 1, "timeout": 1, "max_retries": 2, "max_retries_down": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plane:
+    """Names and ids of what was made, and short ways to use it."""
+
+    scenery: Scenery
+    router: str
+    servers: str
+    """Network of the servers and of the client `beside`."""
+    servers4: str
+    servers6: str
+    """Its subnets."""
+
+    @classmethod
+    def build(cls, scenery: Scenery) -> Plane:
+        """Make everything, once: networks, and guests that may talk to each other."""
+        cloud, guests = scenery.cloud, scenery.stack.guests
+        _allow_everything(cloud)
+        router = cloud.create("router", external_gateway_info={"network_id": scenery.public})["id"]
+        servers = cloud.create("network", name="servers")["id"]
+        servers4, servers6 = _subnets(cloud, servers, "10.20.0.0/24", "fd20::/64")
+        clients = cloud.create("network", name="clients")["id"]
+        subnets = (servers4, servers6, *_subnets(cloud, clients, "10.20.1.0/24", "fd20:1::/64"))
+        for subnet in subnets:
+            connect(cloud, router, subnet)
+        for name in SERVERS:
+            guests.create(cloud, name, network=servers)
+            guests.start_server(name)
+        guests.create(cloud, "beside", network=servers)
+        guests.create(cloud, "behind", network=clients)
+        guests.create_outside("crowd", [f"{address}/24" for address in CROWD])
+        return cls(scenery, router, servers, servers4, servers6)
+
+    @property
+    def cloud(self) -> Cloud:
+        """The administrator's access."""
+        return self.scenery.cloud
+
+    # --- load balancers ------------------------------------------------------------------
+
+    def load_balancer(self, *listeners: Json, **values: object) -> Json:
+        """Create one in a single request, its VIP on the servers' network; flows are in place."""
+        where = {"vip_subnet_id": self.servers4}
+        body = {"provider": "ovn", **where, "listeners": list(listeners), **values}
+        made = self.cloud.octavia("POST", "/loadbalancers", {"loadbalancer": body})["loadbalancer"]
+        found = self.cloud.wait_for(made["id"])
+        self.sync()
+        return found
+
+    def listener(self, *members: Json, protocol: str = "TCP", **pool: object) -> Json:
+        """Describe a listener on port 80 with a pool."""
+        described = {
+            "name": protocol,
+            "protocol": protocol,
+            "lb_algorithm": "SOURCE_IP_PORT",
+            "members": list(members),
+            **pool,
+        }
+        return {
+            "name": protocol,
+            "protocol": protocol,
+            "protocol_port": 80,
+            "default_pool": described,
+        }
+
+    def member(self, name: str, version: int = 4, **values: object) -> Json:
+        """Describe a server as a member."""
+        subnet = self.servers4 if version == 4 else self.servers6
+        address = self.scenery.stack.guests.get(name).address(version)
+        member = {"name": name, "address": address, "protocol_port": 80, "subnet_id": subnet}
+        return {**member, **values}
+
+    def update_member(self, lb: Json, name: str, **values: object) -> None:
+        """Change a member; flows are in place."""
+        pool, member = self._member(lb, name)
+        self.cloud.octavia("PUT", f"/pools/{pool}/members/{member['id']}", {"member": values})
+        self.cloud.wait_for(lb["id"])
+        self.sync()
+
+    def delete_member(self, lb: Json, name: str) -> None:
+        """Delete a member; flows are in place."""
+        pool, member = self._member(lb, name)
+        self.cloud.octavia("DELETE", f"/pools/{pool}/members/{member['id']}")
+        self.cloud.wait_for(lb["id"])
+        self.sync()
+
+    def member_status(self, lb: Json, name: str) -> str:
+        """Return a member's operating status."""
+        return str(self._member(lb, name)[1]["operating_status"])
+
+    def _member(self, lb: Json, name: str) -> tuple[str, Json]:
+        for pool in self.cloud.octavia("GET", f"/pools?loadbalancer_id={lb['id']}")["pools"]:
+            listed = self.cloud.octavia("GET", f"/pools/{pool['id']}/members?name={name}")
+            if listed["members"]:
+                return pool["id"], listed["members"][0]
+        raise LookupError(name)
+
+    def port(self, *subnets: str) -> Json:
+        """Make a port with an address in each of some of the servers' subnets, as a user would."""
+        fixed_ips = [{"subnet_id": subnet} for subnet in subnets]
+        return self.cloud.create("port", network_id=self.servers, name="mine", fixed_ips=fixed_ips)
+
+    def floating_ip(self, port_id: str) -> str:
+        """Give a port a floating IP."""
+        made = self.cloud.create(
+            "floatingip", floating_network_id=self.scenery.public, port_id=port_id
+        )
+        return str(made["floating_ip_address"])
+
+    def take_floating_ip(self, address: str) -> None:
+        """Delete a floating IP."""
+        (found,) = self.cloud.neutron("floatingips", floating_ip_address=address)
+        self.cloud.delete("network", f"/v2.0/floatingips/{found['id']}")
+
+    # --- traffic -------------------------------------------------------------------------
+
+    def ask(
+        self, client: str, address: str, count: int = 20, *, kind: str = "tcp"
+    ) -> collections.Counter[str]:
+        """Send requests, each with a socket of its own; count the answers by server."""
+        return collections.Counter(self._run(client, kind, address, "80", f"{count}")[""])
+
+    def ask_from(self, sources: Sequence[str], address: str, count: int = 3) -> dict[str, set[str]]:
+        """Send requests from addresses of the crowd; return who answered each."""
+        found = self._run("crowd", "tcp", address, "80", f"{count}", *sources)
+        return {source: set(answers) for source, answers in found.items()}
+
+    @contextlib.contextmanager
+    def connection(self, client: str, address: str) -> Iterator[Connection]:
+        """Hold one TCP connection."""
+        inside = namespaces.command(
+            self.scenery.stack.guests.get(client).namespace,
+            (sys.executable, _TRAFFIC, "hold", address, "80"),
+        )
+        with subprocess.Popen(
+            inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield Connection(process)
+            finally:
+                process.kill()
+
+    def _run(self, client: str, *words: str) -> dict[str, list[str]]:
+        text = self.scenery.stack.guests.run(client, (sys.executable, _TRAFFIC, *words))
+        answers: dict[str, list[str]] = json.loads(text)
+        return answers
+
+    # --- looking -------------------------------------------------------------------------
+
+    def await_vip(self, address: str) -> None:
+        """Wait until an address, such as a new floating IP, is served."""
+        until(lambda: address in self.scenery.nb("--columns=vips", "list", "Load_Balancer"))
+        self.sync()
+
+    def hangs_on(self, lb: Json, network: str) -> bool:
+        """Say whether a load balancer is on a network's switch."""
+        row = self.scenery.nb(
+            "--bare", "--columns=_uuid", "find", "Load_Balancer", f"name={lb['id']}"
+        )
+        held = self.scenery.nb("get", "Logical_Switch", f"neutron-{network}", "load_balancer")
+        return row.strip() in held
+
+    def sync(self) -> None:
+        """Wait until the flows follow NB."""
+        ovn.sync(self.scenery.stack.settings)
+
+    def addresses(self, port_id: str) -> str:
+        """Return what OVN knows of a port's addresses."""
+        return self.scenery.nb("get", "Logical_Switch_Port", port_id, "addresses").strip()
+
+
+class Connection:
+    """One TCP connection that stays."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Take over a running client."""
+        self._process = process
+
+    def ask(self) -> str:
+        """Send a request; return who answers."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("?\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().strip()
+
+
+def connect(cloud: Cloud, router: str, subnet: str) -> None:
+    """Add a router interface."""
+    cloud.put("network", f"/v2.0/routers/{router}/add_router_interface", {"subnet_id": subnet})
+
+
+def disconnect(cloud: Cloud, router: str, subnet: str) -> None:
+    """Remove a router interface."""
+    cloud.put("network", f"/v2.0/routers/{router}/remove_router_interface", {"subnet_id": subnet})
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 15.0) -> float:
+    """Wait until something holds; return how long that took."""
+    began = time.monotonic()
+    while not condition():
+        elapsed = time.monotonic() - began
+        assert elapsed < seconds, "it has not come true in time"
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
+def _subnets(cloud: Cloud, network: str, *cidrs: str) -> tuple[str, ...]:
+    return tuple(
+        cloud.create(
+            "subnet",
+            network_id=network,
+            cidr=cidr,
+            ip_version=6 if ":" in cidr else 4,
+            name=f"subnet {cidr}",
+        )["id"]
+        for cidr in cidrs
+    )
+
+
+def _allow_everything(cloud: Cloud) -> None:
+    groups = cloud.neutron("security-groups", name="default", project_id=cloud.project_id)
+    for family in ("IPv4", "IPv6"):
+        cloud.create(
+            "security_group_rule",
+            security_group_id=groups[0]["id"],
+            direction="ingress",
+            ethertype=family,
+        )

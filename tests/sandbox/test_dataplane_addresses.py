@@ -1,0 +1,130 @@
+"""Packets: every address a load balancer may have, from every place a client may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sandbox.plane import connect, disconnect, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.api import Json
+    from tests.sandbox.plane import Plane
+
+pytestmark = pytest.mark.sandbox
+
+_NONE = "[]"
+
+
+@pytest.fixture
+def mine(plane: Plane) -> Iterator[Json]:
+    """A port that the user brings; its first address is not the one that will be the VIP."""
+    port = plane.port(plane.servers6, plane.servers4)
+    yield port
+    for lb in plane.cloud.octavia("GET", "/loadbalancers")["loadbalancers"]:
+        plane.cloud.octavia("DELETE", f"/loadbalancers/{lb['id']}?cascade=true")
+        plane.cloud.wait_for(lb["id"], "DELETED")
+    plane.cloud.delete("network", f"/v2.0/ports/{port['id']}")
+
+
+@pytest.mark.parametrize("client", ["beside", "behind"])
+def test_an_ipv6_vip(plane: Plane, client: str) -> None:
+    members = (plane.member("one", 6), plane.member("two", 6))
+    lb = plane.load_balancer(plane.listener(*members), vip_subnet_id=plane.servers6)
+
+    assert set(plane.ask(client, lb["vip_address"])) == {"one", "two"}
+    assert plane.addresses(lb["vip_port_id"]) == _NONE
+
+
+def test_a_dual_stack_load_balancer_keeps_the_families_apart(plane: Plane) -> None:
+    lb = plane.load_balancer(
+        plane.listener(plane.member("one"), plane.member("two", 6)),
+        additional_vips=[{"subnet_id": plane.servers6}],
+    )
+    additional = lb["additional_vips"][0]
+
+    for client in ("beside", "behind"):
+        assert plane.ask(client, lb["vip_address"], 5) == {"one": 5}
+        assert plane.ask(client, additional["ip_address"], 5) == {"two": 5}
+    assert plane.addresses(lb["vip_port_id"]) == _NONE
+    assert plane.addresses(additional["port_id"]) == _NONE
+
+
+def test_a_floating_ip_set_after_the_load_balancer_and_taken_away(plane: Plane) -> None:
+    lb = plane.load_balancer(plane.listener(plane.member("one")))
+    floating = plane.floating_ip(lb["vip_port_id"])
+    plane.await_vip(floating)
+
+    assert plane.ask("outside", floating, 5) == {"one": 5}
+
+    plane.take_floating_ip(floating)
+    until(lambda: floating not in plane.scenery.nb("list", "Load_Balancer"))
+    plane.sync()
+    assert "one" not in plane.ask("outside", floating, 2)
+    assert plane.ask("beside", lb["vip_address"], 5) == {"one": 5}
+
+
+def test_a_floating_ip_set_before_the_load_balancer(plane: Plane, mine: Json) -> None:
+    floating = plane.floating_ip(mine["id"])
+
+    where = {"vip_port_id": mine["id"], "vip_subnet_id": plane.servers4}
+    plane.load_balancer(plane.listener(plane.member("one")), **where)
+
+    assert plane.ask("outside", floating, 5) == {"one": 5}
+
+
+def test_the_users_own_port_is_reached_from_its_own_switch(plane: Plane, mine: Json) -> None:
+    assert plane.addresses(mine["id"]) != _NONE
+    where = {"vip_port_id": mine["id"], "vip_subnet_id": plane.servers4}
+    lb = plane.load_balancer(plane.listener(plane.member("one")), **where)
+    port = f"/v2.0/ports/{mine['id']}"
+
+    assert plane.addresses(mine["id"]) == _NONE
+    assert plane.ask("beside", lb["vip_address"], 5) == {"one": 5}
+
+    # Neutron writes the addresses again when the user changes the port.
+    plane.cloud.put("network", port, {"port": {"name": "renamed"}})
+    until(lambda: plane.addresses(mine["id"]) == _NONE)
+    plane.sync()
+    assert plane.ask("beside", lb["vip_address"], 5) == {"one": 5}
+
+    plane.cloud.octavia("DELETE", f"/loadbalancers/{lb['id']}?cascade=true")
+    plane.cloud.wait_for(lb["id"], "DELETED")
+    now = plane.cloud.get("network", port)["port"]
+    assert (now["name"], now["device_owner"], now["device_id"]) == ("renamed", "", "")
+    assert mine["mac_address"] in plane.addresses(mine["id"])
+
+
+def test_a_vip_on_the_provider_network_is_reached_from_outside(plane: Plane) -> None:
+    subnet = plane.cloud.neutron("subnets", network_id=plane.scenery.public)[0]["id"]
+
+    lb = plane.load_balancer(plane.listener(plane.member("one")), vip_subnet_id=subnet)
+
+    assert plane.ask("outside", lb["vip_address"], 5) == {"one": 5}
+    assert plane.addresses(lb["vip_port_id"]) == _NONE
+
+
+def test_a_network_that_joins_the_router_later(plane: Plane) -> None:
+    cloud, guests = plane.cloud, plane.scenery.stack.guests
+    lb = plane.load_balancer(plane.listener(plane.member("one")))
+    network = cloud.create("network", name="late")["id"]
+    subnet = cloud.create("subnet", network_id=network, cidr="10.20.2.0/24", ip_version=4)["id"]
+    guests.create(cloud, "late", network=network)
+    try:
+        connect(cloud, plane.router, subnet)
+        until(lambda: plane.hangs_on(lb, network))
+        plane.sync()
+
+        assert plane.ask("late", lb["vip_address"], 5) == {"one": 5}
+
+        disconnect(cloud, plane.router, subnet)
+        until(lambda: not plane.hangs_on(lb, network))
+    finally:
+        guests.remove("late", cloud)
+        for port in cloud.neutron("ports", network_id=network):
+            if port["device_id"] == plane.router:
+                disconnect(cloud, plane.router, subnet)
+        cloud.delete("network", f"/v2.0/networks/{network}")

@@ -1,0 +1,89 @@
+"""Packets: load balancers that ovn-octavia-provider has made go on working.
+
+Its rows are those of the row format without our keys and options; its newest ports have an owner,
+with which Neutron gives the switch port addresses.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import octavia, shell
+from tests.sandbox.plane import until
+
+if TYPE_CHECKING:
+    from sandbox.api import Json
+    from tests.sandbox.plane import Plane
+
+pytestmark = pytest.mark.sandbox
+
+
+def test_rows_of_the_other_driver_are_taken_over_without_cutting_a_connection(
+    plane: Plane,
+) -> None:
+    stack = plane.scenery.stack
+    lb = plane.load_balancer(plane.listener(plane.member("one"), plane.member("two")))
+    plane.await_vip(plane.floating_ip(lb["vip_port_id"]))
+    stack.stop(octavia.DRIVER_AGENT)
+    _make_it_the_other_drivers(plane, lb)
+    left = _row(plane, lb)
+    assert plane.addresses(lb["vip_port_id"]) != "[]"
+
+    with plane.connection("behind", lb["vip_address"]) as connection:
+        server = connection.ask()
+        stack.start(octavia.DRIVER_AGENT)
+        until(lambda: _row(plane, lb)["options"].get("reject") == "true")
+        until(lambda: plane.addresses(lb["vip_port_id"]) == "[]")
+        plane.sync()
+        taken = _row(plane, lb)
+
+        assert taken["vips"] == left["vips"]
+        assert taken["external_ids"].items() >= left["external_ids"].items()
+        assert connection.ask() == server
+
+    stack.stop(octavia.DRIVER_AGENT)
+    stack.start(octavia.DRIVER_AGENT)
+    # A request about another load balancer shows that the agent has looked at all there are.
+    plane.load_balancer()
+
+    assert _row(plane, lb) == taken  # `_version` included: nothing has been written
+    assert set(plane.ask("beside", lb["vip_address"])) == {"one", "two"}
+    port = plane.cloud.get("network", f"/v2.0/ports/{lb['vip_port_id']}")["port"]
+    assert port["device_owner"] == ""
+
+
+def _make_it_the_other_drivers(plane: Plane, lb: Json) -> None:
+    row = _row(plane, lb)
+    ours = [key for key in row["external_ids"] if key.startswith("octavia:")]
+    assert ours
+    remove = ["remove", "Load_Balancer", row["_uuid"]]
+    words = [*remove, "external_ids", *(key.replace(":", "\\:") for key in ours)]
+    plane.scenery.nb(*words, "--", *remove, "options", "reject")
+    port = f"/v2.0/ports/{lb['vip_port_id']}"
+    plane.cloud.put("network", port, {"port": {"device_owner": "ovn-lb:vip"}})
+
+
+def _row(plane: Plane, lb: Json) -> dict[str, Any]:
+    """Return the only row of a load balancer, with its version."""
+    settings = plane.scenery.stack.settings
+    select = {"op": "select", "table": "Load_Balancer", "where": [["name", "==", lb["id"]]]}
+    text = shell.run(
+        ["ovsdb-client", "transact", settings.nb, json.dumps(["OVN_Northbound", select])]
+    )
+    (row,) = json.loads(text)[0]["rows"]
+    return {column: _plain(value) for column, value in row.items()}
+
+
+def _plain(value: object) -> Any:
+    """Return OVSDB's pairs as Python values."""
+    match value:
+        case ["map", pairs]:
+            return dict(pairs)
+        case ["set", values]:
+            return sorted(map(str, values))
+        case ["uuid", text]:
+            return text
+    return value

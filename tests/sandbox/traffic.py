@@ -1,0 +1,91 @@
+"""A client that runs alone in a guest, and says who has answered.
+
+``traffic.py tcp|udp ADDRESS PORT COUNT [SOURCE...]``: that many times, with a new socket each; from
+each source address, if some are given. Prints JSON: source (or "") -> list of answers.
+``traffic.py hold ADDRESS PORT``: one connection; a request for each line of standard input, the
+answer as a line of standard output.
+
+An answer is the name of a server, or "refused", "unreachable", "timeout".
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import http.client
+import json
+import socket
+import sys
+
+_TIMEOUT = 3.0
+_AT_ONCE = 8
+
+
+def tcp(address: str, port: int, source: str) -> str:
+    """One connection with one request."""
+    connection = http.client.HTTPConnection(
+        address, port, timeout=_TIMEOUT, source_address=(source, 0) if source else None
+    )
+    connection.request("GET", "/", headers={"Connection": "close"})
+    return _name(connection.getresponse().read())
+
+
+def udp(address: str, port: int, source: str) -> str:
+    """One datagram from a new socket."""
+    with socket.socket(_family(address), socket.SOCK_DGRAM) as client:
+        client.settimeout(_TIMEOUT)
+        if source:
+            client.bind((source, 0))
+        client.connect((address, port))
+        client.send(b"who?")
+        return _name(client.recv(512))
+
+
+def hold(address: str, port: int) -> None:
+    """Ask over one connection for as long as somebody wants to know."""
+    connection = http.client.HTTPConnection(address, port, timeout=_TIMEOUT)
+    connection.auto_open = 0  # never a second one
+    connection.connect()
+    for _ in sys.stdin:
+        try:
+            connection.request("GET", "/")
+            answer = _name(connection.getresponse().read())
+        except (OSError, http.client.HTTPException) as error:
+            answer = f"broken: {error!r}"
+        print(answer, flush=True)
+
+
+def _answer(kind: str, address: str, port: int, source: str) -> str:
+    try:
+        return {"tcp": tcp, "udp": udp}[kind](address, port, source)
+    except ConnectionRefusedError:
+        return "refused"
+    except TimeoutError:
+        return "timeout"
+    except OSError:
+        return "unreachable"
+
+
+def _name(body: bytes) -> str:
+    return body.decode().split()[0]
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def main(kind: str, address: str, port: str, count: str = "1", *sources: str) -> None:
+    """See above."""
+    if kind == "hold":
+        hold(address, int(port))
+        return
+    asked = [source for source in sources or ("",) for _ in range(int(count))]
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = pool.map(lambda source: _answer(kind, address, int(port), source), asked)
+        found: dict[str, list[str]] = {source: [] for source in asked}
+        for source, answer in zip(asked, answers, strict=True):
+            found[source].append(answer)
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
