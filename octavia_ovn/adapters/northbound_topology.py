@@ -139,22 +139,12 @@ class NorthboundTopology:
             self._ports[uuid] = after
             self._by_switch[after.switch].add(uuid)
             self._by_router[after.router].add(uuid)
-            self._learn_subnets(row)
+            # What never changes is kept when the interface goes.
+            self._subnets.update({subnet.id: subnet for subnet in after.subnets})
         if before != after:
             for port in filter(None, (before, after)):
                 self._changed(("switch", port.switch))
                 self._changed(("router", port.router))
-
-    def _learn_subnets(self, row: Any) -> None:
-        """Remember the subnets of an interface: they never change, so they are kept."""
-        ids = row.external_ids.get("neutron:subnet_ids", "").split()
-        network_id = row.external_ids.get(_NETWORK, "").removeprefix("neutron-")
-        if len(ids) != len(row.networks):
-            return
-        # The set column has lost Neutron's order; only a single one is certain.
-        if len(ids) == 1:
-            cidr = str(ipaddress.ip_interface(row.networks[0]).network)
-            self._subnets[ids[0]] = Subnet(ids[0], network_id, cidr)
 
     def _nat(self, uuid: str, row: Any | None) -> None:
         before = self._nats.pop(uuid, None)
@@ -237,7 +227,16 @@ def _router_port(row: Any) -> RouterPort | None:
         switch=_prefixed(ids[_NETWORK]),
         networks=tuple(sorted(row.networks)),
         gateway=ids.get("neutron:is_ext_gw", "").lower() == "true",
+        subnets=tuple(_subnets(row)),
     )
+
+
+def _subnets(row: Any) -> Iterable[Subnet]:
+    """Yield the subnet of an interface. Of several, the set has lost which address is in which."""
+    ids = row.external_ids.get("neutron:subnet_ids", "").split()
+    if len(ids) == len(row.networks) == 1:
+        network_id = row.external_ids[_NETWORK].removeprefix("neutron-")
+        yield Subnet(ids[0], network_id, str(ipaddress.ip_interface(row.networks[0]).network))
 
 
 def _prefixed(name: str) -> str:

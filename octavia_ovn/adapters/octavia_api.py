@@ -43,6 +43,8 @@ _PENDING = {
     "PENDING_UPDATE": Final.ACTIVE,
     "PENDING_DELETE": Final.DELETED,
 }
+_UNSETTLED = {"PENDING_CREATE", "PENDING_UPDATE"}
+_UNSETTLED_LB = {"PENDING_CREATE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,10 @@ class OctaviaApi:
         return found
 
     def settled(self, message: Message) -> frozenset[str]:
-        """Return the ids of those objects of a status message that are in no PENDING status.
+        """Return the ids of those objects of a status message that have left their PENDING status.
+
+        An object to be deleted has: a later request holds it. So has a load balancer that is being
+        updated, because the message was about its creation.
 
         Members are found through their pools if these are in the message too. Raises nothing: an
         object about which Octavia does not speak is not known to be settled.
@@ -137,7 +142,9 @@ class OctaviaApi:
         found: set[str] = set()
         with contextlib.suppress(OctaviaOvnError):
             for item in self._mentioned(message):
-                if item.get("provisioning_status") and item["provisioning_status"] not in _PENDING:
+                status = item.get("provisioning_status")
+                unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
+                if status and status not in unsettled:
                     found.add(item["id"])
         return frozenset(found)
 

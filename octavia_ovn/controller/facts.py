@@ -17,7 +17,14 @@ from octavia_ovn.core.desired import Facts
 from octavia_ovn.core.health import Backend, Health, Verdict
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
-from octavia_ovn.core.topology import Attachments, Subnet, attachments, switch_name
+from octavia_ovn.core.rules import place_members
+from octavia_ovn.core.topology import (
+    Attachments,
+    Subnet,
+    attachments,
+    subnets_around,
+    switch_name,
+)
 
 SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
 MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
@@ -88,6 +95,9 @@ class FactFinder:
         lb = self._complete(decoded.lb)
         subnets = self._subnets(lb)
         lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        if any(member.subnet_id is None for _, member in lb.members()):
+            lb = place_members(lb, None, functools.partial(subnets_around, topology=self._nb))
+            subnets = self._subnets(lb)
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))

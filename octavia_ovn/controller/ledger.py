@@ -5,18 +5,17 @@ After a restart everything that Octavia waits for is told again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from octavia_ovn.core.status import Message
+from octavia_ovn.core.status import Message, Tree
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One report: the requests that it answers and the member statuses that it carries."""
+    """One report: the requests that it answers and the statuses of all objects at that time."""
 
     requests: tuple[str, ...]
-    members: Mapping[str, str] = field(default_factory=dict)
+    statuses: Tree | None = None
     message: Message = field(default_factory=dict, compare=False)
 
 

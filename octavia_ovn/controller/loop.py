@@ -175,6 +175,8 @@ class Controller:
             self._unseen.discard(lb_id)
             for thing in self._index.set(lb_id, outcome.things):
                 self._release(lb_id, thing)
+        if outcome.requested:
+            self._reporter.withdraw(lb_id)
         if outcome.report is not None and not self._is_releasing(lb_id):
             assert isinstance(outcome.report.ticket, Ticket)  # noqa: S101 - see Reconciler
             self._ledger.sent(lb_id, outcome.report.ticket)

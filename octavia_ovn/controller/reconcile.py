@@ -35,12 +35,14 @@ class Outcome:
     :param report: to be sent to Octavia after that
     :param things: what the load balancer depends on; None while that is not known
     :param again: whether to look again once the operations are committed
+    :param requested: whether Octavia waits for something
     """
 
     operations: tuple[Operation, ...] = ()
     report: Parcel | None = None
     things: frozenset[Hashable] | None = None
     again: bool = False
+    requested: bool = False
 
 
 NOTHING = Outcome()
@@ -106,7 +108,7 @@ class Reconciler:
     def _realise(self, rows: tuple[Row, ...], decoded: codec.Decoded) -> Outcome:
         accepted = self._ledger.accepted(decoded.lb.id)
         pending = _unanswered(decoded.pending, accepted)
-        heard = {**decoded.member_status, **accepted.members}
+        heard = {**decoded.member_status, **status.member_statuses(accepted.statuses or {})}
         try:
             known = self._finder.find(decoded, rows)
         except Missing as missing:
@@ -118,8 +120,9 @@ class Reconciler:
             self._centralise(known)
         return Outcome(
             operations=operations,
-            report=self._report(known, pending, heard),
+            report=self._report(known, pending, heard, accepted.statuses),
             things=known.things,
+            requested=pending is not None,
         )
 
     def _centralise(self, known: Known) -> None:
@@ -136,12 +139,16 @@ class Reconciler:
                 self._tasks.forget(("centralise", fip_id))
 
     def _report(
-        self, known: Known, pending: Pending | None, heard: dict[str, str]
+        self,
+        known: Known,
+        pending: Pending | None,
+        heard: dict[str, str],
+        heard_all: status.Tree | None,
     ) -> Parcel | None:
         statuses = status.tree(known.lb, known.facts.health)
-        report = status.report(known.lb, statuses, pending, heard, known.failed)
+        report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all)
         requests = pending.requests if pending else ()
-        ticket = Ticket(requests, status.member_statuses(statuses), report.message)
+        ticket = Ticket(requests, statuses, report.message)
         return self._parcel(known.lb.id, ticket, report)
 
     def _parcel(self, lb_id: str, ticket: Ticket, report: status.Report) -> Parcel | None:
@@ -154,7 +161,7 @@ class Reconciler:
         """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
         operations = diff(rows, deleting(rows))
         if operations:
-            return Outcome(operations, things=frozenset(), again=True)
+            return Outcome(operations, things=frozenset(), again=True, requested=True)
         key = ("ports", lb_id, pending.requests)
         if _unanswered(pending, self._ledger.accepted(lb_id)) is None:
             self._tasks.forget(key)

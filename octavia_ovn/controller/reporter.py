@@ -32,6 +32,7 @@ _MAX_QUESTIONS = 16
 them all costs less."""
 _FIRST_RETRY = 0.05
 _LONGEST_RETRY = 10.0
+_LOAD_BALANCERS = Kind.LOAD_BALANCER.value
 _PATIENCE = 8
 """How often a record that Octavia refuses is tried: its row may not be committed yet."""
 
@@ -112,6 +113,13 @@ class Reporter:
                 self._set_late(late)
             self._changed.notify_all()
 
+    def withdraw(self, lb_id: str) -> None:
+        """Take back that a load balancer is to be told ACTIVE once more: a request holds it now."""
+        with self._changed:
+            late = self._late.get(lb_id)
+            if late is not None and _LOAD_BALANCERS in late.message:
+                self._set_late(replace(late, message=without(late.message, frozenset({lb_id}))))
+
     def close(self, timeout: float) -> None:
         """Stop after what is being sent, in that many seconds at most."""
         with self._changed:
@@ -146,8 +154,10 @@ class Reporter:
         """Leave out of late records what is settled; beside the others, who wait for no answer."""
         while parcels := self._unasked():
             late = merge(parcel.message for parcel in parcels)
-            few = len(ids(late)) <= _MAX_QUESTIONS
-            settled = self._settled(late) if few else frozenset[str]()
+            if len(ids(late)) > _MAX_QUESTIONS:
+                # A load balancer that a later request holds must not be let go by any means.
+                late = {kind: each for kind, each in late.items() if kind == _LOAD_BALANCERS}
+            settled = self._settled(late) if late else frozenset[str]()
             judged = [self._judged(parcel, settled) for parcel in parcels]
             with self._changed:
                 for parcel, later in zip(parcels, judged, strict=True):
@@ -162,7 +172,7 @@ class Reporter:
         Some databases do not have a status wait for the commit of a new load balancer: it is lost.
         """
         message = without(parcel.message, settled)
-        new = Kind.LOAD_BALANCER.value in message
+        new = _LOAD_BALANCERS in message
         if new and parcel.failures < _PATIENCE and not self._known(parcel.lb_id):
             due = self._clock() + LATE_DELAY * (1 + parcel.failures)
             return replace(parcel, due=due, failures=parcel.failures + 1)

@@ -34,7 +34,7 @@ def complete(
         pools = tuple(_pool(pool, change.lb, around) for pool in change.lb.pools)
         return replace(change, lb=replace(change.lb, pools=pools))
     if isinstance(change, changes.Restore):
-        return replace(change, lb=_placed(change.lb, lb, around))
+        return replace(change, lb=place_members(change.lb, lb, around))
     if lb is None:
         return change
     known = {each.id: each for _, each in lb.members()}
@@ -84,7 +84,7 @@ def _pool(
     return replace(pool, members=tuple(_member(each, lb, around) for each in pool.members))
 
 
-def _placed(
+def place_members(
     lb: model.LoadBalancer,
     before: model.LoadBalancer | None,
     around: Callable[[model.LoadBalancer], Iterable[Subnet]],

@@ -93,14 +93,6 @@ def member_statuses(statuses: Tree) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Objects that cannot become what was asked for, and why (a sentence for the log)."""
-
-    objects: frozenset[tuple[Kind, str]]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What Octavia must hear of one load balancer.
 
@@ -113,22 +105,24 @@ class Report:
     late: Message = field(default_factory=dict)
 
 
-def report(
+def report(  # noqa: PLR0913 - each is a fact of its own
     lb: model.LoadBalancer,
     statuses: Tree,
     pending: Pending | None,
     known: Mapping[str, str],
     failed: frozenset[tuple[Kind, str]] = frozenset(),
+    heard: Tree | None = None,
 ) -> Report:
     """Compute what to tell Octavia.
 
-    :param known: member statuses that Octavia has heard
+    :param known: member statuses that Octavia has heard, as the rows keep them
+    :param heard: statuses of all objects that Octavia has heard, None when that is not known
     :param failed: pending objects that end in ERROR
     """
     message: Message = {}
     late: Message = {}
     objects = pending.objects if pending else {}
-    changed = _changed(lb, statuses, known)
+    changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard)
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
         record = _record(key, objects.get(key), statuses, failed)
@@ -186,6 +180,24 @@ def _changed(
             keys |= members | {(Kind.POOL, pool.id), (Kind.LOAD_BALANCER, lb.id)}
             keys |= {(Kind.LISTENER, each.id) for each in lb.listeners_of(pool.id)}
     return frozenset(keys)
+
+
+def _derived(
+    statuses: Tree, pending: Pending | None, heard: Tree | None
+) -> frozenset[tuple[Kind, str]]:
+    """Return the listeners, pools and so on whose status follows from a request about another.
+
+    An agent that has just started does not know what Octavia has heard, and tells all with the
+    first request.
+    """
+    if heard is None and pending is None:
+        return frozenset()
+    before = heard or {}
+    return frozenset(
+        key
+        for key, status in statuses.items()
+        if key[0] is not Kind.MEMBER and before.get(key) is not status
+    )
 
 
 def final(pending: Pending, failed: frozenset[tuple[Kind, str]] = frozenset()) -> Report:

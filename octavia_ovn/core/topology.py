@@ -24,14 +24,27 @@ def _covers(network: str, address: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Subnet:
+    """What never changes about a Neutron subnet."""
+
+    id: str
+    network_id: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
 class RouterPort:
-    """A router's interface (Logical_Router_Port) on a switch; networks as `10.0.0.1/24`."""
+    """A router's interface (Logical_Router_Port) on a switch; networks as `10.0.0.1/24`.
+
+    `subnets` are those of which it is certain which address is in which.
+    """
 
     name: str
     router: str
     switch: str
     networks: tuple[str, ...]
     gateway: bool = False
+    subnets: tuple[Subnet, ...] = ()
 
     def covers(self, address: str) -> bool:
         """Whether an address lies in one of the interface's subnets."""
@@ -40,15 +53,6 @@ class RouterPort:
     def has_family(self, families: frozenset[int]) -> bool:
         """Whether the interface has a subnet of one of those IP versions."""
         return any(model.family(each) in families for each in self.networks)
-
-
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    """What never changes about a Neutron subnet."""
-
-    id: str
-    network_id: str
-    cidr: str
 
 
 class Topology(Protocol):
@@ -192,3 +196,17 @@ def place_member(
         if vip.cidr and vip.subnet_id and found in ipaddress.ip_network(vip.cidr):
             return vip.subnet_id
     return next((each.id for each in around(lb) if found in ipaddress.ip_network(each.cidr)), None)
+
+
+def subnets_around(lb: model.LoadBalancer, topology: Topology) -> Iterator[Subnet]:
+    """Yield the subnets of the routers around a load balancer."""
+    routers = {
+        port.router
+        for vip in lb.vips
+        if vip.network_id
+        for port in topology.ports_on_switch(switch_name(vip.network_id))
+    }
+    for router in sorted(routers):
+        for port in topology.ports_of_router(router):
+            if not port.gateway:
+                yield from port.subnets

@@ -144,10 +144,13 @@ def provisioning(object_id, word, operating=None):
     return record | ({"operating_status": operating} if operating else {})
 
 
-def report(lb, pending=None, known=None, *, failed=frozenset(), **given):
+SAME = object()
+
+
+def report(lb, pending=None, known=None, *, failed=frozenset(), heard=SAME, **given):
     statuses = status.tree(lb, health(**given))
     known = status.member_statuses(statuses) if known is None else known
-    return status.report(lb, statuses, pending, known, failed)
+    return status.report(lb, statuses, pending, known, failed, statuses if heard is SAME else heard)
 
 
 class TestReport:
@@ -220,6 +223,27 @@ class TestReport:
 
         assert found["healthmonitors"] == [provisioning("hm1", "ERROR", "ERROR")]
         assert found["pools"] == [provisioning("p1", "ACTIVE", "ONLINE")]
+
+    def test_what_follows_from_a_request_about_another_object(self):
+        enabled = Pending(("r1",), active(Kind.LOAD_BALANCER, ["lb1"]))
+        heard = status.tree(web(member(1), enabled=False), health())
+
+        found = report(web(member(1)), enabled, heard={**heard, (Kind.LISTENER, "l1"): "OFFLINE"})
+
+        assert found.message["listeners"] == [{"id": "l1", "operating_status": "ONLINE"}]
+        assert (
+            "pools" not in found.message or "provisioning_status" not in found.message["pools"][0]
+        )
+
+    def test_a_new_agent_tells_all_with_the_first_request_and_nothing_without(self):
+        request = Pending(("r1",), active(Kind.LOAD_BALANCER, ["lb1"]))
+
+        assert report(web(member(1)), heard=None).message == {}
+        assert set(report(web(member(1)), request, heard=None).message) == {
+            "pools",
+            "listeners",
+            "loadbalancers",
+        }
 
     def test_what_octavia_knows_and_the_rows_do_not_still_ends(self):
         pending = Pending(("r1",), active(Kind.POOL, ["p9"]))
