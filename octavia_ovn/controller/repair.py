@@ -27,6 +27,9 @@ from octavia_ovn.errors import OctaviaOvnError
 
 _ATTEMPTS = 3
 _THREADS = 8
+_SETTLING = 5.0
+"""Seconds for which a part of a load balancer that is not PENDING itself may be: then no request is
+under way, and what Octavia has overwritten is told once more after a second."""
 # What data that nobody has foreseen leads to; it must not stop the other load balancers.
 _UNFORESEEN = (ValueError, LookupError, TypeError, AttributeError)
 
@@ -153,6 +156,7 @@ class Repair:
         wanted: Callable[[Listed], bool] = lambda _: True,
         *,
         depth: Depth = Depth.TREES,
+        recent: float = 0.0,
         started: Callable[[int], object] = lambda _: None,
     ) -> Iterator[Finding]:
         """Yield a finding for each load balancer; nothing is changed.
@@ -160,6 +164,9 @@ class Repair:
         Everything is listed before the first finding, so an incomplete list finds nothing.
 
         :param wanted: selects load balancers; orphans are looked for only if it selects all
+        :param recent: seconds; load balancers that Octavia has changed since then are compared with
+            their trees at least, and it is asked whether anything below them is in PENDING: lists
+            do not show members, nor what was rolled back when an API worker died
         :param started: called with the number of findings to come
         :raises OctaviaOvnError: when Octavia or the database cannot be listed
         """
@@ -172,8 +179,10 @@ class Repair:
         started(len(listed) + len(orphans))
 
         def compare(each: Listed) -> Finding:
-            suspect = each.id in busy or depth is Depth.STATUSES
-            return self._guard(each.id, self._compare, each, rows.get(each.id, ()), depth, suspect)
+            new = each.idle < recent
+            suspect = each.id in busy or depth is Depth.STATUSES or new
+            deep = max(depth, Depth.TREES) if new else depth
+            return self._guard(each.id, self._compare, each, rows.get(each.id, ()), deep, suspect)
 
         yield from _side_by_side(compare, listed)
         if orphans:
@@ -225,7 +234,8 @@ class Repair:
         if codec.pending(rows) is not None:
             return Finding(lb_id, Verdict.RIGHT, "the agent is at work on it", pending=True)
         in_pending = listed.provisioning_status.startswith("PENDING")
-        if (in_pending or suspect) and listed.idle >= self._grace:
+        grace = self._grace if in_pending else min(self._grace, _SETTLING)
+        if (in_pending or suspect) and listed.idle >= grace:
             objects = self._listing.pending(lb_id)
             if objects:
                 return self._stuck(listed, objects, rows)

@@ -16,6 +16,11 @@ LOG = logging.getLogger(__name__)
 
 FIRST_DELAY = 5.0
 """Seconds after taking over: what was left undone is being done by then, and need not be found."""
+RECENT = 900.0
+"""Seconds for which a first comparison takes a closer look at what has changed: somebody may have
+been killed in the middle of it."""
+_OVERLAP = 60.0
+"""Seconds that a comparison looks back further than to the one before it."""
 RETRY = 60.0
 """Seconds until the next attempt at a comparison that was not possible."""
 T = TypeVar("T", bound=Hashable)
@@ -97,6 +102,8 @@ class Rounds:
         self._unused: Suspects[tuple[str, str]] = Suspects(clock, grace)
         self._sources: Suspects[str] = Suspects(clock, grace)
         self._unclear: dict[str, str] = {}
+        self._clock = clock
+        self._last: float | None = None
 
     def round(self, goes_on: Callable[[], bool]) -> bool:
         """Compare and mend.
@@ -105,8 +112,10 @@ class Rounds:
         :returns: whether everything could be compared
         """
         findings: list[Finding] = []
+        began = self._clock()
+        recent = RECENT if self._last is None else began - self._last + _OVERLAP
         try:
-            for finding in self._repair.compare(depth=Depth.LISTS):
+            for finding in self._repair.compare(depth=Depth.LISTS, recent=recent):
                 if not goes_on():
                     return False
                 findings.append(finding)
@@ -118,6 +127,7 @@ class Rounds:
         except OctaviaOvnError as error:
             LOG.warning("Octavia, OVN and Neutron could not be compared: %s", error)
             return False
+        self._last = began
         return True
 
     def _mend(self, finding: Finding) -> None:
