@@ -13,7 +13,7 @@ from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, Refused, Unavailable
 from tests.controller.agent import Agent
 from tests.controller.outside import FixedIp, FloatingIp, Port, SwitchPorts
-from tests.core.builders import VIP, Cloud, balancer, listener, member, monitor, pool, row, vip, web
+from tests.core.builders import VIP, Cloud, balancer, listener, member, monitor, pool, row, vip
 
 KNOWN = vip(cidr="10.0.0.0/24", brought=False)
 FIP = "10.73.1.171"

@@ -1,0 +1,209 @@
+"""The loop: one transaction for many load balancers, and no failure of one is another's."""
+
+import dataclasses
+import time
+
+import pytest
+
+from octavia_ovn.controller.loop import Controller
+from octavia_ovn.core import changes, codec, intent
+from octavia_ovn.errors import Refused, Unavailable
+from tests.controller.outside import FloatingIp, Later, Neutron, Northbound, Octavia, Southbound
+from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip
+
+SITE = balancer(
+    [listener()], [pool(members=[member(1)])], vips=(vip(cidr="10.0.0.0/24", brought=False),)
+)
+CHECKED = dataclasses.replace(SITE, pools=(pool(members=[member(1)], monitor=monitor()),))
+PATIENCE = 10.0
+
+
+class Bench:
+    def __init__(self):
+        self.nb, self.sb, self.octavia = Northbound(), Southbound(), Octavia()
+        self.neutron, self.executor = Neutron(self.nb), Later()
+        self.db = self.nb.db
+        self.controller = Controller(
+            self.nb,
+            self.sb,
+            self.neutron,
+            self.octavia,
+            self.octavia,
+            self.executor,
+            lambda: None,
+            settled=lambda _: frozenset(),
+            retry_max=0.02,
+        )
+
+    def asked(self, change, lb_id):
+        self.db.write(intent.record(self.db.of(lb_id), change, f"r{self.db.transactions}"))
+        self.controller.look_at(lb_id)
+
+    def created(self, lb, *lb_ids):
+        for lb_id in lb_ids:
+            one = dataclasses.replace(lb, id=lb_id)
+            self.octavia.trees[lb_id] = one
+            self.asked(changes.CreateLoadBalancer(one), lb_id)
+
+    def until(self, condition):
+        """Run the main loop."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end
+            self.controller.turn()
+            self.executor.run()
+            time.sleep(0.001)
+
+    def ended(self, lb_id):
+        """Whether Octavia waits for nothing more, and shows what it should."""
+        return codec.pending(self.db.of(lb_id)) is None and (
+            self.octavia.provisioning.get(lb_id) == "ACTIVE"
+        )
+
+
+@pytest.fixture
+def bench():
+    made = Bench()
+    yield made
+    made.controller.close(PATIENCE)
+
+
+def test_many_in_one_transaction(bench):
+    names = [f"lb{number}" for number in range(1, 20)]
+    bench.created(SITE, *names)
+    before = bench.db.transactions
+    bench.controller.turn()
+
+    assert bench.db.transactions == before + 1
+    assert all(bench.db.vips(each) for each in names)
+
+    for each in names:
+        bench.controller.look_at(each)
+    bench.until(lambda: all(map(bench.octavia.provisioning.get, names)))
+
+
+def test_rests_when_all_is_done(bench):
+    bench.created(SITE, "lb1")
+    bench.until(lambda: "lb1" in bench.octavia.provisioning)
+    bench.controller.look_at("lb1")
+    bench.until(lambda: bench.ended("lb1"))
+    bench.until(lambda: bench.controller.turn() is None)
+
+
+def test_a_database_that_is_away_is_tried_again(bench):
+    bench.nb.error = Unavailable("no leader")
+    bench.created(SITE, "lb1", "lb2")
+    bench.controller.turn()
+
+    assert bench.db.vips() == {}
+    assert bench.octavia.messages == []
+
+    bench.nb.error = None
+    bench.until(lambda: bench.octavia.provisioning.keys() >= {"lb1", "lb2"})
+
+    assert bench.db.vips("lb1") == bench.db.vips("lb2") != {}
+
+
+def test_what_the_database_refuses_does_not_hold_up_others(bench):
+    commit = bench.nb.commit
+
+    def refuses_lb2(plan):
+        operations = tuple(plan())
+        (row,) = bench.db.of("lb2")
+        if any(each.uuid == row.uuid for each in operations):
+            raise Refused("constraint violation")
+        return commit(lambda: operations)
+
+    bench.nb.commit = refuses_lb2
+    bench.created(SITE, "lb1", "lb2", "lb3")
+    bench.until(lambda: bench.octavia.provisioning.keys() >= {"lb1", "lb3"})
+
+    assert "lb2" not in bench.octavia.provisioning
+    assert bench.controller.turn() is not None
+
+
+def test_a_load_balancer_that_cannot_be_looked_at_does_not_hold_up_others(bench):
+    rows = bench.nb.rows
+
+    def rows_of(lb_id):
+        if lb_id == "lb2":
+            raise RuntimeError("bug")
+        return rows(lb_id)
+
+    bench.created(SITE, "lb1", "lb2")
+    bench.nb.rows = rows_of
+    bench.until(lambda: "lb1" in bench.octavia.provisioning)
+
+    bench.nb.rows = rows
+    bench.until(lambda: "lb2" in bench.octavia.provisioning)
+
+
+def test_looks_at_those_that_depend_on_what_has_changed(bench):
+    bench.created(SITE, "lb1")
+    bench.until(lambda: bench.db.vips("lb1"))
+    bench.nb.cloud = type(bench.nb.cloud)({"R2": {"neutron-net1": ("10.0.0.1/24",)}})
+    bench.controller.changed(("router", "R1"))
+    bench.controller.turn()
+
+    (found,) = bench.db.of("lb1")
+    assert found.routers == {"R2"}
+
+
+def test_looks_at_all(bench):
+    bench.db.write(intent.record((), changes.CreateLoadBalancer(SITE), "r1"))
+    bench.controller.turn()
+    assert bench.db.vips() == {}
+
+    bench.controller.look_at_all()
+    bench.controller.turn()
+
+    assert bench.db.vips() == {("tcp", f"{VIP}:80"): "10.0.0.1:80"}
+
+
+class TestGivingBack:
+    @pytest.fixture
+    def checked(self, bench):
+        bench.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1"}
+        bench.created(CHECKED, "lb1", "lb2")
+        bench.until(lambda: bench.octavia.provisioning.keys() >= {"lb1", "lb2"})
+        return bench
+
+    def without_monitor(self, bench, *lb_ids):
+        for each in lb_ids:
+            bench.asked(changes.DeleteMonitor("p1", "hm1"), each)
+        bench.controller.turn()
+
+    def test_the_address_of_checks_that_nobody_needs(self, checked):
+        self.without_monitor(checked, "lb1")
+        checked.executor.run()
+        assert "ovn-lb-hm-sub1" in checked.neutron.ports
+
+        self.without_monitor(checked, "lb2")
+        checked.until(lambda: "ovn-lb-hm-sub1" not in checked.neutron.ports)
+
+    def test_not_before_all_have_been_looked_at(self, checked):
+        checked.controller.look_at_all()
+        self.without_monitor(checked, "lb1")
+        checked.executor.run()
+
+        assert "ovn-lb-hm-sub1" in checked.neutron.ports
+
+    def test_not_what_somebody_needs_still(self, checked):
+        checked.controller.release_source("sub1")
+        checked.controller.turn()
+        checked.executor.run()
+
+        assert "ovn-lb-hm-sub1" in checked.neutron.ports
+
+    def test_what_a_dead_agent_has_left(self, bench):
+        bench.neutron.ensure_hm_port("sub1", None)
+        bench.controller.release_source("sub1")
+        bench.until(lambda: bench.neutron.ports == {})
+
+    def test_a_members_floating_ip(self, bench):
+        bench.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
+        bench.created(SITE, "lb1")
+        bench.until(lambda: bench.octavia.provisioning.keys() >= {"lb1"})
+        bench.asked(changes.DeleteMember("p1", "m1"), "lb1")
+
+        bench.until(lambda: bench.neutron.touched == ["fip1"])
