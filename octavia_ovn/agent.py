@@ -130,7 +130,8 @@ class Agent:
         self._controller.changed(thing)
 
     def _row_changed(self, lb_id: str) -> None:
-        self._controller.look_at(lb_id)
+        if self._acting:  # or else all are looked at when that begins
+            self._controller.look_at(lb_id)
 
     def run(self, exit_event: Event) -> None:
         """Work until the event is set.

@@ -7,7 +7,7 @@ is found again when an answer was lost. What does not carry them is a user's and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -219,14 +219,22 @@ class Neutron:
             return None
         return next((each for each in ports if each.has(subnet_id, address)), None)
 
-    def delete_vip_ports(self, lb_id: str) -> None:
+    def delete_vip_ports(self, lb_id: str, known: Collection[str] | None = None) -> None:
         """Delete the VIP ports of a load balancer that the driver has made; no user's port.
 
         The former driver gave its ports names but no device.
+
+        :param known: ids of all its ports, if they are known: then names are looked for only when
+            one of them is not found by its device
         """
-        for port in self.ports_of(f"{_DEVICE}{lb_id}"):
+        ports = self.ports_of(f"{_DEVICE}{lb_id}")
+        for port in ports:
             if vip_owner(port) == lb_id:
                 self.delete_port(port.id)
+        if known is None or not {port.id for port in ports}.issuperset(known):
+            self._delete_former_vip_ports(lb_id)
+
+    def _delete_former_vip_ports(self, lb_id: str) -> None:
         additional = (f"{_ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
         for port in self._ports({"name": (f"{_VIP}{lb_id}", *additional)}):
             if not port.device_id and port.device_owner in _VIP_OWNERS:
@@ -272,14 +280,11 @@ class Neutron:
     def _hm_ports(self, subnet_id: str) -> tuple[Port, ...]:
         """Return the health monitor ports of a subnet, the smallest id first.
 
-        Those of the former driver that have no device, or another owner, only when there is no
-        other.
+        Those of the former driver that have no device only when there is no other.
         """
         name = f"{_HM}{subnet_id}"
-        ours = tuple(each for each in self.ports_of(name) if each.device_owner in _HM_OWNERS)
-        return ours or tuple(
-            each for each in self.ports_named(name) if each.device_owner in _HM_OWNERS
-        )
+        found = tuple(each for each in self.ports_named(name) if each.device_owner in _HM_OWNERS)
+        return tuple(each for each in found if each.device_id == name) or found
 
     # --- floating IPs
 

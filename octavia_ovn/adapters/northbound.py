@@ -17,6 +17,7 @@ from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchP
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
 from octavia_ovn.core import codec, rows
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 
 TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
@@ -121,6 +122,11 @@ class Northbound(NorthboundTopology):
     def names(self) -> Iterable[str]:
         """Return the ids of all load balancers that have rows."""
         return {row.name for row in self.replica.rows(TABLE) if _ours(row)}
+
+    def awaited(self) -> Iterable[str]:
+        """Return the ids of those that Octavia waits for."""
+        rows = self.replica.rows(TABLE)
+        return {row.name for row in rows if k.PENDING in contents(row, "external_ids")}
 
     def rows(self, lb_id: str) -> Sequence[Row]:
         """Return the rows of a load balancer."""

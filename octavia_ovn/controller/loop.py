@@ -29,6 +29,8 @@ LOG = logging.getLogger(__name__)
 
 BATCH = 100
 """Load balancers in one transaction at most."""
+IDLE_BATCH = 10
+"""How many of those that are in no hurry: a request that comes meanwhile waits for them."""
 
 
 class Controller:
@@ -84,11 +86,16 @@ class Controller:
         self.queue.add(lb_id)
 
     def look_at_all(self) -> None:
-        """Look at every load balancer: at start, after a reconnect, on taking over."""
+        """Look at every load balancer: at start, after a reconnect, on taking over.
+
+        First at those that Octavia waits for; the others do not keep new requests waiting.
+        """
         self._ledger.clear()
         self._unseen = set(self._nb.names())
-        for lb_id in self._unseen:
+        for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
+        for lb_id in self._unseen:
+            self.queue.add_idle(lb_id)
 
     def release_source(self, subnet_id: str) -> None:
         """Give back the address that checks of a subnet came from, unless they still do.
@@ -121,7 +128,7 @@ class Controller:
         while self._posted:
             self._posted.popleft()()
         self._tasks.retry_due()
-        batch = self.queue.ready(BATCH)
+        batch = self.queue.ready(BATCH, IDLE_BATCH)
         if batch:
             self._look(batch)
         return min(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from octavia_ovn.core import model
@@ -18,6 +18,9 @@ class SwitchPorts(Protocol):
     def at(self, address: str) -> str | None:
         """Return the name of the port that has an address."""
 
+    def answering(self, subnet_id: str) -> str | None:
+        """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
+
     def monitor_source(self, subnet_id: str) -> str | None:
         """Return the address of the health monitor port of a subnet."""
 
@@ -31,6 +34,9 @@ class Northbound(Topology, Protocol):
 
     def names(self) -> Iterable[str]:
         """Return the ids of all load balancers that have rows."""
+
+    def awaited(self) -> Iterable[str]:
+        """Return the ids of those that Octavia waits for."""
 
     def rows(self, lb_id: str) -> Sequence[Row]:
         """Return the rows of a load balancer."""
@@ -143,8 +149,8 @@ class Neutron(Protocol):
     def touch_floating_ip(self, fip_id: str) -> None:
         """Have Neutron write the NAT row of a floating IP anew."""
 
-    def delete_vip_ports(self, lb_id: str) -> None:
-        """Delete the VIP ports that are ours."""
+    def delete_vip_ports(self, lb_id: str, known: Collection[str] | None) -> None:
+        """Delete the VIP ports that are ours; their ids may be known."""
 
     def ensure_hm_port(self, subnet_id: str, project_id: str | None) -> Port:
         """Return the health monitor port of a subnet, made when it was not there."""

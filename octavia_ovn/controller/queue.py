@@ -7,6 +7,7 @@ key is added, it is looked at once.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -31,23 +32,30 @@ class Queue(Generic[Key]):
         self._heap: list[tuple[float, int, Key]] = []
         self._failures: dict[Key, int] = {}
         self._count = 0
+        self._idle: dict[Key, None] = {}
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._due) + len(self._idle)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Have a key looked at in that many seconds at the latest.
 
         A key that waits for its retry is looked at at once: something has changed.
         """
+        self._idle.pop(key, None)
         due = self._clock() + delay
         if self._due.get(key, due + 1) > due:
             self._due[key] = due
             self._count += 1
             heapq.heappush(self._heap, (due, self._count, key))
 
-    def ready(self, limit: int) -> list[Key]:
-        """Take the keys that are due, oldest first, `limit` at most."""
+    def add_idle(self, key: Key) -> None:
+        """Have a key looked at in its turn, while those that are due are not kept waiting."""
+        if key not in self._due:
+            self._idle[key] = None
+
+    def ready(self, limit: int, idle_limit: int = 0) -> list[Key]:
+        """Take the keys that are due, oldest first, and some of those that are in no hurry."""
         now = self._clock()
         found: list[Key] = []
         while self._heap and len(found) < limit and self._heap[0][0] <= now:
@@ -55,10 +63,15 @@ class Queue(Generic[Key]):
             if self._due.get(key) == due:
                 del self._due[key]
                 found.append(key)
-        return found
+        idle = list(itertools.islice(self._idle, idle_limit))
+        for key in idle:
+            del self._idle[key]
+        return found + idle
 
     def next_due(self) -> float | None:
         """Return in how many seconds the next key is due (0 for now), None when there is none."""
+        if self._idle:
+            return 0.0
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return max(0.0, self._heap[0][0] - self._clock()) if self._heap else None

@@ -112,7 +112,7 @@ class Reconciler:
         try:
             known = self._finder.find(decoded, rows)
         except Missing as missing:
-            return Outcome(things=missing.things or None)
+            return Outcome(missing.operations, things=missing.things or None)
         facts = replace(known.facts, member_status=heard)
         wanted = intent.with_pending(desired(known.lb, rows, facts), pending)
         operations = diff(rows, wanted) + known.operations
@@ -180,11 +180,13 @@ class Reconciler:
 
     def _release_ports(self, lb_id: str, rows: tuple[Row, ...]) -> None:
         """Delete our ports, give those that users brought their addresses back."""
-        self._neutron.delete_vip_ports(lb_id)
         try:
             vips = codec.decode(rows).lb.vips
         except codec.Undecodable:
+            self._neutron.delete_vip_ports(lb_id, None)
             return
+        ours = [vip.port_id for vip in vips if vip.port_id and not vip.brought]
+        self._neutron.delete_vip_ports(lb_id, ours)
         for vip in vips:
             if vip.brought and vip.port_id:
                 self._neutron.touch_port(vip.port_id)

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
+from octavia_ovn.core import codec
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound
@@ -54,16 +55,20 @@ class Later(Executor):
 
 @dataclasses.dataclass
 class SwitchPorts:
-    """The ports of a switch: address → name; and the source addresses of checks."""
+    """The ports of a switch: address → name; the sources of checks, and those that answer ARP."""
 
     names: dict = dataclasses.field(default_factory=dict)
     sources: dict = dataclasses.field(default_factory=dict)
+    answers: dict = dataclasses.field(default_factory=dict)
 
     def at(self, address):
         return self.names.get(address)
 
     def monitor_source(self, subnet_id):
         return self.sources.get(subnet_id)
+
+    def answering(self, subnet_id):
+        return self.answers.get(subnet_id)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +98,12 @@ class Northbound:
     def names(self):
         return self.db.names()
 
+    def awaited(self):
+        return [name for name in self.names() if codec.pending(self.rows(name)) is not None]
+
+    def awaited(self):
+        return {row.name for row in self.db.all() if "octavia:pending" in row.external_ids}
+
     def rows(self, lb_id):
         return self.db.of(lb_id)
 
@@ -100,7 +111,11 @@ class Northbound:
         return self.subnets.get(subnet_id)
 
     def switch_ports(self, switch):
-        return self.ports.get(switch)
+        found = self.ports.get(switch)
+        if found is not None:
+            answers = found.answers.items()
+            found.answers = {key: port for key, port in answers if port not in self.db.cleared}
+        return found
 
     def has_addresses(self, port_id):
         return self.addresses.get(port_id, False)
@@ -184,7 +199,7 @@ class Neutron:
         self._answer()
         self.touched.append(fip_id)
 
-    def delete_vip_ports(self, lb_id):
+    def delete_vip_ports(self, lb_id, known=None):
         self._answer()
         self.ports = {
             key: port for key, port in self.ports.items() if port.name != f"ovn-lb-vip-{lb_id}"

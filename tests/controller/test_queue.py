@@ -31,6 +31,21 @@ def test_takes_no_more_than_asked_for():
     assert keys.ready(2) == ["c"]
 
 
+def test_keys_in_no_hurry_come_in_their_turn():
+    keys, _ = queue()
+    for key in "abc":
+        keys.add_idle(key)
+    keys.add("d")
+    keys.add("b")
+    keys.add_idle("d")
+
+    assert len(keys) == 4
+    assert keys.next_due() == 0.0
+    assert keys.ready(10, 1) == ["d", "b", "a"]
+    assert keys.ready(10, 1) == ["c"]
+    assert keys.next_due() is None
+
+
 def test_a_key_waits_until_it_is_due():
     keys, clock = queue()
     keys.add("a", 5.0)
