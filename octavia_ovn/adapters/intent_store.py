@@ -25,6 +25,7 @@ from octavia_ovn.errors import NotFound, Unanswered, Unavailable
 TABLE = "Load_Balancer"
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
+_REMEMBERED = 10_000
 _GUARDED = ("protocol", "external_ids")
 _FEW = 20
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -46,6 +47,8 @@ class IntentStore:
         self._session = session
         self._timeout = timeout
         self._subnet = subnet
+        self._lb_of: dict[str, str] = {}
+        """Pool → load balancer, as last seen: a pool never moves, so it can only be gone."""
 
     def ping(self) -> None:
         """Find out whether requests can be recorded now.
@@ -144,7 +147,19 @@ class IntentStore:
         return self._select([["name", "==", lb_id]], deadline)
 
     def _of_pool(self, pool_id: str, deadline: float) -> list[Row]:
-        """Return the rows of the load balancer that has a pool.
+        """Return the rows of the load balancer that has a pool."""
+        lb_id = self._lb_of.get(pool_id)
+        rows = self._by_name(lb_id, deadline) if lb_id else []
+        if any(k.POOL_MARK + pool_id in row.external_ids for row in rows):
+            return rows
+        lb_id = self._find_lb(pool_id, deadline)
+        if len(self._lb_of) >= _REMEMBERED:
+            self._lb_of.clear()
+        self._lb_of[pool_id] = lb_id
+        return self._by_name(lb_id, deadline)
+
+    def _find_lb(self, pool_id: str, deadline: float) -> str:
+        """Return the id of the load balancer that has a pool.
 
         The server finds rows of ours by the pool's mark. Those that another driver has written and
         the agent has not taken over yet have none: only then all rows are looked at.
@@ -160,7 +175,7 @@ class IntentStore:
         if not found:
             msg = f"Pool {pool_id} is not in the Northbound database."
             raise NotFound(msg)
-        return self._by_name(found[0]["name"], deadline)
+        return str(found[0]["name"])
 
     def _select(self, where: Sequence[Sequence[object]], deadline: float) -> list[Row]:
         found = self._session.select(TABLE, where, _COLUMNS, deadline)
