@@ -87,10 +87,14 @@ class Run:
     def _sides(self, what: str, cloud: Cloud | None = None, **lab: object) -> Iterator[list[Side]]:
         print(f"{datetime.datetime.now():%H:%M:%S} {what}", file=sys.stderr, flush=True)
         with contextlib.ExitStack() as stack:
-            yield [
+            sides = [
                 stack.enter_context(Side(each, self._template(each, cloud or Cloud()), **lab))
                 for each in self._subjects
             ]
+            if cloud and cloud.lbs:
+                for side in sides:
+                    side.run("know", str(self._filled(side.subject, cloud.lbs)))
+            yield sides
 
     def _take(self, case: str, sides: Sequence[Side], measure: str, *args: object) -> None:
         """Take a measure on each side in turn."""
@@ -109,12 +113,15 @@ class Run:
             return path
         base = None
         if cloud.lbs:
-            base = self._templates / f"{subject.name}-{cloud.lbs}.db"
+            base = self._filled(subject, cloud.lbs)
             if not base.exists():
                 with Side(subject, None) as side:
                     side.run("fill", cloud.lbs, str(base))
         scale.make(path, cloud.ports, base)
         return path
+
+    def _filled(self, subject: Subject, lbs: int) -> Path:
+        return self._templates / f"{subject.name}-{lbs}.db"
 
 
 def parse_arguments() -> argparse.Namespace:

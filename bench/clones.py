@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.lab.ovsdb import OvsdbClient
@@ -29,19 +29,43 @@ _TARGETS = {
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 Row = dict[str, Any]
+Tables = dict[str, list[Row]]
 
 
-def multiply(client: OvsdbClient, switch: str, router: str, octet: int, times: int) -> None:
-    """Clone a project that many times.
+class Project:
+    """A project's rows, to be cloned.
 
     :param switch: name of its Logical_Switch
     :param router: name of its Logical_Router
     :param octet: the second of its addresses in 10.0.0.0/8
+    :param tables: what Octavia has of it
     """
-    rows = dict(_collect(client, switch, router))
-    for number in range(times):
-        other = (octet + 1 + number) % 250
-        client.transact(*_operations(rows, octet, other))
+
+    def __init__(
+        self, client: OvsdbClient, switch: str, router: str, octet: int, tables: Tables
+    ) -> None:
+        self._client = client
+        self._rows = dict(_collect(client, switch, router))
+        self._octet = octet
+        self._tables = tables
+        self._ids = sorted(set(_UUID.findall(json.dumps([self._rows, tables]))))
+
+    def multiply(self, times: int) -> Iterator[Tables]:
+        """Clone it that many times; yield what Octavia has of each clone."""
+        for number in range(times):
+            fresh = sorted(str(uuid.uuid4()) for _ in self._ids)
+            # In the same order: what is sorted by ids stays so.
+            ids = dict(zip(self._ids, fresh, strict=True))
+            old, new = (f"10.{octet}." for octet in (self._octet, (self._octet + 1 + number) % 250))
+
+            def renamed(
+                value: Any, ids: dict[str, str] = ids, old: str = old, new: str = new
+            ) -> Any:
+                text = _UUID.sub(lambda found: ids[found[0]], json.dumps(value))
+                return json.loads(text.replace(old, new))
+
+            self._client.transact(*_operations(self._rows, renamed))
+            yield renamed(self._tables)
 
 
 def _collect(
@@ -72,12 +96,7 @@ def _references(value: Any) -> list[Any]:
     return value[1] if value[0] == "set" else [value]
 
 
-def _operations(rows: dict[str, tuple[str, Row]], octet: int, other: int) -> list[Row]:
-    fresh: dict[str, str] = {}
-
-    def rename(match: re.Match[str]) -> str:
-        return fresh.setdefault(match[0], str(uuid.uuid4()))
-
+def _operations(rows: dict[str, tuple[str, Row]], renamed: Callable[[Row], Row]) -> list[Row]:
     operations = []
     for identity, (table, row) in rows.items():
         values = {
@@ -85,9 +104,8 @@ def _operations(rows: dict[str, tuple[str, Row]], octet: int, other: int) -> lis
             for column, value in row.items()
             if column not in ("_uuid", "_version")
         }
-        text = _UUID.sub(rename, json.dumps(values)).replace(f"10.{octet}.", f"10.{other}.")
         operations.append(
-            {"op": "insert", "table": table, "uuid-name": _name(identity), "row": json.loads(text)}
+            {"op": "insert", "table": table, "uuid-name": _name(identity), "row": renamed(values)}
         )
     return operations
 

@@ -22,6 +22,7 @@ from tests.lab.errors import ApiError
 from tests.lab.harness import Lab
 from tests.lab.octavia import Operation
 from tests.lab.ovn_mirror import ovn_name
+from tests.lab.store import TABLES
 from tests.lab.tenant import Tenant
 
 QUIET = 0.15  # nothing happened for so long: the driver has finished
@@ -31,6 +32,7 @@ IDLE = 2.0
 PATIENCE = 20
 LONG_PATIENCE = 900
 CLONED_LBS = 10
+OCTAVIA = ".octavia.json"  # behind the name of a template: what Octavia has of it
 ALGORITHM = "SOURCE_IP_PORT"
 
 Figure = tuple[str, "float | None", str]
@@ -69,11 +71,22 @@ class Bench:
         self._lab.stop_agent()
         octet = int(tenant.subnet["cidr"].split(".")[1])
         switch, router = ovn_name(tenant.network["id"]), ovn_name(tenant.router["id"])
-        with self._lab.neutron.locked():
-            clones.multiply(self._lab.nb, switch, router, octet, lbs // CLONED_LBS - 1)
+        store = self._lab.octavia.store
+        tables = {table: store.find(table) for table in TABLES}
+        project = clones.Project(self._lab.nb, switch, router, octet, tables)
+        for clone in project.multiply(lbs // CLONED_LBS - 1):
+            for table, rows in clone.items():
+                tables[table] += rows
+        Path(f"{template}{OCTAVIA}").write_text(json.dumps(tables), encoding="utf-8")
         self._lab.env.nb.stop()
         self._lab.env.nb.path.replace(Path(template))
         self._lab.env.nb.path.touch()
+        return []
+
+    def know(self, template: str) -> list[Figure]:
+        """Have Octavia know the load balancers of a template."""
+        text = Path(f"{template}{OCTAVIA}").read_text(encoding="utf-8")
+        self._lab.octavia.store.load(json.loads(text))
         return []
 
     # --- start and memory

@@ -60,6 +60,14 @@ class Store:
         """Return when a row was last written, in seconds since 1970."""
         return self._changed_at.get((table, row_id), 0.0)
 
+    def load(self, tables):
+        """Put rows there that were committed long ago: {table: [row]}."""
+        with self.changed:
+            for table, rows in tables.items():
+                for row in rows:
+                    self._index(table, row["id"], {}, row)
+                    self._tables[table][row["id"]] = row
+
     # For Transaction
 
     def lock(self, owner, table, row_id):
