@@ -15,6 +15,7 @@ from octavia_ovn.core.topology import RouterPort, Subnet
 
 PHYSICAL_NETWORK = "neutron:provnet-physical-network"
 _NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
+_HM = "ovn-lb-hm-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,25 @@ class SwitchPorts:
         self._addresses: dict[str, dict[str, str]] = {}
         self._by_address: dict[str, str] = {}
         self._sources: dict[str, str] = {}
+        self._answering: dict[str, str] = {}
 
-    def put(self, uuid: str, name: str, external_ids: Mapping[str, str]) -> frozenset[str]:
-        """Learn about a port; return the addresses about which something has changed."""
+    def put(
+        self, uuid: str, name: str, external_ids: Mapping[str, str], *, answers: bool
+    ) -> frozenset[str]:
+        """Learn about a port; return the addresses about which something has changed.
+
+        :param answers: whether OVN knows its addresses, and answers ARP for them
+        """
         gone = self.remove(uuid)
         addresses = [
             each.partition("/")[0] for each in external_ids.get("neutron:cidrs", "").split()
         ]
         self._addresses[uuid] = dict.fromkeys(addresses, name)
-        port_name = external_ids.get("neutron:port_name", "")
-        if port_name.startswith("ovn-lb-hm-") and addresses:
-            self._sources[port_name.removeprefix("ovn-lb-hm-")] = addresses[0]
+        subnet_id = monitored_subnet(external_ids)
+        if subnet_id and addresses:
+            self._sources[subnet_id] = addresses[0]
+            if answers:
+                self._answering[subnet_id] = name
         else:
             self._by_address.update(self._addresses[uuid])
         return gone | frozenset(addresses)
@@ -58,6 +67,7 @@ class SwitchPorts:
         gone = {subnet for subnet, source in self._sources.items() if source in addresses}
         for subnet in gone:
             del self._sources[subnet]
+            self._answering.pop(subnet, None)
         return frozenset(addresses)
 
     def at(self, address: str) -> str | None:
@@ -68,12 +78,17 @@ class SwitchPorts:
         """Return the address of the health monitor port of a subnet."""
         return self._sources.get(subnet_id)
 
+    def answering(self, subnet_id: str) -> str | None:
+        """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
+        return self._answering.get(subnet_id)
+
 
 class NorthboundTopology:
     """Implements :class:`octavia_ovn.core.topology.Topology`.
 
     :param changed: called with ("switch", name), ("router", name), ("port", id),
-        ("backend", address) or ("member", address) when something about it has changed
+        ("backend", address), ("member", address) or ("monitored", subnet id) when something about
+        it has changed
     """
 
     def __init__(self, changed: Callable[[Hashable], None]) -> None:
@@ -162,20 +177,25 @@ class NorthboundTopology:
                 self._changed(("member", nat.logical_ip))
 
     def _switch_port(self, uuid: str, row: Any | None) -> None:
-        if row is not None and row.name in self._vip_ports:
-            before = self._vip_ports[row.name]
-            self._vip_ports[row.name] = bool(row.addresses)
-            if before != self._vip_ports[row.name]:
-                self._changed(("port", row.name))
         if row is None:
             for ports in self.switch_ports_of.values():
                 for address in ports.remove(uuid):
                     self._changed(("backend", address))
             return
+        self._vip_port(row)
         found = self.switch_ports_of.get(row.external_ids.get(_NETWORK, ""))
         if found is not None:
-            for address in found.put(uuid, row.name, row.external_ids):
+            answers = bool(row.addresses)
+            for address in found.put(uuid, row.name, row.external_ids, answers=answers):
                 self._changed(("backend", address))
+            self._changed(("monitored", monitored_subnet(row.external_ids)))
+
+    def _vip_port(self, row: Any) -> None:
+        before = self._vip_ports.get(row.name)
+        if row.name in self._vip_ports:
+            self._vip_ports[row.name] = bool(row.addresses)
+            if before != self._vip_ports[row.name]:
+                self._changed(("port", row.name))
 
     # --- answers
 
@@ -214,6 +234,12 @@ class NorthboundTopology:
     def subnet(self, subnet_id: str) -> Subnet | None:
         """Return a subnet that a router's interface has told about."""
         return self._subnets.get(subnet_id)
+
+
+def monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
+    """Return the subnet whose members are checked from a switch port; None for other ports."""
+    name = external_ids.get("neutron:port_name", "")
+    return name.removeprefix(_HM) if name.startswith(_HM) else None
 
 
 def _router_port(row: Any) -> RouterPort | None:

@@ -51,11 +51,19 @@ class Known:
 
 
 class Missing(Exception):
-    """A fact is being fetched; the load balancer will be looked at again when it has come."""
+    """A fact is being fetched; the load balancer will be looked at again when it has come.
 
-    def __init__(self, things: frozenset[Hashable] = frozenset()) -> None:
+    :param operations: what must be written before it can come
+    """
+
+    def __init__(
+        self,
+        things: frozenset[Hashable] = frozenset(),
+        operations: tuple[Operation, ...] = (),
+    ) -> None:
         super().__init__()
         self.things = things
+        self.operations = operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +115,8 @@ class FactFinder:
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
             operations = tuple(self._port_operations(lb))
-        except Missing:
-            raise Missing(things) from None
+        except Missing as missing:
+            raise Missing(things, missing.operations) from None
         facts = Facts(
             attachments=places,
             floating_ips=self._floating_ips(lb),
@@ -256,6 +264,12 @@ class FactFinder:
             raise Missing
         address = ports.monitor_source(subnet.id)
         if address is not None:
+            answering = ports.answering(subnet.id)
+            if answering is not None:
+                raise Missing(operations=(ClearAddresses(answering),))
+            # Until Neutron has answered, the hypervisors have some time to follow.
+            if self._tasks.is_first_attempt(("source", subnet.id), lb.id):
+                raise Missing
             return address
         done = self._tasks.get(
             ("source", subnet.id),

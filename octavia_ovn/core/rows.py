@@ -122,7 +122,11 @@ class ClearAddresses:
     """Take the addresses off a Logical_Switch_Port.
 
     With them OVN answers ARP for a VIP with the MAC of a port that nobody is behind, and clients on
-    the VIP's own switch time out (measured). Neutron leaves them off the ports that we make.
+    the VIP's own switch time out (measured). Neutron leaves them off the VIP ports that we make.
+
+    The same for the port that checks come from: the first check is sent before the hypervisor
+    answers ARP for its source with the MAC of the checks, and a member that has learned that of the
+    port answers into the void for half a minute, in which it counts as dead (measured).
     """
 
     port: str

@@ -310,6 +310,20 @@ class TestHealth:
 
         agent.assert_ended(CHECKED)
 
+    def test_silences_the_source_of_checks_first(self):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"] = SwitchPorts(
+            {"10.0.0.1": "port1", "10.0.0.2": "port2"}, {"sub1": "10.0.0.9"}, {"sub1": "hm-port"}
+        )
+        agent.created(CHECKED)
+        agent.settle()
+
+        assert agent.db.cleared == ["hm-port"]
+        agent.changed(("monitored", "sub1"))  # the switch port has changed
+        agent.settle()
+
+        agent.assert_ended(CHECKED)
+
     def test_has_neutron_make_the_address(self):
         agent = agent_with(CHECKED, source=None)
 
