@@ -101,9 +101,6 @@ class Northbound:
     def awaited(self):
         return [name for name in self.names() if codec.pending(self.rows(name)) is not None]
 
-    def awaited(self):
-        return {row.name for row in self.db.all() if "octavia:pending" in row.external_ids}
-
     def rows(self, lb_id):
         return self.db.of(lb_id)
 
@@ -200,7 +197,10 @@ class Neutron:
         self.touched.append(fip_id)
 
     def delete_vip_ports(self, lb_id, known=None):
+        """Delete our ports; whoever knows them must know them right."""
         self._answer()
+        ours = {key for key, port in self.ports.items() if port.name == f"ovn-lb-vip-{lb_id}"}
+        assert known is None or ours <= set(known)
         self.ports = {
             key: port for key, port in self.ports.items() if port.name != f"ovn-lb-vip-{lb_id}"
         }

@@ -8,6 +8,7 @@ from octavia_ovn.core.topology import (
     Subnet,
     attachments,
     place_member,
+    subnets_around,
     switch_name,
 )
 from tests.core.builders import Cloud, balancer, member, vip, web
@@ -303,3 +304,17 @@ def test_an_interface_knows_its_subnets():
     assert not port.covers("10.0.1.9")
     assert port.has_family(frozenset({6}))
     assert not RouterPort("lrp", "R1", N1, IF1).has_family(frozenset({6}))
+
+
+def test_the_subnets_around_are_those_of_all_routers_there():
+    first, second = SUBNETS["sub1"], SUBNETS["sub2"]
+    cloud = Cloud()
+    cloud._ports = [
+        RouterPort("lrp1", "R1", N1, IF1, subnets=(first,)),
+        RouterPort("lrp2", "R1", N2, IF2, subnets=(second,)),
+        RouterPort("gw", "R1", EXT, GATEWAY[1], gateway=True, subnets=(SUBNETS["ext"],)),
+        RouterPort("lrp3", "R2", N3, IF3, subnets=(SUBNETS["sub3"],)),
+    ]
+
+    assert list(subnets_around(balancer(), cloud)) == [first, second]
+    assert list(subnets_around(balancer(vips=(vip(network_id=None),)), cloud)) == []
