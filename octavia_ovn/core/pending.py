@@ -55,13 +55,15 @@ class Pending:
         requests = self.requests + tuple(
             each for each in later.requests if each not in self.requests
         )
+        orphaned = self.orphaned or later.orphaned
         return replace(
             self,
             requests=requests,
-            objects={**self.objects, **later.objects},
+            # Of what Octavia does not know it cannot be told anything either.
+            objects={} if orphaned else {**self.objects, **later.objects},
             created=self.created or later.created,
             resync=self.resync or later.resync,
-            orphaned=self.orphaned or later.orphaned,
+            orphaned=orphaned,
         )
 
 

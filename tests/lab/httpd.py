@@ -79,6 +79,23 @@ class HttpServer:
             self._server.server_close()
             self._server = None
 
+    def around(self, before, after):
+        """Call functions before and after each request is served; those that raise lose it."""
+        application = self._application
+
+        def serve(environ, start_response):
+            what = f"{environ['REQUEST_METHOD']} {generic_path(environ['PATH_INFO'])}"
+            try:
+                before(what)
+                answer = list(application(environ, start_response))
+                after(what)
+            except ConnectionError:
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise
+            return answer
+
+        self._application = serve
+
     def inject(self, **fault):
         """Add a Fault; return it, so that it can be given to heal()."""
         fault = Fault(**fault)

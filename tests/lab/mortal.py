@@ -1,6 +1,8 @@
 """A laboratory whose processes are killed with SIGKILL, and come back."""
 
 import contextlib
+import functools
+import json
 import os
 import signal
 import threading
@@ -10,6 +12,7 @@ from tests.lab.harness import Lab
 from tests.lab.httpd import HttpServer
 from tests.lab.neutron_api import Application
 from tests.lab.ovsdb import OvsdbError
+from tests.lab.tap import OvsdbTap
 from tests.lab.workers import INSIDE, Agent
 
 # Of a lab that kills, so that nobody waits for the defaults of production.
@@ -87,6 +90,56 @@ class MortalAgent(Agent):
         self.kill_parent()
 
 
+class Points:
+    """The points between two deeds of a process; at one of them it is killed.
+
+    :param kill: kills it, and returns when it is dead
+    """
+
+    def __init__(self, kill):
+        self._kill = kill
+        self._lock = threading.Lock()
+        self._armed = None
+        self._count = 0
+        self.hit = None
+
+    def arm(self, number):
+        """Kill at the n-th point from now on, the first is 0; None for at none."""
+        with self._lock:
+            self._armed, self._count, self.hit = number, 0, None
+
+    def reach(self, what):
+        """Count a point; at the chosen one raise ConnectionError, for the peer is dead then."""
+        with self._lock:
+            if self._armed is None:
+                return
+            number, self._count = self._count, self._count + 1
+            if number != self._armed:
+                return
+            self.hit = what
+            self._kill()
+        raise ConnectionResetError(what)
+
+
+class PointedTap(OvsdbTap):
+    """A tap that tells of each transaction that writes, before and after it."""
+
+    def __init__(self, path, server, points):
+        super().__init__(path, server)
+        self._points = points
+
+    def _request(self, message, asked):
+        super()._request(message, asked)
+        if json.dumps(message.get("id")) in asked and "method" in message:
+            self._points.reach("before the commit")
+
+    def _reply(self, message, asked):
+        writes = json.dumps(message.get("id")) in asked and "method" not in message
+        super()._reply(message, asked)
+        if writes:
+            self._points.reach("after the commit")
+
+
 class MortalLab(Lab):
     """A laboratory that outlives its processes.
 
@@ -100,11 +153,38 @@ class MortalLab(Lab):
             config.setdefault(section, {}).update(values)
         super().__init__(*args, config=config, **{"taps": True} | options)
         self.agent_neutron = None
-        self._killing = threading.Lock()
+        self.agent_points = Points(self._kill_agent)
+        self.worker_points = Points(self._kill_workers)
 
     def __enter__(self):
         super().__enter__()
+        self.octavia.telling = self.agent_points.reach
+        self._watch(self.neutron.http, self.worker_points)
+        self._watch(self.agent_neutron, self.agent_points)
         return self
+
+    @staticmethod
+    def _watch(http, points):
+        """Look at requests that change something: after a question all is as before it."""
+
+        def reach(when, what):
+            if not what.startswith("GET"):
+                points.reach(f"{when} {what}")
+
+        http.around(functools.partial(reach, "before"), functools.partial(reach, "after"))
+
+    def _tap(self, name, server):
+        points = self.worker_points if name == "worker" else self.agent_points
+        return PointedTap(self.env.directory / f"{name}-tap.sock", server.socket, points)
+
+    def _kill_agent(self):
+        """Kill the provider agent, and see it dead."""
+        pid = self.agent.kill()
+        env.wait_until(lambda: self.agent.pid != pid, 5, 0.001)
+
+    def _kill_workers(self):
+        for worker in self.octavia.workers.workers:
+            worker.kill()
 
     def _write_config(self, name, nb):
         url = self.neutron.http.url

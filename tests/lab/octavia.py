@@ -89,6 +89,8 @@ class FakeOctavia:
         # Octavia writes what it writes late.
         self.answered = lambda _: None
         self.committing = lambda: None
+        # Called before and after a status is applied; raises OSError to lose message or answer.
+        self.telling = lambda _: None
         self._statuses_lock = threading.Lock()
         self.http = HttpServer(OctaviaHttp(self.store, lambda: self.http.url))
 
@@ -629,12 +631,14 @@ class FakeOctavia:
 
     def _receive_status(self, status):
         received = time.monotonic()
+        self.telling("before the status")
         if self._refuses():
             answer = {"status_code": 500, "fault_string": "injected"}
         else:
             answer = self._updater.apply(status)
         with self._statuses_lock:
             self.statuses.append(StatusMessage(received, status, answer, time.monotonic()))
+        self.telling("after the status")
         return answer
 
     def _refuses(self):

@@ -15,7 +15,10 @@ class _Handler(socketserver.StreamRequestHandler):
         if not size:
             return
         request = json.loads(self.rfile.read(int(size)))
-        answer = json.dumps(self.server.answer(request)).encode()
+        try:
+            answer = json.dumps(self.server.answer(request)).encode()
+        except ConnectionError:
+            return
         # Two writes, as the real listener makes.
         with contextlib.suppress(BrokenPipeError):
             self.wfile.write(f"{len(answer)}\n".encode())

@@ -1,0 +1,158 @@
+"""Killed between any two deeds, the agent and the API's workers leave nothing half done.
+
+A deed is what others see: a transaction in the Northbound database, a status told to Octavia, a
+request to Neutron. Each story is told again and again; the n-th time the process is killed with
+SIGKILL at the n-th point, until there is none left. A point is just before a deed (it does not
+happen) or just after it (nobody learns that it did).
+"""
+
+import itertools
+import time
+
+import pytest
+
+from tests.lab.env import wait_until
+from tests.lab.errors import ApiError
+from tests.lab.invariants import Oracle
+from tests.lab.tenant import Tenant
+
+MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
+LATE = 1.6  # seconds until what Octavia may have overwritten has been told once more
+COMPARING = {"sync_interval": "2", "pending_grace": "2"}
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab):
+    with make_lab(config={"ovn": COMPARING}) as lab:
+        # Octavia writes PENDING_UPDATE late, so that what it was told is overwritten.
+        lab.octavia.answered = lambda _: time.sleep(0.05)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def tenant(lab):
+    tenant = Tenant(lab, "crashing")
+    tenant.vm(9)
+    return tenant
+
+
+@pytest.fixture
+def serving(lab, tenant):
+    """A function that makes a load balancer; returns its id and that of its pool."""
+
+    def make():
+        operation = tenant.create_lb(1, 1, 2)
+        lab.octavia.wait_active(operation.id)
+        return operation.id, lab.octavia.store.find("pools", load_balancer_id=operation.id)[0]["id"]
+
+    return make
+
+
+class Stories:
+    """What can be asked of a load balancer; each returns what was asked."""
+
+    def __init__(self, lab, tenant):
+        self._octavia = lab.octavia
+        self._tenant = tenant
+
+    def create(self, lb_id, pool_id):
+        return self._tenant.create_lb(2, 2, 2)
+
+    def listener(self, lb_id, pool_id):
+        return self._octavia.create_listener(lb_id, protocol="UDP", protocol_port=53)
+
+    def member(self, lb_id, pool_id):
+        return self._octavia.create_member(pool_id, **self._tenant.member(7))
+
+    def update(self, lb_id, pool_id):
+        member = self._octavia.store.find("members", pool_id=pool_id)[0]["id"]
+        return self._octavia.update_member(member, weight=7)
+
+    def batch(self, lb_id, pool_id):
+        members = [self._tenant.member(number, 8000) for number in (0, 3, 4)]
+        return self._octavia.batch_update_members(pool_id, members)
+
+    def monitor(self, lb_id, pool_id):
+        return self._octavia.create_health_monitor(pool_id, **MONITOR)
+
+    def delete(self, lb_id, pool_id):
+        return self._octavia.delete_load_balancer(lb_id, cascade=True)
+
+
+STORIES = [name for name in vars(Stories) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_agent_killed_at_every_point(lab, tenant, serving, story):
+    ask = getattr(Stories(lab, tenant), story)
+    hits, lbs = [], []
+    for number in itertools.count():
+        lb_id, pool_id = serving()
+        assert lab.settle()
+        lab.agent_points.arm(number)
+        operation = ask(lb_id, pool_id)
+        lbs += {lb_id, operation.lb_id}
+        assert lab.octavia.finish(operation, 15) is not None, (hits, lab.octavia.stuck())
+        wait_until(lambda: lab.agent_points.hit, LATE, 0.01)
+        if not lab.agent_points.hit:
+            break
+        hits.append(lab.agent_points.hit)
+    lab.agent_points.arm(None)
+    assert {"before the commit", "after the commit", "before the status"} <= set(hits), hits
+    is_well(lab, lbs, hits)
+    clear(lab, lbs)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_worker_killed_at_every_point(lab, tenant, serving, story):
+    """The API's client sees a broken connection, Octavia rolls back: as if nobody had asked."""
+    ask = getattr(Stories(lab, tenant), story)
+    hits, lbs = [], []
+    for number in itertools.count():
+        lb_id, pool_id = serving()
+        lbs.append(lb_id)
+        lab.worker_points.arm(number)
+        try:
+            lbs.append(ask(lb_id, pool_id).lb_id)
+            break
+        except ApiError:
+            assert lab.worker_points.hit
+            hits.append(lab.worker_points.hit)
+        finally:
+            lab.worker_points.arm(None)
+    assert {"before the commit", "after the commit"} <= set(hits), hits
+    is_well(lab, lbs, hits)
+    assert wait_until(lambda: not unknown(lab), 20, 0.1) is not None, (hits, unknown(lab))
+    clear(lab, lbs)
+
+
+def unknown(lab):
+    """What is there for load balancers that Octavia does not know."""
+    known = {
+        row["id"]
+        for row in lab.octavia.store.find("loadbalancers")
+        if row["provisioning_status"] != "DELETED"
+    }
+    rows = {row["name"] for row in lab.nb.select("Load_Balancer", columns=["name"])} - known
+    ports = {
+        port["name"]
+        for port in lab.neutron.ports.values()
+        if port["name"].startswith("ovn-lb-vip-") and port["device_id"][3:] not in known
+    }
+    return rows | ports
+
+
+def is_well(lab, lb_ids, hits):
+    assert lab.settle(45), (hits, lab.octavia.stuck(), lab.waited_for())
+    oracle = Oracle(lab)
+    for lb_id in sorted(set(lb_ids)):
+        wait_until(lambda lb_id=lb_id: not oracle.complaints(lb_id), 20, 0.05)
+        assert oracle.complaints(lb_id) == [], hits
+    assert lab.octavia.orphans() == lab.octavia.revived == []
+
+
+def clear(lab, lb_ids):
+    for lb_id in set(lb_ids):
+        if not lab.octavia.is_deleted(lb_id):
+            operation = lab.octavia.delete_load_balancer(lb_id, cascade=True)
+            assert lab.octavia.finish(operation, 15) is not None
