@@ -4,7 +4,6 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
-from octavia_ovn.core import codec
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound
@@ -97,9 +96,6 @@ class Northbound:
 
     def names(self):
         return self.db.names()
-
-    def awaited(self):
-        return [name for name in self.names() if codec.pending(self.rows(name)) is not None]
 
     def rows(self, lb_id):
         return self.db.of(lb_id)
