@@ -294,4 +294,6 @@ class TestPending:
         assert deleting is pending.deleting
 
     def test_once_an_orphan_always_an_orphan(self):
-        assert Pending((), {}, orphaned=True).merge(self.ONE).orphaned
+        assert Pending(("r0",), {}, orphaned=True).merge(self.ONE) == Pending(
+            ("r0", "r1"), {}, orphaned=True
+        )
