@@ -51,32 +51,34 @@ def serving(lab, tenant):
 class Stories:
     """What can be asked of a load balancer; each returns what was asked."""
 
-    def __init__(self, lab, tenant):
+    def __init__(self, lab, tenant, lb_id, pool_id):
         self._octavia = lab.octavia
         self._tenant = tenant
+        self._lb_id = lb_id
+        self._pool_id = pool_id
 
-    def create(self, lb_id, pool_id):
+    def create(self):
         return self._tenant.create_lb(2, 2, 2)
 
-    def listener(self, lb_id, pool_id):
-        return self._octavia.create_listener(lb_id, protocol="UDP", protocol_port=53)
+    def listener(self):
+        return self._octavia.create_listener(self._lb_id, protocol="UDP", protocol_port=53)
 
-    def member(self, lb_id, pool_id):
-        return self._octavia.create_member(pool_id, **self._tenant.member(7))
+    def member(self):
+        return self._octavia.create_member(self._pool_id, **self._tenant.member(7))
 
-    def update(self, lb_id, pool_id):
-        member = self._octavia.store.find("members", pool_id=pool_id)[0]["id"]
+    def update(self):
+        member = self._octavia.store.find("members", pool_id=self._pool_id)[0]["id"]
         return self._octavia.update_member(member, weight=7)
 
-    def batch(self, lb_id, pool_id):
+    def batch(self):
         members = [self._tenant.member(number, 8000) for number in (0, 3, 4)]
-        return self._octavia.batch_update_members(pool_id, members)
+        return self._octavia.batch_update_members(self._pool_id, members)
 
-    def monitor(self, lb_id, pool_id):
-        return self._octavia.create_health_monitor(pool_id, **MONITOR)
+    def monitor(self):
+        return self._octavia.create_health_monitor(self._pool_id, **MONITOR)
 
-    def delete(self, lb_id, pool_id):
-        return self._octavia.delete_load_balancer(lb_id, cascade=True)
+    def delete(self):
+        return self._octavia.delete_load_balancer(self._lb_id, cascade=True)
 
 
 STORIES = [name for name in vars(Stories) if not name.startswith("_")]
@@ -84,13 +86,12 @@ STORIES = [name for name in vars(Stories) if not name.startswith("_")]
 
 @pytest.mark.parametrize("story", STORIES)
 def test_agent_killed_at_every_point(lab, tenant, serving, story):
-    ask = getattr(Stories(lab, tenant), story)
     hits, lbs = [], []
     for number in itertools.count():
         lb_id, pool_id = serving()
         assert lab.settle()
         lab.agent_points.arm(number)
-        operation = ask(lb_id, pool_id)
+        operation = getattr(Stories(lab, tenant, lb_id, pool_id), story)()
         lbs += {lb_id, operation.lb_id}
         assert lab.octavia.finish(operation, 15) is not None, (hits, lab.octavia.stuck())
         wait_until(lambda: lab.agent_points.hit, LATE, 0.01)
@@ -106,14 +107,13 @@ def test_agent_killed_at_every_point(lab, tenant, serving, story):
 @pytest.mark.parametrize("story", STORIES)
 def test_worker_killed_at_every_point(lab, tenant, serving, story):
     """The API's client sees a broken connection, Octavia rolls back: as if nobody had asked."""
-    ask = getattr(Stories(lab, tenant), story)
     hits, lbs = [], []
     for number in itertools.count():
         lb_id, pool_id = serving()
         lbs.append(lb_id)
         lab.worker_points.arm(number)
         try:
-            lbs.append(ask(lb_id, pool_id).lb_id)
+            lbs.append(getattr(Stories(lab, tenant, lb_id, pool_id), story)().lb_id)
             break
         except ApiError:
             assert lab.worker_points.hit

@@ -1,0 +1,1 @@
+"""Random requests and random deaths: every request that was accepted must end."""

@@ -1,0 +1,46 @@
+"""Kill everything at random while random requests run, and say what became of them."""
+
+import argparse
+import pathlib
+import random
+import shutil
+import sys
+import tempfile
+
+from chaos.run import Plan, Run
+from tests.lab import env
+from tests.lab.store import MYSQL, POSTGRESQL
+
+
+def main():
+    """Run once; return the exit code."""
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
+    parser.add_argument("--requests", type=int, default=1000, help="at least so many")
+    parser.add_argument("--kills", type=int, default=60, help="at least so many")
+    parser.add_argument("--seconds", type=float, default=600, help="at most so many")
+    parser.add_argument("--seed", type=int, help="what a run before has printed")
+    parser.add_argument("--flavor", choices=(MYSQL, POSTGRESQL), help="Octavia's database")
+    parser.add_argument("--venv", default=sys.prefix, help="where the driver is installed")
+    parser.add_argument("--logs", help="keep the log files of all processes here")
+    given = parser.parse_args()
+    seed = given.seed if given.seed is not None else random.SystemRandom().randrange(10**6)
+    flavor = given.flavor or random.Random(seed).choice((MYSQL, POSTGRESQL))
+    logs = given.logs or tempfile.mkdtemp(prefix="chaos-")
+    print(f"seed                {seed} ({flavor})", flush=True)
+    env.isolate_octavia_run_dir()
+    plan = Plan(given.requests, given.kills, given.seconds, seed, flavor, logs)
+    verdict = Run(given.venv, plan)()
+    print("\n".join(verdict.lines()))
+    if verdict.good:
+        if not given.logs:
+            shutil.rmtree(logs)
+        return 0
+    history = pathlib.Path(logs, "history.txt")
+    history.write_text("\n".join(verdict.details()), encoding="utf-8")
+    print(history.read_text(encoding="utf-8")[:10000])
+    print(f"logs and history    {logs}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""The short form of `make chaos`: docs/reliability.md has the numbers of a long one."""
+
+import random
+import sys
+
+from chaos.run import Plan, Run
+from tests.lab.store import MYSQL, POSTGRESQL
+
+
+def test_requests_end_whatever_is_killed(own_run_dir, tmp_path):
+    seed = random.SystemRandom().randrange(10**6)
+    flavor = random.Random(seed).choice((MYSQL, POSTGRESQL))
+    plan = Plan(100, 8, seconds=25, seed=seed, flavor=flavor, logs=str(tmp_path))
+    verdict = Run(sys.prefix, plan)()
+    report = "\n".join([f"seed {seed}, {flavor}, logs in {tmp_path}", *verdict.lines()])
+    print(report)
+    assert verdict.good, "\n".join([report, *verdict.details()])
+    assert verdict.outcomes["accepted"] > 20
+    assert verdict.kills
