@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OTHER  := .sandbox/venv-ovn-octavia-provider
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit bench
+.PHONY: help install demo test lint unit bench chaos
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -33,3 +33,6 @@ bench: install ## Compare with the newest ovn-octavia-provider (15 minutes; BENC
 	@$(OTHER)/bin/pip install --quiet --upgrade ovn-octavia-provider
 	@$(BIN)/python -m bench --driver ovn-octavia-provider=$(OTHER) --driver octavia-ovn=$(VENV) \
 		--json .sandbox/bench.json --text .sandbox/bench.txt $(BENCH)
+
+chaos: install ## Kill everything at random under load, say what became of the requests (2 minutes)
+	@$(BIN)/python -m chaos $(CHAOS)
