@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OTHER  := .sandbox/venv-ovn-octavia-provider
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit bench chaos
+.PHONY: help install demo tempest test lint unit bench chaos
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -15,6 +15,9 @@ install: ## Install what demo and test need: Debian packages, a virtual environm
 
 demo: ## Show a load balancer at work on a real OpenStack and OVN, started for it
 	@$(PYTHON) -m sandbox demo
+
+tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/tempest.md
+	@$(PYTHON) -m sandbox tempest --report docs/tempest.md
 
 test: install lint ## Check and test everything, real services included
 	@$(BIN)/python -m pytest

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from sandbox import demo, octavia, packages, settings
+from sandbox import demo, octavia, packages, settings, tempest
 from sandbox.console import Console
 from sandbox.errors import SandboxError
 from sandbox.network import http_answers
@@ -129,6 +129,27 @@ def _demo(arguments: argparse.Namespace) -> int:
         packages.install(stack.settings, stack.console)
         demo.run(stack, keep=arguments.keep)
     return 0
+
+
+def _tempest(arguments: argparse.Namespace) -> int:
+    _need_root()
+    with locked(arguments.state):
+        was_up = settings.load(arguments.state) is not None
+        stack = Stack(_settings(arguments))
+        packages.install(stack.settings, stack.console)
+        packages.install_tempest(stack.settings, stack.console)
+        try:
+            stack.up()
+            results = tempest.run(stack, tests=arguments.tests, concurrency=arguments.concurrency)
+        finally:
+            if not was_up:
+                stack.down()
+    if arguments.report:
+        arguments.report.write_text(tempest.report(results))
+    for failure in results.failures:
+        _print(f"\n{failure.test}: {failure.status}\n{failure.details}")
+    stack.console.done(f"Octavia's API tests: {results.summary}")
+    return _EXIT_ERROR if results.failures or not results.all else 0
 
 
 def _logs(arguments: argparse.Namespace) -> int:
@@ -298,6 +319,15 @@ def _parser() -> argparse.ArgumentParser:
     show = add("demo", _demo, "show a load balancer from its creation to its end, with packets")
     _configuration(show)
     show.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    tests = add("tempest", _tempest, "run Octavia's own API tests against the provider")
+    _configuration(tests)
+    tests.add_argument(
+        "--tests", default=tempest.TESTS, metavar="REGEX", help="which; default: all API tests"
+    )
+    tests.add_argument("--concurrency", type=int, default=tempest.CONCURRENCY, metavar="N")
+    tests.add_argument(
+        "--report", type=_path, metavar="FILE", help="write what was skipped, and why"
+    )
     logs = add("logs", _logs, "print the last lines of all logs, or of one service's")
     logs.add_argument("service", nargs="?")
     logs.add_argument("-f", "--follow", action="store_true")

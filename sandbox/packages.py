@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
+TEMPEST = Path(__file__).with_name("tempest-requirements.txt")
 
 # Program -> Debian package that brings it.
 PROGRAMS = {
@@ -58,6 +59,16 @@ def install(settings: Settings, console: Console) -> None:
             f"give each its own --venv"
         )
     _build_venv(settings, console, stamps)
+
+
+def install_tempest(settings: Settings, console: Console) -> None:
+    """Install what only Octavia's API tests need, after `install`; at once when it is there."""
+    stamps = _Stamps(settings.venv / "sandbox.json")
+    wanted = _digest(settings_module.python_version(), TEMPEST, CONSTRAINTS)
+    if stamps.read().get("tempest") != wanted:
+        _python(settings.bin / "pip", "install", "-q", "-r", TEMPEST, "-c", CONSTRAINTS)
+        stamps.write("tempest", wanted)
+        console.done("tempest and octavia-tempest-plugin from PyPI")
 
 
 def missing_packages() -> list[str]:
