@@ -97,6 +97,9 @@ class Northbound:
     def names(self):
         return self.db.names()
 
+    def awaited(self):
+        return {row.name for row in self.db.all() if "octavia:pending" in row.external_ids}
+
     def rows(self, lb_id):
         return self.db.of(lb_id)
 

@@ -103,7 +103,8 @@ def _(operation: r.SetColumn, db):
 @_apply.register
 def _(operation: r.AddHealthCheck, db):
     check = dataclasses.replace(operation.check, uuid=db.new_uuid())
-    db.edit(operation.uuid, health_checks=(*db[operation.uuid].health_checks, check))
+    checks = sorted((*db[operation.uuid].health_checks, check), key=lambda each: each.vip)
+    db.edit(operation.uuid, health_checks=tuple(checks))  # a set, which has no order
 
 
 @_apply.register
