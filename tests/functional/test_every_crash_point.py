@@ -60,12 +60,6 @@ class Stories:
     def create(self):
         return self._tenant.create_lb(2, 2, 2)
 
-    def listener(self):
-        return self._octavia.create_listener(self._lb_id, protocol="UDP", protocol_port=53)
-
-    def member(self):
-        return self._octavia.create_member(self._pool_id, **self._tenant.member(7))
-
     def update(self):
         member = self._octavia.store.find("members", pool_id=self._pool_id)[0]["id"]
         return self._octavia.update_member(member, weight=7)
