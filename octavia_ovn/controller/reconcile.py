@@ -35,7 +35,8 @@ class Outcome:
     :param report: to be sent to Octavia after that
     :param things: what the load balancer depends on; None while that is not known
     :param again: whether to look again once the operations are committed
-    :param requested: whether Octavia waits for something
+    :param requested: whether Octavia waits for something, other than the creation alone: its status
+        may have been lost before the commit, and has to be told once more
     """
 
     operations: tuple[Operation, ...] = ()
@@ -122,7 +123,7 @@ class Reconciler:
             operations=operations,
             report=self._report(known, pending, heard, accepted.statuses),
             things=known.things,
-            requested=pending is not None,
+            requested=pending is not None and not status.is_first(pending),
         )
 
     def _centralise(self, known: Known) -> None:

@@ -128,13 +128,13 @@ def report(  # noqa: PLR0913 - each is a fact of its own
         record = _record(key, objects.get(key), statuses, failed)
         message.setdefault(kind.value, []).append(record)
         provisioning = record.get("provisioning_status")
-        again = kind is not Kind.LOAD_BALANCER or _is_first(pending)
+        again = kind is not Kind.LOAD_BALANCER or is_first(pending)
         if provisioning not in (None, Final.DELETED.value) and again:
             late.setdefault(kind.value, []).append(record)
     return Report(message, late)
 
 
-def _is_first(pending: Pending | None) -> bool:
+def is_first(pending: Pending | None) -> bool:
     """Whether the load balancer has just been created.
 
     A later request shows that Octavia has committed it, and may hold it now.

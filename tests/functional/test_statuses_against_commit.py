@@ -176,7 +176,7 @@ def test_bare_load_balancer_with_a_late_commit(lab, tenant, flavor):
 
 
 def test_member_updates_in_a_row(lab, tenant):
-    """Each as soon as the load balancer is ACTIVE again, as a script would; UPDATES may be raised."""
+    """Each as soon as the load balancer is ACTIVE again, as a script would."""
     lb = ends(lab, tenant.create_lb(1, 1, 2)).id
     members = [row["id"] for row in lab.octavia.store.find("members")][-2:]
     began = len(lab.octavia.statuses)
