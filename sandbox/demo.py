@@ -91,6 +91,7 @@ class Demo:
         shown = "-f value -c gateway_ip"
         self._openstack_all(
             "subnet create public-subnet --network public --subnet-range 172.24.4.0/24"
+            " --allocation-pool start=172.24.4.2,end=172.24.4.199"
             f" --no-dhcp {shown}",
             f"subnet create web-subnet --network web-net --subnet-range 10.0.0.0/24 {shown}",
             f"subnet create office-subnet --network office-net --subnet-range 10.0.1.0/24 {shown}",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BACKENDS = ("web1", "web2")
 _OUTSIDE_ADDRESS = "172.24.4.200/24"
+_POOL = {"start": "172.24.4.2", "end": "172.24.4.199"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,10 @@ class Scenery:
             "provider:physical_network": ovn.PHYSICAL_NETWORK,
             "router:external": True,
         }
-        public, _ = _network(cloud, "public", "172.24.4.0/24", enable_dhcp=False, **physical)
+        public, subnet = _network(cloud, "public", "172.24.4.0/24", enable_dhcp=False, **physical)
+        # Guests outside have addresses that Neutron must not give to anybody else.
+        pools = {"subnet": {"allocation_pools": [_POOL]}}
+        cloud.put("network", f"/v2.0/subnets/{subnet}", pools)
         web_network, web = _network(cloud, "web", "10.0.0.0/24")
         office_network, office = _network(cloud, "office", "10.0.1.0/24")
         router = cloud.create("router", external_gateway_info={"network_id": public})["id"]
