@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import json
 import subprocess
 import sys
@@ -40,6 +41,9 @@ class Plane:
     servers4: str
     servers6: str
     """Its subnets."""
+    local_ports: Iterator[int] = dataclasses.field(
+        default_factory=lambda: itertools.cycle(range(10_000, 60_000)), repr=False
+    )
 
     @classmethod
     def build(cls, scenery: Scenery) -> Plane:
@@ -148,11 +152,11 @@ class Plane:
         self, client: str, address: str, count: int = 20, *, kind: str = "tcp"
     ) -> collections.Counter[str]:
         """Send requests, each with a socket of its own; count the answers by server."""
-        return collections.Counter(self._run(client, kind, address, "80", f"{count}")[""])
+        return collections.Counter(self._run(client, kind, address, count)[""])
 
     def ask_from(self, sources: Sequence[str], address: str, count: int = 3) -> dict[str, set[str]]:
         """Send requests from addresses of the crowd; return who answered each."""
-        found = self._run("crowd", "tcp", address, "80", f"{count}", *sources)
+        found = self._run("crowd", "tcp", address, count, *sources)
         return {source: set(answers) for source, answers in found.items()}
 
     @contextlib.contextmanager
@@ -160,7 +164,7 @@ class Plane:
         """Hold one TCP connection."""
         inside = namespaces.command(
             self.scenery.stack.guests.get(client).namespace,
-            (sys.executable, _TRAFFIC, "hold", address, "80"),
+            (sys.executable, _TRAFFIC, "hold", address, "80", self._local_port(1)),
         )
         with subprocess.Popen(
             inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -170,10 +174,20 @@ class Plane:
             finally:
                 process.kill()
 
-    def _run(self, client: str, *words: str) -> dict[str, list[str]]:
+    def _run(
+        self, client: str, kind: str, address: str, count: int, *sources: str
+    ) -> dict[str, list[str]]:
+        words = (kind, address, "80", self._local_port(count), f"{count}", *sources)
         text = self.scenery.stack.guests.run(client, (sys.executable, _TRAFFIC, *words))
         answers: dict[str, list[str]] = json.loads(text)
         return answers
+
+    def _local_port(self, count: int) -> str:
+        """Return the first of some local ports that no client has used; see traffic.py."""
+        first = next(self.local_ports)
+        for _ in range(count - 1):
+            next(self.local_ports)
+        return f"{first}"
 
     # --- looking -------------------------------------------------------------------------
 

@@ -82,7 +82,8 @@ def test_the_users_own_port_is_reached_from_its_own_switch(plane: Plane, mine: J
     lb = plane.load_balancer(plane.listener(plane.member("one")), **where)
     port = f"/v2.0/ports/{mine['id']}"
 
-    assert plane.addresses(mine["id"]) == _NONE
+    until(lambda: plane.addresses(mine["id"]) == _NONE, seconds=2)
+    plane.sync()
     assert plane.ask("beside", lb["vip_address"], 5) == {"one": 5}
 
     # Neutron writes the addresses again when the user changes the port.

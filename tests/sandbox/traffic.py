@@ -1,9 +1,12 @@
 """A client that runs alone in a guest, and says who has answered.
 
-``traffic.py tcp|udp ADDRESS PORT COUNT [SOURCE...]``: that many times, with a new socket each; from
-each source address, if some are given. Prints JSON: source (or "") -> list of answers.
-``traffic.py hold ADDRESS PORT``: one connection; a request for each line of standard input, the
-answer as a line of standard output.
+``traffic.py tcp|udp ADDRESS PORT LOCAL COUNT [SOURCE...]``: that many times, with a new socket
+each; from each source address, if some are given. Prints JSON: source (or "") -> list of answers.
+``traffic.py hold ADDRESS PORT LOCAL``: one connection; a request for each line of standard input,
+the answer as a line of standard output.
+
+Local ports are counted up from LOCAL. Were they left to chance, one might return within minutes
+with another VIP before the same server; conntrack would take that for the old connection.
 
 An answer is the name of a server, or "refused", "unreachable", "timeout".
 """
@@ -20,29 +23,28 @@ _TIMEOUT = 3.0
 _AT_ONCE = 8
 
 
-def tcp(address: str, port: int, source: str) -> str:
+def tcp(address: str, port: int, source: tuple[str, int]) -> str:
     """One connection with one request."""
-    connection = http.client.HTTPConnection(
-        address, port, timeout=_TIMEOUT, source_address=(source, 0) if source else None
-    )
+    connection = http.client.HTTPConnection(address, port, timeout=_TIMEOUT, source_address=source)
     connection.request("GET", "/", headers={"Connection": "close"})
     return _name(connection.getresponse().read())
 
 
-def udp(address: str, port: int, source: str) -> str:
+def udp(address: str, port: int, source: tuple[str, int]) -> str:
     """One datagram from a new socket."""
     with socket.socket(_family(address), socket.SOCK_DGRAM) as client:
         client.settimeout(_TIMEOUT)
-        if source:
-            client.bind((source, 0))
+        client.bind(source)
         client.connect((address, port))
         client.send(b"who?")
         return _name(client.recv(512))
 
 
-def hold(address: str, port: int) -> None:
+def hold(address: str, port: int, local: int) -> None:
     """Ask over one connection for as long as somebody wants to know."""
-    connection = http.client.HTTPConnection(address, port, timeout=_TIMEOUT)
+    connection = http.client.HTTPConnection(
+        address, port, timeout=_TIMEOUT, source_address=("", local)
+    )
     connection.auto_open = 0  # never a second one
     connection.connect()
     for _ in sys.stdin:
@@ -54,7 +56,7 @@ def hold(address: str, port: int) -> None:
         print(answer, flush=True)
 
 
-def _answer(kind: str, address: str, port: int, source: str) -> str:
+def _answer(kind: str, address: str, port: int, source: tuple[str, int]) -> str:
     try:
         return {"tcp": tcp, "udp": udp}[kind](address, port, source)
     except ConnectionRefusedError:
@@ -73,16 +75,18 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def main(kind: str, address: str, port: str, count: str = "1", *sources: str) -> None:
+def main(kind: str, address: str, port: str, local: str, count: str = "1", *sources: str) -> None:
     """See above."""
     if kind == "hold":
-        hold(address, int(port))
+        hold(address, int(port), int(local))
         return
-    asked = [source for source in sources or ("",) for _ in range(int(count))]
+    asked = [
+        (source, int(local) + number) for source in sources or ("",) for number in range(int(count))
+    ]
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = pool.map(lambda source: _answer(kind, address, int(port), source), asked)
-        found: dict[str, list[str]] = {source: [] for source in asked}
-        for source, answer in zip(asked, answers, strict=True):
+        found: dict[str, list[str]] = {source: [] for source, _ in asked}
+        for (source, _), answer in zip(asked, answers, strict=True):
             found[source].append(answer)
     json.dump(found, sys.stdout)
 
