@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import pickle
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from octavia_ovn.adapters import ovsdb_wire as wire
@@ -117,12 +119,23 @@ class IntentStore:
         """
         return self._by_name(lb_id, time.monotonic() + self._timeout)
 
-    def load_balancers(self) -> dict[str, list[Row]]:
-        """Return the rows of all load balancers, by id. For comparisons, not for requests."""
-        found: dict[str, list[Row]] = {}
-        for row in self._select((), time.monotonic() + self._timeout):
-            found.setdefault(row.name, []).append(row)
-        return found
+    def load_balancers(self) -> Mapping[str, list[Row]]:
+        """Return the rows of all load balancers, by id. For comparisons, not for requests.
+
+        They are read row by row, so that nothing else of the process waits long meanwhile, and are
+        kept packed: a comparison must not take more memory than all the rest of the agent.
+        """
+        identities: dict[str, list[str]] = {}
+        deadline = time.monotonic() + self._timeout
+        for row in self._session.select(TABLE, (), ["name", "_uuid"], deadline):
+            identities.setdefault(row["name"], []).append(row["_uuid"])
+        items = ((name, self._by_identities(each)) for name, each in identities.items())
+        return _Packed((name, rows) for name, rows in items if rows)
+
+    def _by_identities(self, uuids: Iterable[str]) -> list[Row]:
+        deadline = time.monotonic() + self._timeout
+        conditions = ([["_uuid", "==", wire.ovs_uuid(each)]] for each in uuids)
+        return [row for each in conditions for row in self._select(each, deadline)]
 
     def _plan(
         self, existing: Sequence[Row], change: changes.Change, request_id: str, deadline: float
@@ -243,6 +256,23 @@ class IntentStore:
         else:
             # Which address belongs to which subnet is lost in a set.
             yield from map(self._subnet, subnet_ids)
+
+
+class _Packed(Mapping[str, list[Row]]):
+    """Rows by load balancer, each of a tenth of the size until it is asked for."""
+
+    def __init__(self, items: Iterable[tuple[str, list[Row]]]) -> None:
+        self._packed = {name: zlib.compress(pickle.dumps(rows), level=1) for name, rows in items}
+
+    def __getitem__(self, name: str) -> list[Row]:
+        rows: list[Row] = pickle.loads(zlib.decompress(self._packed[name]))  # noqa: S301 - our own
+        return rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
 
 
 def _ours(row: Json) -> bool:

@@ -186,6 +186,8 @@ class Channel:
             if message.type == message.T_REQUEST and message.method == "echo":
                 self.send(ovs.jsonrpc.Message.create_reply(message.params, message.id))
             elif message.type != message.T_REPLY or message.id != "echo":
+                if message.type == message.T_REPLY and isinstance(message.result, list):
+                    ovsdb_wire.share_strings(message.result)
                 self._inbox.append(message)
 
     def _lose(self, error: Exception) -> None:

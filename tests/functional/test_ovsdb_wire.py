@@ -16,6 +16,7 @@ from octavia_ovn.adapters.ovsdb_wire import (
     ovs_map,
     ovs_set,
     ovs_uuid,
+    share_strings,
 )
 
 MESSAGES = [
@@ -92,3 +93,12 @@ def test_schema() -> None:
     assert not schema.has_column("T", "gone")
     assert not schema.has_column("Gone", "map")
     assert schema.decode_row("T", {"plain": "a", "many": "a"}) == {"plain": "a", "many": ["a"]}
+
+
+def test_equal_strings_become_one():
+    message = json.loads('[{"a": {"b": ["map", [["key", "value"], ["key", "other"]]]}}, 1, null]')
+    copy = json.loads(json.dumps(message))
+    share_strings(message)
+    assert message == copy
+    first, second = message[0]["a"]["b"][1]
+    assert first[0] is second[0]
