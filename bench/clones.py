@@ -47,7 +47,7 @@ class Project:
         self._client = client
         self._rows = dict(_collect(client, switch, router))
         self._octet = octet
-        self._tables = tables
+        self._tables = {table: list(rows) for table, rows in tables.items()}
         self._ids = sorted(set(_UUID.findall(json.dumps([self._rows, tables]))))
 
     def multiply(self, times: int) -> Iterator[Tables]:
