@@ -6,8 +6,10 @@ Nothing kills it when its parent dies: octavia-driver-agent does not do that eit
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 import time
 
 from oslo_config import cfg
@@ -30,7 +32,15 @@ def run_agent(exit_event, function):
         break
 
 
+def end_with(parent):
+    """Leave no orphan of a lab that was killed itself."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 def main():
+    threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()
     provider, config_file, log_file = sys.argv[1:]
     log.register_options(cfg.CONF)
     cfg.CONF([], project="octavia", default_config_files=[config_file])
