@@ -11,6 +11,7 @@ import dataclasses
 import os
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 
 import ovs.poller
@@ -115,16 +116,22 @@ class Agent:
             settled=parts.listing.settled,
             retry_max=settings.retry_max_interval,
         )
-        rounds = Rounds(
+        self._rounds = Rounds(
             parts.repair(patience=0.0),
             parts.octavia,
             parts.neutron,
             self._controller.release_source,
             grace=settings.pending_grace,
         )
-        self._watch = Watch(rounds.round, settings.sync_interval)
+        self._watch = Watch(self._round, settings.sync_interval)
         self._acting = False
         self._sb_schema: concurrent.futures.Future[Schema] | None = None
+
+    def _round(self, acting: Callable[[], bool]) -> bool:
+        """Compare with Octavia and Neutron, then look at every load balancer again."""
+        succeeded = self._rounds.round(acting)
+        self._controller.look_again()
+        return succeeded
 
     def _changed(self, thing: object) -> None:
         self._controller.changed(thing)

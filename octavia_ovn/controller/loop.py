@@ -97,6 +97,17 @@ class Controller:
         for lb_id in self._unseen:
             self.queue.add_idle(lb_id)
 
+    def look_again(self) -> None:
+        """Look at every load balancer, in its turn: events are hints, and one may have been lost.
+
+        Called from any thread. A load balancer that is right is not written.
+        """
+        self.post(self._queue_all)
+
+    def _queue_all(self) -> None:
+        for lb_id in self._nb.names():
+            self.queue.add_idle(lb_id)
+
     def release_source(self, subnet_id: str) -> None:
         """Give back the address that checks of a subnet came from, unless they still do.
 
