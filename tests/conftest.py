@@ -10,8 +10,8 @@ REAL = {"functional", "sandbox", "scenarios"}
 def pytest_collection_modifyitems(config, items):
     """Let a test of real services fail only if it fails twice, and say so when it did once.
 
-    A machine that stalls for seconds makes a time limit wrong, not the driver. The pure tests get no
-    second chance.
+    A machine that stalls for seconds makes a time limit wrong, not the driver. The pure tests get
+    no second chance.
     """
     here = Path(__file__).parent
     for item in items:
