@@ -181,7 +181,8 @@ class Transaction:
         return None if own is None else {**(row or {}), **own}
 
     def find(self, table, **filters):
-        rows = {row["id"]: row for row in self._store.find(table)}
+        parents = {column: filters[column] for column in PARENTS if column in filters}
+        rows = {row["id"]: row for row in self._store.find(table, **parents)}
         for written, row_id in self._writes:
             if written == table:
                 rows[row_id] = self.get(table, row_id)
