@@ -46,7 +46,7 @@ class Run:
 
     def cloud(self, cloud: Cloud) -> None:
         """Start, operations, memory and health events in a cloud of some size."""
-        with self._sides(str(cloud), cloud) as sides:
+        with self._sides(str(cloud), cloud, agent=False) as sides:
             self._take(str(cloud), sides, "start")
             for _ in range(self._options.rounds):
                 self._take(str(cloud), sides, "operations")
@@ -142,7 +142,7 @@ def parse_arguments() -> argparse.Namespace:
         "--clouds",
         type=_clouds,
         metavar="PORTS/LBS,…",
-        help="sizes of clouds, instead of the usual",
+        help="sizes of clouds, instead of the usual; none: no clouds",
     )
     parser.add_argument("--rounds", type=int, help="rounds, in which the drivers alternate")
     parser.add_argument(
@@ -155,10 +155,9 @@ def parse_arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if not (options.driver or options.replay):
         parser.error("--driver is needed")
-    options.clouds = options.clouds or (
-        QUICK if options.quick else FULL if options.full else DEFAULT
-    )
-    options.rounds = options.rounds or (2 if options.quick else 5)
+    usual = QUICK if options.quick else FULL if options.full else DEFAULT
+    options.clouds = usual if options.clouds is None else options.clouds
+    options.rounds = options.rounds or (2 if options.quick else 3)
     options.measures = options.measures.split(",")
     options.batches = (10, 50) if options.quick else (10, 100, 500)
     options.event_lbs = 20 if options.quick else 100

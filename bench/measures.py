@@ -31,6 +31,7 @@ SETTLED = 1.3
 IDLE = 2.0
 PATIENCE = 20
 LONG_PATIENCE = 900
+PATIENCE_AT_START = 600
 CLONED_LBS = 10
 OCTAVIA = ".octavia.json"  # behind the name of a template: what Octavia has of it
 ALGORITHM = "SOURCE_IP_PORT"
@@ -51,6 +52,11 @@ class Bench:
         self._floor: floor.Floor | None = None
         self._floor_memory = 0.0
         self._lbs: list[str] = []
+
+    def close(self) -> None:
+        """Stop an agent that was started here."""
+        if self._lab.agent is not None:
+            self._lab.stop_agent()
 
     def _add(self, metric: str, value: float | None, unit: str = "ms") -> None:
         self._figures.append((metric, value, unit))
@@ -92,44 +98,41 @@ class Bench:
     # --- start and memory
 
     def start(self) -> list[Figure]:
-        """From the start of the agent and of a worker to the first work done; memory."""
+        """From the start of the agent, and of a worker, to the first work done; memory.
+
+        The laboratory must have been started without agent.
+        """
         lab = self._lab
         worker = lab.octavia.workers.workers[0]
         worker.request("close")  # it answers when it has loaded all but the driver
         self._add("worker: RSS without driver", process_memory(worker.pid), "MiB")
-        self._wait_for_agent()
-        self._add("agent: CPU until idle", lab.agent.cpu_seconds(), "s")
         self._tenant = tenant = Tenant(lab, "measured")
         tenant.vm(20)
-        self._restart_agent()
+        self._start_agent(tenant)
         lab.stop_workers()
         start = time.monotonic()
         lab.start_workers()
         operation = tenant.create_lb()
-        seconds = lab.octavia.finish(operation, 300)
+        seconds = lab.octavia.finish(operation, PATIENCE_AT_START)
         self._add("worker: start to first ACTIVE", _ms(seconds, operation.started - start))
         self._add("worker: CPU to first ACTIVE", lab.octavia.workers.cpu_seconds(), "s")
         self._memory("at start")
         return self._taken()
 
-    def _restart_agent(self) -> None:
-        """Time the agent by a request that waits for it."""
-        lab, tenant = self._lab, self._tenant
-        warm_up = tenant.create_lb()
-        lab.octavia.finish(warm_up, 300)
-        self._quiesce(SETTLED)
-        lab.stop_agent()
-        lab.nb_log.skip()
+    def _start_agent(self, tenant: Tenant) -> None:
+        """Start the agent and time it, by a request that waits for it if requests do."""
+        lab = self._lab
         waiting = tenant.create_lb()
-        waits = lab.octavia.finish(waiting, 1) is None  # the other driver does not need an agent
+        waits = lab.octavia.finish(waiting, 1) is None
         start = time.monotonic()
         lab.start_agent()
-        seconds = lab.octavia.finish(waiting, 300)
+        seconds = lab.octavia.finish(waiting, PATIENCE_AT_START)
         if waits:
             delay = waiting.started - start
             self._add("agent: start to a waiting request ACTIVE", _ms(seconds, delay))
         self._wait_for_agent()
         self._add("agent: start until idle", (self._idle_since - start) * 1000)
+        self._add("agent: CPU until idle", lab.agent.cpu_seconds(), "s")
 
     def memory(self) -> list[Figure]:
         """Memory and files of the processes, at the end."""

@@ -91,9 +91,10 @@ def _serve(pipe: Any, subject: Subject, template: Path | None, lab_options: dict
         with Lab(subject.venv, nb_template=template, config=subject.options, **lab_options) as lab:
             bench = measures.Bench(lab)
             pipe.send((True, None))
-            while request := pipe.recv():
-                method, args = request
-                pipe.send((True, getattr(bench, method)(*args)))
+            with contextlib.closing(bench):
+                while request := pipe.recv():
+                    method, args = request
+                    pipe.send((True, getattr(bench, method)(*args)))
     except EOFError:
         return
     except Exception:  # noqa: BLE001 - the other process raises it
