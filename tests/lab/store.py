@@ -183,10 +183,11 @@ class Transaction:
     def find(self, table, **filters):
         parents = {column: filters[column] for column in PARENTS if column in filters}
         rows = {row["id"]: row for row in self._store.find(table, **parents)}
-        for written, row_id in self._writes:
+        for (written, row_id), own in self._writes.items():
             if written == table:
-                rows[row_id] = self.get(table, row_id)
-        return [row for row in rows.values() if row and matches(row, filters)]
+                inserted = own is not None and "id" in own
+                rows[row_id] = own if inserted else self.get(table, row_id)
+        return [dict(row) for row in rows.values() if row and matches(row, filters)]
 
 
 def matches(row, filters):
