@@ -14,10 +14,10 @@ _FOLDER = Path("/run/netns")
 
 
 def names(prefix: str) -> list[str]:
-    """Return the namespaces whose names begin with a sandbox's prefix."""
+    """Return the namespaces whose names begin with a prefix."""
     if not _FOLDER.is_dir():
         return []
-    return sorted(file.name for file in _FOLDER.iterdir() if file.name.startswith(f"{prefix}-"))
+    return sorted(file.name for file in _FOLDER.iterdir() if file.name.startswith(prefix))
 
 
 def add(name: str) -> None:
@@ -40,8 +40,12 @@ def command(name: str, argv: Sequence[str]) -> tuple[str, ...]:
 
 
 def unmount_folder() -> None:
-    """Undo the mount that the first `ip netns add` of a machine makes, once nobody needs it."""
+    """Undo the mount that the first `ip netns add` of a machine makes, once nobody needs it.
+
+    In a container the mount table may name a folder that is not in its file system: nothing to
+    undo there.
+    """
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     mounted = any(line.split()[1] == str(_FOLDER) for line in mounts)
-    if mounted and not any(_FOLDER.iterdir()):
+    if mounted and not names(""):
         shell.run(["umount", _FOLDER], check=False)
