@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OTHER  := .sandbox/venv-ovn-octavia-provider
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tempest test lint unit bench chaos
+.PHONY: help install demo tempest test lint docs unit bench chaos
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -19,7 +19,7 @@ demo: ## Show a load balancer at work on a real OpenStack and OVN, started for i
 tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/tempest.md
 	@$(PYTHON) -m sandbox tempest --report docs/tempest.md
 
-test: install lint ## Check and test everything, real services included
+test: install lint docs ## Check and test everything, real services included
 	@$(BIN)/python -m pytest
 
 unit: install ## Test the core and the controller only (seconds)
@@ -30,6 +30,9 @@ lint: install ## Check style, types and layers
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+docs: install ## Build the documentation in docs/_build/html; a warning is an error
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 bench: install ## Compare with the newest ovn-octavia-provider (15 minutes; BENCH=--quick: 3)
 	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)

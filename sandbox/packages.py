@@ -137,7 +137,7 @@ def _build_venv(settings: Settings, console: Console, stamps: _Stamps) -> None:
     package = settings.provider_package
     driver = _digest(package, services, *((PROJECT / "pyproject.toml",) if package == "." else ()))
     if stamps.read().get("driver") != driver:
-        what = ["-e", f"{PROJECT}[test]"] if package == "." else [package]
+        what = ["-e", f"{PROJECT}[test,docs]"] if package == "." else [package]
         stamps.write("package", package)
         _python(pip, "install", "-q", "-c", CONSTRAINTS, *what)
         stamps.write("driver", driver)
