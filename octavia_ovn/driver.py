@@ -197,11 +197,11 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def member_update(self, old_member: data_models.Member, new_member: data_models.Member) -> None:
         """Record what a member is now."""
-        self._put_member(models.fields(old_member, new_member))
+        self._put_member(models.fields(old_member, new_member), models.fields(new_member))
 
     @staticmethod
-    def _put_member(values: models.Fields) -> None:
-        change = changes.PutMember(values["pool_id"], models.member(values))
+    def _put_member(values: models.Fields, asked: models.Fields | None = None) -> None:
+        change = changes.PutMember(values["pool_id"], models.member(values, asked))
         runtime.get().store.record(change, pool_id=values["pool_id"])
 
     @_answer

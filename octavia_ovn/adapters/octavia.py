@@ -26,6 +26,6 @@ class Octavia:
             return None
         values = {key: value for key, value in found.items() if value is not None}
         try:
-            return models.load_balancer(values, self._preferences)
+            return models.existing_load_balancer(values, self._preferences)
         except limits.Unsupported as error:
             raise Refused(str(error)) from error

@@ -43,6 +43,9 @@ class Surroundings:
 
 
 UNKNOWN = Surroundings(lambda _: None, lambda _: None)
+_NOTHING: Fields = {}
+"""What is asked for of an object that Octavia has already: it must be served as well as possible.
+Options without a meaning may have been accepted for it by another driver, or before a setting."""
 
 
 def fields(*sources: data_models.BaseDataModel | Fields) -> dict[str, Any]:
@@ -94,26 +97,29 @@ def pool(values: Fields, preferences: Preferences, asked: Fields | None = None) 
         lambda: model.Pool(
             id=values["pool_id"],
             protocol=_protocol(values["protocol"]),
-            algorithm=_algorithm(values["lb_algorithm"], preferences),
+            algorithm=_algorithm(values, preferences, asked),
             persistence=_persistence(values.get("session_persistence"), preferences),
             enabled=_enabled(values),
-            members=members(values.get("members") or ()),
+            members=members(values.get("members") or (), None if asked is None else _NOTHING),
             monitor=health_monitor(fields(monitor)) if monitor else None,
         )
     )
 
 
-def members(objects: Iterable[data_models.Member | Fields]) -> tuple[model.Member, ...]:
+def members(
+    objects: Iterable[data_models.Member | Fields], asked: Fields | None = None
+) -> tuple[model.Member, ...]:
     """Return several members; see :func:`member`."""
-    return tuple(member(fields(each)) for each in objects)
+    return tuple(member(fields(each), asked) for each in objects)
 
 
-def member(values: Fields) -> model.Member:
+def member(values: Fields, asked: Fields | None = None) -> model.Member:
     """Return a member; its subnet may be unknown yet.
 
+    :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("member", values)
+    limits.check("member", values if asked is None else asked)
     weight = values.get("weight")
     return _valid(
         lambda: model.Member(
@@ -151,19 +157,34 @@ def health_monitor(values: Fields) -> model.HealthMonitor:
 def load_balancer(
     values: Fields, preferences: Preferences, surroundings: Surroundings = UNKNOWN
 ) -> model.LoadBalancer:
-    """Return a load balancer with its whole tree.
+    """Return a new load balancer with its whole tree.
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
     limits.check("load balancer", values)
+    return _tree(values, preferences, surroundings, None)
+
+
+def existing_load_balancer(values: Fields, preferences: Preferences) -> model.LoadBalancer:
+    """Return a load balancer that Octavia has, with its whole tree; options do not count.
+
+    :raises Unsupported: when OVN cannot serve it at all
+    """
+    return _tree(values, preferences, UNKNOWN, _NOTHING)
+
+
+def _tree(
+    values: Fields, preferences: Preferences, surroundings: Surroundings, asked: Fields | None
+) -> model.LoadBalancer:
+    listeners = values.get("listeners") or ()
     return _valid(
         lambda: model.LoadBalancer(
             id=values["loadbalancer_id"],
             vips=tuple(_vips(values, surroundings)),
             project_id=values.get("project_id") or None,
             enabled=_enabled(values),
-            listeners=tuple(listener(fields(each)) for each in values.get("listeners") or ()),
-            pools=_pools(values, preferences),
+            listeners=tuple(listener(fields(each), asked) for each in listeners),
+            pools=_pools(values, preferences, asked),
         )
     )
 
@@ -198,7 +219,9 @@ _CHILDREN = (
 )
 
 
-def _pools(values: Fields, preferences: Preferences) -> tuple[model.Pool, ...]:
+def _pools(
+    values: Fields, preferences: Preferences, asked: Fields | None
+) -> tuple[model.Pool, ...]:
     """Return the pools, also those that stand only inside a listener.
 
     Creating a load balancer with all that belongs to it, Octavia puts pools into listeners as they
@@ -206,7 +229,8 @@ def _pools(values: Fields, preferences: Preferences) -> tuple[model.Pool, ...]:
     """
     inside = (fields(each).get("default_pool") for each in values.get("listeners") or ())
     every = [*(each for each in inside if each), *(values.get("pools") or ())]
-    return tuple({each.id: each for each in (pool(fields(p), preferences) for p in every)}.values())
+    pools = (pool(fields(each), preferences, asked) for each in every)
+    return tuple({each.id: each for each in pools}.values())
 
 
 def _vips(values: Fields, surroundings: Surroundings) -> Iterable[model.Vip]:
@@ -239,9 +263,10 @@ def _protocol(name: str) -> model.Protocol:
         raise limits.refuse(limits.PROTOCOLS, value=name) from None
 
 
-def _algorithm(name: str, preferences: Preferences) -> model.Algorithm:
-    algorithm = _choice(model.Algorithm, name, limits.ALGORITHMS)
-    if algorithm is model.Algorithm.ROUND_ROBIN and preferences.strict_algorithms:
+def _algorithm(values: Fields, preferences: Preferences, asked: Fields | None) -> model.Algorithm:
+    algorithm = _choice(model.Algorithm, values["lb_algorithm"], limits.ALGORITHMS)
+    strict = preferences.strict_algorithms and (asked is None or "lb_algorithm" in asked)
+    if algorithm is model.Algorithm.ROUND_ROBIN and strict:
         raise limits.refuse(limits.STRICT)
     return algorithm
 

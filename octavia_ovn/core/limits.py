@@ -6,7 +6,7 @@ Nothing is accepted and then ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 Fields = Mapping[str, object]
@@ -19,11 +19,18 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An option, when it asks for something, and why it cannot be had."""
+    """An option and why it cannot be had.
+
+    :param usual: the value that asks for nothing; by default whatever is empty asks for nothing
+    """
 
     option: str
     reason: str
-    asks: Callable[[object], bool] = bool
+    usual: object = None
+
+    def asks(self, value: object) -> bool:
+        """Whether a value asks for something."""
+        return bool(value) if self.usual is None else value not in (None, self.usual)
 
 
 _NO_TLS = "OVN balances connections and cannot terminate or originate TLS; end it in the members"
@@ -47,25 +54,15 @@ _TLS = (
 )
 
 
-def _other_than(*usual: object) -> Callable[[object], bool]:
-    return lambda value: value not in usual
-
-
 _LISTENER = (
     *(Limit(option, _NO_TLS) for option in _TLS),
-    Limit("client_authentication", _NO_TLS, _other_than(None, "NONE")),
+    Limit("client_authentication", _NO_TLS, "NONE"),
     Limit("insert_headers", f"{_NO_L7}, so it cannot insert headers"),
     Limit("l7policies", f"{_NO_L7}, so it cannot apply policies"),
-    Limit(
-        "connection_limit", "OVN does not count connections; leave it at -1", _other_than(None, -1)
-    ),
+    Limit("connection_limit", "OVN does not count connections; leave it at -1", -1),
     Limit("allowed_cidrs", "restricting the clients of a listener is not supported yet"),
     *(
-        Limit(
-            option,
-            "OVN takes no part in connections and has no such time-out",
-            _other_than(None, usual),
-        )
+        Limit(option, "OVN takes no part in connections and has no such time-out", usual)
         for option, usual in (
             ("timeout_client_data", 50000),
             ("timeout_member_connect", 5000),
@@ -78,9 +75,12 @@ _LISTENER = (
 _MEMBER = (
     Limit("monitor_address", "OVN checks members at the address that serves"),
     Limit("monitor_port", "OVN checks members at the port that serves"),
+    Limit(
+        "vnic_type", "OVN reaches members through the network and has no port beside them", "normal"
+    ),
 )
 
-_TABLES: Mapping[str, tuple[Limit, ...]] = {
+TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit("vip_sg_ids", "security groups on the VIP cannot be enforced by OVN load balancers"),
     ),
@@ -88,6 +88,7 @@ _TABLES: Mapping[str, tuple[Limit, ...]] = {
     "pool": tuple(Limit(option, _NO_TLS) for option in _TLS),
     "member": _MEMBER,
 }
+"""The options that are refused, by the kind of object that has them."""
 
 PROTOCOLS = "OVN balances TCP, UDP and SCTP; {value} needs a provider that works at layer 7"
 ALGORITHMS = "OVN cannot balance by {value}; use SOURCE_IP_PORT, SOURCE_IP or ROUND_ROBIN"
@@ -117,7 +118,7 @@ def check(kind: str, fields: Fields) -> None:
     :param kind: "load balancer", "listener", "pool" or "member"
     :raises Unsupported: naming the option and the reason
     """
-    for limit in _TABLES[kind]:
+    for limit in TABLE[kind]:
         if limit.option in fields and limit.asks(fields[limit.option]):
             msg = f"{limit.option}: {limit.reason}."
             raise Unsupported(msg)

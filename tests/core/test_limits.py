@@ -26,6 +26,7 @@ HARMLESS = {
     "nulls": ("listener", {"connection_limit": None, "timeout_client_data": None}),
     "pool": ("pool", {"tls_enabled": False, "name": "x"}),
     "member": ("member", {"monitor_port": None, "monitor_address": None, "weight": 5}),
+    "usual member": ("member", {"vnic_type": "normal"}),
     "load balancer": ("load balancer", {"vip_sg_ids": [], "vip_qos_policy_id": "q"}),
 }
 
@@ -48,6 +49,7 @@ ASKING = [
     ("pool", "tls_enabled", True),
     ("member", "monitor_port", 81),
     ("member", "monitor_address", "10.0.0.9"),
+    ("member", "vnic_type", "direct"),
     ("load balancer", "vip_sg_ids", ["sg"]),
 ]
 
@@ -56,6 +58,15 @@ ASKING = [
 def test_refuses_and_names_the_option(kind, option, value):
     with pytest.raises(limits.Unsupported, match=rf"^{option}: .*\.$"):
         limits.check(kind, {"name": "x", option: value})
+
+
+EVERY = [(kind, each.option) for kind, table in limits.TABLE.items() for each in table]
+
+
+@pytest.mark.parametrize(("kind", "option"), EVERY)
+def test_refuses_every_option_of_the_table(kind, option):
+    with pytest.raises(limits.Unsupported, match=f"^{option}: "):
+        limits.check(kind, {option: "something"})
 
 
 def test_sentences_name_the_value():
