@@ -8,6 +8,7 @@ separator into a row.
 from __future__ import annotations
 
 import enum
+import functools
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ class MonitorType(str, enum.Enum):
     UDP_CONNECT = "UDP-CONNECT"
 
 
+@functools.lru_cache(maxsize=8192)  # each look reads the same addresses again
 def canonical_address(text: str) -> str:
     """Return an IPv4 or IPv6 address in its canonical spelling.
 

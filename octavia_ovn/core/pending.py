@@ -16,6 +16,9 @@ class Kind(str, enum.Enum):
     LISTENER = "listeners"
     LOAD_BALANCER = "loadbalancers"
 
+    # Enum's own is written in Python, and large requests hash thousands.
+    __hash__ = str.__hash__
+
 
 class Final(str, enum.Enum):
     """The provisioning status in which an object ends when all goes well."""

@@ -105,8 +105,8 @@ class _Reader:
     def pending(self) -> Pending | None:
         merged: Pending | None = None
         for row in self._rows:
-            found = self._object(row, k.PENDING)
-            one = found and self._read(k.PENDING, functools.partial(_pending, found))
+            text = row.external_ids.get(k.PENDING)
+            one = text and self._read(k.PENDING, functools.partial(_pending, text))
             if one:
                 merged = merged.merge(one) if merged else one
         return merged
@@ -224,7 +224,9 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
-def _pending(value: Mapping[str, object]) -> Pending:
+@functools.lru_cache(maxsize=64)  # a look reads it twice, and so do the next ones
+def _pending(text: str) -> Pending:
+    value = json.loads(text)
     objects = value["objects"]
     requests = value["requests"]
     if not isinstance(objects, dict) or not isinstance(requests, list):
