@@ -130,10 +130,10 @@ class Lab:
         """Stop it as an operator would."""
         self.agent.stop()
 
-    @staticmethod
-    def _environment():
-        """Ours, less what would put our packages before those of the venv under test."""
-        return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    def _environment(self):
+        """Ours, less what would put our packages before those of another venv under test."""
+        ours = pathlib.Path(self.python).parent.parent == pathlib.Path(sys.prefix)
+        return {name: each for name, each in os.environ.items() if ours or name != "PYTHONPATH"}
 
     def _endpoints(self):
         return {"network": self.neutron.http.url, "load-balancer": self.octavia.http.url}
