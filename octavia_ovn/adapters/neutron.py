@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.model import canonical_address
-from octavia_ovn.errors import Conflict, NotFound, Unavailable
+from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
     from octavia_ovn.config import Service
@@ -219,22 +219,14 @@ class Neutron:
             return None
         return next((each for each in ports if each.has(subnet_id, address)), None)
 
-    def delete_vip_ports(self, lb_id: str, known: Collection[str] | None = None) -> None:
-        """Delete the VIP ports of a load balancer that the driver has made; no user's port.
+    def delete_vip_ports(self, lb_id: str) -> None:
+        """Find and delete the VIP ports of a load balancer that a driver has made; no user's port.
 
         The former driver gave its ports names but no device.
-
-        :param known: ids of all its ports, if they are known: then names are looked for only when
-            one of them is not found by its device
         """
-        ports = self.ports_of(f"{_DEVICE}{lb_id}")
-        for port in ports:
+        for port in self.ports_of(f"{_DEVICE}{lb_id}"):
             if vip_owner(port) == lb_id:
                 self.delete_port(port.id)
-        if known is None or not {port.id for port in ports}.issuperset(known):
-            self._delete_former_vip_ports(lb_id)
-
-    def _delete_former_vip_ports(self, lb_id: str) -> None:
         additional = (f"{_ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
         for port in self._ports({"name": (f"{_VIP}{lb_id}", *additional)}):
             if not port.device_id and port.device_owner in _VIP_OWNERS:
@@ -242,40 +234,41 @@ class Neutron:
 
     # --- health monitor ports
 
-    def ensure_hm_port(self, subnet_id: str, project_id: str | None) -> Port:
-        """Return the port that health checks of a subnet's members come from, made if need be.
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str | None) -> Port:
+        """Make the port that health checks of a subnet's members come from.
 
-        When two processes make one at the same time, both keep the one with the smallest id.
+        Called when OVN has none. If two are made all the same, the one with the smallest id is
+        used, and the other goes with the next comparison.
 
-        :raises NotFound: when there is no such subnet
+        :returns: the new port, or when that fails the one that is there
         :raises Refused: when Neutron will not, as when a quota or the subnet is used up
         """
-        if not self._hm_ports(subnet_id):
-            attributes = {
-                "name": f"{_HM}{subnet_id}",
-                "network_id": self.subnet(subnet_id).network_id,
-                "device_id": f"{_HM}{subnet_id}",
-                "device_owner": HM_OWNER,
-                "admin_state_up": True,
-                "port_security_enabled": False,
-                "security_groups": [],
-                "project_id": project_id,
-                "fixed_ips": [{"subnet_id": subnet_id}],
-            }
-            self._create_port(attributes)
-        kept, *surplus = self._hm_ports(subnet_id) or (None,)
-        if kept is None:
-            raise Unavailable(
-                f"The health monitor port of subnet {subnet_id} was deleted by others"
-            )
-        for port in surplus:
-            self.delete_port(port.id)
-        return kept
+        attributes = {
+            "name": f"{_HM}{subnet_id}",
+            "network_id": network_id,
+            "device_id": f"{_HM}{subnet_id}",
+            "device_owner": HM_OWNER,
+            "admin_state_up": True,
+            "port_security_enabled": False,
+            "security_groups": [],
+            "project_id": project_id,
+            "fixed_ips": [{"subnet_id": subnet_id}],
+        }
+        try:
+            return self._create_port(attributes)
+        except (Refused, Unavailable):
+            made = next(iter(self._hm_ports(subnet_id)), None)
+            if made is None:
+                raise
+            return made
 
-    def delete_hm_port(self, subnet_id: str) -> None:
-        """Delete the health monitor port of a subnet; it is fine when there is none."""
-        for port in self._hm_ports(subnet_id):
-            self.delete_port(port.id)
+    def delete_hm_ports(self, subnet_id: str, known: Collection[str] = ()) -> None:
+        """Delete the health monitor ports of a subnet; it is fine when there are none.
+
+        :param known: their ids, if they are known: then nobody has to ask for them
+        """
+        for port_id in known or [port.id for port in self._hm_ports(subnet_id)]:
+            self.delete_port(port_id)
 
     def _hm_ports(self, subnet_id: str) -> tuple[Port, ...]:
         """Return the health monitor ports of a subnet, the smallest id first.

@@ -19,6 +19,7 @@ from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
 from octavia_ovn.core import codec, rows
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
+from octavia_ovn.core.topology import switch_name
 
 TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
 _SWITCH_PORT = "Logical_Switch_Port"
@@ -139,6 +140,12 @@ class Northbound(NorthboundTopology):
             self._awaited.add(switch)
             self._replicate_switch_ports()
         return None if switch in self._awaited else self.switch_ports_of[switch]
+
+    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
+        """Return the health monitor ports of a subnet that are known; does not fetch any."""
+        subnet = self.subnet(subnet_id)
+        ports = self.switch_ports_of.get(switch_name(subnet.network_id)) if subnet else None
+        return ports.monitor_ports(subnet_id) if ports else frozenset()
 
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""

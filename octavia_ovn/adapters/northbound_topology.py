@@ -16,6 +16,7 @@ from octavia_ovn.core.topology import RouterPort, Subnet
 PHYSICAL_NETWORK = "neutron:provnet-physical-network"
 _NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
 _HM = "ovn-lb-hm-"
+_HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class SwitchPorts:
     def __init__(self) -> None:
         self._addresses: dict[str, dict[str, str]] = {}
         self._by_address: dict[str, str] = {}
-        self._sources: dict[str, str] = {}
-        self._answering: dict[str, str] = {}
+        self._sources: dict[str, dict[str, str]] = collections.defaultdict(dict)
+        """Subnet → health monitor ports → address; there may be two for a while."""
+        self._answering: set[str] = set()
 
     def put(
         self, uuid: str, name: str, external_ids: Mapping[str, str], *, answers: bool
@@ -51,9 +53,9 @@ class SwitchPorts:
         self._addresses[uuid] = dict.fromkeys(addresses, name)
         subnet_id = monitored_subnet(external_ids)
         if subnet_id and addresses:
-            self._sources[subnet_id] = addresses[0]
+            self._sources[subnet_id][name] = addresses[0]
             if answers:
-                self._answering[subnet_id] = name
+                self._answering.add(name)
         else:
             self._by_address.update(self._addresses[uuid])
         return gone | frozenset(addresses)
@@ -64,10 +66,9 @@ class SwitchPorts:
         for address, name in addresses.items():
             if self._by_address.get(address) == name:
                 del self._by_address[address]
-        gone = {subnet for subnet, source in self._sources.items() if source in addresses}
-        for subnet in gone:
-            del self._sources[subnet]
-            self._answering.pop(subnet, None)
+            self._answering.discard(name)
+            for sources in self._sources.values():
+                sources.pop(name, None)
         return frozenset(addresses)
 
     def at(self, address: str) -> str | None:
@@ -76,11 +77,17 @@ class SwitchPorts:
 
     def monitor_source(self, subnet_id: str) -> str | None:
         """Return the address of the health monitor port of a subnet."""
-        return self._sources.get(subnet_id)
+        sources = self._sources.get(subnet_id)
+        return sources[min(sources)] if sources else None
+
+    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
+        """Return the names of the health monitor ports of a subnet."""
+        return frozenset(self._sources.get(subnet_id, ()))
 
     def answering(self, subnet_id: str) -> str | None:
         """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
-        return self._answering.get(subnet_id)
+        name = min(self.monitor_ports(subnet_id), default=None)
+        return name if name in self._answering else None
 
 
 class NorthboundTopology:
@@ -239,7 +246,8 @@ class NorthboundTopology:
 def monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
     """Return the subnet whose members are checked from a switch port; None for other ports."""
     name = external_ids.get("neutron:port_name", "")
-    return name.removeprefix(_HM) if name.startswith(_HM) else None
+    ours = name.startswith(_HM) and external_ids.get("neutron:device_owner") in _HM_OWNERS
+    return name.removeprefix(_HM) if ours else None
 
 
 def _router_port(row: Any) -> RouterPort | None:

@@ -273,7 +273,9 @@ class FactFinder:
             return address
         done = self._tasks.get(
             ("source", subnet.id),
-            functools.partial(self._neutron.ensure_hm_port, subnet.id, lb.project_id),
+            functools.partial(
+                self._neutron.make_hm_port, subnet.id, subnet.network_id, lb.project_id
+            ),
             lb.id,
         )
         if done is None:

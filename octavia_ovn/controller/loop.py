@@ -218,7 +218,8 @@ class Controller:
         kind, name = thing if isinstance(thing, tuple) else ("", "")
         if kind == MONITORED and not self._unseen:
             self._tasks.forget(("source", name))
-            work = functools.partial(self._neutron.delete_hm_port, name)
+            known = self._nb.monitor_ports(name)
+            work = functools.partial(self._neutron.delete_hm_ports, name, known)
         elif kind == MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:

@@ -47,6 +47,9 @@ class Northbound(Topology, Protocol):
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
 
+    def monitor_ports(self, subnet_id: str) -> Collection[str]:
+        """Return the ports that checks of a subnet come from, as far as they are known."""
+
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
 
@@ -149,14 +152,17 @@ class Neutron(Protocol):
     def touch_floating_ip(self, fip_id: str) -> None:
         """Have Neutron write the NAT row of a floating IP anew."""
 
-    def delete_vip_ports(self, lb_id: str, known: Collection[str] | None) -> None:
-        """Delete the VIP ports that are ours; their ids may be known."""
+    def delete_port(self, port_id: str) -> None:
+        """Delete a port; it is fine when it is gone already."""
 
-    def ensure_hm_port(self, subnet_id: str, project_id: str | None) -> Port:
-        """Return the health monitor port of a subnet, made when it was not there."""
+    def delete_vip_ports(self, lb_id: str) -> None:
+        """Find and delete the VIP ports that are ours."""
 
-    def delete_hm_port(self, subnet_id: str) -> None:
-        """Delete the health monitor port of a subnet."""
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str | None) -> Port:
+        """Make a health monitor port of a subnet, or return the one that is there."""
+
+    def delete_hm_ports(self, subnet_id: str, known: Collection[str]) -> None:
+        """Delete the health monitor ports of a subnet; their ids may be known."""
 
 
 class Octavia(Protocol):

@@ -184,13 +184,14 @@ class Reconciler:
         try:
             vips = codec.decode(rows).lb.vips
         except codec.Undecodable:
-            self._neutron.delete_vip_ports(lb_id, None)
-            return
-        ours = [vip.port_id for vip in vips if vip.port_id and not vip.brought]
-        self._neutron.delete_vip_ports(lb_id, ours)
+            vips = ()
+        if not vips or any(vip.port_id is None or vip.brought is None for vip in vips):
+            self._neutron.delete_vip_ports(lb_id)
         for vip in vips:
             if vip.brought and vip.port_id:
                 self._neutron.touch_port(vip.port_id)
+            elif vip.brought is False and vip.port_id:
+                self._neutron.delete_port(vip.port_id)
 
     def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
         """Make the intent what Octavia says; the rest follows at the next look."""

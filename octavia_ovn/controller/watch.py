@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from octavia_ovn.controller.ports import Octavia
@@ -101,6 +101,7 @@ class Rounds:
         self._orphans: Suspects[tuple[str, Hashable]] = Suspects(clock, grace)
         self._unused: Suspects[tuple[str, str]] = Suspects(clock, grace)
         self._sources: Suspects[str] = Suspects(clock, grace)
+        self._surplus: Suspects[str] = Suspects(clock, grace)
         self._unclear: dict[str, str] = {}
         self._clock = clock
         self._last: float | None = None
@@ -168,10 +169,24 @@ class Rounds:
             if goes_on() and self._octavia.tree(lb_id) is None:
                 self._ports.delete_port(port_id)
                 LOG.warning("Port %s of load balancer %s, which is gone, was left", port_id, lb_id)
+        for port_id in self._surplus.confirm(set(_surplus(ports))):
+            if goes_on():
+                self._ports.delete_port(port_id)
+                LOG.warning("Port %s for health checks was one too many on its subnet", port_id)
         for subnet_id in self._sources.confirm(
             {each.source_of for each in ports if each.source_of}
         ):
             self._release_source(subnet_id)
+
+
+def _surplus(ports: Iterable[OurPort]) -> Iterator[str]:
+    """Yield the health monitor ports beside the one that is used, which has the smallest id."""
+    used: set[str] = set()
+    for port in sorted(ports, key=lambda each: each.id):
+        if port.source_of in used:
+            yield port.id
+        elif port.source_of:
+            used.add(port.source_of)
 
 
 def _state(finding: Finding) -> Hashable:

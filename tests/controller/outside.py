@@ -91,6 +91,9 @@ class Northbound:
         self.member_fips = {}
         self.error = None
 
+    def monitor_ports(self, subnet_id):
+        return ()
+
     def __getattr__(self, name):
         return getattr(self.cloud, name)
 
@@ -195,16 +198,17 @@ class Neutron:
         self._answer()
         self.touched.append(fip_id)
 
-    def delete_vip_ports(self, lb_id, known=None):
-        """Delete our ports; whoever knows them must know them right."""
+    def delete_port(self, port_id):
         self._answer()
-        ours = {key for key, port in self.ports.items() if port.name == f"ovn-lb-vip-{lb_id}"}
-        assert known is None or ours <= set(known)
+        self.ports.pop(port_id, None)
+
+    def delete_vip_ports(self, lb_id):
+        self._answer()
         self.ports = {
             key: port for key, port in self.ports.items() if port.name != f"ovn-lb-vip-{lb_id}"
         }
 
-    def ensure_hm_port(self, subnet_id, project_id):
+    def make_hm_port(self, subnet_id, network_id, project_id):
         """Make the port; its switch port is there a moment later, when OVN has it."""
         self._answer()
         name = f"ovn-lb-hm-{subnet_id}"
@@ -212,7 +216,7 @@ class Neutron:
         made = Port(name, name, fixed_ips=(address,), project_id=project_id)
         return self.ports.setdefault(name, made)
 
-    def delete_hm_port(self, subnet_id):
+    def delete_hm_ports(self, subnet_id, known):
         self._answer()
         self.ports.pop(f"ovn-lb-hm-{subnet_id}", None)
 

@@ -196,7 +196,7 @@ class TestGivingBack:
         assert "ovn-lb-hm-sub1" in checked.neutron.ports
 
     def test_what_a_dead_agent_has_left(self, bench):
-        bench.neutron.ensure_hm_port("sub1", None)
+        bench.neutron.make_hm_port("sub1", "net1", None)
         bench.controller.release_source("sub1")
         bench.until(lambda: bench.neutron.ports == {})
 

@@ -183,6 +183,18 @@ def test_sources_of_checks_are_offered_for_release(world):
     assert world.released == ["subnet"]
 
 
+def test_second_source_of_a_subnet_goes_after_some_time(world):
+    world.ports.ports = [
+        Port("2", source_of="subnet"),
+        Port("1", source_of="subnet"),
+        Port("3", source_of="other"),
+    ]
+    world.round()
+    assert world.ports.deleted == []
+    world.round()
+    assert world.ports.deleted == ["2"]
+
+
 @pytest.mark.parametrize("what", ["load_balancers", "with_pending_children"])
 def test_nothing_is_deleted_when_a_list_is_incomplete(world, caplog, what):
     def fail():

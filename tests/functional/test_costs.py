@@ -144,7 +144,7 @@ def test_every_operation(lab, tenant, meter):
     # The first one of a subnet: the port that checks come from is made, and made not to answer ARP.
     monitor = run(
         "create monitor",
-        Cost(realised=3, neutron=4),
+        Cost(realised=3, neutron=1),
         octavia.create_health_monitor,
         pool.id,
         **MONITOR,
@@ -167,7 +167,7 @@ def test_every_operation(lab, tenant, meter):
     silent = Cost(realised=1)  # nothing is served any more
     run("update pool", silent, octavia.update_pool, pool.id, admin_state_up=False)
     run("update LB", silent, octavia.update_load_balancer, lb.id, admin_state_up=False)
-    run("delete monitor", Cost(neutron=2), octavia.delete_health_monitor, monitor.id)
+    run("delete monitor", Cost(neutron=1), octavia.delete_health_monitor, monitor.id)
     run("delete member", Cost(), octavia.delete_member, member.id)
     run(
         "set 40 members",
@@ -178,9 +178,9 @@ def test_every_operation(lab, tenant, meter):
     )
     run("delete pool", Cost(), octavia.delete_pool, pool.id)
     run("delete listener", Cost(realised=1), octavia.delete_listener, listener.id)
-    run("delete LB", Cost(neutron=2), octavia.delete_load_balancer, lb.id)
+    run("delete LB", Cost(neutron=1), octavia.delete_load_balancer, lb.id)
     lb = run("create LB with 20 members", Cost(trips=3, neutron=1), tenant.create_lb, 2, 2, 10)
-    run("cascade delete", Cost(neutron=2), octavia.delete_load_balancer, lb.id, cascade=True)
+    run("cascade delete", Cost(neutron=1), octavia.delete_load_balancer, lb.id, cascade=True)
     wrong = {name: (meter.costs[name], cost) for name, cost in wanted.items()}
     assert {name: pair for name, pair in wrong.items() if pair[0] != pair[1]} == {}
 

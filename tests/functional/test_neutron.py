@@ -276,64 +276,57 @@ def test_qos_policies(cloud, client, subnet):
 # --- health monitor ports
 
 
+def make_source(client, subnet):
+    return client.make_hm_port(subnet["id"], subnet["network_id"], PROJECT)
+
+
 def test_a_health_monitor_port(cloud, client, subnet):
-    port = client.ensure_hm_port(subnet["id"], PROJECT)
+    requests(cloud)
+    port = make_source(client, subnet)
     made = cloud.ports[port.id]
     assert made["name"] == made["device_id"] == f"ovn-lb-hm-{subnet['id']}"
     assert made["device_owner"] == "ovn-lb-hm:distributed"
     assert made["port_security_enabled"] is False
     assert made["security_groups"] == []
     assert port.fixed_ips[0].subnet_id == subnet["id"]
-    requests(cloud)
-    assert client.ensure_hm_port(subnet["id"], PROJECT) == port
-    assert "POST /v2.0/ports" not in requests(cloud)
+    assert requests(cloud) == {"POST /v2.0/ports": 1}
     for _ in range(2):
-        client.delete_hm_port(subnet["id"])
+        client.delete_hm_ports(subnet["id"])
         assert not cloud.ports
 
 
-def test_two_health_monitor_ports_become_one(cloud, client, service, subnet):
-    cloud.http.inject(method="POST", latency=0.2)
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: Neutron(service).ensure_hm_port(subnet["id"], None), range(4)))
-    kept = client.ensure_hm_port(subnet["id"], None)
-    assert list(cloud.ports) == [kept.id]
+def test_known_health_monitor_ports_are_not_looked_for(cloud, client, subnet):
+    known = [make_source(client, subnet).id for _ in range(2)]
+    requests(cloud)
+    client.delete_hm_ports(subnet["id"], known)
+    assert not cloud.ports
+    assert requests(cloud) == {"DELETE /v2.0/ports/{id}": 2}
 
 
-def test_the_health_monitor_port_of_the_former_driver_is_kept(cloud, client, subnet):
+def test_the_health_monitor_port_of_the_former_driver_is_found(cloud, client, subnet):
     old = cloud.create_port(
         subnet["network_id"],
         name=f"ovn-lb-hm-{subnet['id']}",
         device_owner="network:distributed",
     )
-    assert client.ensure_hm_port(subnet["id"], PROJECT).id == old["id"]
-    client.delete_hm_port(subnet["id"])
+    cloud.http.inject(method="POST", status=409)
+    assert make_source(client, subnet).id == old["id"]
+    client.delete_hm_ports(subnet["id"])
     assert not cloud.ports
 
 
 def test_a_lost_answer_makes_no_second_health_monitor_port(cloud, client, subnet):
     cloud.http.inject(method="POST", served=True, count=1)
-    with pytest.raises(Unavailable):
-        client.ensure_hm_port(subnet["id"], PROJECT)
-    assert [client.ensure_hm_port(subnet["id"], PROJECT).id] == list(cloud.ports)
+    assert [make_source(client, subnet).id] == list(cloud.ports)
 
 
-def test_no_health_monitor_port_on_a_subnet_that_is_gone(client):
-    with pytest.raises(NotFound):
-        client.ensure_hm_port("b3b0ac4e-0000-4000-8000-000000000000", PROJECT)
-
-
-def test_a_health_monitor_port_that_vanishes_at_once(cloud, client, subnet, monkeypatch):
-    create = cloud.create_port
-    monkeypatch.setattr(
-        cloud, "create_port", lambda **each: dict(cloud.ports.pop(create(**each)["id"]))
-    )
-    with pytest.raises(Unavailable, match="deleted by others"):
-        client.ensure_hm_port(subnet["id"], PROJECT)
+def test_no_health_monitor_port_on_a_subnet_that_is_gone(client, subnet):
+    with pytest.raises(Refused):
+        client.make_hm_port("b3b0ac4e-0000-4000-8000-000000000000", subnet["network_id"], PROJECT)
 
 
 def test_our_ports(cloud, client, subnet):
-    ours = {make(client, subnet).id, client.ensure_hm_port(subnet["id"], PROJECT).id}
+    ours = {make(client, subnet).id, make_source(client, subnet).id}
     cloud.add_port(subnet["id"])
     cloud.create_port(subnet["network_id"], name=f"ovn-lb-vip-{LB}")
     cloud.create_port(subnet["network_id"], name="mine", device_id=f"lb-{LB}")
