@@ -86,9 +86,7 @@ class Agent:
         self._executor = concurrent.futures.ThreadPoolExecutor(
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
-        preferences = Preferences(
-            settings.strict_algorithms, Mechanism(settings.session_persistence)
-        )
+        preferences = Preferences(Mechanism(settings.session_persistence))
         sockets = DriverAgent(settings.status_socket, settings.stats_socket, settings.get_socket)
         self._nb = Northbound(
             Endpoint.parse(*dataclasses.astuple(settings.nb)),

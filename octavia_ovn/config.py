@@ -83,6 +83,19 @@ _OVN_OPTS = [
         help="Refuse pools with lb_algorithm ROUND_ROBIN. OVN chooses a member anew for every"
         " connection, in no particular order, which is close to but not the same as round robin.",
     ),
+    cfg.BoolOpt(
+        "https_as_tcp",
+        default=True,
+        help="Serve listeners and pools with protocol HTTPS as TCP: TLS passes through unseen and"
+        " ends in the members. Switched off, new ones are refused.",
+    ),
+    cfg.BoolOpt(
+        "http_as_tcp",
+        default=True,
+        help="Serve listeners and pools with protocol HTTP as TCP, one member for a whole"
+        " connection, if they ask for nothing that takes reading requests: inserted headers, L7"
+        " policies and persistence by cookie are refused. Switched off, new ones are refused.",
+    ),
     cfg.StrOpt(
         "session_persistence",
         default="hash",
@@ -203,6 +216,8 @@ class Settings:
     ovsdb_retry_max_interval: int
     probe_interval: int
     strict_algorithms: bool
+    https_as_tcp: bool
+    http_as_tcp: bool
     session_persistence: str
     sync_interval: int
     pending_grace: int
@@ -249,6 +264,8 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         ovsdb_retry_max_interval=reader.get("ovn", "ovsdb_retry_max_interval"),
         probe_interval=reader.get("ovn", "ovsdb_probe_interval"),
         strict_algorithms=reader.get("ovn", "strict_algorithms"),
+        https_as_tcp=reader.get("ovn", "https_as_tcp"),
+        http_as_tcp=reader.get("ovn", "http_as_tcp"),
         session_persistence=reader.get("ovn", "session_persistence"),
         sync_interval=reader.get("ovn", "sync_interval"),
         pending_grace=reader.get("ovn", "pending_grace"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from octavia_lib.api.drivers import data_models, exceptions, provider_base
 from oslo_log import log
@@ -20,13 +20,14 @@ from octavia_ovn.adapters import octavia_models as models
 from octavia_ovn.adapters.vip_ports import VipRequest
 from octavia_ovn.controller.repair import Listed
 from octavia_ovn.controller.sync import Action, sync
-from octavia_ovn.core import changes, limits
+from octavia_ovn.core import changes, flavors, limits
 
 LOG = log.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 _FILTERS = {"id", "project_id"}
+_NO_ZONES = str(limits.refuse(limits.AVAILABILITY_ZONES))
 
 
 def _fits(listed: Listed, filters: Mapping[str, str]) -> bool:
@@ -265,6 +266,28 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
                     finding.verdict.value,
                     result.reason or result.action.value,
                 )
+
+    # --- flavors and availability zones
+
+    @_answer
+    def get_supported_flavor_metadata(self) -> dict[str, str]:
+        """Return the keys that a flavor may have, with their meanings."""
+        return dict(flavors.DESCRIPTIONS)
+
+    @_answer
+    def validate_flavor(self, flavor_metadata: dict[str, Any]) -> None:
+        """Refuse a flavor with an unknown key or a wrong value."""
+        models.flavor(flavor_metadata)
+
+    def get_supported_availability_zone_metadata(self) -> NoReturn:
+        """Refuse: there are no zones."""
+        raise exceptions.NotImplementedError(
+            user_fault_string=_NO_ZONES, operator_fault_string=_NO_ZONES
+        )
+
+    def validate_availability_zone(self, availability_zone_metadata: dict[str, Any]) -> NoReturn:  # noqa: ARG002
+        """Refuse: there are no zones."""
+        self.get_supported_availability_zone_metadata()
 
     # --- what layer 4 does not have
 

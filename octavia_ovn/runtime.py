@@ -22,7 +22,8 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.vip_ports import VipPorts
 from octavia_ovn.controller.repair import Repair
-from octavia_ovn.core.model import Mechanism
+from octavia_ovn.core.admission import Admission
+from octavia_ovn.core.model import Application, Mechanism
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound
 
@@ -79,11 +80,14 @@ def build(settings: config.Settings) -> Runtime:
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
     neutron = Neutron(settings.neutron)
-    preferences = Preferences(settings.strict_algorithms, Mechanism(settings.session_persistence))
+    preferences = Preferences(Mechanism(settings.session_persistence))
     sockets = DriverAgent(settings.status_socket, settings.stats_socket, settings.get_socket)
     return Runtime(
         store=IntentStore(
-            session, settings.connection_timeout, functools.partial(_subnet, neutron)
+            session,
+            settings.connection_timeout,
+            functools.partial(_subnet, neutron),
+            _admission(settings),
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
@@ -92,6 +96,15 @@ def build(settings: config.Settings) -> Runtime:
         listing=OctaviaApi(settings.octavia),
         grace=settings.pending_grace,
     )
+
+
+def _admission(settings: config.Settings) -> Admission:
+    switches = {
+        Application.HTTP: settings.http_as_tcp,
+        Application.HTTPS: settings.https_as_tcp,
+    }
+    carried = frozenset(each for each, on in switches.items() if on)
+    return Admission(settings.strict_algorithms, carried)
 
 
 def _subnet(neutron: Neutron, subnet_id: str) -> Subnet:

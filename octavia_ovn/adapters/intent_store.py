@@ -19,6 +19,7 @@ from typing import Any
 from octavia_ovn.adapters import ovsdb_wire as wire
 from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
 from octavia_ovn.core import changes, codec, intent, limits, model, rules
+from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
 from octavia_ovn.core.topology import Subnet, switch_name
@@ -41,14 +42,20 @@ class IntentStore:
     :param session: the process's connection to the Northbound database
     :param timeout: seconds that recording one request may take
     :param subnet: asks Neutron for a subnet
+    :param admission: what tenants may ask for
     """
 
     def __init__(
-        self, session: OvsdbSession, timeout: float, subnet: Callable[[str], Subnet]
+        self,
+        session: OvsdbSession,
+        timeout: float,
+        subnet: Callable[[str], Subnet],
+        admission: Admission,
     ) -> None:
         self._session = session
         self._timeout = timeout
         self._subnet = subnet
+        self._admission = admission
         self._lb_of: dict[str, str] = {}
         """Pool → load balancer, as last seen: a pool never moves, so it can only be gone."""
 
@@ -142,6 +149,7 @@ class IntentStore:
     ) -> tuple[Operation, ...]:
         try:
             lb = _known(existing, change)
+            self._admission.check(change, lb)
             change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)

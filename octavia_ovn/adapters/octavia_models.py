@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 from octavia_lib.api.drivers import data_models
 
-from octavia_ovn.core import limits, model
+from octavia_ovn.core import flavors, limits, model
 from octavia_ovn.core.pending import Final, Kind
 
 T = TypeVar("T")
 Fields = Mapping[str, Any]
 
+_APPLICATIONS = {each.value for each in model.Application}
 _FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/32", "/128"}
 
 
@@ -26,7 +27,6 @@ _FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/3
 class Preferences:
     """What the operator has decided about the meaning of requests."""
 
-    strict_algorithms: bool = False
     persistence: model.Mechanism = model.Mechanism.HASH
 
 
@@ -78,6 +78,7 @@ def listener(values: Fields, asked: Fields | None = None) -> model.Listener:
         lambda: model.Listener(
             id=values["listener_id"],
             protocol=_protocol(values["protocol"]),
+            application=_application(values["protocol"]),
             port=values["protocol_port"],
             pool_id=values.get("default_pool_id") or None,
             enabled=_enabled(values),
@@ -97,7 +98,8 @@ def pool(values: Fields, preferences: Preferences, asked: Fields | None = None) 
         lambda: model.Pool(
             id=values["pool_id"],
             protocol=_protocol(values["protocol"]),
-            algorithm=_algorithm(values, preferences, asked),
+            application=_application(values["protocol"]),
+            algorithm=_choice(model.Algorithm, values["lb_algorithm"], limits.ALGORITHMS),
             persistence=_persistence(values.get("session_persistence"), preferences),
             enabled=_enabled(values),
             members=members(values.get("members") or (), None if asked is None else _NOTHING),
@@ -154,6 +156,17 @@ def health_monitor(values: Fields) -> model.HealthMonitor:
     )
 
 
+def flavor(metadata: object) -> model.Flavor:
+    """Return a flavor.
+
+    :raises Unsupported: naming the key that is unknown or whose value is wrong
+    """
+    try:
+        return flavors.read(metadata)
+    except (ValueError, TypeError) as error:
+        raise limits.Unsupported(f"{error}.") from error
+
+
 def load_balancer(
     values: Fields, preferences: Preferences, surroundings: Surroundings = UNKNOWN
 ) -> model.LoadBalancer:
@@ -177,6 +190,7 @@ def _tree(
     values: Fields, preferences: Preferences, surroundings: Surroundings, asked: Fields | None
 ) -> model.LoadBalancer:
     listeners = values.get("listeners") or ()
+    chosen = flavor(values.get("flavor") or {})
     return _valid(
         lambda: model.LoadBalancer(
             id=values["loadbalancer_id"],
@@ -184,7 +198,10 @@ def _tree(
             project_id=values.get("project_id") or None,
             enabled=_enabled(values),
             listeners=tuple(listener(fields(each), asked) for each in listeners),
-            pools=_pools(values, preferences, asked),
+            pools=tuple(
+                flavors.with_mechanism(each, chosen) for each in _pools(values, preferences, asked)
+            ),
+            flavor=chosen,
         )
     )
 
@@ -256,19 +273,17 @@ def _enabled(values: Fields) -> bool:
     return values.get("admin_state_up") is not False
 
 
+def _application(name: str) -> model.Application | None:
+    return model.Application(name) if name in _APPLICATIONS else None
+
+
 def _protocol(name: str) -> model.Protocol:
+    if name in _APPLICATIONS:
+        return model.Protocol.TCP
     try:
         return model.Protocol[name]
     except KeyError:
         raise limits.refuse(limits.PROTOCOLS, value=name) from None
-
-
-def _algorithm(values: Fields, preferences: Preferences, asked: Fields | None) -> model.Algorithm:
-    algorithm = _choice(model.Algorithm, values["lb_algorithm"], limits.ALGORITHMS)
-    strict = preferences.strict_algorithms and (asked is None or "lb_algorithm" in asked)
-    if algorithm is model.Algorithm.ROUND_ROBIN and strict:
-        raise limits.refuse(limits.STRICT)
-    return algorithm
 
 
 def _persistence(value: Fields | None, preferences: Preferences) -> model.SessionPersistence | None:

@@ -17,7 +17,8 @@ from octavia_ovn.core.topology import Attachments
 
 REJECT = "reject"
 AFFINITY = "affinity_timeout"
-OUR_OPTIONS = frozenset({REJECT, AFFINITY})
+CT_FLUSH = "ct_flush"
+HAIRPIN = "hairpin_snat_ip"
 
 _FIELDS = {
     Spread.CONNECTION: frozenset({"ip_src", "ip_dst", "tp_src", "tp_dst"}),
@@ -109,7 +110,7 @@ def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> R
         external_ids=_external_ids(lb, shelf, row, facts),
         vips=vips,
         selection_fields=_selection_fields(shelf, profile, addresses, facts),
-        options=_options(row, profile),
+        options=_options(row, profile, lb.flavor),
         ip_port_mappings=_mappings(shelf, facts),
         health_checks=_with_uuids(checks, row.health_checks),
         switches=facts.attachments.switches,
@@ -221,13 +222,21 @@ def _selection_fields(
     return fields
 
 
-def _options(row: Row, profile: Profile) -> dict[str, str]:
-    """Return the row's options: ours as they should be, others as they are."""
-    options = {key: each for key, each in row.options.items() if key not in OUR_OPTIONS}
-    options[REJECT] = "true"
-    if profile.affinity:
-        options[AFFINITY] = str(profile.affinity)
-    return options
+def _options(row: Row, profile: Profile, flavor: model.Flavor) -> dict[str, str]:
+    """Return the row's options: ours as they should be, others as they are.
+
+    Those that only flavors set are ours where the flavor says something.
+    """
+    ours = {
+        REJECT: None if flavor.reject is False else "true",
+        AFFINITY: str(profile.affinity) if profile.affinity else None,
+    }
+    if flavor.ct_flush is not None:
+        ours[CT_FLUSH] = "true" if flavor.ct_flush else None
+    if flavor.hairpin_snat_ip:
+        ours[HAIRPIN] = " ".join(flavor.hairpin_snat_ip)
+    options = {**row.options, **ours}
+    return {key: value for key, value in options.items() if value is not None}
 
 
 def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> dict[str, str]:

@@ -10,10 +10,12 @@ from octavia_ovn.core.rows import InsertRow, Operation, Row, SetColumn, SetKeys
 _AT_MOST = 4
 _OBJECTS = (
     (k.LISTENER, "listener"),
+    (k.LISTENER_ATTRIBUTES, "listener"),
     (k.POOL_ATTRIBUTES, "pool"),
     (k.POOL_MARK, "pool"),
     (k.POOL, "pool"),
 )
+_SINGLE = {k.VIP: "VIP", k.FLAVOR: "flavor"}
 
 
 def describe(operations: Iterable[Operation], rows: Sequence[Row]) -> str:
@@ -56,4 +58,4 @@ def _name(key: str) -> str:
     for prefix, kind in _OBJECTS:
         if key.startswith(prefix):
             return f"{kind} {key[len(prefix) :].removesuffix(k.DISABLED)}"
-    return "VIP" if key == k.VIP else key
+    return _SINGLE.get(key, key)

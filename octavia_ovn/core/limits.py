@@ -33,6 +33,7 @@ class Limit:
         return bool(value) if self.usual is None else value not in (None, self.usual)
 
 
+AVAILABILITY_ZONES = "load balancers in OVN live on every hypervisor; there are no zones to choose"
 _NO_TLS = "OVN balances connections and cannot terminate or originate TLS; end it in the members"
 _NO_L7 = "OVN works at layer 4 and does not see requests"
 
@@ -83,6 +84,7 @@ _MEMBER = (
 TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit("vip_sg_ids", "security groups on the VIP cannot be enforced by OVN load balancers"),
+        Limit("availability_zone", AVAILABILITY_ZONES),
     ),
     "listener": _LISTENER,
     "pool": tuple(Limit(option, _NO_TLS) for option in _TLS),
@@ -90,11 +92,18 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
 }
 """The options that are refused, by the kind of object that has them."""
 
-PROTOCOLS = "OVN balances TCP, UDP and SCTP; {value} needs a provider that works at layer 7"
+PROTOCOLS = (
+    "OVN balances TCP, UDP and SCTP, and HTTP and HTTPS as TCP; {value} needs a provider that works"
+    " at layer 7"
+)
+NOT_CARRIED = (
+    "{value}: OVN works at layer 4, and [ovn] {option}_as_tcp does not let it serve {value} as TCP;"
+    " use TCP"
+)
 ALGORITHMS = "OVN cannot balance by {value}; use SOURCE_IP_PORT, SOURCE_IP or ROUND_ROBIN"
 STRICT = (
-    "OVN spreads connections but does not serve members in turn, and [ovn] strict_algorithms is"
-    " set; use SOURCE_IP_PORT"
+    "OVN spreads connections but does not serve members in turn, and {where} sets"
+    " strict_algorithms; use SOURCE_IP_PORT"
 )
 PERSISTENCE = "OVN keeps clients on members by SOURCE_IP only, not by {value}"
 GRANULARITY = "OVN keeps single clients on members, not networks of them ({value})"
@@ -109,7 +118,6 @@ IPV6_SOURCE_IP = (
     " SOURCE_IP_PORT without session persistence"
 )
 L7 = f"{_NO_L7}; L7 policies and rules need another provider"
-AVAILABILITY_ZONES = "load balancers in OVN live on every hypervisor; there are no zones to choose"
 
 
 def check(kind: str, fields: Fields) -> None:

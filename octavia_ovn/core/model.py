@@ -25,6 +25,13 @@ class Protocol(str, enum.Enum):
     SCTP = "sctp"
 
 
+class Application(str, enum.Enum):
+    """Protocols that OVN carries as TCP without seeing them; the values are Octavia's names."""
+
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+
+
 class Algorithm(str, enum.Enum):
     """How connections are spread; the values are Octavia's names."""
 
@@ -172,6 +179,7 @@ class Pool:
     `slots` holds the order in which members stand in `vips`, an empty string where a member has
     left: a client's hash picks a slot, so a member that leaves must not move the others.
     It is empty while no slot is vacant: then the order is that of the members.
+    `application` is what Octavia calls the protocol of a TCP pool, unless that is TCP.
     """
 
     id: str
@@ -182,6 +190,7 @@ class Pool:
     members: tuple[Member, ...] = ()
     monitor: HealthMonitor | None = None
     slots: tuple[str, ...] = ()
+    application: Application | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -205,18 +214,41 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A port on every VIP, served by a pool."""
+    """A port on every VIP, served by a pool; `application` as in pools."""
 
     id: str
     protocol: Protocol
     port: int
     pool_id: str | None = None
     enabled: bool = True
+    application: Application | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
         _check_port(self.port)
         _check_optional_id(self.pool_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """What the operator has set for a load balancer, for ever; what is None is not said.
+
+    :param reject: whether connections are refused while no member is alive
+    :param ct_flush: whether a member that leaves loses its connections
+    :param hairpin_snat_ip: source address of members' connections to themselves, one a family
+    :param session_persistence: how clients are kept on members
+    :param strict_algorithms: whether ROUND_ROBIN is refused
+    """
+
+    reject: bool | None = None
+    ct_flush: bool | None = None
+    hairpin_snat_ip: tuple[str, ...] = ()
+    session_persistence: Mechanism | None = None
+    strict_algorithms: bool | None = None
+
+    def __post_init__(self) -> None:
+        for address in self.hairpin_snat_ip:
+            _check_address(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +261,7 @@ class LoadBalancer:
     enabled: bool = True
     listeners: tuple[Listener, ...] = ()
     pools: tuple[Pool, ...] = ()
+    flavor: Flavor = Flavor()
 
     def __post_init__(self) -> None:
         check_id(self.id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from octavia_ovn.core import changes, limits, model
+from octavia_ovn.core import changes, flavors, limits, model
 from octavia_ovn.core.topology import Subnet, place_member
 
 _MONITORED = {
@@ -24,7 +24,9 @@ def complete(
     lb: model.LoadBalancer | None,
     around: Callable[[model.LoadBalancer], Iterable[Subnet]],
 ) -> changes.Change:
-    """Return a change whose members all have a subnet, after checking what it brings.
+    """Return a change as its surroundings have it, after checking what it brings.
+
+    All its members have a subnet; its pool follows the load balancer's flavor.
 
     :param lb: the load balancer before the change
     :param around: returns the subnets of the routers around it; called only when needed
@@ -44,10 +46,17 @@ def complete(
     if isinstance(change, changes.ReplaceMembers):
         members = tuple(_member(each, lb, around, known.get(each.id)) for each in change.members)
         return replace(change, members=members)
-    pool = lb.pool(change.pool_id) if isinstance(change, changes.PutMonitor) else None
-    if isinstance(change, changes.PutMonitor) and pool is not None:
-        check_monitor(change.monitor, pool)
+    if isinstance(change, changes.PutPool):
+        change = replace(change, pool=flavors.with_mechanism(change.pool, lb.flavor))
+    elif isinstance(change, changes.PutMonitor):
+        _check_put_monitor(change, lb)
     return change
+
+
+def _check_put_monitor(change: changes.PutMonitor, lb: model.LoadBalancer) -> None:
+    pool = lb.pool(change.pool_id)
+    if pool is not None:
+        check_monitor(change.monitor, pool)
 
 
 def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
@@ -57,7 +66,9 @@ def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
     """
     if _MONITORED[monitor.type] is not pool.protocol:
         raise limits.refuse(
-            limits.MONITOR_PROTOCOL, protocol=pool.protocol.name, value=monitor.type.value
+            limits.MONITOR_PROTOCOL,
+            protocol=(pool.application or pool.protocol).name,
+            value=monitor.type.value,
         )
 
 

@@ -18,6 +18,12 @@ PROTOCOLS = {"l1": TCP, "l2": TCP, "l3": UDP, "p1": TCP, "p2": TCP, "p3": UDP}
 POOLS, LISTENERS = ("p1", "p2", "p3"), ("l1", "l2", "l3")
 PORTS = {"l1": 80, "l2": 443, "l3": 80}
 V6 = "fd00::100"
+FLAVORS = (
+    model.Flavor(),
+    model.Flavor(),
+    model.Flavor(reject=False, ct_flush=True, session_persistence=model.Mechanism.AFFINITY),
+    model.Flavor(hairpin_snat_ip=("10.0.0.9",), session_persistence=model.Mechanism.HASH),
+)
 VIPS = ((vip(),), (vip(V6, subnet_id="sub6"),), (vip(), vip(V6)))
 
 
@@ -106,10 +112,14 @@ class Maker:
         mechanism = self.one([None, None, *model.Mechanism])
         return mechanism and model.SessionPersistence(mechanism, self.one([None, 90]))
 
+    def application(self, protocol):
+        return self.one([None, None, *model.Application]) if protocol is TCP else None
+
     def bare_pool(self, pool_id):
         return model.Pool(
             id=pool_id,
             protocol=PROTOCOLS[pool_id],
+            application=self.application(PROTOCOLS[pool_id]),
             algorithm=self.one([*model.Algorithm]),
             persistence=self.persistence(),
             enabled=self.mostly(),
@@ -128,6 +138,7 @@ class Maker:
         return model.Listener(
             id=listener_id,
             protocol=protocol,
+            application=self.application(protocol),
             port=PORTS[listener_id],
             pool_id=self.one([None, *fitting, *fitting]),
             enabled=self.mostly(),
@@ -142,6 +153,7 @@ class Maker:
             enabled=self.mostly(),
             listeners=tuple(self.listener(each, pool_ids) for each in self.some(LISTENERS)),
             pools=tuple(map(self.pool, pool_ids)),
+            flavor=self.one(FLAVORS),
         )
 
     def aged(self):

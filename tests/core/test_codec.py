@@ -46,6 +46,17 @@ CASES = {
             "octavia:healthmonitors": '["hm1"]',
         },
     ),
+    "HTTP and HTTPS": (
+        balancer(
+            [listener(application=model.Application.HTTPS)],
+            [pool(application=model.Application.HTTP)],
+        ),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": ""},
+    ),
+    "flavor": (
+        balancer(flavor=model.Flavor(ct_flush=True, hairpin_snat_ip=("10.0.0.9", "fd00::9"))),
+        {**LB, "octavia:flavor": '{"ct_flush":true,"hairpin_snat_ip":"10.0.0.9 fd00::9"}'},
+    ),
     "additional VIPs": (
         balancer(vips=(vip(brought=True, cidr="10.0.0.0/24"), vip("fd00::5"), vip("10.1.0.5"))),
         {
@@ -67,7 +78,12 @@ def test_writes_what_others_read(lb, keys):
 
 
 def ours(keys):
-    prefixes = ("octavia:loadbalancer", "octavia:attributes_", "octavia:pool_")
+    prefixes = (
+        "octavia:loadbalancer",
+        "octavia:attributes_",
+        "octavia:listener_",
+        "octavia:pool_",
+    )
     return {key for key in keys if key.startswith(prefixes)}
 
 
@@ -279,6 +295,7 @@ def test_every_member_has_a_place_whatever_another_hand_wrote(places, slots):
         {"members": {"m1": {"weight": "5"}}},
         {"algorithm": "RANDOM"},
         {"slots": [["m1"]]},
+        {"application": "GOPHER"},
     ],
 )
 def test_names_attributes_that_make_no_sense(attributes):
@@ -286,6 +303,30 @@ def test_names_attributes_that_make_no_sense(attributes):
 
     assert decoded.problems
     assert decoded.lb.pools == ()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"reject": 5}', '{"distributed": true}'])
+def test_names_a_flavor_that_makes_no_sense(text):
+    decoded = codec.decode([row(external_ids={**LB, "octavia:flavor": text})])
+
+    assert decoded.problems
+    assert decoded.lb.flavor == model.Flavor()
+
+
+def test_reads_the_flavor_from_any_row():
+    rows = [
+        row(external_ids=LB, uuid="a"),
+        row(external_ids={**LB, "octavia:flavor": '{"reject":false}'}, uuid="b", protocol="udp"),
+    ]
+
+    assert codec.decode(rows).lb.flavor == model.Flavor(reject=False)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"application": "GOPHER"}'])
+def test_names_attributes_of_a_listener_that_make_no_sense(text):
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener_l1": text}
+
+    assert codec.decode([row(external_ids=ids)]).problems
 
 
 def test_a_vip_may_have_details_of_another_shape():

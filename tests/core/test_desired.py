@@ -291,6 +291,29 @@ class TestOptions:
 
         assert render(web(), [before])[0].options == {"reject": "true", "add_route": "true"}
 
+    def test_of_a_flavor(self):
+        flavor = model.Flavor(
+            reject=False, ct_flush=True, hairpin_snat_ip=("192.0.2.7", "2001:db8::7")
+        )
+        lb = dataclasses.replace(web(member(1)), flavor=flavor)
+
+        assert render(lb)[0].options == {
+            "ct_flush": "true",
+            "hairpin_snat_ip": "192.0.2.7 2001:db8::7",
+        }
+
+    def test_a_flavor_takes_away_what_it_does_not_want(self):
+        lb = dataclasses.replace(web(), flavor=model.Flavor(reject=False, ct_flush=False))
+        before = row(options={"ct_flush": "true", "reject": "true"})
+
+        assert render(lb, [before])[0].options == {}
+
+    def test_what_a_flavor_does_not_speak_of_may_be_set_by_hand(self):
+        lb = dataclasses.replace(web(), flavor=model.Flavor(reject=True))
+        before = row(options={"ct_flush": "true", "hairpin_snat_ip": "192.0.2.7"})
+
+        assert render(lb, [before])[0].options == {**before.options, "reject": "true"}
+
 
 class TestReferences:
     PLACES = Attachments(frozenset({"neutron-net1"}), frozenset({"R1"}), {"neutron-net1": 2}, "R1")

@@ -36,6 +36,11 @@ CASES = {
         [keys("pool_p1", "octavia:attributes_p1")],
         "pool p1 not in Octavia",
     ),
+    "what Octavia calls a protocol": (
+        [keys("octavia:listener_l1", **{"octavia:attributes_p1": "x"})],
+        "listener l1 not in Octavia; pool p1 different",
+    ),
+    "the flavor": ([keys("octavia:flavor")], "flavor not in Octavia"),
     "more than anybody reads": (
         [keys(**{f"pool_q{number}": "" for number in range(6)})],
         "pool q0 missing; pool q1 missing; pool q2 missing; pool q3 missing; and 2 more",

@@ -28,6 +28,7 @@ HARMLESS = {
     "member": ("member", {"monitor_port": None, "monitor_address": None, "weight": 5}),
     "usual member": ("member", {"vnic_type": "normal"}),
     "load balancer": ("load balancer", {"vip_sg_ids": [], "vip_qos_policy_id": "q"}),
+    "zone that says nothing": ("load balancer", {"availability_zone": {}}),
 }
 
 
@@ -51,6 +52,7 @@ ASKING = [
     ("member", "monitor_address", "10.0.0.9"),
     ("member", "vnic_type", "direct"),
     ("load balancer", "vip_sg_ids", ["sg"]),
+    ("load balancer", "availability_zone", {"compute_zone": "here"}),
 ]
 
 

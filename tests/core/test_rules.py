@@ -106,6 +106,16 @@ class TestFamilies:
         assert complete(change, lb) == change
 
 
+def test_a_pool_follows_the_flavor():
+    lb = dataclasses.replace(LB, flavor=model.Flavor(session_persistence=model.Mechanism.AFFINITY))
+    persistence = model.SessionPersistence(model.Mechanism.HASH)
+
+    change = complete(changes.PutPool(pool(persistence=persistence)), lb)
+
+    kept = model.SessionPersistence(model.Mechanism.AFFINITY)
+    assert change.pool.persistence == kept
+
+
 UDP_MONITOR = dataclasses.replace(monitor(), type=model.MonitorType.UDP_CONNECT)
 
 
@@ -129,6 +139,12 @@ class TestMonitors:
     def test_do_not_fit_in_a_whole_load_balancer(self):
         with pytest.raises(limits.Unsupported, match="TCP pool by UDP-CONNECT"):
             complete(whole(monitor=UDP_MONITOR))
+
+    def test_of_an_http_pool_are_refused_by_the_name_that_users_know(self):
+        lb = balancer(pools=[pool(application=model.Application.HTTP)])
+
+        with pytest.raises(limits.Unsupported, match="HTTP pool by UDP-CONNECT"):
+            complete(changes.PutMonitor("p1", UDP_MONITOR), lb)
 
     def test_of_an_unknown_pool_are_somebody_elses_problem(self):
         change = changes.PutMonitor("p9", UDP_MONITOR)

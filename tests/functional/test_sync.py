@@ -366,7 +366,7 @@ def test_one_that_cannot_be_compared_does_not_stop_the_others(world, healthy):
     world.wipe(missing)
     listener = world.lab.octavia.store.find("listeners", load_balancer_id=bad)[0]
     with world.lab.octavia.store.begin() as transaction:
-        transaction.update("listeners", listener["id"], protocol="HTTP")
+        transaction.update("listeners", listener["id"], protocol="PROMETHEUS")
     status, found = world.check()
     assert status == 2
     assert (found[bad], found[missing]) == ("unclear", "missing")

@@ -23,6 +23,11 @@ HASH_BY_CLIENT_IPV6 = {"ipv6_src", "ipv6_dst"}
 DVR_SAFE_OWNER = ""
 
 
+def layer4(protocol):
+    """What OVN balances for one of Octavia's protocols."""
+    return "tcp" if protocol in ("HTTP", "HTTPS") else protocol.lower()
+
+
 def version(address):
     return ipaddress.ip_address(address).version
 
@@ -167,11 +172,20 @@ class Check:
             known = external_ids.get("neutron:additional_vip_fips", "").split(",")
             if set(filter(None, known)) != fips:
                 yield f"neutron:additional_vip_fips are {known}, not {fips}"
-            if row["options"].get("reject") != "true":
-                yield "a row without reject=true"
+            for option, value in self._expected_options().items():
+                if row["options"].get(option) != value:
+                    yield f"option {option} is {row['options'].get(option)!r}, not {value!r}"
+
+    def _expected_options(self):
+        flavor = self._tree.lb["flavor"] or {}
+        return {
+            "reject": "true" if flavor.get("reject", True) else None,
+            "ct_flush": "true" if flavor.get("ct_flush") else None,
+            "hairpin_snat_ip": flavor.get("hairpin_snat_ip"),
+        }
 
     def _protocol_complaints(self):
-        protocols = {item["protocol"].lower() for item in self._tree.listeners + self._tree.pools}
+        protocols = {layer4(item["protocol"]) for item in self._tree.listeners + self._tree.pools}
         found = {row["protocol"] or "" for row in self._rows}
         if protocols and found != protocols:
             yield f"there are rows for {found}, not for {protocols}"
@@ -204,7 +218,7 @@ class Check:
                 yield f"{key} is {values}, not {wanted}"
         protocols = {f"listener_{row['id']}": row["protocol"] for row in self._tree.listeners}
         for key, protocol in protocols.items():
-            if any(each != protocol.lower() for each, _ in found[key]):
+            if any(each != layer4(protocol) for each, _ in found[key]):
                 yield f"a {protocol} listener is in the row of another protocol"
 
     def _listener_keys(self):
@@ -264,7 +278,7 @@ class Check:
                     entry = self._entry(listener, pool, shown)
                     if entry.weights:
                         key = endpoint(shown, listener["protocol_port"])
-                        entries[listener["protocol"].lower(), key] = entry
+                        entries[layer4(listener["protocol"]), key] = entry
         return entries
 
     def _entry(self, listener, pool, address):
@@ -603,7 +617,7 @@ class Check:
             for row in self._health
             if row["ip"] == member["ip_address"]
             and row["port"] == member["protocol_port"]
-            and row["protocol"] == pool["protocol"].lower()
+            and row["protocol"] == layer4(pool["protocol"])
             and row["logical_port"] == port["id"]
             and isinstance(row["status"], str)
         }

@@ -21,6 +21,8 @@ def load_balancer(reader, row):
             for vip in row["additional_vips"]
         ],
     }
+    if row["flavor"] is not None:
+        fields["flavor"] = row["flavor"]
     fields.update(_vip_fields(row))
     fields.update(_children(reader, row["id"]))
     return data_models.LoadBalancer.from_dict(fields)
@@ -32,7 +34,7 @@ def new_load_balancer(reader, row, given):
         "loadbalancer_id": row["id"],
         "project_id": row["project_id"],
         "admin_state_up": row["enabled"],
-        "flavor": {},
+        "flavor": row["flavor"] or {},
         "availability_zone": {},
     }
     for name in ("name", "description"):

@@ -138,6 +138,8 @@ class FakeOctavia:
         )
         additional = [_additional_vip(vip, network_id) for vip in additional_vip_subnets]
         with self._call("create_load_balancer", row["id"], row["id"]) as call:
+            if row["flavor"]:
+                call.driver("validate_flavor", row["flavor"])
             call.transaction.insert("loadbalancers", row)
             self._allocate_vip(call, row, additional)
             call.transaction.update("loadbalancers", row["id"], **row)

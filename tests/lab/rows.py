@@ -58,6 +58,7 @@ def load_balancer(vip, given):
         "provider": "ovn",
         "octavia_owned": False,
         "additional_vips": [],
+        "flavor": None,  # what its flavor's profile says, whose id Octavia keeps
         **vip,
         **columns(given),
     }

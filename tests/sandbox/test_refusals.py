@@ -21,14 +21,14 @@ pytestmark = pytest.mark.sandbox
 _BOUND = 30.0  # seconds: the configured time for NB, that for Neutron, and some for the rest
 
 
-def test_an_unsupported_protocol(scenery: Scenery) -> None:
+def test_what_takes_reading_requests(scenery: Scenery) -> None:
     lb = scenery.load_balancer()
     rows = scenery.nb("list", "Load_Balancer")
 
     with pytest.raises(ApiError) as refusal:
-        scenery.listener(lb, protocol="HTTP")
+        scenery.listener(lb, protocol="HTTP", insert_headers={"X-Forwarded-For": "true"})
 
-    assert "HTTP" in refusal.value.text
+    assert "insert_headers" in refusal.value.text
     _assert_settled(scenery, lb)
     assert scenery.nb("list", "Load_Balancer") == rows
     assert scenery.cloud.octavia("GET", "/listeners")["listeners"] == []

@@ -197,6 +197,11 @@ class LoadBalancer(Thing):
         found = self.project.lab.nb.select("Load_Balancer", [["name", "==", self.id]])
         return [row for row in found if all(row[name] == value for name, value in columns.items())]
 
+    def state(self):
+        """What the rows say once nobody writes any more, whenever that was written."""
+        self.project.quiesce()
+        return {row["_uuid"]: {**row, "_version": None} for row in self.rows()}
+
     def vips(self, protocol=None):
         """All keys of vips, with the sorted backends of each."""
         return {

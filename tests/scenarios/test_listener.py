@@ -194,11 +194,11 @@ def test_two_listeners_share_a_pool(project):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"protocol": "HTTP"},
         {"protocol": "TERMINATED_HTTPS"},
         {"protocol": "PROMETHEUS"},
         {"connection_limit": 100},
         {"insert_headers": {"X-Forwarded-For": "true"}},
+        {"insert_headers": {"X-Forwarded-For": "true"}, "protocol": "HTTP"},
     ],
     ids=lambda fields: next(iter(fields.values())) if "protocol" in fields else next(iter(fields)),
 )
@@ -210,6 +210,25 @@ def test_x2_what_layer_four_cannot_do_is_unsupported(project, fields):
     project.refused("create_listener", lb.id, **wanted)
     assert lb.rows() == before
     assert lb.provisioning == "ACTIVE"
+
+
+@pytest.mark.parametrize("protocol", ["HTTP", "HTTPS"])
+def test_what_tcp_carries_is_served_as_tcp_and_known_by_its_name(project, protocol):
+    """The row is one of TCP; what is restored from Octavia is the same row."""
+    network = project.network()
+    lb = project.load_balancer(network)
+    pool = lb.pool(lb.listener(80, protocol), protocol)
+    address = network.vm()
+    pool.member(address).update(weight=2)
+    pool.monitor()
+    project.health(address, "online")
+    pool.update(admin_state_up=True)
+    assert lb.vips("tcp") == {vip_key(lb, 80): [f"{address}:80"]}
+    before = lb.state()
+    lb.failover()
+    assert lb.state() == before
+    assert pool.row["protocol"] == protocol
+    lb.delete(cascade=True)
 
 
 def test_x2_connection_limit_is_refused_on_update_too(project):

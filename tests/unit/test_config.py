@@ -96,6 +96,7 @@ def test_ovn_section(conf):
             "ovn_nb_private_key = /key\novn_nb_certificate = /cert\novn_nb_ca_cert = /ca\n"
             "ovn_sb_connection = unix:/run/sb.sock\nsync_interval = 0\n"
             "session_persistence = affinity\nstrict_algorithms = yes\n"
+            "https_as_tcp = no\nhttp_as_tcp = no\n"
         )
     )
     assert settings.nb == config.Database(
@@ -105,6 +106,8 @@ def test_ovn_section(conf):
     assert settings.sync_interval == 0
     assert settings.session_persistence == "affinity"
     assert settings.strict_algorithms
+    assert not settings.https_as_tcp
+    assert not settings.http_as_tcp
 
 
 @pytest.mark.parametrize(

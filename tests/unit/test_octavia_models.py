@@ -62,16 +62,14 @@ def _with_old_options():
         "loadbalancer_id": "lb",
         "vip_address": "10.0.0.9",
         "vip_sg_ids": ["group"],
+        "availability_zone": "name of a zone that says nothing",
         "listeners": [listener],
         "pools": [pool],
     }
 
 
-STRICT = models.Preferences(strict_algorithms=True)
-
-
 def test_what_octavia_has_already_is_served_whatever_its_options():
-    lb = models.existing_load_balancer(_with_old_options(), STRICT)
+    lb = models.existing_load_balancer(_with_old_options(), models.Preferences())
 
     assert [each.id for each in lb.listeners] == ["listener"]
     assert [each.id for _, each in lb.members()] == ["member"]
@@ -90,10 +88,54 @@ def test_a_member_that_was_let_pass_can_be_changed():
         models.member(old)
 
 
-def test_a_pool_in_turn_can_be_renamed_but_not_made_when_that_is_refused():
-    values = models.fields(_pool(), {"lb_algorithm": "ROUND_ROBIN"})
+@pytest.mark.parametrize(
+    ("name", "protocol", "application"),
+    [
+        ("TCP", model.Protocol.TCP, None),
+        ("SCTP", model.Protocol.SCTP, None),
+        ("HTTP", model.Protocol.TCP, model.Application.HTTP),
+        ("HTTPS", model.Protocol.TCP, model.Application.HTTPS),
+    ],
+)
+def test_protocols(name, protocol, application):
+    values = {"listener_id": "l", "pool_id": "p", "protocol": name, "protocol_port": 80}
+    listener = models.listener(values)
+    pool = models.pool({**values, "lb_algorithm": "SOURCE_IP"}, models.Preferences())
 
-    assert models.pool(values, STRICT, {"name": "new"}).algorithm is model.Algorithm.ROUND_ROBIN
-    for asked in (None, {"lb_algorithm": "ROUND_ROBIN"}):
-        with pytest.raises(limits.Unsupported, match="strict_algorithms"):
-            models.pool(values, STRICT, asked)
+    assert (listener.protocol, listener.application) == (protocol, application)
+    assert (pool.protocol, pool.application) == (protocol, application)
+
+
+@pytest.mark.parametrize("name", ["TERMINATED_HTTPS", "PROMETHEUS", "PROXY", "PROXYV2"])
+def test_protocols_that_take_more_than_tcp(name):
+    with pytest.raises(limits.Unsupported, match=f"{name} needs a provider"):
+        models.pool({"pool_id": "p", "protocol": name}, models.Preferences())
+
+
+def _load_balancer(**values):
+    given = data_models.LoadBalancer(loadbalancer_id="lb", vip_address="10.0.0.9", **values)
+    return models.load_balancer(models.fields(given), models.Preferences())
+
+
+def test_a_flavor_decides_how_clients_are_kept():
+    pool = _pool(session_persistence={"type": "SOURCE_IP"})
+
+    lb = _load_balancer(pools=[pool], flavor={"session_persistence": "affinity"})
+
+    assert lb.flavor == model.Flavor(session_persistence=model.Mechanism.AFFINITY)
+    assert lb.pools[0].persistence == model.SessionPersistence(model.Mechanism.AFFINITY)
+
+
+@pytest.mark.parametrize("flavor", [None, {}, data_models.Unset])
+def test_most_load_balancers_have_no_flavor(flavor):
+    assert _load_balancer(flavor=flavor).flavor == model.Flavor()
+
+
+def test_a_flavor_that_makes_no_sense_is_refused():
+    with pytest.raises(limits.Unsupported, match="reject: must be true or false"):
+        _load_balancer(flavor={"reject": "no"})
+
+
+def test_a_zone_that_wants_something_is_refused():
+    with pytest.raises(limits.Unsupported, match=r"availability_zone: .* no zones"):
+        _load_balancer(availability_zone={"compute_zone": "here"})

@@ -1,4 +1,8 @@
-"""What a pool has beyond the keys of the existing format: the JSON of `octavia:attributes_<id>`."""
+"""What listeners and pools have beyond the keys of the existing format.
+
+For a pool it is the JSON of `octavia:attributes_<id>`, for a listener that of
+`octavia:listener_<id>`, which is there only if it says something.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from octavia_ovn.core import model, slots
+
+
+def listener_with_attributes(
+    listener: model.Listener, attributes: Mapping[str, object]
+) -> model.Listener:
+    """Complete a listener by what its JSON says.
+
+    :raises ValueError: when it says nonsense
+    """
+    return replace(listener, application=_application(attributes))
 
 
 def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> model.Pool:
@@ -23,6 +37,7 @@ def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> 
         persistence=_persistence(persistence) if persistence else None,
         monitor=_monitor(monitor) if monitor else None,
         members=tuple(_member(member, _mapping(odd.get(member.id))) for member in pool.members),
+        application=_application(attributes),
     )
     # Another hand may have changed the members alone: each must have a place nevertheless.
     return slots.arrange(found, places if isinstance(places, list) else slots.places(pool))
@@ -35,6 +50,11 @@ def texts(value: Mapping[str, object]) -> dict[str, str]:
 
 def _mapping(value: object) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
+
+
+def _application(attributes: Mapping[str, object]) -> model.Application | None:
+    name = attributes.get("application")
+    return None if name is None else model.Application(name)
 
 
 def _number(value: object) -> int:

@@ -20,7 +20,9 @@ ROUTER_REF = "lr_ref"
 MEMBER_STATUS = "neutron:member_status"
 MONITORS = "octavia:healthmonitors"
 LOAD_BALANCER = "octavia:loadbalancer"
+FLAVOR = "octavia:flavor"
 POOL_ATTRIBUTES = "octavia:attributes_"
+LISTENER_ATTRIBUTES = "octavia:listener_"
 POOL_MARK = "octavia:pool_"
 """Always has the value MARKED, so that the row of a pool can be selected by the server."""
 MARKED = "True"
@@ -30,9 +32,9 @@ CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
 
 _INTENT_KEYS = frozenset(
-    {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER}
+    {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER, FLAVOR}
 )
-_INTENT_PREFIXES = (LISTENER, POOL, POOL_ATTRIBUTES, POOL_MARK)
+_INTENT_PREFIXES = (LISTENER, LISTENER_ATTRIBUTES, POOL, POOL_ATTRIBUTES, POOL_MARK)
 _REALISED_KEYS = frozenset({VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, MEMBER_STATUS})
 
 

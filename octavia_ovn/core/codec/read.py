@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
-from octavia_ovn.core import model
+from octavia_ovn.core import flavors, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.codec import legacy
-from octavia_ovn.core.codec.attributes import pool_with_attributes, texts
+from octavia_ovn.core.codec.attributes import (
+    listener_with_attributes,
+    pool_with_attributes,
+    texts,
+)
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.rows import Row
 
@@ -85,7 +89,7 @@ class _Reader:
         for row in self._rows:
             for key in sorted(row.external_ids):
                 if key.startswith(k.LISTENER):
-                    listener = self._read(key, functools.partial(_listener, row, key))
+                    listener = self._read(key, functools.partial(self._listener, row, key))
                     if listener is not None:
                         listeners.setdefault(listener.id, listener)
                 elif key.startswith(k.POOL):
@@ -100,6 +104,7 @@ class _Reader:
             enabled=main.external_ids.get(k.ENABLED, "True") != "False",
             listeners=tuple(listeners[each] for each in sorted(listeners)),
             pools=tuple(pools[each] for each in sorted(pools)),
+            flavor=self._flavor(),
         )
 
     def pending(self) -> Pending | None:
@@ -111,11 +116,25 @@ class _Reader:
                 merged = merged.merge(one) if merged else one
         return merged
 
+    def _flavor(self) -> model.Flavor:
+        """Return what any row says: a flavor never changes, so none can be out of date."""
+        for row in self._rows:
+            found = self._object(row, k.FLAVOR)
+            flavor = found and self._read(k.FLAVOR, functools.partial(flavors.read, found))
+            if flavor:
+                return flavor
+        return model.Flavor()
+
     def member_status(self) -> dict[str, str]:
         statuses: dict[str, str] = {}
         for row in self._rows:
             statuses.update(texts(self._object(row, k.MEMBER_STATUS) or {}))
         return statuses
+
+    def _listener(self, row: Row, key: str) -> model.Listener:
+        bare = _listener(row, key)
+        attributes = self._object(row, k.LISTENER_ATTRIBUTES + bare.id)
+        return bare if attributes is None else listener_with_attributes(bare, attributes)
 
     def _pool(self, row: Row, key: str) -> model.Pool:
         pool_id, enabled = _split_key(key, k.POOL)

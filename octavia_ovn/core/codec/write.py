@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from octavia_ovn.core import model
+from octavia_ovn.core import flavors, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.pending import Pending
 from octavia_ovn.core.placement import Shelf
@@ -23,6 +23,9 @@ def encode(lb: model.LoadBalancer, shelf: Shelf) -> dict[str, str]:
         k.VIP: lb.vips[0].address,
         k.LOAD_BALANCER: dumps(_lb_attributes(lb)),
     }
+    flavor = flavors.write(lb.flavor)
+    if flavor:
+        keys[k.FLAVOR] = dumps(flavor)
     if lb.vips[0].port_id:
         keys[k.VIP_PORT] = lb.vips[0].port_id
     if lb.vips[1:]:
@@ -34,6 +37,9 @@ def encode(lb: model.LoadBalancer, shelf: Shelf) -> dict[str, str]:
             if listener.pool_id
             else f"{listener.port}:"
         )
+        attributes = _listener_attributes(listener)
+        if attributes:
+            keys[k.LISTENER_ATTRIBUTES + listener.id] = dumps(attributes)
     for pool in shelf.pools:
         keys[_key(k.POOL, pool.id, pool.enabled)] = ",".join(map(encode_member, pool.members))
         keys[k.POOL_ATTRIBUTES + pool.id] = dumps(_pool_attributes(pool))
@@ -97,6 +103,10 @@ def _lb_attributes(lb: model.LoadBalancer) -> dict[str, object]:
     return _compact(project_id=lb.project_id, vips=vips)
 
 
+def _listener_attributes(listener: model.Listener) -> dict[str, object]:
+    return _compact(application=listener.application and listener.application.value)
+
+
 def _pool_attributes(pool: model.Pool) -> dict[str, object]:
     members = {member.id: attributes for member in pool.members if (attributes := _odd(member))}
     monitor = pool.monitor and {
@@ -117,6 +127,7 @@ def _pool_attributes(pool: model.Pool) -> dict[str, object]:
         monitor=monitor,
         members=members or None,
         slots=list(pool.slots) or None,
+        application=pool.application and pool.application.value,
     )
 
 

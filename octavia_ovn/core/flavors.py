@@ -1,0 +1,127 @@
+"""What a flavor may say: the keys of Octavia's flavor profiles.
+
+A row holds the flavor of its load balancer in the same words, so one reader serves both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import fields, replace
+
+from octavia_ovn.core import model
+
+DESCRIPTIONS: Mapping[str, str] = {
+    "reject": "Boolean. Refuse connections at once while health monitors call all members dead"
+    " (true, the default), or leave clients without an answer (false).",
+    "ct_flush": "Boolean. When a member is deleted, disabled or gets weight 0, also end the"
+    " connections that it has (true), or let them go on (false, the default).",
+    "hairpin_snat_ip": "The address, instead of the VIP, that a member sees when it connects to its"
+    " own load balancer and is chosen itself: an IPv4 address, an IPv6 address, or one of both"
+    " separated by a space.",
+    "session_persistence": "How session persistence SOURCE_IP keeps a client on its member: by a"
+    " hash of its address (hash), or by remembering it for a time (affinity). Overrides [ovn]"
+    " session_persistence.",
+    "strict_algorithms": "Boolean. Refuse pools with lb_algorithm ROUND_ROBIN. Overrides [ovn]"
+    " strict_algorithms.",
+}
+"""Each key with its meaning, for operators."""
+
+# Measured: see docs/flavors.md.
+_NEVER = {
+    "distributed": "OVN would drop the traffic of members without a health monitor",
+    "use_stateless_nat": "OVN would not answer clients outside any more",
+}
+_FAMILIES = ([4], [6], [4, 6], [6, 4])
+
+
+def read(values: object) -> model.Flavor:
+    """Return a flavor, given the metadata of a flavor profile.
+
+    :raises ValueError: naming the key that is unknown or whose value is wrong
+    :raises TypeError: when it is no JSON object at all
+    """
+    if not isinstance(values, Mapping):
+        msg = "a flavor's data must be a JSON object"
+        raise TypeError(msg)
+    for key in values:
+        _check_key(key)
+    return model.Flavor(
+        reject=_boolean(values, "reject"),
+        ct_flush=_boolean(values, "ct_flush"),
+        hairpin_snat_ip=_addresses(values, "hairpin_snat_ip"),
+        session_persistence=_mechanism(values, "session_persistence"),
+        strict_algorithms=_boolean(values, "strict_algorithms"),
+    )
+
+
+def write(flavor: model.Flavor) -> dict[str, object]:
+    """Return what :func:`read` makes the same flavor of; empty when it says nothing."""
+    values = {each.name: getattr(flavor, each.name) for each in fields(flavor)}
+    return {
+        **{key: value for key, value in values.items() if isinstance(value, bool)},
+        **({"hairpin_snat_ip": " ".join(flavor.hairpin_snat_ip)} if flavor.hairpin_snat_ip else {}),
+        **(
+            {"session_persistence": flavor.session_persistence.value}
+            if flavor.session_persistence
+            else {}
+        ),
+    }
+
+
+def with_mechanism(pool: model.Pool, flavor: model.Flavor) -> model.Pool:
+    """Return a pool that keeps clients on members as the flavor says, if it does."""
+    if pool.persistence is None or flavor.session_persistence is None:
+        return pool
+    return replace(
+        pool, persistence=replace(pool.persistence, mechanism=flavor.session_persistence)
+    )
+
+
+def _check_key(key: object) -> None:
+    if key in _NEVER:
+        msg = f"{key}: this option of OVN is not offered; {_NEVER[str(key)]}"
+        raise ValueError(msg)
+    if key not in DESCRIPTIONS:
+        msg = f"{key}: no such key; flavors of OVN know {', '.join(sorted(DESCRIPTIONS))}"
+        raise ValueError(msg)
+
+
+def _boolean(values: Mapping[str, object], key: str) -> bool | None:
+    value = values.get(key)
+    if key in values and not isinstance(value, bool):
+        raise _wrong(key, "true or false", value)
+    return value if isinstance(value, bool) else None
+
+
+def _mechanism(values: Mapping[str, object], key: str) -> model.Mechanism | None:
+    if key not in values:
+        return None
+    try:
+        return model.Mechanism(values[key])
+    except ValueError:
+        raise _wrong(key, "hash or affinity", values[key]) from None
+
+
+def _addresses(values: Mapping[str, object], key: str) -> tuple[str, ...]:
+    if key not in values:
+        return ()
+    try:
+        addresses = tuple(map(model.canonical_address, str(values[key]).split()))
+    except ValueError:
+        addresses = ()
+    families = [model.family(each) for each in addresses]
+    if families not in _FAMILIES or not all(map(_is_source, addresses)):
+        wanted = "an IPv4 address, an IPv6 address, or one of both separated by a space"
+        raise _wrong(key, wanted, values[key])
+    return addresses
+
+
+def _is_source(address: str) -> bool:
+    """Whether a packet may come from an address."""
+    found = ipaddress.ip_address(address)
+    return not (found.is_unspecified or found.is_multicast or found.is_loopback)
+
+
+def _wrong(key: str, wanted: str, value: object) -> ValueError:
+    return ValueError(f"{key}: must be {wanted}, not {value!r}")

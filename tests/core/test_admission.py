@@ -1,0 +1,97 @@
+"""What the operator lets tenants ask for."""
+
+import dataclasses
+
+import pytest
+
+from octavia_ovn.core import changes, limits, model
+from octavia_ovn.core.admission import Admission
+from tests.core.builders import balancer, listener, member, pool
+
+HTTP, HTTPS = model.Application.HTTP, model.Application.HTTPS
+NO_HTTP = Admission(carried=frozenset({HTTPS}))
+STRICT = Admission(strict_algorithms=True)
+IN_TURN = pool(algorithm=model.Algorithm.ROUND_ROBIN)
+WEB, PAGES = listener(application=HTTP), pool(application=HTTP)
+
+ASKING = {
+    "an HTTP listener": (NO_HTTP, changes.PutListener(WEB), "http_as_tcp"),
+    "an HTTP pool": (NO_HTTP, changes.PutPool(PAGES), "http_as_tcp"),
+    "an HTTP listener of a new load balancer": (
+        NO_HTTP,
+        changes.CreateLoadBalancer(balancer([WEB])),
+        "http_as_tcp",
+    ),
+    "an HTTP pool of a new load balancer": (
+        NO_HTTP,
+        changes.CreateLoadBalancer(balancer(pools=[PAGES])),
+        "http_as_tcp",
+    ),
+    "an HTTPS listener": (
+        Admission(carried=frozenset()),
+        changes.PutListener(dataclasses.replace(WEB, application=HTTPS)),
+        "https_as_tcp",
+    ),
+    "ROUND_ROBIN": (STRICT, changes.PutPool(IN_TURN), "strict_algorithms"),
+    "ROUND_ROBIN in a new load balancer": (
+        STRICT,
+        changes.CreateLoadBalancer(balancer(pools=[IN_TURN])),
+        "strict_algorithms",
+    ),
+}
+
+
+@pytest.mark.parametrize("lb", [None, balancer()], ids=["no rows", "rows"])
+@pytest.mark.parametrize(("admission", "change", "option"), ASKING.values(), ids=ASKING)
+def test_refuses_what_is_switched_off(lb, admission, change, option):
+    with pytest.raises(limits.Unsupported, match=rf"\[ovn\].* {option}"):
+        admission.check(change, lb)
+
+
+@pytest.mark.parametrize("change", [change for _, change, _ in ASKING.values()], ids=ASKING)
+def test_admits_everything_by_default(change):
+    Admission().check(change, None)
+
+
+EVERYTHING_OFF = Admission(strict_algorithms=True, carried=frozenset())
+OLD = balancer([WEB], [dataclasses.replace(IN_TURN, application=HTTP)])
+LEAVING_THINGS = {
+    "a listener is disabled": changes.PutListener(dataclasses.replace(WEB, enabled=False)),
+    "a pool is disabled": changes.PutPool(dataclasses.replace(OLD.pools[0], enabled=False)),
+    "a member comes": changes.PutMember("p1", member(1)),
+    "Octavia's own is restored": changes.Restore(OLD),
+}
+
+
+@pytest.mark.parametrize("change", LEAVING_THINGS.values(), ids=LEAVING_THINGS)
+def test_leaves_what_is_there(change):
+    EVERYTHING_OFF.check(change, OLD)
+
+
+def test_a_pool_does_not_become_one_that_is_refused():
+    lb = balancer(pools=[pool()])
+
+    with pytest.raises(limits.Unsupported, match="strict_algorithms"):
+        STRICT.check(changes.PutPool(IN_TURN), lb)
+
+
+SETS, CLEARS = model.Flavor(strict_algorithms=True), model.Flavor(strict_algorithms=False)
+
+
+def of(flavor):
+    """The requests that bring ROUND_ROBIN to a load balancer of that flavor."""
+    return [
+        (changes.PutPool(IN_TURN), balancer(flavor=flavor)),
+        (changes.CreateLoadBalancer(balancer(pools=[IN_TURN], flavor=flavor)), None),
+    ]
+
+
+@pytest.mark.parametrize(("change", "lb"), of(SETS), ids=["pool", "load balancer"])
+def test_a_flavor_may_be_stricter(change, lb):
+    with pytest.raises(limits.Unsupported, match="flavor sets strict_algorithms"):
+        Admission().check(change, lb)
+
+
+@pytest.mark.parametrize(("change", "lb"), of(CLEARS), ids=["pool", "load balancer"])
+def test_a_flavor_may_be_less_strict(change, lb):
+    STRICT.check(change, lb)

@@ -1,0 +1,47 @@
+"""What the driver answers without asking anybody."""
+
+import pytest
+from octavia_lib.api.drivers import exceptions
+
+from octavia_ovn.core import flavors
+from octavia_ovn.driver import OvnProviderDriver
+
+
+@pytest.fixture
+def driver():
+    return OvnProviderDriver()
+
+
+def test_names_the_keys_of_flavors(driver):
+    assert driver.get_supported_flavor_metadata() == flavors.DESCRIPTIONS
+
+
+def test_takes_a_flavor_that_makes_sense(driver):
+    driver.validate_flavor({"reject": False, "hairpin_snat_ip": "192.0.2.7"})
+
+
+@pytest.mark.parametrize(
+    "flavor", [{"topology": "SINGLE"}, {"reject": "no"}, {"distributed": True}, []]
+)
+def test_refuses_one_that_makes_none(driver, flavor):
+    with pytest.raises(exceptions.UnsupportedOptionError) as refusal:
+        driver.validate_flavor(flavor)
+
+    assert refusal.value.user_fault_string.endswith(".")
+    assert refusal.value.operator_fault_string == refusal.value.user_fault_string
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda driver: driver.get_supported_availability_zone_metadata(),
+        lambda driver: driver.validate_availability_zone({"compute_zone": "here"}),
+        lambda driver: driver.loadbalancer_failover_with_flavor("lb", "flavor"),
+    ],
+    ids=["keys of zones", "a zone", "another flavor"],
+)
+def test_says_that_something_is_not_there(driver, ask):
+    with pytest.raises(exceptions.NotImplementedError) as refusal:
+        ask(driver)
+
+    assert refusal.value.user_fault_string.endswith(".")
