@@ -166,6 +166,8 @@ class Bench:
         before = lab.octavia.workers.cpu_seconds(), lab.agent.cpu_seconds()
         lb = self._run("LB create", octavia.create_load_balancer, tenant.subnet["id"])
         self._children(lb, tenant)
+        lb = self._complete_lb(tenant)
+        self._run("cascade delete, small", octavia.delete_load_balancer, lb.id, cascade=True)
         lb = self._run("populated create, 2x2x10", tenant.create_lb, 2, 2, 10)
         self._run("cascade delete, 2x2x10", octavia.delete_load_balancer, lb.id, cascade=True)
         self._quiesce(SETTLED)
@@ -196,7 +198,16 @@ class Bench:
         run("pool delete", octavia.delete_pool, pool.id)
         run("listener delete", octavia.delete_listener, listener.id)
         run("LB update", octavia.update_load_balancer, lb.id, admin_state_up=False)
-        run("cascade delete, small", octavia.delete_load_balancer, lb.id, cascade=True)
+        octavia.finish(octavia.delete_load_balancer(lb.id, cascade=True), PATIENCE)
+
+    def _complete_lb(self, tenant: Tenant) -> Operation:
+        """Make a load balancer with one of each."""
+        octavia = self._lab.octavia
+        lb = tenant.create_lb(listeners=1, pools=1, members=2)
+        octavia.finish(lb, PATIENCE)
+        pool = octavia.store.find("pools", load_balancer_id=lb.id)[0]
+        octavia.finish(octavia.create_health_monitor(pool["id"], **_MONITOR), PATIENCE)
+        return lb
 
     def _bare_transactions(self) -> None:
         if self._floor is None:

@@ -192,7 +192,9 @@ class Controller:
         if outcome.things is not None:
             self._unseen.discard(lb_id)
             for thing in self._index.set(lb_id, outcome.things):
-                self._release(lb_id, thing)
+                key = self._release(lb_id, thing)
+                if key is not None and not outcome.things:
+                    self._releasing.setdefault(lb_id, set()).add(key)
         if outcome.requested:
             self._reporter.withdraw(lb_id)
         if outcome.report is not None and not self._is_releasing(lb_id):
@@ -203,9 +205,10 @@ class Controller:
             self.queue.add(lb_id)
 
     def _is_releasing(self, lb_id: str) -> bool:
-        """Whether something that the load balancer has used is being given back.
+        """Whether something that a load balancer has used until its end is being given back.
 
-        Octavia hears of it afterwards; but it need not wait while Neutron is away.
+        Octavia hears of the end afterwards: then networks can be deleted. But it need not wait
+        while Neutron is away.
         """
         keys = self._releasing.pop(lb_id, set())
         under_way = {key for key in keys if self._tasks.is_first_attempt(key, lb_id)}
@@ -213,8 +216,8 @@ class Controller:
             self._releasing[lb_id] = under_way
         return bool(under_way)
 
-    def _release(self, lb_id: str, thing: Hashable) -> None:
-        """Give back what no load balancer needs any more."""
+    def _release(self, lb_id: str, thing: Hashable) -> Hashable | None:
+        """Give back what no load balancer needs any more; return the key of the task."""
         kind, name = thing if isinstance(thing, tuple) else ("", "")
         if kind == MONITORED and not self._unseen:
             self._tasks.forget(("source", name))
@@ -223,8 +226,8 @@ class Controller:
         elif kind == MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
-            return
+            return None
         key = ("release", name)
         self._tasks.forget(key)
         self._tasks.get(key, work, lb_id)
-        self._releasing.setdefault(lb_id, set()).add(key)
+        return key
