@@ -9,7 +9,11 @@ author = "The octavia-ovn authors"
 copyright = f"2026, {author}"  # noqa: A001 - Sphinx's name for it
 version = release = installed_version(project)
 
-extensions = ["myst_parser", "oslo_config.sphinxext"]
+extensions = [
+    "myst_parser",
+    "oslo_config.sphinxext",
+    "sphinx_feature_classification.support_matrix",
+]
 exclude_patterns = ["_build"]
 nitpicky = True
 

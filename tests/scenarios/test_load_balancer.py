@@ -294,12 +294,22 @@ def test_d5_second_protocol_under_faults_does_not_cost_the_vip_port(project):
     assert lb.vip_port in project.neutron.ports
 
 
-def test_name_and_description_have_no_effect_on_rows(project):
-    """They are accepted; vips and attachments stay."""
+def test_what_octavia_keeps_itself_changes_no_row(project):
+    """Names and descriptions of all objects are accepted; the rows stay as they are."""
     lb = project.serving(project.network())
-    before = lb.vips()
-    lb.update(name="new name", description="new")
-    assert lb.vips() == before
+    (listener,), (pool,) = lb.listeners(), lb.pools()
+    monitor = pool.monitor()
+
+    def content():
+        project.settled(lb)
+        return [{**row, "_version": None} for row in lb.rows()]
+
+    before = content()
+    for each in (lb, listener, pool):
+        each.update(name="new name", description="new")
+    for each in (*pool.members(), monitor):
+        each.update(name="new name")
+    assert content() == before
 
 
 def test_d37_qos_policy_goes_onto_the_vip_port(project):

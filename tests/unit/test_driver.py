@@ -45,3 +45,18 @@ def test_says_that_something_is_not_there(driver, ask):
         ask(driver)
 
     assert refusal.value.user_fault_string.endswith(".")
+
+
+_L7 = [
+    f"{what}_{deed}" for what in ("l7policy", "l7rule") for deed in ("create", "update", "delete")
+]
+
+
+@pytest.mark.parametrize("call", _L7)
+def test_layer_seven_is_refused(driver, call):
+    arguments = (None, None) if call.endswith("update") else (None,)
+
+    with pytest.raises(exceptions.UnsupportedOptionError) as refusal:
+        getattr(driver, call)(*arguments)
+
+    assert "layer 4" in refusal.value.user_fault_string

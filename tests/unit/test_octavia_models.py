@@ -139,3 +139,14 @@ def test_a_flavor_that_makes_no_sense_is_refused():
 def test_a_zone_that_wants_something_is_refused():
     with pytest.raises(limits.Unsupported, match=r"availability_zone: .* no zones"):
         _load_balancer(availability_zone={"compute_zone": "here"})
+
+
+def test_clients_are_kept_one_by_one_and_not_by_networks():
+    def persistence(**values):
+        given = _pool(session_persistence={"type": "SOURCE_IP", **values})
+        return models.pool(models.fields(given), models.Preferences()).persistence
+
+    kept = persistence(persistence_timeout=90, persistence_granularity="255.255.255.255")
+    assert kept == model.SessionPersistence(model.Mechanism.HASH, 90)
+    with pytest.raises(limits.Unsupported, match=r"255\.255\.255\.0"):
+        persistence(persistence_granularity="255.255.255.0")

@@ -1,0 +1,97 @@
+"""What the documentation says about tests, fields and limits is true."""
+
+import ast
+import configparser
+import functools
+import inspect
+import pathlib
+import re
+
+import pytest
+from octavia_lib.api.drivers import data_models
+
+from octavia_ovn.core import limits
+
+PROJECT = pathlib.Path(__file__).parents[2]
+DOCS = PROJECT / "docs"
+MATRICES = {
+    "load-balancer": data_models.LoadBalancer,
+    "listener": data_models.Listener,
+    "pool": data_models.Pool,
+    "member": data_models.Member,
+    "health-monitor": data_models.HealthMonitor,
+}
+# Fields of octavia-lib that no user sets, or that the matrix has under one heading.
+_IDENTITIES = re.compile(r"(?:loadbalancer|listener|pool|member|healthmonitor|project)_id|\w+_data")
+_TOGETHER = {
+    "hsts_include_subdomains": "hsts",
+    "hsts_max_age": "hsts",
+    "hsts_preload": "hsts",
+    "default_pool_id": "default_pool",
+    "pools": "listeners",
+}
+_TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+
+
+def _matrix(name):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(DOCS / "feature-matrix" / f"{name}.ini", encoding="utf-8")
+    prefix = f"operation.{name}."
+    return {
+        section.removeprefix(prefix): dict(parser[section])
+        for section in parser.sections()
+        if section.startswith(prefix)
+    }
+
+
+@functools.cache
+def _tests(file):
+    tree = ast.parse((PROJECT / file).read_text(encoding="utf-8"))
+    return {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+
+
+FEATURES = [(name, key) for name in MATRICES for key in _matrix(name)]
+
+
+@pytest.mark.parametrize(("name", "key"), FEATURES)
+def test_what_we_claim_names_tests_that_exist(name, key):
+    cell = _matrix(name)[key]
+    named = _TEST.findall(cell.get("driver-notes.octavia-ovn", ""))
+
+    assert named or cell["driver.octavia-ovn"] == "missing"
+    for file, function in named:
+        assert function in _tests(file)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_the_matrix_has_every_field_that_a_user_can_set(name):
+    fields = set(inspect.signature(MATRICES[name].__init__).parameters) - {"self"}
+    wanted = {_TOGETHER.get(each, each) for each in fields if not _IDENTITIES.fullmatch(each)}
+
+    assert wanted <= {key.partition(".")[0] for key in _matrix(name)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [(kind, limit) for kind, table in limits.TABLE.items() for limit in table]
+)
+def test_each_limit_is_in_the_page(kind, limit):
+    usual = "" if limit.usual is None else f" (`{limit.usual}`)"
+    rows = [row for row in _page("limits").splitlines() if row.startswith(f"| {kind} |")]
+
+    assert any(f"`{limit.option}`{usual}" in row and limit.reason in row for row in rows)
+
+
+SENTENCES = {
+    name: value
+    for name, value in vars(limits).items()
+    if name.isupper() and not name.startswith("_") and isinstance(value, str)
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES.values(), ids=SENTENCES)
+def test_each_sentence_is_in_the_page(sentence):
+    assert re.sub(r"\{\w+\}", "…", sentence) in _page("limits")
+
+
+def _page(name):
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
