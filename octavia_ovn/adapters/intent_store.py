@@ -18,7 +18,7 @@ from typing import Any
 
 from octavia_ovn.adapters import ovsdb_wire as wire
 from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
-from octavia_ovn.core import changes, codec, intent, limits, model, rules
+from octavia_ovn.core import changes, codec, intent, limits, model, requests, rules
 from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
@@ -80,10 +80,10 @@ class IntentStore:
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        request_id = uuid.uuid4().hex
+        request = requests.name(change, uuid.uuid4().hex)
         while True:
             existing = self._by_name(lb_id, deadline) if lb_id else self._of_pool(pool_id, deadline)
-            plan = self._plan(existing, change, request_id, deadline)
+            plan = self._plan(existing, change, request, deadline)
             if not plan:
                 return False
             try:
@@ -112,7 +112,8 @@ class IntentStore:
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        plan = self._plan(rows, change, uuid.uuid4().hex, deadline)
+        request = requests.name(change, uuid.uuid4().hex)
+        plan = self._plan(rows, change, request, deadline)
         try:
             self._session.transact(_guarded(rows, plan), deadline)
         except Changed:
@@ -145,7 +146,7 @@ class IntentStore:
         return [row for each in conditions for row in self._select(each, deadline)]
 
     def _plan(
-        self, existing: Sequence[Row], change: changes.Change, request_id: str, deadline: float
+        self, existing: Sequence[Row], change: changes.Change, request: str, deadline: float
     ) -> tuple[Operation, ...]:
         try:
             lb = _known(existing, change)
@@ -153,7 +154,7 @@ class IntentStore:
             change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
-            return intent.record(existing, change, request_id)
+            return intent.record(existing, change, request)
         except (changes.UnknownObject, codec.Undecodable) as error:
             msg = (
                 f"The request cannot be recorded: {error}. The agent restores load balancers from"
