@@ -26,6 +26,7 @@ from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.model import Application, Mechanism
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound
+from octavia_ovn.observer import NOBODY, Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +71,21 @@ def get() -> Runtime:
     return found
 
 
-def build(settings: config.Settings) -> Runtime:
+def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
     """Return new parts; nothing is connected yet.
 
+    :param observer: is told of calls of Neutron and Octavia
     :raises BadConfiguration: naming the option that is wrong
     """
     endpoint = Endpoint.parse(*dataclasses.astuple(settings.nb))
     session = OvsdbSession(
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
-    neutron = Neutron(settings.neutron)
+    neutron = Neutron(settings.neutron, observer)
     preferences = Preferences(Mechanism(settings.session_persistence))
-    sockets = DriverAgent(settings.status_socket, settings.stats_socket, settings.get_socket)
+    sockets = DriverAgent(
+        settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
+    )
     return Runtime(
         store=IntentStore(
             session,
@@ -93,7 +97,7 @@ def build(settings: config.Settings) -> Runtime:
         vip_ports=VipPorts(neutron),
         preferences=preferences,
         octavia=Octavia(sockets, preferences),
-        listing=OctaviaApi(settings.octavia),
+        listing=OctaviaApi(settings.octavia, observer=observer),
         grace=settings.pending_grace,
     )
 

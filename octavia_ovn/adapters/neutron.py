@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
+from octavia_ovn.observer import NOBODY, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config import Service
@@ -89,8 +90,8 @@ class Neutron:
     Keystone does not answer, and :class:`Refused` when Neutron will not do it.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._rest = Rest(service, "network", "Neutron", "/v2.0")
+    def __init__(self, service: Service, observer: Observer = NOBODY) -> None:
+        self._rest = Rest(service, "network", "Neutron", "/v2.0", observer=observer)
         self._subnets: dict[str, Subnet] = {}
 
     # --- subnets

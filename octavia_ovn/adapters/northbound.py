@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import time
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from octavia_ovn.core import codec, rows
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.topology import switch_name
+from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.observer import NOBODY, Observer
 
 TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
 _SWITCH_PORT = "Logical_Switch_Port"
@@ -63,8 +66,10 @@ class Northbound(NorthboundTopology):
         lock: str,
         timeout: float,
         probe_interval: int,
+        observer: Observer = NOBODY,
     ) -> None:
         super().__init__(changed)
+        self._observer = observer
         self._row_changed = row_changed
         self._timeout = timeout
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
@@ -83,6 +88,7 @@ class Northbound(NorthboundTopology):
             lock=lock,
             probe_interval=probe_interval,
             on_change=self._event,
+            on_conflict=observer.conflicts,
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
             timeout=timeout,
         )
@@ -208,7 +214,15 @@ class Northbound(NorthboundTopology):
         :raises Unavailable: when the database cannot be written now
         :raises Refused: when it does not accept what was planned
         """
-        return self.replica.transact(functools.partial(self._apply, plan), self._timeout)
+        began = time.monotonic()
+        try:
+            written = self.replica.transact(functools.partial(self._apply, plan), self._timeout)
+        except OctaviaOvnError as error:
+            self._observer.commits(time.monotonic() - began, error)
+            raise
+        if written:
+            self._observer.commits(time.monotonic() - began)
+        return written
 
     def _apply(self, plan: Callable[[], Iterable[Operation]], txn: Txn) -> bool:
         operations = list(plan())

@@ -17,6 +17,7 @@ from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import NotFound, OctaviaOvnError
+from octavia_ovn.observer import NOBODY, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config import Service
@@ -77,8 +78,15 @@ class OctaviaApi:
     :param clock: seconds since 1970
     """
 
-    def __init__(self, service: Service, clock: Callable[[], float] = time.time) -> None:
-        self._rest = Rest(service, "load-balancer", "Octavia", "/v2.0", page=_PAGE)
+    def __init__(
+        self,
+        service: Service,
+        clock: Callable[[], float] = time.time,
+        observer: Observer = NOBODY,
+    ) -> None:
+        self._rest = Rest(
+            service, "load-balancer", "Octavia", "/v2.0", page=_PAGE, observer=observer
+        )
         self._clock = clock
 
     def load_balancers(self, provider: str = "ovn") -> tuple[ListedLoadBalancer, ...]:

@@ -18,7 +18,9 @@ from typing import Any
 from octavia_lib.common import constants
 
 from octavia_ovn.errors import Refused, Unavailable
+from octavia_ovn.observer import NOBODY, Observer
 
+_NAME = "octavia-driver-agent"
 _CHUNK = 65536
 # What the driver agent reports as a fault of the record although its own database is at fault.
 _DATABASE_FAULT = re.compile(
@@ -51,12 +53,18 @@ class DriverAgent:
     """
 
     def __init__(
-        self, status_path: str, stats_path: str, get_path: str, timeout: float = 30.0
+        self,
+        status_path: str,
+        stats_path: str,
+        get_path: str,
+        timeout: float = 30.0,
+        observer: Observer = NOBODY,
     ) -> None:
         self._status_path = status_path
         self._stats_path = stats_path
         self._get_path = get_path
         self._timeout = timeout
+        self._observer = observer
 
     def update_status(self, status: Mapping[str, object]) -> None:
         """Tell Octavia statuses; when this returns it has committed them.
@@ -66,7 +74,8 @@ class DriverAgent:
         :raises StatusRefused: when it cannot apply a record
         :raises Unavailable: when the driver agent or its database does not answer
         """
-        _check(self._ask(self._status_path, status), "status")
+        with self._observer.calls(_NAME, "status"):
+            _check(self._ask(self._status_path, status), "status")
 
     def update_statistics(self, statistics: Mapping[str, object]) -> None:
         """Tell Octavia the counters of listeners.
@@ -76,7 +85,8 @@ class DriverAgent:
         :raises StatusRefused: when it cannot use a record
         :raises Unavailable: when the driver agent or its database does not answer
         """
-        _check(self._ask(self._stats_path, statistics), "stats")
+        with self._observer.calls(_NAME, "stats"):
+            _check(self._ask(self._stats_path, statistics), "stats")
 
     def get_load_balancer(self, lb_id: str) -> dict[str, Any] | None:
         """Return a load balancer with its whole tree, unset fields as None; None if there is none.
@@ -91,7 +101,8 @@ class DriverAgent:
         :param kind: `loadbalancers`, `listeners`, `pools`, `members` or `healthmonitors`
         :raises Unavailable: when the driver agent does not answer
         """
-        found = self._ask(self._get_path, {constants.OBJECT: kind, constants.ID: object_id})
+        with self._observer.calls(_NAME, "get"):
+            found = self._ask(self._get_path, {constants.OBJECT: kind, constants.ID: object_id})
         return found or None
 
     def _ask(self, path: str, request: Mapping[str, object]) -> dict[str, Any]:

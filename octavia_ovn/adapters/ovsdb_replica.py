@@ -61,6 +61,7 @@ class Replica:
         probe_interval: milliseconds of silence after which the server is probed; 0 for never.
         on_change: called from `run` with table, `create`, `update` or `delete`, the row, and for an
             update a row of only the previous values, None where they are not known.
+        on_conflict: called when `transact` plans anew because what it was planned on has changed.
         required: tables (`NAT`) and columns (`Load_Balancer.selection_fields`) that must exist.
         timeout: seconds that the constructor may take for asking the server for its schema.
         schema: the schema, if it is known already; then the constructor asks nobody.
@@ -82,6 +83,7 @@ class Replica:
         lock: str | None = None,
         probe_interval: int = 0,
         on_change: OnChange | None = None,
+        on_conflict: Callable[[], None] | None = None,
         required: Collection[str] = (),
         timeout: float = 30.0,
         schema: Schema | None = None,
@@ -91,6 +93,7 @@ class Replica:
         self._endpoint = endpoint
         self._lock = lock
         self._on_change = on_change
+        self._on_conflict = on_conflict
         self._was_current = False
         self._require(required)
         self._channel = Channel(endpoint, probe_interval)
@@ -221,6 +224,8 @@ class Replica:
             if status == ovs.db.idl.Transaction.UNCHANGED:
                 return False
             if self._judge(status, error):
+                if self._on_conflict is not None:
+                    self._on_conflict()
                 self._await_change(before, deadline)
 
     def _attempt(self, plan: Callable[[Txn], bool], deadline: float) -> tuple[str, str]:

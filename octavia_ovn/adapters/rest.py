@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from keystoneauth1 import exceptions, loading
 
 from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Unavailable
+from octavia_ovn.observer import NOBODY, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config import Service
@@ -45,14 +46,22 @@ class Rest:
     :param page: how many items of a collection are asked for in one request
     """
 
-    def __init__(
-        self, service: Service, service_type: str, name: str, version: str, *, page: int = 1000
+    def __init__(  # noqa: PLR0913 - each says something else about the service
+        self,
+        service: Service,
+        service_type: str,
+        name: str,
+        version: str,
+        *,
+        page: int = 1000,
+        observer: Observer = NOBODY,
     ) -> None:
         self._service = service
         self._type = service_type
         self._name = name
         self._version = version
         self._page = page
+        self._observer = observer
         self._lock = threading.Lock()
         self._session: Any = None
 
@@ -111,6 +120,10 @@ class Rest:
     def _request(
         self, method: str, path: str, body: object = None, query: Query | None = None
     ) -> Any:
+        with self._observer.calls(self._name.lower(), method):
+            return self._ask(method, path, body, query)
+
+    def _ask(self, method: str, path: str, body: object, query: Query | None) -> Any:
         path = self._version + path
         try:
             response = self._send(method, path, json=body, params=query)

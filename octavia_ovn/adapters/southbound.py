@@ -86,6 +86,11 @@ class Southbound:
         return self._replica is not None
 
     @property
+    def connected(self) -> bool:
+        """Whether the database is being followed now."""
+        return self._replica is not None and self._replica.connected
+
+    @property
     def ready(self) -> bool:
         """Whether the contents are known."""
         return self._replica is not None and self._replica.synced

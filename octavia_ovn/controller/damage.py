@@ -12,6 +12,7 @@ from octavia_ovn.core import changes, codec, model
 from octavia_ovn.core.pending import Final, Pending
 from octavia_ovn.core.rows import Row
 from octavia_ovn.errors import Unavailable
+from octavia_ovn.observer import NOBODY, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -31,8 +32,9 @@ def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
 class Damages:
     """Asks Octavia once what a damaged load balancer is, and says once what was wrong."""
 
-    def __init__(self, octavia: Octavia, tasks: Tasks) -> None:
+    def __init__(self, octavia: Octavia, tasks: Tasks, observer: Observer = NOBODY) -> None:
         self._octavia = octavia
+        self._observer = observer
         self._tasks = tasks
         self._keys: dict[str, _Key] = {}
 
@@ -42,8 +44,9 @@ class Damages:
         """Return Octavia's answer; None while it is being asked."""
         key = ("damage", lb_id, problems)
         if self._keys.get(lb_id) != key:
-            self.healed(lb_id)
+            self.forget(lb_id)
             self._keys[lb_id] = key
+            self._observer.finds(Drift.DAMAGED)
             LOG.warning(
                 "Load balancer %s is damaged and will be restored from Octavia: %s",
                 lb_id,
@@ -53,10 +56,16 @@ class Damages:
         return self._tasks.get(key, work, lb_id)
 
     def healed(self, lb_id: str) -> None:
-        """Note that the rows are readable, or gone."""
+        """Note that the rows are readable."""
+        if self.forget(lb_id):
+            self._observer.repairs(Drift.DAMAGED)
+
+    def forget(self, lb_id: str) -> bool:
+        """Forget what was wrong with a load balancer; return whether anything was."""
         key = self._keys.pop(lb_id, None)
         if key is not None:
             self._tasks.forget(key)
+        return key is not None
 
     def _committed(self, lb_id: str, pending: Pending | None) -> model.LoadBalancer | None:
         """Return Octavia's tree once it has what was asked for."""

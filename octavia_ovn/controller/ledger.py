@@ -18,6 +18,12 @@ class Ticket:
     statuses: Tree | None = None
     message: Message = field(default_factory=dict, compare=False)
 
+    @property
+    def failed(self) -> bool:
+        """Whether it says that an object has ended in ERROR."""
+        records = (record for each in self.message.values() for record in each)
+        return any(record.get("provisioning_status") == "ERROR" for record in records)
+
 
 class Ledger:
     """The last report sent and the last one accepted, for each load balancer."""
@@ -35,11 +41,13 @@ class Ledger:
         """Note a report that was handed to the reporter."""
         self._sent[lb_id] = ticket
 
-    def accept(self, lb_id: str, ticket: Ticket) -> None:
-        """Note that Octavia has accepted a report."""
+    def accept(self, lb_id: str, ticket: Ticket) -> tuple[str, ...]:
+        """Note that Octavia has accepted a report; return the requests that have ended with it."""
+        before = self.accepted(lb_id).requests
         self._accepted[lb_id] = ticket
         if self._sent.get(lb_id) == ticket:
             del self._sent[lb_id]
+        return tuple(each for each in ticket.requests if each not in before)
 
     def accepted(self, lb_id: str) -> Ticket:
         """Return the last report that Octavia has accepted."""

@@ -24,6 +24,7 @@ from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.rows import Operation
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
+from octavia_ovn.observer import NOBODY, Observer, Step
 
 LOG = logging.getLogger(__name__)
 
@@ -53,19 +54,28 @@ class Controller:
         *,
         settled: Callable[[Message], frozenset[str]],
         retry_max: float = 60.0,
+        observer: Observer = NOBODY,
     ) -> None:
         self._nb = nb
         self._neutron = neutron
         self._octavia = octavia
         self._wake = wake
+        self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
+        observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
         self._ledger = Ledger()
-        self._tasks = Tasks(executor, self.post, self.queue.add, time.monotonic, retry_max)
-        self._reporter = Reporter(sink, self._accepted, time.monotonic, settled, self._is_known)
+        self._tasks = Tasks(
+            executor, self.post, self.queue.add, time.monotonic, retry_max, observer
+        )
+        self._reporter = Reporter(
+            sink, self._accepted, time.monotonic, settled, self._is_known, observer=observer
+        )
         finder = FactFinder(nb, sb, neutron, self._tasks)
-        self._reconciler = Reconciler(nb, finder, neutron, octavia, self._tasks, self._ledger)
+        self._reconciler = Reconciler(
+            nb, finder, neutron, octavia, self._tasks, self._ledger, observer
+        )
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
 
@@ -122,8 +132,14 @@ class Controller:
 
     def _accepted(self, lb_id: str, ticket: object) -> None:
         assert isinstance(ticket, Ticket)  # noqa: S101 - it is what we gave the reporter
-        self.post(lambda: self._ledger.accept(lb_id, ticket))
-        self.post(lambda: self.queue.add(lb_id))
+        self.post(lambda: self._end(lb_id, ticket))
+
+    def _end(self, lb_id: str, ticket: Ticket) -> None:
+        """Take note that Octavia has accepted a report."""
+        ended = self._ledger.accept(lb_id, ticket)
+        if ended:
+            self._observer.ends(lb_id, ended, failed=ticket.failed)
+        self.queue.add(lb_id)
 
     def _is_known(self, lb_id: str) -> bool:
         """Whether Octavia has the load balancer, as far as it says; called from any thread."""
@@ -159,7 +175,7 @@ class Controller:
         except Unavailable as error:
             LOG.warning("The Northbound database cannot be written: %s", error)
             for lb_id in batch:
-                self.queue.retry(lb_id)
+                self._retry(lb_id)
         except OctaviaOvnError as error:
             self._one_by_one(batch, error)
         else:
@@ -172,8 +188,13 @@ class Controller:
             for lb_id in batch:
                 self._look([lb_id])
             return
-        delay = self.queue.retry(batch[0])
+        delay = self._retry(batch[0])
         LOG.error("Load balancer %s: %s; next attempt in %.1f s", batch[0], error, delay)
+
+    def _retry(self, lb_id: str) -> float:
+        """Have a load balancer looked at again; return the seconds until then."""
+        self._observer.retries(Step.LOOK)
+        return self.queue.retry(lb_id)
 
     def _plan(self, batch: Sequence[str], outcomes: dict[str, Outcome]) -> Iterator[Operation]:
         outcomes.clear()
@@ -181,7 +202,7 @@ class Controller:
             try:
                 outcome = self._reconciler.look(lb_id)
             except Exception:
-                delay = self.queue.retry(lb_id)
+                delay = self._retry(lb_id)
                 LOG.exception("Load balancer %s: next attempt in %.1f s", lb_id, delay)
                 continue
             outcomes[lb_id] = outcome

@@ -33,9 +33,19 @@ class Queue(Generic[Key]):
         self._failures: dict[Key, int] = {}
         self._count = 0
         self._idle: dict[Key, None] = {}
+        self._since: dict[Key, float] = {}
+        """When each key was added that has not been done since, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._due) + len(self._idle)
+
+    def age(self) -> float:
+        """Return the seconds for which the oldest key has been waiting to be done, 0 if none is.
+
+        Called from any thread, like `len`.
+        """
+        since = next(iter(list(self._since.values())), None)
+        return 0.0 if since is None else max(0.0, self._clock() - since)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Have a key looked at in that many seconds at the latest.
@@ -43,7 +53,9 @@ class Queue(Generic[Key]):
         A key that waits for its retry is looked at at once: something has changed.
         """
         self._idle.pop(key, None)
-        due = self._clock() + delay
+        now = self._clock()
+        self._since.setdefault(key, now)
+        due = now + delay
         if self._due.get(key, due + 1) > due:
             self._due[key] = due
             self._count += 1
@@ -52,6 +64,7 @@ class Queue(Generic[Key]):
     def add_idle(self, key: Key) -> None:
         """Have a key looked at in its turn, while those that are due are not kept waiting."""
         if key not in self._due:
+            self._since.setdefault(key, self._clock())
             self._idle[key] = None
 
     def ready(self, limit: int, idle_limit: int = 0) -> list[Key]:
@@ -89,5 +102,8 @@ class Queue(Generic[Key]):
         return key in self._failures
 
     def succeeded(self, key: Key) -> None:
-        """Forget the failures of a key."""
+        """Forget the failures of a key, which is done unless it has been added meanwhile."""
         self._failures.pop(key, None)
+        self._since.pop(key, None)
+        if key in self._due or key in self._idle:
+            self._since[key] = self._clock()

@@ -23,6 +23,7 @@ from octavia_ovn.core.desired import deleting, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Pending
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
+from octavia_ovn.observer import NOBODY, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Reconciler:
         octavia: Octavia,
         tasks: Tasks,
         ledger: Ledger,
+        observer: Observer = NOBODY,
     ) -> None:
         self._nb = nb
         self._finder = finder
@@ -68,16 +70,19 @@ class Reconciler:
         self._octavia = octavia
         self._tasks = tasks
         self._ledger = ledger
-        self._damages = Damages(octavia, tasks)
+        self._observer = observer
+        self._damages = Damages(octavia, tasks, observer)
 
     def look(self, lb_id: str) -> Outcome:
         """Decide what to do about a load balancer."""
         rows = tuple(self._nb.rows(lb_id))
         if not rows:
             self._ledger.forget(lb_id)
-            self._damages.healed(lb_id)
+            self._damages.forget(lb_id)
+            self._observer.vanishes(lb_id)
             return GONE
         pending = codec.pending(rows)
+        self._observer.waits(lb_id, self._open(lb_id, pending))
         if pending is not None and pending.deleting:
             return self._delete(lb_id, rows, pending)
         if pending is not None and pending.resync:
@@ -90,6 +95,13 @@ class Reconciler:
         else:
             self._damages.healed(lb_id)
         return self._realise(rows, decoded) if decoded is not None else GONE
+
+    def _open(self, lb_id: str, pending: Pending | None) -> tuple[str, ...]:
+        """Return the requests whose end Octavia has not accepted."""
+        if pending is None:
+            return ()
+        ended = self._ledger.accepted(lb_id).requests
+        return tuple(each for each in pending.requests if each not in ended)
 
     def _repair(
         self, lb_id: str, rows: tuple[Row, ...], problems: Problems, pending: Pending | None
@@ -147,6 +159,7 @@ class Reconciler:
         heard_all: status.Tree | None,
     ) -> Parcel | None:
         statuses = status.tree(known.lb, known.facts.health)
+        self._observer.shows(known.lb.id, statuses)
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all)
         requests = pending.requests if pending else ()
         ticket = Ticket(requests, statuses, report.message)

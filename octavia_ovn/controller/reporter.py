@@ -21,6 +21,7 @@ from typing import Protocol
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Refused
+from octavia_ovn.observer import NOBODY, Observer, Step
 
 LOG = logging.getLogger(__name__)
 
@@ -85,12 +86,14 @@ class Reporter:
         settled: Callable[[Message], frozenset[str]] = lambda _: frozenset(),
         known: Callable[[str], bool] = lambda _: True,
         workers: int = 4,
+        observer: Observer = NOBODY,
     ) -> None:
         self._sink = sink
         self._accepted = accepted
         self._clock = clock
         self._settled = settled
         self._known = known
+        self._observer = observer
         self._changed = threading.Condition()
         self._waiting: dict[str, Parcel] = {}
         self._late: dict[str, Parcel] = {}
@@ -243,6 +246,7 @@ class Reporter:
         return Parcel(parcel.lb_id, None, late, due=due) if late else None
 
     def _later(self, parcel: Parcel) -> Parcel:
+        self._observer.retries(Step.REPORT)
         delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2**parcel.failures)
         return replace(parcel, due=self._clock() + delay, failures=parcel.failures + 1)
 

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.errors import OctaviaOvnError, Refused
+from octavia_ovn.observer import NOBODY, Observer, Step
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,17 +39,19 @@ class Tasks:
     :param clock: seconds, monotonic
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it stands between threads
         self,
         executor: Executor,
         post: Callable[[Callable[[], None]], None],
         wake: Callable[[str], None],
         clock: Callable[[], float],
         longest: float = 60.0,
+        observer: Observer = NOBODY,
     ) -> None:
         self._executor = executor
         self._post = post
         self._wake = wake
+        self._observer = observer
         self._done: dict[Hashable, Done[object]] = {}
         self._waiters: dict[Hashable, set[str]] = {}
         self._work: dict[Hashable, Callable[[], object]] = {}
@@ -106,6 +109,7 @@ class Tasks:
             self._complete(key, Done(None, error))
         else:
             delay = self._retries.retry(key)
+            self._observer.retries(Step.TASK)
             # Whoever can go on without it should: the task stays wanted all the same.
             self._wake_waiters(key)
             known = isinstance(error, OctaviaOvnError)

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from octavia_ovn.controller.ports import Octavia
 from octavia_ovn.controller.repair import Depth, Finding, Repair, Verdict
 from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.observer import NOBODY, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -93,7 +94,9 @@ class Rounds:
         *,
         grace: float,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer = NOBODY,
     ) -> None:
+        self._observer = observer
         self._repair = repair
         self._octavia = octavia
         self._ports = ports
@@ -127,13 +130,16 @@ class Rounds:
             self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
         except OctaviaOvnError as error:
             LOG.warning("Octavia, OVN and Neutron could not be compared: %s", error)
+            self._observer.compares(succeeded=False)
             return False
+        self._observer.compares(succeeded=True)
         self._last = began
         return True
 
     def _mend(self, finding: Finding) -> None:
         if finding.change is None:
             return
+        self._observer.finds(Drift(finding.verdict.value))
         try:
             mended = self._repair.mend(finding)
         except OctaviaOvnError as error:
@@ -141,6 +147,7 @@ class Rounds:
             return
         what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
         if mended:
+            self._observer.repairs(Drift(finding.verdict.value))
             LOG.warning("Load balancer %s was %s; it is being repaired", finding.lb_id, what)
 
     def _mend_orphans(self, orphans: Sequence[Finding]) -> None:
@@ -156,6 +163,7 @@ class Rounds:
         """Log what could not be compared, once for each reason."""
         unclear = {each.lb_id: each.detail for each in findings if each.verdict is Verdict.UNCLEAR}
         for lb_id, reason in unclear.items():
+            self._observer.finds(Drift.UNCLEAR)
             if self._unclear.get(lb_id) != reason:
                 LOG.warning("Load balancer %s could not be compared: %s", lb_id, reason)
         self._unclear = unclear
@@ -167,7 +175,9 @@ class Rounds:
         }
         for port_id, lb_id in self._unused.confirm(unused):
             if goes_on() and self._octavia.tree(lb_id) is None:
+                self._observer.finds(Drift.LEFT_PORT)
                 self._ports.delete_port(port_id)
+                self._observer.repairs(Drift.LEFT_PORT)
                 LOG.warning("Port %s of load balancer %s, which is gone, was left", port_id, lb_id)
         for port_id in self._surplus.confirm(set(_surplus(ports))):
             if goes_on():

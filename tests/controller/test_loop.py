@@ -8,6 +8,7 @@ import pytest
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core import changes, codec, intent
 from octavia_ovn.errors import Refused, Unavailable
+from octavia_ovn.observer import NOBODY
 from tests.controller.outside import FloatingIp, Later, Neutron, Northbound, Octavia, Southbound
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip
 
@@ -19,7 +20,7 @@ PATIENCE = 10.0
 
 
 class Bench:
-    def __init__(self):
+    def __init__(self, observer=NOBODY):
         self.nb, self.sb, self.octavia = Northbound(), Southbound(), Octavia()
         self.neutron, self.executor = Neutron(self.nb), Later()
         self.db = self.nb.db
@@ -33,6 +34,7 @@ class Bench:
             lambda: None,
             settled=lambda _: frozenset(),
             retry_max=0.02,
+            observer=observer,
         )
 
     def asked(self, change, lb_id):

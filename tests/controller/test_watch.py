@@ -11,6 +11,7 @@ from octavia_ovn.controller.watch import FIRST_DELAY, RETRY, Rounds, Suspects, W
 from octavia_ovn.core import changes, intent
 from octavia_ovn.core.pending import Final
 from octavia_ovn.errors import Unavailable
+from octavia_ovn.observer import NOBODY
 from tests.controller.test_repair import WEB, Octavia, Store, named
 from tests.core.builders import balancer
 
@@ -51,7 +52,7 @@ class Ports:
 
 
 class World:
-    def __init__(self):
+    def __init__(self, observer=NOBODY):
         self.clock = Clock()
         self.store = Store()
         self.octavia = Octavia()
@@ -66,6 +67,7 @@ class World:
             self.released.append,
             grace=GRACE,
             clock=self.clock,
+            observer=observer,
         )
 
     def round(self, after=600.0):

@@ -1,0 +1,108 @@
+"""What the parts of an agent tell somebody who watches them, such as metrics.
+
+An observer decides nothing and raises nothing. The main loop tells most of it; calls, retries,
+findings, repairs and comparisons are told from any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+
+from octavia_ovn.core.status import Tree
+from octavia_ovn.errors import OctaviaOvnError
+
+_UNWATCHED: AbstractContextManager[None] = contextlib.nullcontext()
+
+
+class Step(str, enum.Enum):
+    """What is tried again after it has failed."""
+
+    LOOK = "look"
+    """Realising a load balancer."""
+    TASK = "task"
+    """A question to Neutron or Octavia, or something that Neutron is to do."""
+    REPORT = "report"
+    """Telling Octavia a status."""
+
+
+class Drift(str, enum.Enum):
+    """What is found to differ from what it should be."""
+
+    MISSING = "missing"
+    """Octavia has a load balancer that has no rows."""
+    DIFFERENT = "different"
+    """Its rows do not say what Octavia says."""
+    DAMAGED = "damaged"
+    """Part of its rows cannot be read."""
+    STUCK = "stuck"
+    """Something is PENDING in Octavia, and nobody works on it."""
+    ORPHANED = "orphaned"
+    """Octavia does not know it."""
+    UNCLEAR = "unclear"
+    """It could not be compared."""
+    LEFT_PORT = "left_port"
+    """A VIP port is there whose load balancer is not."""
+
+
+class Observer:
+    """Who watches; this one does not look, and costs a call of an empty method each time."""
+
+    def acts(self, *, acting: bool) -> None:
+        """Take note that this agent acts from now on, and what it knew is void, or stands by."""
+
+    def follows(self, length: Callable[[], int], age: Callable[[], float]) -> None:
+        """Take note of whom to ask about the queue, from any thread.
+
+        :param length: returns the number of load balancers to be looked at
+        :param age: returns the seconds for which the oldest has not been done
+        """
+
+    def turns(self, *, northbound: bool, southbound: bool) -> None:
+        """Take note of a turn of the main loop, and whether the databases are connected."""
+
+    def waits(self, lb_id: str, requests: Collection[str]) -> None:
+        """Take note of all requests on a load balancer that Octavia waits for; told repeatedly."""
+
+    def ends(self, lb_id: str, requests: Collection[str], *, failed: bool) -> None:
+        """Take note that Octavia has accepted how requests have ended.
+
+        :param failed: whether an object ends in ERROR
+        """
+
+    def shows(self, lb_id: str, statuses: Tree) -> None:
+        """Take note of the operating statuses of a load balancer and all its objects."""
+
+    def vanishes(self, lb_id: str) -> None:
+        """Take note that a load balancer has no rows any more."""
+
+    def retries(self, step: Step) -> None:
+        """Take note of something that has failed and will be tried again."""
+
+    def finds(self, drift: Drift) -> None:
+        """Take note of something that is not as it should be."""
+
+    def repairs(self, drift: Drift) -> None:
+        """Take note that something that was found is being mended."""
+
+    def compares(self, *, succeeded: bool) -> None:
+        """Take note of a comparison of Octavia, OVN and Neutron, and whether it was possible."""
+
+    def calls(self, service: str, operation: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Return what is entered for the time of a call; its errors leave through it.
+
+        :param service: `neutron`, `octavia` or `octavia-driver-agent`
+        :param operation: the method of HTTP, or the socket
+        """
+        return _UNWATCHED
+
+    def commits(self, seconds: float, error: OctaviaOvnError | None = None) -> None:
+        """Take note of a transaction that has written, or has failed with an error."""
+
+    def conflicts(self) -> None:
+        """Take note that a transaction is planned anew: what it was planned on has changed."""
+
+
+NOBODY = Observer()
