@@ -7,11 +7,12 @@ The main loop owns the replicas; Neutron and Octavia are talked to by other thre
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Event
 
 import ovs.poller
@@ -29,7 +30,8 @@ from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.watch import Rounds, Watch
 from octavia_ovn.core.model import Mechanism
-from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
+from octavia_ovn.observer import NOBODY, Observer
 
 LOG = log.getLogger(__name__)
 
@@ -81,13 +83,16 @@ class Waker:
 class Agent:
     """Replicas, controller and the loop that drives them."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, observer: Observer = NOBODY) -> None:
+        self._observer = observer
         self._waker = Waker()
         self._executor = concurrent.futures.ThreadPoolExecutor(
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
         preferences = Preferences(Mechanism(settings.session_persistence))
-        sockets = DriverAgent(settings.status_socket, settings.stats_socket, settings.get_socket)
+        sockets = DriverAgent(
+            settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
+        )
         self._nb = Northbound(
             Endpoint.parse(*dataclasses.astuple(settings.nb)),
             changed=self._changed,
@@ -95,6 +100,7 @@ class Agent:
             lock=LOCK,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
+            observer=observer,
         )
         self._sb = Southbound(
             Endpoint.parse(*dataclasses.astuple(settings.sb)),
@@ -102,17 +108,18 @@ class Agent:
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
         )
-        parts = runtime.build(settings)
+        parts = runtime.build(settings, observer)
         self._controller = Controller(
             self._nb,
             self._sb,
-            Neutron(settings.neutron),
+            Neutron(settings.neutron, observer),
             Octavia(sockets, preferences),
             sockets,
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
             retry_max=settings.retry_max_interval,
+            observer=observer,
         )
         self._rounds = Rounds(
             parts.repair(patience=0.0),
@@ -120,6 +127,7 @@ class Agent:
             parts.neutron,
             self._controller.release_source,
             grace=settings.pending_grace,
+            observer=observer,
         )
         self._watch = Watch(self._round, settings.sync_interval)
         self._acting = False
@@ -160,6 +168,7 @@ class Agent:
         self._nb.run()
         self._follow_southbound()
         self._take_over()
+        self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
         due = self._controller.turn() if self._acting else None
         poller = ovs.poller.Poller()
         self._nb.replica.wait(poller)
@@ -194,6 +203,7 @@ class Agent:
         elif self._acting and not acting:
             LOG.info("This agent does not hold the lock %s any more and stands by", LOCK)
         if acting is not self._acting:
+            self._observer.acts(acting=acting)
             self._watch.act(acting=acting)
         self._acting = acting
 
@@ -213,6 +223,31 @@ def run(exit_event: Event) -> None:
     :raises Unavailable: when OVN's databases do not answer; octavia-driver-agent calls again
     """
     started = time.monotonic()
-    agent = Agent(config.load())
-    LOG.info("The OVN provider agent has started in %.1f s", time.monotonic() - started)
-    agent.run(exit_event)
+    settings = config.load()
+    with _observer(settings) as observer:
+        agent = Agent(settings, observer)
+        LOG.info("The OVN provider agent has started in %.1f s", time.monotonic() - started)
+        agent.run(exit_event)
+
+
+@contextlib.contextmanager
+def _observer(settings: config.Settings) -> Iterator[Observer]:
+    """Serve metrics if they are wanted; who does not want them does not pay for the library.
+
+    :raises BadConfiguration: when the library is not installed
+    """
+    if not settings.metrics_port:
+        yield NOBODY
+        return
+    try:
+        from octavia_ovn.adapters import prometheus, prometheus_exporter  # noqa: PLC0415 - see above
+    except ImportError as error:
+        msg = (
+            f"[ovn] metrics_port is {settings.metrics_port}, but metrics need a package that is not"
+            f" installed ({error}): install octavia-ovn[metrics], or set metrics_port to 0"
+        )
+        raise BadConfiguration(msg) from error
+    metrics = prometheus.Metrics()
+    address = settings.metrics_address, settings.metrics_port
+    with prometheus_exporter.served(metrics.registry, *address):
+        yield metrics

@@ -125,6 +125,19 @@ _OVN_OPTS = [
         min=1,
         help="Longest pause in seconds between two attempts to realise one load balancer.",
     ),
+    cfg.PortOpt(
+        "metrics_port",
+        default=0,
+        help="TCP port on which the agent serves its metrics to Prometheus; 0 turns metrics off."
+        " They need the package prometheus-client. Agents on the same host need different ports"
+        " or addresses.",
+    ),
+    cfg.HostAddressOpt(
+        "metrics_address",
+        default="127.0.0.1",
+        help="Address on which the agent serves its metrics, if metrics_port is set. There is no"
+        " encryption and no password: choose an address of the management network.",
+    ),
 ]
 
 _NEUTRON_OPTS = [
@@ -207,6 +220,7 @@ class Settings:
     :param probe_interval: milliseconds; 0 means no probes
     :param session_persistence: `hash` or `affinity`
     :param sync_interval: 0 means never
+    :param metrics_port: 0 means no metrics
     :param status_socket: path of a unix socket of octavia-driver-agent; so are the next two
     """
 
@@ -222,6 +236,8 @@ class Settings:
     sync_interval: int
     pending_grace: int
     retry_max_interval: int
+    metrics_port: int
+    metrics_address: str
     neutron: Service
     octavia: Service
     status_socket: str
@@ -270,6 +286,8 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         sync_interval=reader.get("ovn", "sync_interval"),
         pending_grace=reader.get("ovn", "pending_grace"),
         retry_max_interval=reader.get("ovn", "retry_max_interval"),
+        metrics_port=reader.get("ovn", "metrics_port"),
+        metrics_address=reader.get("ovn", "metrics_address"),
         neutron=_service(reader, "neutron"),
         octavia=_service(reader, _FALLBACK),
         status_socket=reader.get("driver_agent", "status_socket_path"),

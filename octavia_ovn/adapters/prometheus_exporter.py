@@ -1,0 +1,61 @@
+"""Serves metrics to Prometheus, by the HTTP server of Prometheus' own library."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+LOG = logging.getLogger(__name__)
+
+RETRY = 5.0
+"""Seconds between two attempts to serve on an address that is taken: an agent that takes the place
+of another on its host may come before that one has gone."""
+_PATIENCE = 2.0
+
+
+@contextlib.contextmanager
+def served(registry: CollectorRegistry, address: str, port: int) -> Iterator[None]:
+    """Serve metrics for the time of a `with` block.
+
+    An address that cannot be used is logged and tried again: load balancers do not depend on it.
+
+    :param address: an address or name of this host
+    """
+    closed = threading.Event()
+    thread = threading.Thread(
+        target=_serve, args=(registry, address, port, closed), name="metrics", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        closed.set()
+        thread.join(_PATIENCE)
+
+
+def _serve(registry: CollectorRegistry, address: str, port: int, closed: threading.Event) -> None:
+    complain = LOG.error
+    while not closed.is_set():
+        try:
+            server, thread = start_http_server(port, addr=address, registry=registry)
+        except OSError as error:
+            complain(
+                "Metrics cannot be served at [ovn] metrics_address %s, metrics_port %d: %s. Another"
+                " agent of this host may have them; each needs its own. Trying again every %d s",
+                address,
+                port,
+                error,
+                RETRY,
+            )
+            complain = LOG.debug
+            closed.wait(RETRY)
+            continue
+        LOG.info("Metrics are served at %s, port %d", address, port)
+        closed.wait()
+        server.shutdown()
+        server.server_close()
+        thread.join()
