@@ -90,7 +90,7 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         store=IntentStore(
             session,
             settings.connection_timeout,
-            functools.partial(_subnet, neutron),
+            functools.partial(subnet_of, neutron),
             _admission(settings),
         ),
         neutron=neutron,
@@ -111,6 +111,10 @@ def _admission(settings: config.Settings) -> Admission:
     return Admission(settings.strict_algorithms, carried)
 
 
-def _subnet(neutron: Neutron, subnet_id: str) -> Subnet:
+def subnet_of(neutron: Neutron, subnet_id: str) -> Subnet:
+    """Return what Neutron says of a subnet.
+
+    :raises NotFound: when there is none
+    """
     found = neutron.subnet(subnet_id)
     return Subnet(found.id, found.network_id, found.cidr)

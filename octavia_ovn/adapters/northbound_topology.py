@@ -156,7 +156,7 @@ class NorthboundTopology:
         if before is not None:
             self._by_switch[before.switch].discard(uuid)
             self._by_router[before.router].discard(uuid)
-        after = None if row is None else _router_port(row)
+        after = None if row is None else router_port(row)
         if after is not None:
             self._ports[uuid] = after
             self._by_switch[after.switch].add(uuid)
@@ -250,15 +250,15 @@ def monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
     return name.removeprefix(_HM) if ours else None
 
 
-def _router_port(row: Any) -> RouterPort | None:
+def router_port(row: Any) -> RouterPort | None:
     """Return an interface; None for one that Neutron did not make."""
     ids = row.external_ids
     if _NETWORK not in ids or _ROUTER not in ids:
         return None
     return RouterPort(
         name=row.name,
-        router=_prefixed(ids[_ROUTER]),
-        switch=_prefixed(ids[_NETWORK]),
+        router=prefixed(ids[_ROUTER]),
+        switch=prefixed(ids[_NETWORK]),
         networks=tuple(sorted(row.networks)),
         gateway=ids.get("neutron:is_ext_gw", "").lower() == "true",
         subnets=tuple(_subnets(row)),
@@ -273,7 +273,7 @@ def _subnets(row: Any) -> Iterable[Subnet]:
         yield Subnet(ids[0], network_id, str(ipaddress.ip_interface(row.networks[0]).network))
 
 
-def _prefixed(name: str) -> str:
+def prefixed(name: str) -> str:
     """Return a row's name; Neutron writes some references with and some without the prefix."""
     return name if name.startswith("neutron-") else f"neutron-{name}"
 
@@ -287,6 +287,6 @@ def _nat(row: Any) -> _Nat | None:
         row.logical_ip,
         row.external_ip,
         row.external_ids.get("neutron:fip_id", ""),
-        _prefixed(row.external_ids.get(_ROUTER, "")),
+        prefixed(row.external_ids.get(_ROUTER, "")),
         bool(row.external_mac),
     )

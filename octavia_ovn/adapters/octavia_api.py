@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
+from octavia_ovn.core.insight.scene import Told
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import NotFound, OctaviaOvnError
@@ -128,15 +129,43 @@ class OctaviaApi:
         kind after the other. Empty when the load balancer does not exist.
         """
         found: dict[tuple[Kind, str], Final] = {}
-        with contextlib.suppress(NotFound):
-            lb = self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
-            _note(found, Kind.LOAD_BALANCER, [lb])
-            _note(found, Kind.LISTENER, self._children("listeners", lb_id))
-            pools = self._children("pools", lb_id)
-            _note(found, Kind.POOL, pools)
-            for pool in pools:
-                self._note_pool(found, pool)
+        for kind, item in self._objects(lb_id):
+            final = _PENDING.get(item["provisioning_status"])
+            if final is not None:
+                found[kind, item["id"]] = final
         return found
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """Return the ids of the load balancers that have a name."""
+        query = {"name": name, "fields": ("id", "name")}
+        items = self._rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        # Octavia can be configured to ignore filters.
+        return tuple(sorted(item["id"] for item in items if item["name"] == name))
+
+    def told(self, lb_id: str) -> dict[tuple[Kind, str], Told]:
+        """Return names and statuses of a load balancer and all that belongs to it.
+
+        Empty when the load balancer does not exist.
+        """
+        return {
+            (kind, item["id"]): Told(
+                item["name"] or "", item["provisioning_status"], item["operating_status"]
+            )
+            for kind, item in self._objects(lb_id)
+        }
+
+    def _objects(self, lb_id: str) -> Iterator[tuple[Kind, dict[str, Any]]]:
+        """Yield a load balancer and all that belongs to it, as far as it exists."""
+        with contextlib.suppress(NotFound):
+            yield (
+                Kind.LOAD_BALANCER,
+                self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"],
+            )
+            for item in self._children("listeners", lb_id):
+                yield Kind.LISTENER, item
+            for pool in self._children("pools", lb_id):
+                yield Kind.POOL, pool
+                yield from self._parts(pool)
 
     def settled(self, message: Message) -> frozenset[str]:
         """Return the ids of those objects of a status message that have left their PENDING status.
@@ -173,28 +202,19 @@ class OctaviaApi:
         items = self._rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
         return [item for item in items if {"id": lb_id} in item["loadbalancers"]]
 
-    def _note_pool(self, found: dict[tuple[Kind, str], Final], pool: Mapping[str, Any]) -> None:
-        """Note members and health monitor of a pool, unless the pool has gone meanwhile."""
+    def _parts(self, pool: Mapping[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
+        """Yield members and health monitor of a pool, unless the pool has gone meanwhile."""
         with contextlib.suppress(NotFound):
             if pool["members"]:
-                path = f"/lbaas/pools/{pool['id']}/members"
-                _note(found, Kind.MEMBER, self._rest.list(path, "members"))
-            if pool["healthmonitor_id"]:
+                for item in self._rest.list(f"/lbaas/pools/{pool['id']}/members", "members"):
+                    yield Kind.MEMBER, item
+            if pool.get("healthmonitor_id"):
                 path = f"/lbaas/healthmonitors/{pool['healthmonitor_id']}"
-                _note(found, Kind.HEALTH_MONITOR, [self._rest.get(path)["healthmonitor"]])
+                yield Kind.HEALTH_MONITOR, self._rest.get(path)["healthmonitor"]
 
 
 def _ids(items: Iterable[Mapping[str, str]]) -> set[str]:
     return {item["id"] for item in items}
-
-
-def _note(
-    found: dict[tuple[Kind, str], Final], kind: Kind, items: Iterable[Mapping[str, Any]]
-) -> None:
-    for item in items:
-        final = _PENDING.get(item["provisioning_status"])
-        if final is not None:
-            found[kind, item["id"]] = final
 
 
 def _listed(item: Mapping[str, Any], now: float) -> ListedLoadBalancer:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -12,15 +10,18 @@ import click
 
 from octavia_ovn import runtime
 from octavia_ovn.cli import output, settings
+from octavia_ovn.cli.options import FAILED, answered, configured
 from octavia_ovn.cli.selection import Selection
+from octavia_ovn.cli.show import show
+from octavia_ovn.cli.trace import trace
 from octavia_ovn.controller.repair import Depth, Verdict
 from octavia_ovn.controller.sync import Action, Result, sync
-from octavia_ovn.errors import NotFound, OctaviaOvnError, Unavailable
+from octavia_ovn.errors import NotFound, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-RIGHT, DIFFERENT, FAILED = 0, 1, 2
-"""Exit statuses."""
+RIGHT, DIFFERENT = 0, 1
+"""Exit statuses, besides FAILED."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 _CHECK_HELP = """\
@@ -73,11 +74,11 @@ Examples
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Compare Octavia's load balancers of the provider "ovn" with OVN, and repair them.
+    """Look at Octavia's load balancers of the provider "ovn", compare them with OVN, repair them.
 
     Run it where octavia-driver-agent runs, with Octavia's configuration.
 
-    "octavia-ovn check" is the beginning: it only reads.
+    "octavia-ovn check" is the beginning: it only reads, as do "show" and "trace".
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
 
@@ -102,43 +103,14 @@ def _options(command: F) -> F:
             metavar="ID",
             help="Only load balancers of this project. May be repeated.",
         ),
-        click.option(
-            "--config-dir",
-            "directories",
-            multiple=True,
-            type=click.Path(exists=True, file_okay=False),
-            help="A folder with configuration files. May be repeated.",
-        ),
-        click.option(
-            "--config-file",
-            "files",
-            multiple=True,
-            type=click.Path(exists=True, dir_okay=False),
-            help="Octavia's configuration, by default /etc/octavia/octavia.conf. May be repeated.",
-        ),
     ):
         command = option(command)
-    return command
-
-
-def _answer(command: F) -> F:
-    """End with a sentence and the exit status FAILED when something cannot be had."""
-
-    @functools.wraps(command)
-    def wrapper(**options: Any) -> None:
-        try:
-            status = command(**options)
-        except OctaviaOvnError as error:
-            click.echo(f"octavia-ovn: {error}", err=True)
-            status = FAILED
-        sys.exit(status)
-
-    return wrapper  # type: ignore[return-value]
+    return configured(command)
 
 
 @main.command(help=_CHECK_HELP, short_help="Say what differs; change nothing.")
 @_options
-@_answer
+@answered
 def check(  # noqa: PLR0913 - the command line's options
     files: tuple[str, ...],
     directories: tuple[str, ...],
@@ -156,7 +128,7 @@ def check(  # noqa: PLR0913 - the command line's options
 @main.command("sync", help=_SYNC_HELP, short_help="Repair what differs.")
 @click.option("--dry-run", is_flag=True, help="Show what would be repaired; change nothing.")
 @_options
-@_answer
+@answered
 def synchronize(  # noqa: PLR0913 - the command line's options
     files: tuple[str, ...],
     directories: tuple[str, ...],
@@ -231,3 +203,7 @@ def _status(results: list[Result], good: set[Action]) -> int:
     if any(each.finding.verdict is Verdict.UNCLEAR for each in results):
         return FAILED
     return RIGHT if all(each.action in good for each in results) else DIFFERENT
+
+
+main.add_command(show)
+main.add_command(trace)

@@ -303,8 +303,7 @@ def _mapped_source(rows: tuple[Row, ...], address: str) -> str | None:
     key = codec.bracketed(address)
     for row in rows:
         if key in row.ip_port_mappings:
-            _, _, source = row.ip_port_mappings[key].partition(":")
-            return source.strip("[]") or None
+            return codec.mapping_source(row.ip_port_mappings[key]) or None
     return None
 
 

@@ -65,6 +65,11 @@ def endpoint(address: str, port: int) -> str:
     return f"{bracketed(address)}:{port}"
 
 
+def endpoints(value: str) -> tuple[str, ...]:
+    """Return the different backends in the value of an entry of `vips`, in their order."""
+    return tuple(dict.fromkeys(each for each in value.split(",") if each))
+
+
 def bracketed(address: str) -> str:
     """Return an address, IPv6 in brackets."""
     return f"[{address}]" if model.family(address) == 6 else address  # noqa: PLR2004 - IPv6
@@ -145,3 +150,8 @@ def _odd(member: model.Member) -> dict[str, object]:
 
 def _compact(**values: object) -> dict[str, object]:
     return {key: value for key, value in values.items() if value is not None}
+
+
+def mapping_source(value: str) -> str:
+    """Return the source address in the value of an entry of `ip_port_mappings`."""
+    return value.partition(":")[2].strip("[]")

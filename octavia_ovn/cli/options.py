@@ -1,0 +1,54 @@
+"""What all commands have in common."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from octavia_ovn.errors import OctaviaOvnError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FAILED = 2
+"""Exit status of a command that could not find out what it was asked."""
+
+
+def configured(command: F) -> F:
+    """Add the options that name Octavia's configuration."""
+    for option in (
+        click.option(
+            "--config-dir",
+            "directories",
+            multiple=True,
+            type=click.Path(exists=True, file_okay=False),
+            help="A folder with configuration files. May be repeated.",
+        ),
+        click.option(
+            "--config-file",
+            "files",
+            multiple=True,
+            type=click.Path(exists=True, dir_okay=False),
+            help="Octavia's configuration, by default /etc/octavia/octavia.conf. May be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def answered(command: F) -> F:
+    """End with a sentence and the exit status FAILED when something cannot be had."""
+
+    @functools.wraps(command)
+    def wrapper(**options: Any) -> None:
+        try:
+            status = command(**options)
+        except OctaviaOvnError as error:
+            click.echo(f"octavia-ovn: {error}", err=True)
+            status = FAILED
+        sys.exit(status)
+
+    return wrapper  # type: ignore[return-value]

@@ -1,0 +1,92 @@
+"""Where the commands that look at one load balancer get what they show."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from octavia_ovn import config, runtime
+from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb_session import OvsdbSession
+from octavia_ovn.adapters.scene_reader import SceneReader
+from octavia_ovn.core.insight.path import Client
+from octavia_ovn.core.insight.scene import Scene, Told
+from octavia_ovn.core.pending import Kind
+from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused
+
+T = TypeVar("T")
+
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Octavia and the databases."""
+
+    parts: runtime.Runtime
+    reader: SceneReader
+
+    def scene(self, text: str, sender: str | None = None) -> tuple[Scene, Client | None]:
+        """Read a load balancer and what is around it.
+
+        What Octavia does not answer becomes a note: the rows can be looked at without it.
+
+        :param text: its id or name
+        :param sender: who sends packets to it: id or name of a port, or an address
+        :raises NotFound: when there is no such load balancer or sender
+        :raises Refused: when several have that name
+        :raises Unavailable: when the Northbound database does not answer
+        """
+        lb_id = self._id(text)
+        client = self.reader.client(sender) if sender else None
+        notes: list[str] = []
+        octavia = _try(functools.partial(self.parts.octavia.tree, lb_id), None, notes)
+        nothing: dict[tuple[Kind, str], Told] = {}
+        told = _try(functools.partial(self.parts.listing.told, lb_id), nothing, notes)
+        scene, client = self.reader.scene(lb_id, octavia, client)
+        if scene.lb is None and not scene.rows:
+            why = "; ".join(["neither Octavia nor the Northbound database has it", *notes])
+            raise NotFound(f"There is no load balancer {text}: {why}.")
+        return dataclasses.replace(scene, told=told, notes=(*notes, *scene.notes)), client
+
+    def _id(self, text: str) -> str:
+        if _ID.fullmatch(text):
+            return text
+        found = self.parts.listing.named(text)
+        if not found:
+            raise NotFound(f"Octavia lists no load balancer named {text!r}.")
+        if len(found) > 1:
+            ids = ", ".join(found)
+            raise Refused(f"{len(found)} load balancers are named {text!r}; name an id: {ids}.")
+        return found[0]
+
+
+def build(settings: config.Settings) -> Sources:
+    """Return sources; nothing is connected yet.
+
+    :raises BadConfiguration: naming the option that is wrong
+    """
+    parts = runtime.build(settings)
+    nb, sb = (
+        OvsdbSession(
+            Endpoint.parse(*dataclasses.astuple(database)), name, settings.connection_timeout
+        )
+        for database, name in (
+            (settings.nb, "OVN_Northbound"),
+            (settings.sb, "OVN_Southbound"),
+        )
+    )
+    subnet = functools.partial(runtime.subnet_of, parts.neutron)
+    return Sources(parts, SceneReader(nb, sb, subnet))
+
+
+def _try(ask: Callable[[], T], otherwise: T, notes: list[str]) -> T:
+    try:
+        return ask()
+    except OctaviaOvnError as error:
+        notes.append(f"Octavia's side is not known: {error}")
+        return otherwise

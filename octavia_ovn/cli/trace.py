@@ -1,0 +1,158 @@
+"""The command `octavia-ovn trace`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from octavia_ovn.cli import settings, sources
+from octavia_ovn.cli.options import FAILED, answered, configured
+from octavia_ovn.core.insight.findings import Verdict
+from octavia_ovn.core.insight.path import NoPath, paths
+from octavia_ovn.core.insight.trace import Explanation, explain
+from octavia_ovn.errors import NotFound
+
+_STATUS = {Verdict.OK: 0, Verdict.WARNING: 0, Verdict.FAULT: 1, Verdict.UNCLEAR: FAILED}
+_MARKS = {
+    Verdict.OK: ("✓", "green"),
+    Verdict.WARNING: ("!", "yellow"),
+    Verdict.FAULT: ("✗", "bold red"),
+    Verdict.UNCLEAR: ("?", "magenta"),
+}
+_WORDS = {
+    Verdict.OK: "Packets get through.",
+    Verdict.WARNING: "Packets get through, but not everything is right.",
+    Verdict.FAULT: "Packets do not get through.",
+    Verdict.UNCLEAR: "Whether packets get through could not be found out.",
+}
+_WIDE = 1000
+
+_HELP = """\
+Say why packets of a client get through to a load balancer, or why they do not. Nothing is changed,
+and no packet is sent.
+
+LB is an id or a name; --from names the client. All that lies on the way is looked at, from
+what the tenant has asked for to the security groups of the members, also behind the first fault.
+Whether a server answers is known only where a health monitor asks it.
+
+\b
+Exit status
+  0  packets get through
+  1  they do not; each fault is named, with what to do about it
+  2  it could not be found out
+
+\b
+Examples
+  octavia-ovn trace web --from 3f0c...          a Neutron port
+  octavia-ovn trace web --from client-port      the same by its name
+  octavia-ovn trace web --from 203.0.113.7      an address outside
+"""
+
+
+@click.command("trace", help=_HELP, short_help="Say why packets get through, or do not.")
+@click.argument("lb", metavar="LB")
+@click.option(
+    "--from",
+    "sender",
+    required=True,
+    metavar="PORT|ADDRESS",
+    help="Who sends: id or name of a Neutron port, or an IP address.",
+)
+@click.option(
+    "--to",
+    "address",
+    metavar="ADDRESS",
+    help="The VIP or floating IP that it sends to; by default the floating IP from outside, the"
+    " VIP from elsewhere.",
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Only listeners on this port; by default all."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@configured
+@answered
+def trace(  # noqa: PLR0913 - the command line's options
+    files: tuple[str, ...],
+    directories: tuple[str, ...],
+    lb: str,
+    sender: str,
+    address: str | None,
+    port: int | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Read and explain."""
+    found = sources.build(settings.load(files, directories))
+    scene, client = found.scene(lb, sender)
+    if client is None:
+        raise NotFound(f"--from: nobody is {sender!r}.")
+    try:
+        explanations = [explain(path) for path in paths(scene, client, address, port)]
+    except NoPath as error:
+        raise NotFound(str(error)) from error
+    if as_json:
+        click.echo(json.dumps([_json(each) for each in explanations], indent=2))
+    else:
+        _print(explanations, scene.notes)
+    return _status(explanations)
+
+
+def _status(explanations: Sequence[Explanation]) -> int:
+    """Return the exit status of the worst."""
+    worst = min((each.verdict for each in explanations), key=list(Verdict).index)
+    return _STATUS[worst]
+
+
+def _print(explanations: Sequence[Explanation], notes: Sequence[str]) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    for each in explanations:
+        path = each.path
+        title = f"From {path.client.title} to {path.protocol} {path.key}"
+        console.print(Text(title, style="bold"))
+        console.print(_table(each))
+        mark, style = _MARKS[each.verdict]
+        console.print(Text(f"{mark} {_WORDS[each.verdict]}", style=style))
+    for note in notes:
+        console.print(Text(f"! {note}", style="yellow"))
+
+
+def _table(explanation: Explanation) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    for check, finding in explanation.findings:
+        mark, style = _MARKS[finding.verdict]
+        plain = finding.verdict is Verdict.OK
+        sentence = Text(finding.sentence, style="" if plain else style)
+        table.add_row(Text(f"  {mark}", style=style), Text(check.title, style="dim"), sentence)
+        if finding.remedy:
+            table.add_row("", "", Text(f"→ {finding.remedy}", style="cyan"))
+    return table
+
+
+def _json(explanation: Explanation) -> dict[str, Any]:
+    path = explanation.path
+    return {
+        "client": path.client.title,
+        "source": path.source,
+        "destination": path.destination,
+        "protocol": path.protocol,
+        "port": path.port,
+        "verdict": explanation.verdict.value,
+        "gets_through": explanation.verdict in (Verdict.OK, Verdict.WARNING),
+        "findings": [
+            {
+                "check": check.name,
+                "verdict": finding.verdict.value,
+                "sentence": finding.sentence,
+                "remedy": finding.remedy,
+            }
+            for check, finding in explanation.findings
+        ],
+    }

@@ -1,0 +1,69 @@
+"""What the ACLs of port groups say to a packet: Neutron's security groups, and rules of ours."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from octavia_ovn.core.insight.match import Packet, Sets, matches
+
+FROM_PORT, TO_PORT = "from-lport", "to-lport"
+_ALLOWING = frozenset({"allow", "allow-related", "allow-stateless"})
+_PASS = "pass"  # noqa: S105 - a keyword of OVN's
+
+
+class Answer(enum.Enum):
+    """What becomes of the packet."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """A row of ACL and the port group that it belongs to.
+
+    :param owner: the security group, or the object of Octavia, that it was made for
+    """
+
+    group: str
+    direction: str
+    priority: int
+    match: str
+    action: str
+    tier: int = 0
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer and the rule that gave it; without one nothing forbids the packet."""
+
+    answer: Answer
+    acl: Acl | None = None
+
+
+def decide(acls: Iterable[Acl], direction: str, packet: Packet, sets: Sets) -> Decision:
+    """Return what the ACLs of one direction decide.
+
+    Rules speak in the order of tier and priority; the first that matches decides, and at the same
+    priority one that allows.
+    """
+    skipped: int | None = None
+    for acl in sorted(acls, key=_order):
+        if acl.direction != direction or acl.tier == skipped:
+            continue
+        matching = matches(acl.match, packet, sets)
+        if matching is None:
+            return Decision(Answer.UNCLEAR, acl)
+        if matching and acl.action == _PASS:
+            skipped = acl.tier
+        elif matching:
+            return Decision(Answer.ALLOWED if acl.action in _ALLOWING else Answer.DENIED, acl)
+    return Decision(Answer.ALLOWED)
+
+
+def _order(acl: Acl) -> tuple[int, int, bool]:
+    return acl.tier, -acl.priority, acl.action not in _ALLOWING

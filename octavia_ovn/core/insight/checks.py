@@ -1,0 +1,199 @@
+"""The table of checks: the way of a packet, from what the tenant wants to the members.
+
+A new check is a function that takes a :class:`Path` and yields findings, and a line in `CHECKS`.
+What a check needs to know is in the scene; none reads anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from octavia_ovn.core import model
+from octavia_ovn.core.insight import backends, compare, rules
+from octavia_ovn.core.insight.findings import Check, Finding, fault, ok, unclear, warning
+from octavia_ovn.core.insight.path import Path
+from octavia_ovn.core.insight.scene import Port
+from octavia_ovn.core.pending import Kind
+
+_AGENT = "Is octavia-driver-agent running? 'octavia-ovn sync' has the rows repaired."
+_ENABLE = "openstack loadbalancer {} set --enable {}"
+
+
+def _octavia(path: Path) -> Iterator[Finding]:
+    scene = path.scene
+    told = scene.told.get((Kind.LOAD_BALANCER, path.lb.id))
+    if told and told.provisioning != "ACTIVE":
+        yield warning(f"Octavia shows the load balancer in {told.provisioning}.", _AGENT)
+    if not scene.rows:
+        yield fault("The Northbound database has no row of the load balancer.", _AGENT)
+    for sentence in scene.problems:
+        yield warning(f"A part of its rows cannot be read: {sentence}.", _AGENT)
+    different = compare.sentences(scene)
+    if different:
+        yield warning(f"Octavia and the rows differ: {'; '.join(different)}.", _AGENT)
+
+
+def _enabled(path: Path) -> Iterator[Finding]:
+    lb = path.lb
+    if lb.enabled:
+        yield ok("The load balancer is enabled.")
+    else:
+        command = f"openstack loadbalancer set --enable {lb.id}"
+        yield fault("The load balancer is administratively down.", command)
+
+
+def _listener(path: Path) -> Iterator[Finding]:
+    listener = path.listener
+    if listener is None:
+        where = f"on port {path.port}" if path.port else "at all"
+        yield fault(f"There is no listener {where}.", "openstack loadbalancer listener create")
+        return
+    name = path.scene.name_of(Kind.LISTENER, listener.id)
+    words = f"Listener {name} ({listener.protocol.name} {listener.port})"
+    if listener.enabled:
+        yield ok(f"{words} is enabled.")
+    else:
+        yield fault(f"{words} is administratively down.", _ENABLE.format("listener", listener.id))
+
+
+def _pool(path: Path) -> Iterator[Finding]:
+    if path.listener is None:
+        return
+    pool = path.pool
+    if pool is None:
+        remedy = f"openstack loadbalancer listener set --default-pool POOL {path.listener.id}"
+        yield fault("The listener has no pool.", remedy)
+        return
+    name = path.scene.name_of(Kind.POOL, pool.id)
+    if pool.enabled:
+        yield ok(f"Pool {name} is enabled.")
+    else:
+        yield fault(f"Pool {name} is administratively down.", _ENABLE.format("pool", pool.id))
+
+
+def _address(path: Path) -> Iterator[Finding]:
+    if path.floating_ip is not None:
+        yield ok(f"{path.destination} is the floating IP of the VIP {path.vip.address}.")
+    elif path.is_inside or path.scene.is_provider(path.vip_switch):
+        yield ok(f"{path.destination} is the VIP.")
+    elif path.client.port is None:
+        yield fault(
+            f"{path.destination} is a private address, and the VIP has no floating IP:"
+            " clients outside cannot reach it.",
+            f"openstack floating ip create --port {path.vip.port_id} NETWORK",
+        )
+    else:
+        here = path.scene.switch_label(path.client_switch)
+        there = path.scene.switch_label(path.vip_switch)
+        yield fault(
+            f"No router connects the client's network {here} with the VIP's network {there},"
+            " and the VIP has no floating IP.",
+            "openstack router add subnet ROUTER SUBNET",
+        )
+
+
+def _entry(path: Path) -> Iterator[Finding]:
+    """Check the entry of `vips`, without which OVN knows nothing of the address."""
+    should = path.lb.enabled and path.listener and path.listener.enabled and path.members
+    if path.backends:
+        yield ok(f"OVN balances {path.key} to {', '.join(path.backends)}.")
+    elif should and path.scene.rows:
+        yield fault(f"{path.key} is missing from vips in the Northbound database.", _AGENT)
+
+
+def _client(path: Path) -> Iterator[Finding]:
+    if path.client.port is not None:
+        yield from backends.port_findings(path.client.port, "The client's port")
+
+
+def _attachment(path: Path) -> Iterator[Finding]:
+    """Check that the load balancer hangs where this client enters."""
+    held = frozenset(each for row in path.scene.rows for each in row.switches)
+    routers = frozenset(each for row in path.scene.rows for each in row.routers)
+    if path.is_inside:
+        label = path.scene.switch_label(path.client_switch)
+        if path.client_switch in held:
+            yield ok(f"The load balancer is attached to the client's network {label}.")
+        elif path.scene.rows:
+            yield fault(
+                f"The load balancer is not attached to the client's network {label}:"
+                f" switch {path.client_switch} does not refer to it.",
+                _AGENT,
+            )
+        return
+    missing = [each for each in path.entry_routers if each not in routers]
+    for router in missing if path.scene.rows else ():
+        label = path.scene.router_label(router)
+        yield fault(f"The load balancer is not attached to router {label} ({router}).", _AGENT)
+    for router in routers & set(path.entry_routers):
+        yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
+
+
+def _gateway(path: Path) -> Iterator[Finding]:
+    """Check the gateway that clients outside come in by."""
+    if path.is_inside or not path.entry_routers:
+        return
+    if not path.gateways:
+        routers = ", ".join(map(path.scene.router_label, path.entry_routers))
+        yield fault(
+            f"Router {routers} has no gateway to an external network.",
+            "openstack router set --external-gateway NETWORK ROUTER",
+        )
+    for gateway in path.gateways:
+        chassis = path.scene.gateway_chassis.get(gateway.name)
+        label = path.scene.router_label(gateway.router)
+        if chassis is None:
+            yield unclear(f"The Southbound database does not say who has the gateway of {label}.")
+        elif chassis:
+            yield ok(f"The gateway of router {label} is on {chassis}.")
+        else:
+            yield fault(
+                f"No hypervisor has the gateway of router {label}.",
+                "See ovn-cms-options and ovn-bridge-mappings of the gateway hosts.",
+            )
+
+
+def _vip_port(path: Path) -> Iterator[Finding]:
+    """Check that the right one answers ARP for the VIP."""
+    port = path.scene.ports.get(path.vip.port_id or "")
+    if path.client_switch != path.vip_switch or not path.is_inside:
+        return
+    on_switch = {each.router for each in path.scene.ports_on_switch(path.vip_switch)}
+    routers = {each for row in path.scene.rows for each in row.routers}
+    if path.scene.rows and not on_switch & routers:
+        label = path.scene.switch_label(path.vip_switch)
+        yield fault(
+            f"Nobody answers ARP for {path.vip.address}: no router that the load balancer is"
+            f" attached to has an interface on network {label}.",
+            "openstack router add subnet ROUTER SUBNET",
+        )
+    if port is not None and _answers(port, path.vip):
+        yield fault(
+            f"The VIP's port {port.title} has addresses, so OVN answers ARP for"
+            f" {path.vip.address} with the MAC of a port that nobody is behind.",
+            f"ovn-nbctl lsp-set-addresses {port.name}",
+        )
+
+
+def _answers(port: Port, vip: model.Vip) -> bool:
+    return not port.silent and any(vip.address in each.split() for each in port.addresses)
+
+
+CHECKS = (
+    Check("octavia", "Octavia and the rows", _octavia),
+    Check("load-balancer", "Load balancer", _enabled),
+    Check("listener", "Listener", _listener),
+    Check("pool", "Pool", _pool),
+    Check("members", "Members", backends.eligibility),
+    Check("address", "Address", _address),
+    Check("client-port", "Client's port", _client),
+    Check("client-security-groups", "Client's security groups", rules.client_egress),
+    Check("network-rules", "Rules of the client's network", rules.network_entry),
+    Check("gateway", "Gateway", _gateway),
+    Check("attachment", "Attachment", _attachment),
+    Check("vip-port", "VIP port", _vip_port),
+    Check("vips", "Entry in vips", _entry),
+    Check("health-monitor", "Health monitor", backends.monitoring),
+    Check("backends", "Ways to the members", backends.ways),
+)
+"""All checks, in the order of a packet's way."""

@@ -1,0 +1,107 @@
+"""Checks of what ACLs say on the client's side.
+
+OVN evaluates the client's rules before it has chosen a member for the first packet, and after it
+for the following ones: they must allow the VIP and the members (measured).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from octavia_ovn.core import model
+from octavia_ovn.core.insight.acls import FROM_PORT, TO_PORT, Answer, Decision, decide
+from octavia_ovn.core.insight.findings import Finding, fault, ok, unclear
+from octavia_ovn.core.insight.match import Packet
+from octavia_ovn.core.insight.path import Path
+from octavia_ovn.core.insight.scene import Port
+
+_REMEDY = "openstack security group rule create: the client must be let out to VIP and members."
+
+
+def client_egress(path: Path) -> Iterator[Finding]:
+    """Check what the security groups of the client's port let out."""
+    port = path.client.port
+    if port is None or path.listener is None:
+        return
+    acls = [each for each in path.scene.acls if each.group in port.groups]
+    packet = _packet(path, port)
+    target = f"{path.protocol.upper()} {path.destination}:{path.port}"
+    decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
+    yield from _finding(decision, f"the client's packets to {target}")
+    if decision.answer is not Answer.ALLOWED:
+        return
+    for member in path.serving:
+        packet = _packet(path, port, member)
+        decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
+        if decision.answer is not Answer.ALLOWED:
+            what = f"the client's packets to the member {member.address}:{member.port}"
+            yield from _finding(decision, what)
+            return
+    yield ok(f"The client may send to {target} and to the members.")
+
+
+def network_entry(path: Path) -> Iterator[Finding]:
+    """Check the rules on the switch where the client enters that are no security groups."""
+    if path.listener is None:
+        return
+    entry = [each.switch for each in path.gateways] if not path.is_inside else [path.client_switch]
+    groups = frozenset(
+        group
+        for port in path.scene.ports.values()
+        if port.type == "router" and port.switch in entry
+        for group in port.groups
+    )
+    acls = [each for each in path.scene.acls if each.group in groups]
+    decision = decide(acls, FROM_PORT, _packet(path, path.client.port), path.scene.address_sets)
+    if acls:
+        what = f"packets from {path.source} to {path.destination}:{path.port}"
+        yield from _finding(decision, what)
+        if decision.answer is Answer.ALLOWED:
+            yield ok(f"No rule forbids {what}.")
+
+
+def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
+    """Return what the security groups of a member's port let in."""
+    acls = [each for each in path.scene.acls if each.group in port.groups]
+    packet = Packet(
+        source=seen_source(path, member),
+        destination=member.address,
+        protocol=path.protocol,
+        port=member.port,
+        outport=port.name,
+        out_groups=port.groups,
+    )
+    return decide(acls, TO_PORT, packet, path.scene.address_sets)
+
+
+def seen_source(path: Path, member: model.Member) -> str:
+    """Return the address that a member sees: a member that calls its own VIP sees the VIP."""
+    return path.destination if member.address in path.client.addresses else path.source
+
+
+def rule_words(decision: Decision) -> str:
+    """Return words for the rule that has decided."""
+    acl = decision.acl
+    if acl is None:
+        return "no rule"
+    return f"{acl.owner or f'port group {acl.group}'}: {acl.action} {acl.match}"
+
+
+def _packet(path: Path, port: Port | None, member: model.Member | None = None) -> Packet:
+    return Packet(
+        source=path.source,
+        destination=member.address if member else path.destination,
+        protocol=path.protocol,
+        port=member.port if member else path.port,
+        inport=port.name if port else "",
+        in_groups=port.groups if port else frozenset(),
+    )
+
+
+def _finding(decision: Decision, what: str) -> Iterator[Finding]:
+    """Yield a finding unless the packet is allowed."""
+    words = rule_words(decision)
+    if decision.answer is Answer.UNCLEAR:
+        yield unclear(f"Whether ACLs allow {what} cannot be told ({words}).")
+    elif decision.answer is Answer.DENIED:
+        yield fault(f"ACLs forbid {what} ({words}).", _REMEDY)
