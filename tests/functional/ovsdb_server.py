@@ -48,8 +48,15 @@ def free_ports(count: int) -> list[int]:
 class Server:
     """One ovsdb-server process; a context manager that starts it and kills it at the end."""
 
-    def __init__(self, directory: Path, remotes: Sequence[str] = (), tls: Tls | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        remotes: Sequence[str] = (),
+        tls: Tls | None = None,
+        schema: Path = SCHEMA,
+    ):
         self.directory = directory
+        self.schema = schema
         self.socket = directory / "db.sock"
         self.log = directory / "server.log"
         self.db = directory / "nb.db"
@@ -64,7 +71,7 @@ class Server:
     def __enter__(self) -> Self:
         self.directory.mkdir(exist_ok=True)
         if not self.db.exists():
-            run("ovsdb-tool", "create", self.db, SCHEMA)
+            run("ovsdb-tool", "create", self.db, self.schema)
         self.start()
         return self
 
@@ -88,7 +95,7 @@ class Server:
 
     def _answers(self) -> bool:
         """Tell whether the server has opened the database; it listens a moment before."""
-        query = {"op": "select", "table": "Database", "where": [["name", "==", DATABASE]]}
+        query = {"op": "select", "table": "Database", "where": [["name", "!=", "_Server"]]}
         with contextlib.suppress(AssertionError):
             return bool(self.transact(query, database="_Server")[0]["rows"])
         return False

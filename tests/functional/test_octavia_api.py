@@ -9,6 +9,7 @@ from werkzeug.wrappers import Request, Response
 
 from octavia_ovn import config
 from octavia_ovn.adapters.octavia_api import OctaviaApi
+from octavia_ovn.core.insight.scene import Told
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.errors import NotFound, Unavailable
 from tests.lab.httpd import HttpServer
@@ -44,7 +45,9 @@ def child(object_id, status, lb_id="lb", **values):
 
 def pool(object_id, status, members=(), healthmonitor_id=None, **values):
     members = [{"id": each} for each in members]
-    return child(object_id, status, members=members, healthmonitor_id=healthmonitor_id, **values)
+    # Octavia leaves out what is not set.
+    monitor = {"healthmonitor_id": healthmonitor_id} if healthmonitor_id else {}
+    return child(object_id, status, members=members, **monitor, **values)
 
 
 class Octavia:
@@ -182,6 +185,33 @@ def test_what_is_pending(octavia, client):
         (Kind.MEMBER, "m3"): Final.ACTIVE,
         (Kind.HEALTH_MONITOR, "hm1"): Final.ACTIVE,
     }
+
+
+def test_what_octavia_shows_of_a_tree(octavia, client):
+    octavia.answers.update(
+        {
+            "loadbalancers/lb": {"loadbalancer": load_balancer("lb", name="web")},
+            "listeners": [child("l1", "ACTIVE", name="http", operating_status="ERROR")],
+            "pools": [pool("p1", "ACTIVE", ["m1"], name=None, operating_status="ERROR")],
+            "pools/p1/members": [child("m1", "ACTIVE", name="one", operating_status="ERROR")],
+        }
+    )
+    assert client.told("lb") == {
+        (Kind.LOAD_BALANCER, "lb"): Told("web", "ACTIVE", "ONLINE"),
+        (Kind.LISTENER, "l1"): Told("http", "ACTIVE", "ERROR"),
+        (Kind.POOL, "p1"): Told("", "ACTIVE", "ERROR"),
+        (Kind.MEMBER, "m1"): Told("one", "ACTIVE", "ERROR"),
+    }
+    assert client.told("gone") == {}
+
+
+def test_ids_of_a_name(octavia, client):
+    octavia.answers["loadbalancers"] = [
+        load_balancer("b", name="web"),
+        load_balancer("c", name="other"),
+        load_balancer("a", name="web"),
+    ]
+    assert client.named("web") == ("a", "b")
 
 
 def test_nothing_is_pending_of_what_does_not_exist(client):

@@ -66,7 +66,8 @@ class OctaviaHttp:
         if kind == "pools":
             found["members"] = self._ids("members", pool_id=row["id"])
             monitors = self._ids("healthmonitors", pool_id=row["id"])
-            found["healthmonitor_id"] = monitors[0]["id"] if monitors else None
+            if monitors:  # else Octavia leaves it out
+                found["healthmonitor_id"] = monitors[0]["id"]
         if kind == "healthmonitors":
             found["pools"] = [{"id": row["pool_id"]}]
         return found

@@ -92,5 +92,5 @@ def _values(kind: Kind, thing: Any) -> dict[str, Any]:
 
 def _word(value: object) -> str:
     if isinstance(value, model.SessionPersistence):
-        return f"SOURCE_IP ({value.timeout or 'default'} s)"
+        return "SOURCE_IP" + (f" ({value.timeout} s)" if value.timeout else "")
     return str(getattr(value, "value", value))

@@ -1,0 +1,108 @@
+"""`octavia-ovn trace` names what is wrong, and packets agree with it; `show` shows it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from octavia_ovn.cli.main import main
+from tests.sandbox.broken import FAULTS, Fault, Shop
+from tests.sandbox.plane import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.sandbox.scenery import Scenery
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture(autouse=True)
+def _no_load_balancers() -> None:
+    """Let the shop live as long as the tests of this file."""
+
+
+@pytest.fixture(scope="module")
+def shop(scenery: Scenery) -> Iterator[Shop]:
+    """Open the shop for all tests."""
+    shop = Shop.build(scenery)
+    yield shop
+    scenery.delete_load_balancers()
+    guests = scenery.stack.guests
+    guests.remove("castaway", scenery.cloud)
+    scenery.cloud.delete("network", f"/v2.0/networks/{shop.island['network_id']}")
+
+
+def _client(shop: Shop, name: str) -> str:
+    """Return what `--from` takes: the port of a guest, or the address of one outside."""
+    guest = shop.scenery.stack.guests.get(name)
+    return guest.port_id or guest.address()
+
+
+@pytest.mark.parametrize("client", ["near", "far"])
+def test_packets_get_through_and_trace_says_so(shop: Shop, client: str) -> None:
+    assert shop.gets_through(client)
+
+    status, answer = shop.trace(_client(shop, client))
+    assert (status, answer["verdict"]) == (0, "ok")
+    # A port may be named as well, or found by its address.
+    assert shop.trace(client)[1] == answer
+    address = shop.scenery.stack.guests.get(client).address()
+    assert shop.trace(address)[1] == answer
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_the_fault_is_named_and_packets_agree(shop: Shop, fault: Fault) -> None:
+    with fault.broken(shop):
+        until(lambda: not shop.gets_through(fault.client))
+        status, answer = shop.trace(_client(shop, fault.client))
+
+    assert status == 1
+    assert [each["check"] for each in _faults(answer)][:1] == [fault.check]
+    assert all(
+        fault.words in each["sentence"] for each in _faults(answer) if each["check"] == fault.check
+    )
+    until(lambda: shop.gets_through("near") and shop.gets_through("far"))
+
+
+def test_a_client_outside_comes_in_by_the_floating_ip(shop: Shop) -> None:
+    floating = shop.scenery.floating_ip(shop.lb)
+
+    assert shop.gets_through("outside", floating)
+    status, answer = shop.trace("172.24.4.200")
+
+    assert (status, answer["destination"], answer["verdict"]) == (0, floating, "ok")
+
+
+def test_one_dead_member_of_two_is_a_warning(shop: Shop) -> None:
+    one, two = shop.usual()
+    shop.members(one, {**two, "address": "10.0.0.223"})
+    status, answer = shop.trace("far")
+    shop.members(one, two)
+
+    assert (status, answer["verdict"]) == (0, "warning")
+    (warning,) = [each for each in answer["findings"] if each["verdict"] == "warning"]
+    assert "10.0.0.223" in warning["sentence"]
+
+
+def test_show_and_its_pictures(shop: Shop, tmp_path: Path) -> None:
+    conf = str(shop.scenery.stack.settings.etc / "octavia.conf")
+    files = [tmp_path / "lb.svg", tmp_path / "lb.html"]
+    words = ["show", "test", "--svg", str(files[0]), "--html", str(files[1])]
+    done = CliRunner().invoke(main, [*words, "--json", "--config-file", conf])
+
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["load_balancer"]["id"] == shop.lb["id"]
+    assert {each["label"] for each in answer["places"] if each["attached"]} >= {"web", "office"}
+    assert ElementTree.parse(files[0]).getroot().tag.endswith("svg")
+    assert "web" in files[1].read_text()
+
+
+def _faults(answer: dict[str, Any]) -> list[dict[str, str]]:
+    return [each for each in answer["findings"] if each["verdict"] == "fault"]
