@@ -75,6 +75,11 @@ class NorthboundRows:
             uuid=row["_uuid"],
         )
 
+    def answers_for_down_ports(self) -> bool:
+        """Whether OVN answers ARP for ports that no hypervisor has: its default, not Neutron's."""
+        rows = self._select.all("NB_Global", ("options",))
+        return all(row["options"].get("ignore_lsp_down") != "false" for row in rows)
+
     def switches(self, names: Iterable[str]) -> dict[str, Switch]:
         """Return switches by name."""
         found = self._select.with_value("Logical_Switch", "name", names, ("name", "external_ids"))

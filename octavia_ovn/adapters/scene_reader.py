@@ -108,6 +108,7 @@ class SceneReader:
         routers |= {each for row in scene.rows for each in row.routers}
         return replace(
             scene,
+            answers_for_down=self._nb.answers_for_down_ports(),
             router_ports=router_ports,
             switches=self._nb.switches(names),
             routers=self._nb.routers(routers),

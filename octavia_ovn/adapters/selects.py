@@ -35,11 +35,20 @@ class Selects:
 
         :param conditions: `(column, function, wire value)`
         """
+        return self._selected(table, ([list(each)] for each in conditions), columns)
+
+    def all(self, table: str, columns: Sequence[str]) -> list[Json]:
+        """Return all rows of a table that has few."""
+        return self._selected(table, [[]], columns)
+
+    def _selected(
+        self, table: str, wheres: Iterable[Sequence[Condition]], columns: Sequence[str]
+    ) -> list[Json]:
         schema = self._session.schema()
         known = [each for each in columns if schema.has_column(table, each)]
         operations = [
-            {"op": "select", "table": table, "where": [list(each)], "columns": ["_uuid", *known]}
-            for each in conditions
+            {"op": "select", "table": table, "where": where, "columns": ["_uuid", *known]}
+            for where in wheres
         ]
         found: dict[str, Json] = {}
         for begin in range(0, len(operations), _AT_ONCE):

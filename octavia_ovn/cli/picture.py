@@ -325,7 +325,7 @@ def _row(
 
 def _attachment(place: Place) -> str:
     if place.attached:
-        return "attached" if place.wanted else "should not be attached"
+        return "attached" if place.wanted else "attached wrongly"
     return "not attached" if place.wanted else "behind the gateway"
 
 

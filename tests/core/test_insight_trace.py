@@ -388,6 +388,7 @@ def test_what_cannot_be_told_is_said(found, sender, check):
     [
         scene(UNMONITORED),
         with_ports(scene(), answering(silent=True)),
+        with_ports(scene(answers_for_down=False), answering(chassis="")),
         with_ports(scene(), port("vip-port", NET1, VIP, addresses=("fa:16:3e:00:00:01",))),
         with_ports(
             scene(acls=(*ACLS, RESTRICTED)),

@@ -224,6 +224,13 @@ def test_everything_is_read(reader):
     }
     assert scene.health.missing == {"10.0.1.2"}
     assert scene.acls == ()
+    assert scene.answers_for_down
+
+
+def test_neutron_has_ovn_answer_for_ports_that_are_up(reader, sessions):
+    options = {"options": {"ignore_lsp_down": "false"}}
+    sessions[0].transact([insert("NB_Global", options)])
+    assert not reader.scene(LB.id, None)[0].answers_for_down
 
 
 def test_a_client_and_the_rules_on_its_way(reader):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavia_ovn.core import model
 from octavia_ovn.core.insight import backends, compare, rules
 from octavia_ovn.core.insight.findings import Check, Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.path import Path
@@ -167,7 +166,7 @@ def _vip_port(path: Path) -> Iterator[Finding]:
             f" attached to has an interface on network {label}.",
             "openstack router add subnet ROUTER SUBNET",
         )
-    if port is not None and _answers(port, path.vip):
+    if port is not None and _answers(port, path):
         yield fault(
             f"The VIP's port {port.title} has addresses, so OVN answers ARP for"
             f" {path.vip.address} with the MAC of a port that nobody is behind.",
@@ -175,8 +174,11 @@ def _vip_port(path: Path) -> Iterator[Finding]:
         )
 
 
-def _answers(port: Port, vip: model.Vip) -> bool:
-    return not port.silent and any(vip.address in each.split() for each in port.addresses)
+def _answers(port: Port, path: Path) -> bool:
+    """Whether OVN answers ARP for the VIP with the MAC of its port."""
+    heard = path.scene.answers_for_down or bool(port.chassis)
+    known = any(path.vip.address in each.split() for each in port.addresses)
+    return heard and known and not port.silent
 
 
 CHECKS = (

@@ -98,6 +98,8 @@ class Scene:
     gateway_chassis: Mapping[str, str] = field(default_factory=dict)
     """Gateway port → the hypervisor that has it, empty for none."""
     ports: Mapping[str, Port] = field(default_factory=dict)
+    answers_for_down: bool = True
+    """Whether OVN answers ARP also for ports that nobody has (`ignore_lsp_down`)."""
     floating_ips: Mapping[str, FloatingIp] = field(default_factory=dict)
     """VIP address → floating IP."""
     health: Health = field(default_factory=Health)
