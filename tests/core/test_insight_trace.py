@@ -310,9 +310,14 @@ def test_a_member_that_calls_its_own_vip_sees_the_vip():
     (fault,) = trace(found, "one").faults
     assert f"from {VIP} to port 80" in fault.sentence
 
+    flavored = dataclasses.replace(found.intent, flavor=HAIRPIN)
+    (fault,) = trace(dataclasses.replace(found, intent=flavored), "one").faults
+    assert "from 192.0.2.9 to port 80" in fault.sentence
+
 
 # --- what does not stop them
 
+HAIRPIN = model.Flavor(hairpin_snat_ip=("fd00::9", "192.0.2.9"))
 HOLES = with_ports(scene(), without=("two",))
 PENDING = {(Kind.LOAD_BALANCER, "lb1"): Told("web", "PENDING_UPDATE", "ONLINE")}
 BACKUP = web(member(1), member(2, backup=True))

@@ -103,6 +103,11 @@ def test_what_ovn_does(found, object_id, ovn, state):
     assert (node(found, object_id).ovn, node(found, object_id).state) == (ovn, state)
 
 
+def test_http_is_called_http():
+    http = listener(application=model.Application.HTTP)
+    assert node(scene(balancer([http])), "l1").details == "HTTP 80"
+
+
 def test_weight_and_unknown_network():
     heavy = scene(web(member(1, weight=5, subnet_id="gone")))
     assert node(heavy, "m1").details == "10.0.0.1:80, weight 5"
@@ -164,6 +169,10 @@ STICKY = model.SessionPersistence(model.Mechanism.HASH)
                 "pool p1: lb_algorithm is SOURCE_IP in Octavia, SOURCE_IP_PORT in the rows",
                 "pool p1: session_persistence is SOURCE_IP in Octavia, None in the rows",
             ),
+        ),
+        (
+            replaced(application=model.Application.HTTP),
+            ("pool p1: protocol is HTTP in Octavia, TCP in the rows",),
         ),
         (replaced(monitor=monitor()), ("healthmonitor hm1: missing in the rows",)),
         (

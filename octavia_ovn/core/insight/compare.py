@@ -87,10 +87,12 @@ def _flat(lb: model.LoadBalancer) -> dict[Key, dict[str, Any]]:
 
 def _values(kind: Kind, thing: Any) -> dict[str, Any]:
     values = {name: getattr(thing, attribute) for name, attribute in _FIELDS[kind]}
+    if "protocol" in values:
+        values["protocol"] = thing.application or thing.protocol
     return {"admin_state_up": thing.enabled, **values}
 
 
 def _word(value: object) -> str:
     if isinstance(value, model.SessionPersistence):
         return "SOURCE_IP" + (f" ({value.timeout} s)" if value.timeout else "")
-    return str(getattr(value, "value", value))
+    return value.name if isinstance(value, model.Protocol) else str(getattr(value, "value", value))

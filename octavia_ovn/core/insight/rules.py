@@ -75,8 +75,12 @@ def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
 
 
 def seen_source(path: Path, member: model.Member) -> str:
-    """Return the address that a member sees: a member that calls its own VIP sees the VIP."""
-    return path.destination if member.address in path.client.addresses else path.source
+    """Return the address that a member sees: calling its own VIP, that or the flavor's."""
+    if member.address not in path.client.addresses:
+        return path.source
+    version = model.family(member.address)
+    hairpin = (each for each in path.lb.flavor.hairpin_snat_ip if model.family(each) == version)
+    return next(hairpin, path.destination)
 
 
 def rule_words(decision: Decision) -> str:

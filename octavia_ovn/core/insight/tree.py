@@ -153,7 +153,7 @@ class _Layout:
         pool = self._lb.pool(listener.pool_id)
         ovn, state = self._served(listener, pool)
         children = (self._pool(pool),) if pool else ()
-        details = f"{listener.protocol.name} {listener.port}"
+        details = f"{_protocol(listener)} {listener.port}"
         return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
 
     def _served(self, listener: model.Listener, pool: model.Pool | None) -> tuple[str, State]:
@@ -185,7 +185,7 @@ class _Layout:
     def _pool(self, pool: model.Pool) -> Node:
         members = [self._member(pool, each) for each in pool.members]
         monitor = [self._monitor(pool.monitor)] if pool.monitor else []
-        details = f"{pool.protocol.name}, {pool.algorithm.value}"
+        details = f"{_protocol(pool)}, {pool.algorithm.value}"
         if pool.persistence:
             details += ", sticky"
         state, ovn = State.GOOD, f"{len(members)} members"
@@ -245,6 +245,11 @@ class _Layout:
             state = State.ATTENTION
         name = told.name if told else ""
         return Node(kind, object_id, name, details, octavia, ovn, state, differences, children)
+
+
+def _protocol(thing: model.Listener | model.Pool) -> str:
+    """Return Octavia's name of a protocol."""
+    return thing.application.value if thing.application else thing.protocol.name
 
 
 def _merged(ours: model.LoadBalancer, theirs: model.LoadBalancer | None) -> model.LoadBalancer:
