@@ -67,6 +67,9 @@ def canonical_address(text: str) -> str:
     return address
 
 
+_network = functools.lru_cache(maxsize=1024)(ipaddress.ip_network)
+
+
 def family(address: str) -> int:
     """Return 4 or 6 for a valid address."""
     return 6 if ":" in address else 4
@@ -119,7 +122,7 @@ class Vip:
         for value in (self.port_id, self.subnet_id, self.network_id):
             _check_optional_id(value)
         if self.cidr is not None:
-            ipaddress.ip_network(self.cidr)
+            _network(self.cidr)
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ def test_others_rows_and_keys_stay(start, history):
         world.db.edit(
             each.uuid,
             external_ids={**each.external_ids, "foreign": each.uuid},
-            options={**each.options, "hairpin_snat_ip": "10.0.0.1"},
+            options={**each.options, "skip_snat": "true"},
         )
     marked = {each.uuid for each in world.rows}
     for step in history:
@@ -266,7 +266,7 @@ def test_others_rows_and_keys_stay(start, history):
         assert world.db["pf"] == FOREIGN
         for each in world.rows:
             assert each.external_ids.get("foreign") == (each.uuid if each.uuid in marked else None)
-            assert ("hairpin_snat_ip" in each.options) == (each.uuid in marked)
+            assert ("skip_snat" in each.options) == (each.uuid in marked)
 
 
 @many

@@ -11,9 +11,13 @@ from octavia_ovn.core.pending import Pending
 from octavia_ovn.core.placement import Shelf
 
 
+# Made once: json.dumps makes an encoder for each call with options.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def dumps(value: object) -> str:
     """Write JSON so that equal values give equal strings."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def encode(lb: model.LoadBalancer, shelf: Shelf) -> dict[str, str]:
