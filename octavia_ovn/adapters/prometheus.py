@@ -64,6 +64,7 @@ class Metrics(Observer):
         self._make_requests()
         self._make_outside()
         self._make_findings()
+        self.acts(acting=False)
 
     # --- definitions
 

@@ -7,10 +7,13 @@ import textwrap
 import pytest
 
 from octavia_ovn.adapters.prometheus import Metrics
+from octavia_ovn.adapters.prometheus_exporter import served
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.status import Operating
 from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Unanswered
 from tests.controller.outside import Clock
+from tests.functional.ovsdb_server import free_ports
+from tests.functional.scrape import Scraper
 
 ONE, TWO = "member_put:1", "pool_put:2"
 
@@ -139,6 +142,18 @@ def test_only_transactions_that_have_written_are_timed(metrics):
         assert value(metrics, "transactions_total", result=result) == 1
     assert value(metrics, "transaction_duration_seconds_sum") == 0.2
     assert value(metrics, "transaction_conflicts_total") == 1
+
+
+def test_who_stands_by_from_the_start_has_no_load_balancers():
+    assert value(Metrics(), "load_balancers", operating_status="ONLINE") == 0
+
+
+def test_the_address_is_free_again_afterwards(metrics):
+    """octavia-driver-agent calls an agent that has failed again, in the same process."""
+    (port,) = free_ports(1)
+    for _ in range(2):
+        with served(metrics.registry, "127.0.0.1", port):
+            assert "octavia_ovn_lock_held 1.0" in Scraper(port).text()
 
 
 def run(code):
