@@ -10,7 +10,6 @@ from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.pending import Pending
 from octavia_ovn.core.placement import Shelf
 
-
 # Made once: json.dumps makes an encoder for each call with options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
