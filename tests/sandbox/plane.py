@@ -10,10 +10,11 @@ import json
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import namespaces, ovn
+from sandbox import namespaces, ovn, shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -122,12 +123,39 @@ class Plane:
         """Return a member's operating status."""
         return str(self._member(lb, name)[1]["operating_status"])
 
+    @contextlib.contextmanager
+    def dead(self, lb: Json, *names: str) -> Iterator[None]:
+        """While some servers are stopped, and Octavia and the flows know it."""
+        guests = self.scenery.stack.guests
+        for name in names:
+            guests.stop_server(name)
+        try:
+            self.await_members(lb, "ERROR", *names)
+            yield
+        finally:
+            for name in names:
+                guests.start_server(name)
+        self.await_members(lb, "ONLINE", *names)
+
+    def await_members(self, lb: Json, status: str, *names: str) -> None:
+        """Wait until members have an operating status; flows are in place."""
+        until(lambda: {self.member_status(lb, name) for name in names} == {status})
+        self.sync()
+
     def _member(self, lb: Json, name: str) -> tuple[str, Json]:
         for pool in self.cloud.octavia("GET", f"/pools?loadbalancer_id={lb['id']}")["pools"]:
             listed = self.cloud.octavia("GET", f"/pools/{pool['id']}/members?name={name}")
             if listed["members"]:
                 return pool["id"], listed["members"][0]
         raise LookupError(name)
+
+    def flavor(self, **values: object) -> str:
+        """Make a flavor of these values; return its id."""
+        name = uuid.uuid4().hex
+        profile = {"name": name, "provider_name": "ovn", "flavor_data": json.dumps(values)}
+        made = self.cloud.octavia("POST", "/flavorprofiles", {"flavorprofile": profile})
+        flavor = {"name": name, "flavor_profile_id": made["flavorprofile"]["id"], "enabled": True}
+        return str(self.cloud.octavia("POST", "/flavors", {"flavor": flavor})["flavor"]["id"])
 
     def port(self, *subnets: str) -> Json:
         """Make a port with an address in each of some of the servers' subnets, as a user would."""
@@ -204,6 +232,14 @@ class Plane:
         held = self.scenery.nb("get", "Logical_Switch", f"neutron-{network}", "load_balancer")
         return row.strip() in held
 
+    def row(self, lb: Json) -> dict[str, Any]:
+        """Return the only row of a load balancer, with its version."""
+        select = {"op": "select", "table": "Load_Balancer", "where": [["name", "==", lb["id"]]]}
+        words = json.dumps(["OVN_Northbound", select])
+        text = shell.run(["ovsdb-client", "transact", self.scenery.stack.settings.nb, words])
+        (row,) = json.loads(text)[0]["rows"]
+        return {column: _plain(value) for column, value in row.items()}
+
     def sync(self) -> None:
         """Wait until the flows follow NB."""
         ovn.sync(self.scenery.stack.settings)
@@ -247,6 +283,18 @@ def until(condition: Callable[[], Any], *, seconds: float = 15.0) -> float:
         assert elapsed < seconds, "it has not come true in time"
         time.sleep(0.2)
     return time.monotonic() - began
+
+
+def _plain(value: object) -> Any:
+    """Return OVSDB's pairs as Python values."""
+    match value:
+        case ["map", pairs]:
+            return dict(pairs)
+        case ["set", values]:
+            return sorted(map(str, values))
+        case ["uuid", text]:
+            return text
+    return value
 
 
 def _subnets(cloud: Cloud, network: str, *cidrs: str) -> tuple[str, ...]:

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.plane import MONITOR, until
+from tests.sandbox.plane import MONITOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox.api import Json
     from tests.sandbox.plane import Plane
 
 pytestmark = pytest.mark.sandbox
-
-
-@contextlib.contextmanager
-def _dead(plane: Plane, lb: Json, *names: str) -> Iterator[None]:
-    """While some servers are stopped, and Octavia and the flows know it."""
-    guests = plane.scenery.stack.guests
-    for name in names:
-        guests.stop_server(name)
-    try:
-        _await(plane, lb, "ERROR", *names)
-        yield
-    finally:
-        for name in names:
-            guests.start_server(name)
-    _await(plane, lb, "ONLINE", *names)
-
-
-def _await(plane: Plane, lb: Json, status: str, *names: str) -> None:
-    until(lambda: {plane.member_status(lb, name) for name in names} == {status})
-    plane.sync()
 
 
 def test_a_dead_member_gets_nothing_through_vip_and_floating_ip(plane: Plane) -> None:
@@ -43,11 +19,11 @@ def test_a_dead_member_gets_nothing_through_vip_and_floating_ip(plane: Plane) ->
     lb = plane.load_balancer(plane.listener(*members, healthmonitor=MONITOR))
     floating = plane.floating_ip(lb["vip_port_id"])
     plane.await_vip(floating)
-    _await(plane, lb, "ONLINE", "one", "two")
+    plane.await_members(lb, "ONLINE", "one", "two")
     assert set(plane.ask("behind", lb["vip_address"])) == {"one", "two"}
     assert set(plane.ask("outside", floating)) == {"one", "two"}
 
-    with _dead(plane, lb, "one"):
+    with plane.dead(lb, "one"):
         assert plane.ask("behind", lb["vip_address"], 40) == {"two": 40}
         assert plane.ask("beside", lb["vip_address"], 40) == {"two": 40}
         assert plane.ask("outside", floating, 40) == {"two": 40}
@@ -62,12 +38,12 @@ def test_a_backup_member_comes_when_the_last_other_dies_and_leaves_when_it_retur
     members = (plane.member("one"), plane.member("two"), plane.member("three", backup=True))
     lb = plane.load_balancer(plane.listener(*members, healthmonitor=MONITOR))
     vip = lb["vip_address"]
-    _await(plane, lb, "ONLINE", "one", "two", "three")
+    plane.await_members(lb, "ONLINE", "one", "two", "three")
     assert set(plane.ask("beside", vip)) == {"one", "two"}
 
-    with _dead(plane, lb, "one"):
+    with plane.dead(lb, "one"):
         assert set(plane.ask("beside", vip)) == {"two"}
-        with _dead(plane, lb, "two"):
+        with plane.dead(lb, "two"):
             assert set(plane.ask("beside", vip)) == {"three"}
         assert set(plane.ask("beside", vip)) == {"two"}
     assert set(plane.ask("beside", vip)) == {"one", "two"}
@@ -75,9 +51,9 @@ def test_a_backup_member_comes_when_the_last_other_dies_and_leaves_when_it_retur
 
 def test_connections_are_refused_at_once_when_all_members_are_dead(plane: Plane) -> None:
     lb = plane.load_balancer(plane.listener(plane.member("one"), healthmonitor=MONITOR))
-    _await(plane, lb, "ONLINE", "one")
+    plane.await_members(lb, "ONLINE", "one")
 
     # Not through a floating IP: OVN sends the refusal from the router's address for SNAT.
-    with _dead(plane, lb, "one"):
+    with plane.dead(lb, "one"):
         for client in ("beside", "behind"):
             assert plane.ask(client, lb["vip_address"], 3) == {"refused": 3}

@@ -6,12 +6,11 @@ with which Neutron gives the switch port addresses.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import octavia, shell
+from sandbox import octavia
 from tests.sandbox.plane import until
 
 if TYPE_CHECKING:
@@ -29,16 +28,16 @@ def test_rows_of_the_other_driver_are_taken_over_without_cutting_a_connection(
     plane.await_vip(plane.floating_ip(lb["vip_port_id"]))
     stack.stop(octavia.DRIVER_AGENT)
     _make_it_the_other_drivers(plane, lb)
-    left = _row(plane, lb)
+    left = plane.row(lb)
     assert plane.addresses(lb["vip_port_id"]) != "[]"
 
     with plane.connection("behind", lb["vip_address"]) as connection:
         server = connection.ask()
         stack.start(octavia.DRIVER_AGENT)
-        until(lambda: _row(plane, lb)["options"].get("reject") == "true")
+        until(lambda: plane.row(lb)["options"].get("reject") == "true")
         until(lambda: plane.addresses(lb["vip_port_id"]) == "[]")
         plane.sync()
-        taken = _row(plane, lb)
+        taken = plane.row(lb)
 
         assert taken["vips"] == left["vips"]
         assert taken["external_ids"].items() >= left["external_ids"].items()
@@ -49,14 +48,14 @@ def test_rows_of_the_other_driver_are_taken_over_without_cutting_a_connection(
     # A request about another load balancer shows that the agent has looked at all there are.
     plane.load_balancer()
 
-    assert _row(plane, lb) == taken  # `_version` included: nothing has been written
+    assert plane.row(lb) == taken  # `_version` included: nothing has been written
     assert set(plane.ask("beside", lb["vip_address"])) == {"one", "two"}
     port = plane.cloud.get("network", f"/v2.0/ports/{lb['vip_port_id']}")["port"]
     assert port["device_owner"] == ""
 
 
 def _make_it_the_other_drivers(plane: Plane, lb: Json) -> None:
-    row = _row(plane, lb)
+    row = plane.row(lb)
     ours = [key for key in row["external_ids"] if key.startswith("octavia:")]
     assert ours
     remove = ["remove", "Load_Balancer", row["_uuid"]]
@@ -64,26 +63,3 @@ def _make_it_the_other_drivers(plane: Plane, lb: Json) -> None:
     plane.scenery.nb(*words, "--", *remove, "options", "reject")
     port = f"/v2.0/ports/{lb['vip_port_id']}"
     plane.cloud.put("network", port, {"port": {"device_owner": "ovn-lb:vip"}})
-
-
-def _row(plane: Plane, lb: Json) -> dict[str, Any]:
-    """Return the only row of a load balancer, with its version."""
-    settings = plane.scenery.stack.settings
-    select = {"op": "select", "table": "Load_Balancer", "where": [["name", "==", lb["id"]]]}
-    text = shell.run(
-        ["ovsdb-client", "transact", settings.nb, json.dumps(["OVN_Northbound", select])]
-    )
-    (row,) = json.loads(text)[0]["rows"]
-    return {column: _plain(value) for column, value in row.items()}
-
-
-def _plain(value: object) -> Any:
-    """Return OVSDB's pairs as Python values."""
-    match value:
-        case ["map", pairs]:
-            return dict(pairs)
-        case ["set", values]:
-            return sorted(map(str, values))
-        case ["uuid", text]:
-            return text
-    return value
