@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from octavia_ovn.core import model
 
@@ -57,16 +57,14 @@ def read(values: object) -> model.Flavor:
 
 def write(flavor: model.Flavor) -> dict[str, object]:
     """Return what :func:`read` makes the same flavor of; empty when it says nothing."""
-    values = {each.name: getattr(flavor, each.name) for each in fields(flavor)}
-    return {
-        **{key: value for key, value in values.items() if isinstance(value, bool)},
-        **({"hairpin_snat_ip": " ".join(flavor.hairpin_snat_ip)} if flavor.hairpin_snat_ip else {}),
-        **(
-            {"session_persistence": flavor.session_persistence.value}
-            if flavor.session_persistence
-            else {}
-        ),
+    values = {
+        "reject": flavor.reject,
+        "ct_flush": flavor.ct_flush,
+        "hairpin_snat_ip": " ".join(flavor.hairpin_snat_ip) or None,
+        "session_persistence": flavor.session_persistence and flavor.session_persistence.value,
+        "strict_algorithms": flavor.strict_algorithms,
     }
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def with_mechanism(pool: model.Pool, flavor: model.Flavor) -> model.Pool:
@@ -88,10 +86,12 @@ def _check_key(key: object) -> None:
 
 
 def _boolean(values: Mapping[str, object], key: str) -> bool | None:
-    value = values.get(key)
-    if key in values and not isinstance(value, bool):
+    if key not in values:
+        return None
+    value = values[key]
+    if not isinstance(value, bool):
         raise _wrong(key, "true or false", value)
-    return value if isinstance(value, bool) else None
+    return value
 
 
 def _mechanism(values: Mapping[str, object], key: str) -> model.Mechanism | None:
