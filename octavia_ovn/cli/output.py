@@ -19,6 +19,13 @@ _STYLE = "yellow"
 _WIDE = 1000
 
 
+def terminal() -> Console:
+    """Return where to print tables for people."""
+    console = Console()
+    # Whoever reads it from a file or a pipe wants lines, not a width.
+    return console if console.is_terminal else Console(width=_WIDE)
+
+
 def progress() -> Progress:
     """Return a progress bar on the standard error, for terminals only."""
     console = Console(stderr=True)
@@ -31,10 +38,7 @@ def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
     :param everything: show load balancers that are right as well
     :param acted: whether something was done about it
     """
-    console = Console()
-    if not console.is_terminal:
-        # Whoever reads it from a file or a pipe wants lines, not a width.
-        console = Console(width=_WIDE)
+    console = terminal()
     shown = [each for each in results if everything or each.finding.verdict is not Verdict.RIGHT]
     if shown:
         console.print(_table(shown, acted=acted))

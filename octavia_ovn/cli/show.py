@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from octavia_ovn.cli import picture, settings, sources
+from octavia_ovn.cli import output, picture, settings, sources
 from octavia_ovn.cli.options import answered, configured
 from octavia_ovn.core.insight.tree import Node, Overview, Place, State, overview
 from octavia_ovn.core.pending import Kind
@@ -29,7 +29,6 @@ _KINDS = {
     Kind.HEALTH_MONITOR: "health monitor",
     Kind.MEMBER: "member",
 }
-_WIDE = 1000
 
 _HELP = """\
 Show a load balancer: its listeners, pools and members, where it is attached, and what Octavia says
@@ -78,10 +77,7 @@ def show(  # noqa: PLR0913 - the command line's options
     if as_json:
         click.echo(json.dumps(_json(found), indent=2))
     else:
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=_WIDE)
-        console.print(_page(found))
+        output.terminal().print(_page(found))
     return RIGHT if found.is_right else WRONG
 
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from octavia_ovn.cli import settings, sources
+from octavia_ovn.cli import output, settings, sources
 from octavia_ovn.cli.options import FAILED, answered, configured
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.path import NoPath, paths
@@ -31,7 +30,6 @@ _WORDS = {
     Verdict.FAULT: "Packets do not get through.",
     Verdict.UNCLEAR: "Whether packets get through could not be found out.",
 }
-_WIDE = 1000
 
 _HELP = """\
 Say why packets of a client get through to a load balancer, or why they do not. Nothing is changed,
@@ -110,9 +108,7 @@ def _status(explanations: Sequence[Explanation]) -> int:
 
 
 def _print(explanations: Sequence[Explanation], notes: Sequence[str]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDE)
+    console = output.terminal()
     for each in explanations:
         path = each.path
         title = f"From {path.client.title} to {path.protocol} {path.key}"
