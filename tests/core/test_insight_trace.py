@@ -357,6 +357,15 @@ def test_a_warning_stops_nothing(found, check, words):
     assert words in warning[1].sentence
 
 
+def test_a_provider_network_must_not_refer_to_it():
+    found = with_rows(scene(fips=FIPS), switches=frozenset({NET1, NET2, EXT}))
+    explanation = trace(found, OUTSIDE)
+    assert explanation.verdict is Verdict.WARNING
+    assert any(
+        "attached to the provider network" in each.sentence for _, each in explanation.findings
+    )
+
+
 UNKNOWN_RULE = Acl(GROUP, "from-lport", 3000, "ct.est", "drop")
 UNCLEAR = [
     ("rule", scene(acls=(*ACLS, UNKNOWN_RULE)), NEAR, "client-security-groups"),

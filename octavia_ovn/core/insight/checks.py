@@ -124,7 +124,14 @@ def _attachment(path: Path) -> Iterator[Finding]:
     for router in missing if path.scene.rows else ():
         label = path.scene.router_label(router)
         yield fault(f"The load balancer is not attached to router {label} ({router}).", _AGENT)
-    for router in routers & set(path.entry_routers):
+    for switch in sorted(filter(path.scene.is_provider, held)):
+        yield warning(
+            f"The load balancer is attached to the provider network"
+            f" {path.scene.switch_label(switch)}: before OVN 25.03 clients outside get their"
+            " replies from the router's address then.",
+            f"ovn-nbctl ls-lb-del {switch} ROW",
+        )
+    for router in sorted(routers & set(path.entry_routers)):
         yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
 
 
