@@ -24,6 +24,7 @@ from tests.core.scenes import (
     LB,
     NEAR,
     NET1,
+    NET2,
     OUTSIDE,
     PORTS,
     R1,

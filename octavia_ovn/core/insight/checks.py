@@ -124,6 +124,15 @@ def _attachment(path: Path) -> Iterator[Finding]:
     for router in missing if path.scene.rows else ():
         label = path.scene.router_label(router)
         yield fault(f"The load balancer is not attached to router {label} ({router}).", _AGENT)
+    for router in sorted(routers & set(path.entry_routers)):
+        yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
+
+
+def _provider(path: Path) -> Iterator[Finding]:
+    """Check that the network outside does not refer to the load balancer."""
+    if path.is_inside:
+        return
+    held = {each for row in path.scene.rows for each in row.switches}
     for switch in sorted(filter(path.scene.is_provider, held)):
         yield warning(
             f"The load balancer is attached to the provider network"
@@ -131,8 +140,6 @@ def _attachment(path: Path) -> Iterator[Finding]:
             " replies from the router's address then.",
             f"ovn-nbctl ls-lb-del {switch} ROW",
         )
-    for router in sorted(routers & set(path.entry_routers)):
-        yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
 
 
 def _gateway(path: Path) -> Iterator[Finding]:
@@ -200,6 +207,7 @@ CHECKS = (
     Check("network-rules", "Rules of the client's network", rules.network_entry),
     Check("gateway", "Gateway", _gateway),
     Check("attachment", "Attachment", _attachment),
+    Check("provider-network", "Network outside", _provider),
     Check("vip-port", "VIP port", _vip_port),
     Check("vips", "Entry in vips", _entry),
     Check("health-monitor", "Health monitor", backends.monitoring),
