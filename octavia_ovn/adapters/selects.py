@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from octavia_ovn.adapters import ovsdb_wire as wire
@@ -41,22 +41,6 @@ class Selects:
         """Return all rows of a table that has few."""
         return self._selected(table, [[]], columns)
 
-    def _selected(
-        self, table: str, wheres: Iterable[Sequence[Condition]], columns: Sequence[str]
-    ) -> list[Json]:
-        schema = self._session.schema()
-        known = [each for each in columns if schema.has_column(table, each)]
-        operations = [
-            {"op": "select", "table": table, "where": where, "columns": ["_uuid", *known]}
-            for where in wheres
-        ]
-        found: dict[str, Json] = {}
-        for begin in range(0, len(operations), _AT_ONCE):
-            for result in self._session.transact(operations[begin : begin + _AT_ONCE]):
-                rows = (schema.decode_row(table, row) for row in result["rows"])
-                found.update((row["_uuid"], row) for row in rows)
-        return list(found.values())
-
     def with_uuid(self, table: str, uuids: Iterable[str], columns: Sequence[str]) -> list[Json]:
         """Return rows by their uuids."""
         conditions = [("_uuid", "==", wire.ovs_uuid(each)) for each in sorted(set(uuids))]
@@ -73,10 +57,9 @@ class Selects:
         self, table: str, column: str, uuids: Iterable[str], columns: Sequence[str]
     ) -> dict[str, list[Json]]:
         """Return the rows that refer to others in a column, by the uuid that they refer to."""
-        return {
-            each: self.any_of(table, [(column, "includes", wire.ovs_uuid(each))], columns)
-            for each in uuids
-        }
+        known = list(uuids)
+        wheres = ([[column, "includes", wire.ovs_uuid(each)]] for each in known)
+        return dict(zip(known, self._answers(table, wheres, columns), strict=True))
 
     def with_key(
         self, table: str, key: str, values: Iterable[str], columns: Sequence[str]
@@ -86,3 +69,24 @@ class Selects:
             ("external_ids", "includes", wire.ovs_map({key: each})) for each in sorted(set(values))
         ]
         return self.any_of(table, conditions, columns)
+
+    def _selected(
+        self, table: str, wheres: Iterable[Sequence[Condition]], columns: Sequence[str]
+    ) -> list[Json]:
+        """Return the rows that fulfil all conditions of one of some lists, each row once."""
+        answers = self._answers(table, wheres, columns)
+        return list({row["_uuid"]: row for rows in answers for row in rows}.values())
+
+    def _answers(
+        self, table: str, wheres: Iterable[Sequence[Condition]], columns: Sequence[str]
+    ) -> Iterator[list[Json]]:
+        """Yield the rows for each list of conditions."""
+        schema = self._session.schema()
+        known = [each for each in columns if schema.has_column(table, each)]
+        operations = [
+            {"op": "select", "table": table, "where": where, "columns": ["_uuid", *known]}
+            for where in wheres
+        ]
+        for begin in range(0, len(operations), _AT_ONCE):
+            for result in self._session.transact(operations[begin : begin + _AT_ONCE]):
+                yield [schema.decode_row(table, row) for row in result["rows"]]
