@@ -259,11 +259,12 @@ def _forget_neighbours(shop: Shop) -> None:
 
 @_mending
 def _no_router(shop: Shop) -> Iterator[None]:
-    disconnect(shop.scenery.cloud, shop.router, shop.scenery.web)
-    _forget_neighbours(shop)
-    shop.settle()
-    yield
-    connect(shop.scenery.cloud, shop.router, shop.scenery.web)
+    with _without_agent(shop):
+        disconnect(shop.scenery.cloud, shop.router, shop.scenery.web)
+        _forget_neighbours(shop)
+        ovn.sync(shop.scenery.stack.settings)
+        yield
+        connect(shop.scenery.cloud, shop.router, shop.scenery.web)
     _forget_neighbours(shop)
 
 
