@@ -8,7 +8,7 @@ missing.
 from __future__ import annotations
 
 import html as markup
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from octavia_ovn.core.insight.tree import Address, Node, Overview, Place, State
@@ -22,8 +22,8 @@ _COLUMNS = {"vip": (32, 236), "listener": (326, 244), "pool": (628, 244), "membe
 _TITLES = (("vip", "VIPs"), ("listener", "Listeners"), ("pool", "Pools"), ("member", "Members"))
 _TOP = 128
 _GLYPH = 6.9  # mean width of a character of the small font, in pixels
-_BIG_GLYPH = 7.6
-_PLACE = (228, 58, 16)
+_BIG_GLYPH = 8.3
+_PLACE = (222, 15)  # width of a card, and the gap to the next
 
 _LIGHT = """
 .bg{fill:#f7f8fa}.card{fill:#ffffff;stroke:#d5d9e0}.t{fill:#1b2330}.s{fill:#5b6676}
@@ -271,23 +271,48 @@ def _middle(places: Sequence[float]) -> float | None:
 
 
 def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
-    """Draw routers, the networks below them, and lines between; return where that ends."""
-    routers = [each for each in places if each.table == ROUTER]
-    networks = [each for each in places if each.table != ROUTER]
+    """Draw routers, the networks below them, and lines between; return where that ends.
+
+    Lines to several rows of networks would hide each other: words take their place.
+    """
     if not places:
         return top
+    routers = [each for each in places if each.table == ROUTER]
+    networks = [each for each in places if each.table != ROUTER]
+    labels = {each.name: each.label for each in routers}
+    wired = len(networks) <= _in_a_row()
     canvas.text(_MARGIN, top, "WHERE IT HANGS", "s c")
-    width, height, gap = _PLACE
     # Routers stand above the middle of the networks.
-    shift = max(0, min(len(networks), _in_a_row()) - len(routers)) * (width + gap) / 2
-    routers_at = dict(_row(routers, canvas, top + 16, shift))
-    below = top + 16 + (_rows(routers) * (height + gap)) + (44 if routers else 0)
-    for place, (x, y) in _row(networks, canvas, below):
-        for router in place.routers:
-            at = next((spot for each, spot in routers_at.items() if each.name == router), None)
-            if at is not None:
-                _wire(canvas, (at[0] + width / 2, at[1] + height), (x + width / 2, y))
-    return below + _rows(networks) * (height + gap) + 8
+    shift = max(0, min(len(networks), _in_a_row()) - len(routers)) * sum(_PLACE) / 2
+    spots = {}
+    below = top + 16
+    for place, spot in _row(routers, below, shift):
+        below = _place(canvas, place, spot)
+        spots[place.name] = (spot[0] + _PLACE[0] / 2, below)
+    below += 46 if wired else 16
+    for place, spot in _row(networks, below):
+        around = ", ".join(labels[each] for each in place.routers)
+        below = _place(canvas, place, spot, "" if wired or not around else f"on {around}")
+        for router in place.routers if wired else ():
+            _wire(canvas, spots[router], (spot[0] + _PLACE[0] / 2, spot[1]))
+    return below + 28
+
+
+def _place(canvas: _Canvas, place: Place, spot: tuple[float, float], extra: str = "") -> float:
+    """Draw a router or network; return where its card ends."""
+    x, y = spot
+    width = _PLACE[0]
+    state = place.state if place.attached or place.wanted else State.OFF
+    lines = [" · ".join(filter(None, (place.purpose or "router", _attachment(place))))]
+    lines += [extra] if extra else []
+    style = f"{state.value} missing" if place.wanted and not place.attached else state.value
+    height = 41 + 17 * len(lines)
+    tip = "\n".join((place.label, place.name, *lines))
+    canvas.card(x, y, (width, height), style, tip)
+    canvas.text(x + 16, y + 24, place.label, "b t", width - 28)
+    for number, line in enumerate(lines):
+        canvas.text(x + 16, y + 43 + 17 * number, line, "s", width - 28)
+    return y + height
 
 
 def _wire(canvas: _Canvas, begin: tuple[float, float], end: tuple[float, float]) -> None:
@@ -299,28 +324,18 @@ def _wire(canvas: _Canvas, begin: tuple[float, float], end: tuple[float, float])
 
 
 def _in_a_row() -> int:
-    width, _, gap = _PLACE
+    width, gap = _PLACE
     return (_WIDTH - 2 * _MARGIN + gap) // (width + gap)
 
 
-def _rows(places: Sequence[Place]) -> int:
-    return -(-len(places) // _in_a_row())
-
-
 def _row(
-    places: Iterable[Place], canvas: _Canvas, top: float, shift: float = 0
+    places: Sequence[Place], top: float, shift: float = 0
 ) -> Iterator[tuple[Place, tuple[float, float]]]:
-    width, height, gap = _PLACE
+    """Yield places with where their cards begin, in as many rows as they need."""
+    several = len(places) > _in_a_row()
     for number, place in enumerate(places):
         line, column = divmod(number, _in_a_row())
-        x, y = _MARGIN + shift + column * (width + gap), top + line * (height + gap)
-        state = place.state if place.attached or place.wanted else State.OFF
-        words = " · ".join(filter(None, (place.purpose or "router", _attachment(place))))
-        style = f"{state.value} missing" if place.wanted and not place.attached else state.value
-        canvas.card(x, y, (width, height), style, f"{place.label}\n{place.name}\n{words}")
-        canvas.text(x + 16, y + 24, place.label, "b t", width - 28)
-        canvas.text(x + 16, y + 43, words, "s", width - 28)
-        yield place, (x, y)
+        yield place, (_MARGIN + shift + column * sum(_PLACE), top + line * (90 if several else 0))
 
 
 def _attachment(place: Place) -> str:

@@ -188,6 +188,17 @@ def test_cards_do_not_overlap():
         assert not inside
 
 
+def test_many_networks_stand_in_rows_with_their_routers_named():
+    few = drawn(scene())
+    names = frozenset(f"neutron-x{number}" for number in range(9))
+    many = drawn(with_rows(scene(), switches=names))
+    wires = [
+        [each for each in root.iter() if each.get("class") == "link w"] for root in (few, many)
+    ]
+    assert [len(each) for each in wires] == [3, 0]
+    assert "on r1-name" in texts(many)
+
+
 def test_long_names_are_cut_and_whole_in_the_tooltip():
     name = "a-very-long-name-of-a-member-that-nobody-can-remember"
     root = drawn(scene(told={(Kind.MEMBER, "m1"): Told(name, "ACTIVE", "ERROR")}))
