@@ -82,15 +82,17 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         default="/var/lib/octavia-ovn-stats/state.json",
         help="What has been counted and not delivered yet, so that a restart loses nothing.",
     ),
-    cfg.StrOpt(
-        "prometheus_host",
-        default="127.0.0.1",
-        help="Address on which counters are offered to Prometheus.",
-    ),
     cfg.PortOpt(
-        "prometheus_port",
+        "metrics_port",
         default=0,
-        help="TCP port on which they are; 0 turns it off. Needs the library prometheus_client.",
+        help="TCP port on which the collector serves its counters to Prometheus; 0 turns that off."
+        " It needs the package prometheus-client.",
+    ),
+    cfg.HostAddressOpt(
+        "metrics_address",
+        default="127.0.0.1",
+        help="Address on which it does, if metrics_port is set. There is no encryption and no"
+        " password: choose an address of the management network.",
     ),
 ]
 
@@ -114,7 +116,7 @@ class CollectorStatistics:
 
     :param controllers: host and UDP port of each
     :param connections_interval: 0 means never
-    :param prometheus_port: 0 means none
+    :param metrics_port: 0 means none
     """
 
     key: str = field(repr=False)
@@ -125,8 +127,8 @@ class CollectorStatistics:
     connections_interval: float
     ovs_rundir: str
     state_file: str
-    prometheus_host: str
-    prometheus_port: int
+    metrics_port: int
+    metrics_address: str
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -31,7 +31,7 @@ def test_defaults_of_a_collector(read):
     assert settings.controllers == (("one", 5565),)
     assert settings.sb.connections == ("tcp:127.0.0.1:6642",)
     assert (settings.read_interval, settings.send_interval) == (1.0, 10.0)
-    assert settings.prometheus_port == 0
+    assert settings.metrics_port == 0
     assert "secret" not in repr(settings)
 
 
