@@ -6,6 +6,7 @@ import json
 import pytest
 
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.placement import shelves
 from octavia_ovn.core.rows import HealthCheck
@@ -77,12 +78,21 @@ def test_writes_what_others_read(lb, keys):
     assert keys == {key: each for key, each in written.items() if key not in ours(written)}
 
 
+def test_the_former_driver_does_not_take_our_keys_for_its_own():
+    """It looks for these strings anywhere in the keys of a row, and reads the values."""
+    of_rows = {name: key for name, key in vars(k).items() if not name.startswith("CHECK_")}
+    mine = {key for key in of_rows.values() if isinstance(key, str) and "octavia:" in key}
+
+    assert {k.LISTENER_ATTRIBUTES, k.POOL_MARK, k.PENDING} <= mine
+    assert not {key for key in mine if "listener_" in key or "pool_" in key or "member_" in key}
+
+
 def ours(keys):
     prefixes = (
         "octavia:loadbalancer",
         "octavia:attributes_",
-        "octavia:listener_",
-        "octavia:pool_",
+        "octavia:listener:",
+        "octavia:pool:",
     )
     return {key for key in keys if key.startswith(prefixes)}
 
@@ -324,7 +334,7 @@ def test_reads_the_flavor_from_any_row():
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"application": "GOPHER"}'])
 def test_names_attributes_of_a_listener_that_make_no_sense(text):
-    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener_l1": text}
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": text}
 
     assert codec.decode([row(external_ids=ids)]).problems
 
@@ -362,14 +372,3 @@ def test_knows_its_keys():
     assert codec.is_realised("ls_refs")
     assert not codec.is_realised("enabled")
     assert codec.is_intent("enabled")
-
-
-def test_listeners_by_port():
-    keys = {
-        "listener_l1": "80:pool_p1",
-        "listener_l2:D": "443:",
-        "listener_broken": "http:",
-        "pool_p1": "member_m1_10.0.0.1:80",
-    }
-
-    assert codec.listeners_by_port(keys) == {80: "l1", 443: "l2"}

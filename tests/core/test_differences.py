@@ -37,7 +37,7 @@ CASES = {
         "pool p1 not in Octavia",
     ),
     "what Octavia calls a protocol": (
-        [keys("octavia:listener_l1", **{"octavia:attributes_p1": "x"})],
+        [keys("octavia:listener:l1", **{"octavia:attributes_p1": "x"})],
         "listener l1 not in Octavia; pool p1 different",
     ),
     "the flavor": ([keys("octavia:flavor")], "flavor not in Octavia"),

@@ -1,7 +1,7 @@
 """What listeners and pools have beyond the keys of the existing format.
 
 For a pool it is the JSON of `octavia:attributes_<id>`, for a listener that of
-`octavia:listener_<id>`, which is there only if it says something.
+`octavia:listener:<id>`, which is there only if it says something.
 """
 
 from __future__ import annotations

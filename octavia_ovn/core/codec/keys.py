@@ -22,8 +22,10 @@ MONITORS = "octavia:healthmonitors"
 LOAD_BALANCER = "octavia:loadbalancer"
 FLAVOR = "octavia:flavor"
 POOL_ATTRIBUTES = "octavia:attributes_"
-LISTENER_ATTRIBUTES = "octavia:listener_"
-POOL_MARK = "octavia:pool_"
+# With a colon: the former driver takes every key that contains `listener_` or `pool_` for one of
+# its own, and after a way back to it requests would hang.
+LISTENER_ATTRIBUTES = "octavia:listener:"
+POOL_MARK = "octavia:pool:"
 """Always has the value MARKED, so that the row of a pool can be selected by the server."""
 MARKED = "True"
 PENDING = "octavia:pending"
