@@ -72,6 +72,7 @@ class Run:
             self._take(OTHERS, sides, "router_interface", self._options.event_lbs)
             for _ in range(self._options.rounds):
                 self._take(OTHERS, sides, "floating_ip")
+            self._take(OTHERS, sides, "wide_router", self._options.networks)
 
     def sync(self) -> None:
         """Compare with Octavia, as many load balancers as each driver can in reasonable time."""
@@ -161,6 +162,7 @@ def parse_arguments() -> argparse.Namespace:
     options.measures = options.measures.split(",")
     options.batches = (10, 50) if options.quick else (10, 100, 500)
     options.event_lbs = 20 if options.quick else 100
+    options.networks = 10 if options.quick else 50
     options.sync_lbs = (10, 100) if options.quick else (20, 1000)
     return options
 

@@ -364,6 +364,20 @@ class Bench:
         self._add(f"router interface, {lbs} LBs: NB bytes", sum(sizes), "B")
         return self._taken()
 
+    def wide_router(self, networks: int) -> list[Figure]:
+        """Make a load balancer on a router with many networks: it hangs on all their switches."""
+        neutron, tenant = self._lab.neutron, Tenant(self._lab, "wide")
+        for number in range(1, networks):
+            network = neutron.add_network(f"wide-{number}")
+            subnet = neutron.add_subnet(network["id"], f"10.251.{number}.0/24")
+            neutron.router_add_interface(tenant.router["id"], subnet["id"])
+        tenant.vm(2)
+        self._quiesce()
+        for _ in range(2):  # the first one meets a router that the driver does not know yet
+            name = f"populated create on a router with {networks} networks"
+            self._run(name, tenant.create_lb, 1, 1, 2, patience=LONG_PATIENCE)
+        return self._taken()
+
     def _attached(self, table: str, name: str) -> set[str]:
         row = self._lab.nb.select(table, [["name", "==", name]], ["load_balancer"])[0]
         return set(ovsdb.as_list(row["load_balancer"]))
