@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import goals, plots, scale
+from bench import goals, plots, profile, scale
 from bench.results import Results
 from bench.side import Cloud, Side, Subject
 
@@ -231,6 +231,7 @@ def show(results: Results, options: argparse.Namespace) -> None:
     table = results.to_table()
     print(table)
     print(goals.table(results))
+    print(profile.table(results, str(Cloud())))
     if options.text:
         options.text.write_text(table, encoding="utf-8")
     if options.plots:

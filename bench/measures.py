@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -230,19 +231,32 @@ class Bench:
         requests, statuses = lab.neutron.http.request_count(), len(lab.octavia.statuses)
         operation = call(*args, **kwargs)
         seconds = lab.octavia.finish(operation, patience)
-        until_done = _sizes(lab)
+        until_done = _commits(lab)
+        self._timeline(name, operation, until_done, statuses)
         self._quiesce()
         if seconds is None:
             print(f"{name} is stuck: {lab.octavia.stuck()}", file=sys.stderr)
         self._add(f"{name}: done", _ms(seconds))
         self._add(f"{name}: in driver", operation.driver_seconds * 1000)
-        sizes = until_done + _sizes(lab)
+        commits = until_done + _commits(lab)
         self._add(f"{name}: NB transactions until done", len(until_done), "n")
-        self._add(f"{name}: NB transactions", len(sizes), "n")
-        self._add(f"{name}: NB bytes", sum(sizes), "B")
+        self._add(f"{name}: NB transactions", len(commits), "n")
+        self._add(f"{name}: NB bytes", sum(each.size for each in commits), "B")
         self._add(f"{name}: Neutron requests", lab.neutron.http.request_count() - requests, "n")
         self._add(f"{name}: status messages", len(lab.octavia.statuses) - statuses, "n")
         return operation
+
+    def _timeline(
+        self, name: str, operation: Operation, commits: list[Commit], statuses: int
+    ) -> None:
+        """Add when the database was written, and when the first status came, since the call."""
+        wall_clock = time.time() - time.monotonic() + operation.started
+        told = [each.received for each in self._lab.octavia.statuses[statuses:]]
+        if commits:
+            self._add(f"{name}: first commit", (commits[0].time - wall_clock) * 1000)
+            self._add(f"{name}: last commit", (commits[-1].time - wall_clock) * 1000)
+        if told:
+            self._add(f"{name}: told", (told[0] - operation.started) * 1000)
 
     def _quiesce(self, quiet: float = QUIET) -> None:
         """Wait until commits, Neutron requests and statuses have stopped."""
@@ -359,9 +373,9 @@ class Bench:
         )
         self._add(f"router interface, {lbs} LBs: done", _ms(seconds and time.monotonic() - start))
         self._quiesce()
-        sizes = _sizes(lab)
-        self._add(f"router interface, {lbs} LBs: NB transactions until done", len(sizes), "n")
-        self._add(f"router interface, {lbs} LBs: NB bytes", sum(sizes), "B")
+        commits = _commits(lab)
+        self._add(f"router interface, {lbs} LBs: NB transactions until done", len(commits), "n")
+        self._add(f"router interface, {lbs} LBs: NB bytes", sum(each.size for each in commits), "B")
         return self._taken()
 
     def wide_router(self, networks: int) -> list[Figure]:
@@ -469,7 +483,7 @@ class Bench:
         self._add("sync of LBs that are right: each", seconds * 1000 / lbs)
         self._add("sync of LBs that are right: all", seconds, "s")
         self._add("sync of LBs that are right: LBs", lbs, "n")
-        self._add("sync of LBs that are right: NB transactions", len(_sizes(lab)), "n")
+        self._add("sync of LBs that are right: NB transactions", len(_commits(lab)), "n")
         self._add(
             "sync of LBs that are right: Neutron requests",
             lab.neutron.http.request_count() - requests,
@@ -485,10 +499,18 @@ def _ms(seconds: float | None, more: float = 0.0) -> float | None:
     return None if seconds is None else (seconds + more) * 1000
 
 
-def _sizes(lab: Lab) -> list[int]:
-    """Return the sizes of what was committed since last asked, without what the lab wrote."""
+@dataclass(frozen=True)
+class Commit:
+    """One transaction as the database's file has it: bytes, and seconds since 1970."""
+
+    size: int
+    time: float
+
+
+def _commits(lab: Lab) -> list[Commit]:
+    """Return what was committed since last asked, without what the lab wrote."""
     return [
-        len(json.dumps(record, separators=(",", ":")))
+        Commit(len(json.dumps(record, separators=(",", ":"))), record["_date"] / 1000)
         for record in lab.nb_log.read()
         if ovsdb.LAB_COMMENT not in record.get("_comment", "").split()
     ]
