@@ -22,16 +22,20 @@ from octavia_ovn import config, runtime
 from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
+from octavia_ovn.adapters.octavia_api import OctaviaApi
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
+from octavia_ovn.adapters.statistics_sockets import AgentSocket
 from octavia_ovn.controller.loop import Controller
+from octavia_ovn.controller.statistics import Accounts, Chassis, Ledger, Listeners, Statistics
 from octavia_ovn.controller.watch import Rounds, Watch
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
 from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.statistics_options import AgentStatistics
 
 LOG = log.getLogger(__name__)
 
@@ -130,8 +134,25 @@ class Agent:
             observer=observer,
         )
         self._watch = Watch(self._round, settings.sync_interval)
+        self._listeners = Listeners(self._waker.wake)
+        self._statistics = self._collect(settings.statistics, parts.listing, sockets)
         self._acting = False
         self._sb_schema: concurrent.futures.Future[Schema] | None = None
+
+    def _collect(
+        self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
+    ) -> Statistics | None:
+        """Return what collects statistics; None when nobody wants them."""
+        if not options.key:
+            return None
+
+        def ledger(chassis: Chassis) -> Ledger:
+            accounts = Accounts(octavia, sockets, self._listeners.ask)
+            return Ledger(chassis, accounts, options.report_interval)
+
+        return Statistics(
+            lambda: AgentSocket(options.bind_host, options.bind_port, options.key), ledger
+        )
 
     def _round(self, acting: Callable[[], bool]) -> bool:
         """Compare with Octavia and Neutron, then look at every load balancer again."""
@@ -154,6 +175,8 @@ class Agent:
         """
         parent = os.getppid()
         self._watch.start()
+        if self._statistics is not None:
+            self._statistics.start()
         try:
             while not exit_event.is_set():
                 if os.getppid() != parent:
@@ -169,6 +192,7 @@ class Agent:
         self._follow_southbound()
         self._take_over()
         self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
+        self._listeners.answer(self._nb.listeners)
         due = self._controller.turn() if self._acting else None
         poller = ovs.poller.Poller()
         self._nb.replica.wait(poller)
@@ -205,10 +229,14 @@ class Agent:
         if acting is not self._acting:
             self._observer.acts(acting=acting)
             self._watch.act(acting=acting)
+            if self._statistics is not None:
+                self._statistics.act(acting=acting)
         self._acting = acting
 
     def _close(self) -> None:
         self._watch.close(timeout=0.0)
+        if self._statistics is not None:
+            self._statistics.close(timeout=0.0)
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._controller.close(timeout=5.0)
         self._nb.replica.close()

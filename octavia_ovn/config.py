@@ -10,53 +10,26 @@ there, the rest with a private parser of the same files.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from keystoneauth1 import loading
 from keystoneauth1.exceptions import NoMatchingPlugin
-from oslo_config import cfg, types
+from oslo_config import cfg
 
+from octavia_ovn.database_options import SOUTHBOUND_OPTS, Database, database_opts
 from octavia_ovn.errors import BadConfiguration
+from octavia_ovn.statistics_options import AGENT_OPTS, SECTION, AgentStatistics
 
-_CONNECTION = types.String(regex=r"^(tcp|ssl|unix):.+")
 _FALLBACK = "service_auth"
 _HTTP_TIMEOUT = 10.0
 
 
-def _database_opts(prefix: str, name: str, port: int) -> list[cfg.Opt]:
-    return [
-        cfg.ListOpt(
-            f"{prefix}_connection",
-            default=[f"tcp:127.0.0.1:{port}"],
-            item_type=_CONNECTION,
-            help=f"Servers of the {name} database, separated by commas: tcp:IP:PORT, ssl:IP:PORT"
-            f" or unix:FILE. Name all members of a cluster. ssl needs {prefix}_private_key,"
-            f" {prefix}_certificate and {prefix}_ca_cert.",
-        ),
-        cfg.StrOpt(
-            f"{prefix}_private_key",
-            default="",
-            help=f"PEM file with the private key for ssl connections to the {name} database.",
-        ),
-        cfg.StrOpt(
-            f"{prefix}_certificate",
-            default="",
-            help=f"PEM file with the certificate that belongs to {prefix}_private_key.",
-        ),
-        cfg.StrOpt(
-            f"{prefix}_ca_cert",
-            default="",
-            help=f"PEM file with the CA certificates that servers of the {name} database are"
-            " verified with.",
-        ),
-    ]
-
-
 _OVN_OPTS = [
-    *_database_opts("ovn_nb", "OVN Northbound", 6641),
-    *_database_opts("ovn_sb", "OVN Southbound", 6642),
+    *database_opts("ovn_nb", "OVN Northbound", 6641),
+    *SOUTHBOUND_OPTS,
     cfg.IntOpt(
         "ovsdb_connection_timeout",
         default=30,
@@ -172,22 +145,6 @@ _DRIVER_AGENT_OPTS = [
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """Where an OVSDB database is; the fields are the arguments of `Endpoint.parse`.
-
-    :param connections: strings like `tcp:192.0.2.1:6641`
-    :param private_key: path of a PEM file, or empty; so are the next two
-    :param option_prefix: `ovn_nb` or `ovn_sb`, for messages about the options
-    """
-
-    connections: tuple[str, ...]
-    private_key: str
-    certificate: str
-    ca_cert: str
-    option_prefix: str
-
-
-@dataclass(frozen=True, slots=True)
 class Service:
     """How to reach an OpenStack service.
 
@@ -243,11 +200,16 @@ class Settings:
     status_socket: str
     stats_socket: str
     get_socket: str
+    statistics: AgentStatistics
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options by section, for oslo-config-generator."""
-    return [("ovn", list(_OVN_OPTS)), ("neutron", list(_NEUTRON_OPTS))]
+    return [
+        ("ovn", list(_OVN_OPTS)),
+        ("neutron", list(_NEUTRON_OPTS)),
+        (SECTION, list(AGENT_OPTS)),
+    ]
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -261,6 +223,7 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
         *loading.get_auth_common_conf_options(),
     ]
     _register_missing(conf, "ovn", _OVN_OPTS)
+    _register_missing(conf, SECTION, AGENT_OPTS)
     _register_missing(conf, "driver_agent", _DRIVER_AGENT_OPTS)
     _register_missing(conf, "neutron", [*_NEUTRON_OPTS, *services])
     _register_missing(conf, _FALLBACK, services)
@@ -293,6 +256,9 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         status_socket=reader.get("driver_agent", "status_socket_path"),
         stats_socket=reader.get("driver_agent", "stats_socket_path"),
         get_socket=reader.get("driver_agent", "get_socket_path"),
+        statistics=AgentStatistics(
+            **{opt.dest: reader.get(SECTION, opt.dest) for opt in AGENT_OPTS}
+        ),
     )
 
 
@@ -345,13 +311,7 @@ def _register_missing(conf: cfg.ConfigOpts, section: str, opts: Iterable[cfg.Opt
 
 
 def _database(reader: _Reader, prefix: str) -> Database:
-    return Database(
-        connections=tuple(reader.get("ovn", f"{prefix}_connection")),
-        private_key=reader.get("ovn", f"{prefix}_private_key"),
-        certificate=reader.get("ovn", f"{prefix}_certificate"),
-        ca_cert=reader.get("ovn", f"{prefix}_ca_cert"),
-        option_prefix=prefix,
-    )
+    return Database.read(functools.partial(reader.get, "ovn"), prefix)
 
 
 def _service(reader: _Reader, section: str) -> Service:

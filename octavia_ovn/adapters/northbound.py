@@ -20,6 +20,7 @@ from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
 from octavia_ovn.core import codec, rows
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
+from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
 from octavia_ovn.core.topology import switch_name
 from octavia_ovn.errors import OctaviaOvnError
 from octavia_ovn.observer import NOBODY, Observer
@@ -78,6 +79,7 @@ class Northbound(NorthboundTopology):
         self._holders: dict[str, dict[uuid.UUID, set[str]]] = {
             table: collections.defaultdict(set) for table in _PARENTS
         }
+        self._by_hint: dict[str, set[uuid.UUID]] = collections.defaultdict(set)
         self._awaited: set[str] = set()
         self._awaited_ports: set[str] = set()
         self.replica = Replica(
@@ -100,6 +102,7 @@ class Northbound(NorthboundTopology):
 
     def _event(self, table: str, event: str, row: Any, _: Any) -> None:
         if table == TABLE:
+            self._note_hint(row.uuid, gone=event == DELETE)
             self._row_changed(row.name)
             return
         gone = event == DELETE
@@ -124,6 +127,15 @@ class Northbound(NorthboundTopology):
             if found is not None:
                 self._row_changed(found.name)
 
+    def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
+        hint = str(identity)[:HINT_DIGITS]
+        if not gone:
+            self._by_hint[hint].add(identity)
+        elif hint in self._by_hint:
+            self._by_hint[hint].discard(identity)
+            if not self._by_hint[hint]:
+                del self._by_hint[hint]
+
     # --- answers
 
     def names(self) -> Iterable[str]:
@@ -138,6 +150,25 @@ class Northbound(NorthboundTopology):
     def rows(self, lb_id: str) -> Sequence[Row]:
         """Return the rows of a load balancer."""
         return [self._row(row) for row in self.replica.find(TABLE, "name", lb_id) if _ours(row)]
+
+    def listeners(self, hints: Iterable[str]) -> dict[Key, str]:
+        """Return the ids of listeners as flows know them; see :class:`Key`.
+
+        Where two rows have the same hint and port, a flow does not say whose it is: nobody's.
+        """
+        found: dict[Key, str] = {}
+        for hint in hints:
+            rows_ = [self.replica.get(TABLE, each) for each in self._by_hint.get(hint, ())]
+            ids = [contents(row, "external_ids") for row in rows_ if row is not None]
+            by_port = [codec.listeners_by_port(each) for each in ids]
+            ports = collections.Counter(port for each in by_port for port in each)
+            found |= {
+                Key(hint, port): listener_id
+                for each in by_port
+                for port, listener_id in each.items()
+                if ports[port] == 1
+            }
+        return found
 
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""

@@ -167,6 +167,13 @@ class OctaviaApi:
                 yield Kind.POOL, pool
                 yield from self._parts(pool)
 
+    def listener_statistics(self, listener_id: str) -> dict[str, int] | None:
+        """Return the counters that Octavia shows of a listener; None when there is none."""
+        with contextlib.suppress(NotFound):
+            found = self._rest.get(f"/lbaas/listeners/{listener_id}/stats")["stats"]
+            return {name: int(value) for name, value in found.items()}
+        return None
+
     def settled(self, message: Message) -> frozenset[str]:
         """Return the ids of those objects of a status message that have left their PENDING status.
 

@@ -18,16 +18,19 @@ _PATIENCE = 2.0
 
 
 @contextlib.contextmanager
-def served(registry: CollectorRegistry, address: str, port: int) -> Iterator[None]:
+def served(
+    registry: CollectorRegistry, address: str, port: int, section: str = "ovn"
+) -> Iterator[None]:
     """Serve metrics for the time of a `with` block.
 
     An address that cannot be used is logged and tried again: load balancers do not depend on it.
 
     :param address: an address or name of this host
+    :param section: the section of the options, for messages
     """
     closed = threading.Event()
     thread = threading.Thread(
-        target=_serve, args=(registry, address, port, closed), name="metrics", daemon=True
+        target=_serve, args=(registry, address, port, section, closed), name="metrics", daemon=True
     )
     thread.start()
     try:
@@ -37,15 +40,18 @@ def served(registry: CollectorRegistry, address: str, port: int) -> Iterator[Non
         thread.join(_PATIENCE)
 
 
-def _serve(registry: CollectorRegistry, address: str, port: int, closed: threading.Event) -> None:
+def _serve(
+    registry: CollectorRegistry, address: str, port: int, section: str, closed: threading.Event
+) -> None:
     complain = LOG.error
     while not closed.is_set():
         try:
             server, thread = start_http_server(port, addr=address, registry=registry)
         except OSError as error:
             complain(
-                "Metrics cannot be served at [ovn] metrics_address %s, metrics_port %d: %s. Another"
+                "Metrics cannot be served at [%s] metrics_address %s, metrics_port %d: %s. Another"
                 " agent of this host may have them; each needs its own. Trying again every %d s",
+                section,
                 address,
                 port,
                 error,

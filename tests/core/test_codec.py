@@ -372,3 +372,14 @@ def test_knows_its_keys():
     assert codec.is_realised("ls_refs")
     assert not codec.is_realised("enabled")
     assert codec.is_intent("enabled")
+
+
+def test_listeners_by_port():
+    keys = {
+        "listener_l1": "80:pool_p1",
+        "listener_l2:D": "443:",
+        "listener_broken": "http:",
+        "pool_p1": "member_m1_10.0.0.1:80",
+    }
+
+    assert codec.listeners_by_port(keys) == {80: "l1", 443: "l2"}

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PORT_BASE = 19600  # beside a sandbox with the default ports
+_STATISTICS = (
+    "ovn_statistics.key=sandbox",
+    "ovn_statistics.bind_host=127.0.0.1",
+    f"ovn_statistics.bind_port={_PORT_BASE + 5}",
+    "ovn_statistics.report_interval=1",
+)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +44,7 @@ def stack() -> Iterator[Stack]:
         venv=settings.default_venv(settings.PROJECT / ".sandbox"),
         ports=settings.port_numbers(_PORT_BASE, {}),
         # Tests take databases away and wait for the complaint.
-        octavia_options=("ovn.ovsdb_connection_timeout=5",),
+        octavia_options=("ovn.ovsdb_connection_timeout=5", *_STATISTICS),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
     )
     stack = Stack(chosen)

@@ -5,7 +5,7 @@ ovn-bgp-agent read; what they have no room for stands in keys of ours, as JSON.
 """
 
 from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_ours, is_realised
-from octavia_ovn.core.codec.read import Decoded, Undecodable, decode, pending
+from octavia_ovn.core.codec.read import Decoded, Undecodable, decode, listeners_by_port, pending
 from octavia_ovn.core.codec.write import (
     bracketed,
     dumps,
@@ -32,6 +32,7 @@ __all__ = [
     "is_intent",
     "is_ours",
     "is_realised",
+    "listeners_by_port",
     "mapping_source",
     "member_status",
     "pending",

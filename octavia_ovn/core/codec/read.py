@@ -192,6 +192,19 @@ def _listener(row: Row, key: str) -> model.Listener:
     )
 
 
+def listeners_by_port(external_ids: Mapping[str, str]) -> dict[int, str]:
+    """Return the ids of a row's listeners, disabled ones included, by port.
+
+    What cannot be read is left out: others repair it.
+    """
+    found = {}
+    for key, value in external_ids.items():
+        port = value.partition(":")[0]
+        if key.startswith(k.LISTENER) and port.isdecimal():
+            found[int(port)] = _split_key(key, k.LISTENER)[0]
+    return found
+
+
 def _member(token: str) -> model.Member:
     kind, member_id, endpoint, *subnet = token.split("_")
     if f"{kind}_" != k.MEMBER or len(subnet) > 1:

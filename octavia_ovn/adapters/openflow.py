@@ -1,0 +1,113 @@
+"""Counters of a local bridge's flows, over its management socket."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from octavia_ovn.core.statistics import openflow
+from octavia_ovn.core.statistics.openflow import FlowCounters
+from octavia_ovn.errors import Unavailable
+
+LOG = logging.getLogger(__name__)
+
+_BATCH = 64
+"""Requests under way at once; ovs-vswitchd takes 50 from a connection before it does other work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The flows with some cookies at one moment of the monotonic clock."""
+
+    asked: Collection[int]
+    flows: Sequence[FlowCounters]
+    moment: float
+
+
+class Bridge:
+    """A client; connects when it is asked something, and again after an error.
+
+    :param path: the socket, such as `/run/openvswitch/br-int.mgmt`
+    :param timeout: seconds that each wait for the switch may take
+    """
+
+    def __init__(self, path: str, timeout: float = 10.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+        self._transactions = itertools.count(1)
+
+    def read(self, cookies: Sequence[int]) -> Iterator[Reading]:
+        """Yield the counters of all flows with these cookies, in parts.
+
+        :raises Unavailable: when the switch does not answer
+        """
+        try:
+            for start in range(0, len(cookies), _BATCH):
+                yield self._batch(cookies[start : start + _BATCH])
+        except (OSError, EOFError, ValueError) as error:
+            self.close()
+            raise Unavailable(f"Open vSwitch does not answer at {self._path}: {error}") from error
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _batch(self, cookies: Sequence[int]) -> Reading:
+        peer = self._socket or self._connect()
+        awaited = set()
+        request = bytearray()
+        for cookie in cookies:
+            transaction = next(self._transactions) & 0xFFFFFFFF
+            awaited.add(transaction)
+            request += openflow.flow_request(transaction, cookie)
+        peer.sendall(request)
+        flows: list[FlowCounters] = []
+        while awaited:
+            kind, transaction, body = self._receive(peer)
+            if kind == openflow.MULTIPART_REPLY and transaction in awaited:
+                flows += openflow.flows(body)
+                if openflow.is_last(body):
+                    awaited.discard(transaction)
+        return Reading(frozenset(cookies), flows, time.monotonic())
+
+    def _connect(self) -> socket.socket:
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = peer
+        peer.settimeout(self._timeout)
+        peer.connect(self._path)
+        peer.sendall(openflow.hello())
+        while self._receive(peer)[0] != openflow.HELLO:
+            pass
+        return peer
+
+    def _receive(self, peer: socket.socket) -> tuple[int, int, bytes]:
+        """Return type, transaction and body of the next message, answering probes meanwhile."""
+        while True:
+            header = _exactly(peer, openflow.HEADER.size)
+            _, kind, size, transaction = openflow.HEADER.unpack(header)
+            body = _exactly(peer, size - openflow.HEADER.size)
+            if kind == openflow.ERROR:
+                raise ValueError(
+                    f"it refuses a request ({body[:4].hex()}). If the bridge's `protocols` are set,"
+                    " OpenFlow13 must be among them"
+                )
+            if kind != openflow.ECHO_REQUEST:
+                return kind, transaction, body
+            peer.sendall(openflow.echo_reply(transaction, body))
+
+
+def _exactly(peer: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        piece = peer.recv(size - len(data))
+        if not piece:
+            raise EOFError("the connection ended")
+        data += piece
+    return bytes(data)

@@ -1,0 +1,283 @@
+"""Adds up what the chassis report and tells Octavia, beside the main loop, while this agent acts.
+
+It keeps no more than the sums of listeners with traffic. A report is acknowledged only when Octavia
+has it, so one that this agent has taken with it when it died comes again to the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from octavia_ovn.core.statistics.messages import Acknowledgement, Levels, Message, Report
+from octavia_ovn.core.statistics.totals import Batch, Totals, acknowledged
+from octavia_ovn.core.statistics.traffic import Key, Traffic
+from octavia_ovn.errors import OctaviaOvnError, Unavailable
+
+LOG = logging.getLogger(__name__)
+
+_POLL = 0.5
+"""Seconds between two looks at whether this agent still acts, while nobody sends."""
+_RETRY = 10.0
+"""Seconds until the next attempt to listen."""
+_PATIENCE = 30.0
+"""Seconds that the main loop may take to say whose rows are whose."""
+_RECORDS = 500
+"""Listeners in one message to Octavia, which applies it in one transaction."""
+
+Counters = Mapping[str, int]
+"""What Octavia shows of a listener, by name."""
+
+
+class Chassis(Protocol):
+    """The way to and from all collectors."""
+
+    def receive(self, timeout: float) -> tuple[Message, object] | None:
+        """Return a message and its sender; None when none came within some seconds."""
+
+    def send(self, message: Message, receiver: object) -> None:
+        """Answer."""
+
+    def close(self) -> None:
+        """Receive no more."""
+
+
+class Shown(Protocol):
+    """What Octavia shows its users."""
+
+    def listener_statistics(self, listener_id: str) -> Counters | None:
+        """Return the counters of a listener; None when there is none."""
+
+
+class Told(Protocol):
+    """Where Octavia is told."""
+
+    def update_statistics(self, statistics: Mapping[str, object]) -> None:
+        """Tell the counters of listeners."""
+
+
+@dataclass(slots=True)
+class _Question:
+    hints: Collection[str]
+    answered: threading.Event = field(default_factory=threading.Event)
+    answer: Mapping[Key, str] = field(default_factory=dict)
+
+
+class Listeners:
+    """Has the main loop, which owns the replica, say which listener a key means.
+
+    :param wake: makes the main loop turn
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._question: _Question | None = None
+
+    def ask(self, hints: Collection[str]) -> Mapping[Key, str]:
+        """Return the ids of listeners; called by other threads than the main loop.
+
+        :raises Unavailable: when the main loop does not answer
+        """
+        question = _Question(hints)
+        self._question = question
+        self._wake()
+        if not question.answered.wait(_PATIENCE):
+            raise Unavailable(f"the agent's main loop has not answered within {_PATIENCE:g} s")
+        return question.answer
+
+    def answer(self, look_up: Callable[[Collection[str]], Mapping[Key, str]]) -> None:
+        """Answer what has been asked; called by the main loop."""
+        question, self._question = self._question, None
+        if question is not None:
+            question.answer = look_up(question.hints)
+            question.answered.set()
+
+
+class Accounts:
+    """The counters of listeners: what Octavia showed before, and what has come since.
+
+    :param shown: asked once for each listener that has traffic
+    :param told: told of what has changed
+    :param ask: returns the ids of listeners by key
+    """
+
+    def __init__(
+        self, shown: Shown, told: Told, ask: Callable[[Collection[str]], Mapping[Key, str]]
+    ) -> None:
+        self._shown = shown
+        self._told = told
+        self._ask = ask
+        self._counters: dict[str, Counters] = {}
+
+    def tell(self, batch: Batch) -> None:
+        """Tell Octavia what is in a batch; what belongs to no listener is nobody's.
+
+        :raises OctaviaOvnError: when it, or part of it, could not be told; try again
+        """
+        ids = self._ask({key.hint for key in batch.open})
+        records = dict(self._records(batch, ids))
+        items = [{"id": each, **counters} for each, counters in records.items()]
+        for start in range(0, len(items), _RECORDS):
+            self._told.update_statistics({"listeners": items[start : start + _RECORDS]})
+        self._counters.update(records)
+
+    def _records(self, batch: Batch, ids: Mapping[Key, str]) -> Iterator[tuple[str, Counters]]:
+        for key, number in batch.open.items():
+            listener_id = ids.get(key)
+            before = None if listener_id is None else self._before(listener_id)
+            if listener_id is not None and before is not None:
+                more = batch.traffic.get(key, Traffic())
+                yield (
+                    listener_id,
+                    {
+                        **before,
+                        "total_connections": before["total_connections"] + more.connections,
+                        "bytes_in": before["bytes_in"] + more.bytes_in,
+                        "active_connections": number,
+                    },
+                )
+
+    def _before(self, listener_id: str) -> Counters | None:
+        if listener_id not in self._counters:
+            found = self._shown.listener_statistics(listener_id)
+            if found is None:
+                return None
+            self._counters[listener_id] = found
+        return self._counters[listener_id]
+
+
+class Ledger:
+    """One agent's time in office.
+
+    :param interval: seconds between two messages to Octavia
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        chassis: Chassis,
+        accounts: Accounts,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._chassis = chassis
+        self._accounts = accounts
+        self._interval = interval
+        self._clock = clock
+        self._totals = Totals()
+        self._senders: dict[tuple[str, str], object] = {}
+        self._due = clock() + interval
+        self._complaint = ""
+
+    def turn(self) -> None:
+        """Take the next message, if one comes soon; tell Octavia if it is time."""
+        now = self._clock()
+        received = self._chassis.receive(max(0.01, min(_POLL, self._due - now)))
+        if received is not None:
+            self._take(*received)
+        if self._clock() >= self._due:
+            self._due = self._clock() + self._interval
+            self._tell()
+
+    def _take(self, message: Message, sender: object) -> None:
+        now = self._clock()
+        if isinstance(message, Report):
+            identity = (message.chassis, message.incarnation)
+            self._senders[identity] = sender
+            if self._totals.report(message, now):
+                self._acknowledge([(*identity, message.number)])
+        elif isinstance(message, Levels):
+            self._totals.levels(message, now)
+
+    def _tell(self) -> None:
+        batch = self._totals.batch(self._clock())
+        if not batch:
+            return
+        try:
+            self._accounts.tell(batch)
+        except OctaviaOvnError as error:
+            if str(error) != self._complaint:
+                LOG.warning("Octavia could not be told statistics, which wait: %s", error)
+            self._complaint = str(error)
+            return
+        self._complaint = ""
+        self._totals.told(batch)
+        self._acknowledge(batch.reports)
+
+    def _acknowledge(self, reports: Iterable[tuple[str, str, int]]) -> None:
+        for sender, numbers in acknowledged(reports).items():
+            self._chassis.send(Acknowledgement(*sender, numbers), self._senders[sender])
+
+
+class Statistics:
+    """A thread that listens to the chassis while this agent acts.
+
+    :param listen: opens the way to the collectors
+    :param ledger: makes a new ledger for it
+    """
+
+    def __init__(self, listen: Callable[[], Chassis], ledger: Callable[[Chassis], Ledger]) -> None:
+        self._listen = listen
+        self._ledger = ledger
+        self._changed = threading.Condition()
+        self._acting = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def act(self, *, acting: bool) -> None:
+        """Say whether this agent acts."""
+        with self._changed:
+            self._acting = acting
+            self._changed.notify_all()
+
+    def close(self, timeout: float) -> None:
+        """Stop, in that many seconds at most; what is being told is left to end by itself."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while self._wait():
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self._serve()
+        except OctaviaOvnError as error:
+            LOG.warning("%s", error)
+            self._pause()
+        except Exception:
+            LOG.exception("Statistics failed; they go on with what the collectors repeat")
+            self._pause()
+
+    def _serve(self) -> None:
+        chassis = self._listen()
+        try:
+            ledger = self._ledger(chassis)
+            while self._goes_on():
+                ledger.turn()
+        finally:
+            chassis.close()
+
+    def _goes_on(self) -> bool:
+        return self._acting and not self._closed
+
+    def _wait(self) -> bool:
+        """Wait until this agent acts; return False when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._acting or self._closed)
+        return not self._closed
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._goes_on(), _RETRY)

@@ -1,0 +1,94 @@
+"""Differences between readings of counters that begin anew now and then.
+
+OVN replaces the flows of a listener whenever its members change, and a restarted Open vSwitch has
+new ones only. A counter that belongs to the same flow as before has grown by the difference; one of
+a new flow has grown by all it shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from octavia_ovn.core.statistics.openflow import FlowCounters
+
+_JITTER = 0.25
+"""Seconds by which two readings of one flow may disagree about when it was added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was last seen of a flow; `born` is in seconds of the monotonic clock."""
+
+    cookie: int
+    packets: int
+    bytes: int
+    born: float
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """By how much a flow has grown since it was last seen."""
+
+    flow: FlowCounters
+    packets: int
+    bytes: int
+
+
+class Meter:
+    """Remembers what has been counted already.
+
+    :param since: when counting began, in seconds of the monotonic clock: what flows that are older
+        have counted before they are first seen is not known to be new, so it is left out
+    :param baselines: what was last seen, by flow
+    """
+
+    def __init__(self, since: float, baselines: Mapping[str, Baseline] | None = None) -> None:
+        self.since = since
+        self.baselines = dict(baselines or {})
+
+    def advance(
+        self, asked: Collection[int], flows: Iterable[FlowCounters], now: float
+    ) -> list[Growth]:
+        """Take a reading; return what has grown.
+
+        :param asked: the cookies that were asked for; what is not in the reading of them is gone
+        :param flows: the reading
+        :param now: when it was taken, in seconds of the monotonic clock
+        """
+        seen: dict[str, Baseline] = {}
+        grown = []
+        for flow in flows:
+            name = _name(flow)
+            after = Baseline(flow.cookie, flow.packets, flow.bytes, now - flow.age)
+            before = self._before(self.baselines.get(name), after)
+            seen[name] = after
+            packets, octets = after.packets - before.packets, after.bytes - before.bytes
+            if packets or octets:
+                grown.append(Growth(flow, packets, octets))
+        for name in [name for name, old in self.baselines.items() if old.cookie in asked]:
+            del self.baselines[name]
+        self.baselines.update(seen)
+        return grown
+
+    def _before(self, known: Baseline | None, now: Baseline) -> Baseline:
+        """Return what of a flow's counters has been counted already."""
+        if known is not None and _is_same(known, now):
+            return known
+        if known is None and now.born < self.since:
+            return now
+        return Baseline(now.cookie, 0, 0, now.born)
+
+
+def _is_same(before: Baseline, after: Baseline) -> bool:
+    return (
+        abs(after.born - before.born) <= _JITTER
+        and after.packets >= before.packets
+        and after.bytes >= before.bytes
+    )
+
+
+def _name(flow: FlowCounters) -> str:
+    identity = flow.cookie.to_bytes(8, "big") + flow.identity
+    return hashlib.blake2b(identity, digest_size=8).hexdigest()

@@ -1,0 +1,42 @@
+"""The values that are counted, and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+HINT_DIGITS = 8
+
+
+class Key(NamedTuple):
+    """A listener, as a chassis knows it.
+
+    :param hint: the first HINT_DIGITS hexadecimal digits of the UUID of a row of Load_Balancer in
+        the Northbound database
+    :param port: of the listener; all of a row's have the row's protocol
+    """
+
+    hint: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What has come in during some time; bytes are those of whole frames."""
+
+    connections: int = 0
+    bytes_in: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.connections + other.connections, self.bytes_in + other.bytes_in)
+
+    def __bool__(self) -> bool:
+        return bool(self.connections or self.bytes_in)
+
+
+def add(sums: dict[Key, Traffic], more: Mapping[Key, Traffic]) -> None:
+    """Add to sums; what is nothing does not appear."""
+    for key, traffic in more.items():
+        if traffic:
+            sums[key] = sums.get(key, Traffic()) + traffic

@@ -1,0 +1,261 @@
+"""The agent's part: what it hears, tells and acknowledges; with whom it can do without."""
+
+import threading
+
+import pytest
+
+from octavia_ovn.controller import statistics
+from octavia_ovn.controller.statistics import Accounts, Ledger, Listeners, Statistics
+from octavia_ovn.core.statistics.messages import Acknowledgement, Levels, Report
+from octavia_ovn.core.statistics.traffic import Key, Traffic
+from octavia_ovn.errors import Unavailable
+from tests.controller.test_watch import Clock
+
+WEB, DNS, FOREIGN = Key("aaaaaaaa", 80), Key("bbbbbbbb", 53), Key("cccccccc", 80)
+IDS = {WEB: "web", DNS: "dns"}
+INTERVAL = 10.0
+
+
+def counters(connections=0, octets=0, active=0, **others):
+    return {
+        "total_connections": connections,
+        "bytes_in": octets,
+        "active_connections": active,
+        "bytes_out": 0,
+        "request_errors": 0,
+        **others,
+    }
+
+
+class Octavia:
+    def __init__(self):
+        self.shown = {"web": counters(100, 1000), "dns": counters(bytes_out=7)}
+        self.asked = []
+        self.messages = []
+        self.fails = None
+
+    def listener_statistics(self, listener_id):
+        self.asked.append(listener_id)
+        return self.shown.get(listener_id)
+
+    def update_statistics(self, message):
+        if self.fails:
+            raise self.fails
+        self.messages.append(message["listeners"])
+        for record in message["listeners"]:
+            values = dict(record)
+            self.shown[values.pop("id")] = values
+
+
+class Chassis:
+    """Collectors, and the way to them."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.inbox = []
+        self.sent = []
+        self.closed = False
+
+    def receive(self, timeout):
+        if self.inbox:
+            return self.inbox.pop(0), "there"
+        self.clock.sleep(timeout)
+        return None
+
+    def send(self, message, receiver):
+        self.sent.append((message, receiver))
+
+    def close(self):
+        self.closed = True
+
+
+class World:
+    def __init__(self):
+        self.clock = Clock()
+        self.octavia = Octavia()
+        self.chassis = Chassis(self.clock)
+        self.ids = dict(IDS)
+        self.ledger = self.new_ledger()
+
+    def new_ledger(self):
+        accounts = Accounts(self.octavia, self.octavia, self.look_up)
+        return Ledger(self.chassis, accounts, INTERVAL, self.clock)
+
+    def look_up(self, hints):
+        return {key: each for key, each in self.ids.items() if key.hint in hints}
+
+    def hear(self, *messages):
+        self.chassis.inbox += messages
+        until = self.clock.now + INTERVAL
+        while self.clock.now <= until:
+            self.ledger.turn()
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def report(number=1, chassis="one", **traffic):
+    keys = {"web": WEB, "dns": DNS, "foreign": FOREIGN}
+    given = {keys[name]: Traffic(*values) for name, values in traffic.items()}
+    return Report(chassis, "life", number, number, given)
+
+
+def test_what_has_come_is_added_to_what_octavia_shows(world):
+    world.hear(report(web=(3, 300)), report(chassis="two", web=(4, 400), dns=(1, 50)))
+
+    assert world.octavia.shown == {
+        "web": counters(107, 1700),
+        "dns": counters(1, 50, bytes_out=7),
+    }
+    assert len(world.octavia.messages) == 1
+
+
+def test_octavia_is_asked_for_each_listener_once_and_told_only_of_changes(world):
+    world.hear(report(web=(3, 300)))
+    world.hear(report(2, web=(1, 100)))
+    world.hear()
+
+    assert world.octavia.asked == ["web"]
+    assert [[each["id"] for each in message] for message in world.octavia.messages] == [["web"]] * 2
+    assert world.octavia.shown["web"] == counters(104, 1400)
+
+
+def test_reports_are_acknowledged_when_octavia_has_them(world):
+    world.octavia.fails = Unavailable("down")
+    world.hear(report(web=(1, 10)), report(2, web=(1, 10)))
+    assert world.chassis.sent == []
+
+    world.octavia.fails = None
+    world.hear()
+    assert world.chassis.sent == [(Acknowledgement("one", "life", (1, 2)), "there")]
+
+
+def test_an_acknowledgement_that_was_lost_comes_again_and_nothing_counts_twice(world):
+    world.hear(report(web=(3, 300)))
+    world.chassis.sent.clear()
+    world.hear(report(web=(3, 300)))
+
+    assert world.chassis.sent == [(Acknowledgement("one", "life", (1,)), "there")]
+    assert world.octavia.shown["web"] == counters(103, 1300)
+
+
+def test_an_agent_that_takes_over_goes_on_from_what_octavia_shows(world):
+    world.hear(report(web=(3, 300)))
+    world.ledger = world.new_ledger()
+    world.hear(report(2, web=(2, 200)))
+
+    assert world.octavia.shown["web"] == counters(105, 1500)
+
+
+def test_while_octavia_is_down_traffic_waits_and_one_line_is_logged(world, caplog):
+    world.octavia.fails = Unavailable("down")
+    world.hear(report(web=(3, 300)))
+    world.hear(report(2, web=(1, 100)))
+    world.octavia.fails = None
+    world.hear()
+
+    assert world.octavia.shown["web"] == counters(104, 1400)
+    assert caplog.text.count("Octavia could not be told statistics") == 1
+
+
+def test_what_is_not_ours_or_gone_from_octavia_is_nobodys(world):
+    world.ids[FOREIGN] = "deleted"
+    world.hear(report(web=(1, 10), foreign=(9, 90)))
+    world.hear(Report("one", "life", 2, 2, {Key("dddddddd", 1): Traffic(5)}))
+
+    assert set(world.octavia.shown) == {"web", "dns"}
+    assert len(world.chassis.sent) == 2
+
+
+def test_open_connections(world):
+    world.hear(Levels("one", "life", 1, {WEB: 3}), Levels("two", "life", 1, {WEB: 4}))
+    assert world.octavia.shown["web"] == counters(100, 1000, active=7)
+
+    world.hear(Levels("one", "life", 2, {WEB: 0}))
+    assert world.octavia.shown["web"] == counters(100, 1000, active=4)
+
+
+def test_acknowledgements_of_others_are_ignored(world):
+    world.hear(Acknowledgement("one", "life", (1,)))
+
+    assert world.chassis.sent == []
+
+
+def test_large_messages_are_split(world, monkeypatch):
+    monkeypatch.setattr(statistics, "_RECORDS", 1)
+    world.hear(report(web=(1, 10), dns=(1, 10)))
+
+    assert [len(message) for message in world.octavia.messages] == [1, 1]
+
+
+def test_the_main_loop_answers():
+    woken = threading.Event()
+    listeners = Listeners(woken.set)
+    found = []
+    asker = threading.Thread(target=lambda: found.append(listeners.ask({"aaaaaaaa"})))
+    asker.start()
+    assert woken.wait(5)
+
+    listeners.answer(lambda hints: {Key(each, 80): "web" for each in hints})
+    asker.join(5)
+
+    assert found == [{WEB: "web"}]
+    listeners.answer(lambda _: pytest.fail("nobody has asked"))
+
+
+def test_a_main_loop_that_hangs(monkeypatch):
+    monkeypatch.setattr(statistics, "_PATIENCE", 0.01)
+
+    with pytest.raises(Unavailable, match="main loop"):
+        Listeners(lambda: None).ask({"aaaaaaaa"})
+
+
+class Thread:
+    """The thread with a ledger that fails as told."""
+
+    def __init__(self, *failures):
+        self.failures = list(failures)
+        self.turned = threading.Event()
+        self.listened = []
+        self.statistics = Statistics(self.listen, lambda _: self)
+        self.statistics.start()
+
+    def listen(self):
+        self.listened.append(Chassis(Clock()))
+        return self.listened[-1]
+
+    def turn(self):
+        if self.failures:
+            raise self.failures.pop(0)
+        self.turned.set()
+
+
+def test_it_listens_while_the_agent_acts_only():
+    thread = Thread()
+    assert not thread.turned.wait(0.05)
+
+    thread.statistics.act(acting=True)
+    assert thread.turned.wait(5)
+    thread.statistics.act(acting=False)
+    thread.statistics.act(acting=True)
+    thread.statistics.close(timeout=5)
+
+    assert all(each.closed for each in thread.listened)
+
+
+def test_it_goes_on_after_failures(monkeypatch, caplog):
+    monkeypatch.setattr(statistics, "_RETRY", 0.01)
+    thread = Thread(Unavailable("the port is taken"), RuntimeError("a defect"))
+
+    thread.statistics.act(acting=True)
+
+    assert thread.turned.wait(5)
+    thread.statistics.close(timeout=5)
+    assert "the port is taken" in caplog.text
+    assert "Statistics failed" in caplog.text
+
+
+def test_closing_what_was_never_started():
+    Statistics(lambda: pytest.fail("it listens"), lambda _: None).close(timeout=0.1)

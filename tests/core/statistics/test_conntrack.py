@@ -1,0 +1,74 @@
+"""Lines of `dpctl/dump-conntrack`, of the userspace and the kernel datapath."""
+
+import pytest
+
+from octavia_ovn.core.statistics.conntrack import destination, open_connections
+from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
+from octavia_ovn.core.statistics.traffic import Key
+from tests.core.statistics.switch import packed
+
+VIP = "10.0.1.100"
+
+
+def line(address=VIP, port=80, rest="mark=2,protoinfo=(state=ESTABLISHED)", protocol="tcp"):
+    return (
+        f"{protocol},orig=(src=10.0.1.13,dst={address},sport=35318,dport={port}),"
+        f"reply=(src=10.0.1.11,dst=10.0.1.13,sport=80,dport=35318),zone=8,timeout=86399,{rest}\n"
+    )
+
+
+def logical(hint="aaaaaaaa", meaning=Meaning.CONNECTIONS, protocol="tcp", port=80):
+    return LogicalFlow(meaning, hint, packed(VIP), protocol, port, routed=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (line(), ("tcp", VIP, 80)),
+        (line(rest="mark=0x2,labels=0x1,protoinfo=(state=ESTABLISHED)"), ("tcp", VIP, 80)),
+        (line(rest="mark=2", protocol="udp"), ("udp", VIP, 80)),
+        (line(address="fd00::64"), ("tcp", "fd00::64", 80)),
+        (
+            (
+                "tcp,orig=(src=10.0.1.13,dst=10.0.1.100,sport=1,dport=80,packets=5,bytes=9),reply=(),"
+                "mark=6,protoinfo=(state_orig=ESTABLISHED,state_reply=ESTABLISHED)"
+            ),
+            ("tcp", VIP, 80),
+        ),
+    ],
+)
+def test_open_connections_through_a_load_balancer(text, expected):
+    protocol, address, port = expected
+
+    assert destination(text) == (protocol, packed(address), port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        line(rest="mark=2,protoinfo=(state=TIME_WAIT)"),
+        line(rest="mark=1,protoinfo=(state=ESTABLISHED)"),
+        line(rest="protoinfo=(state=ESTABLISHED)"),
+        "icmp,orig=(src=10.0.1.1,dst=10.0.1.2,id=1,type=8,code=0),reply=(),mark=2",
+        "",
+    ],
+    ids=["closed", "another mark", "no mark", "ping", "nothing"],
+)
+def test_anything_else(text):
+    assert destination(text) is None
+
+
+def test_counting():
+    lines = [line(), line(), line(port=8080), line(protocol="udp", rest="mark=2"), line(rest="")]
+    flows = [
+        logical(),
+        logical(),  # as a switch and a router have it
+        logical("bbbbbbbb", protocol="udp"),
+        logical("cccccccc", Meaning.BYTES),
+    ]
+
+    assert open_connections(lines, flows) == {Key("aaaaaaaa", 80): 2, Key("bbbbbbbb", 80): 1}
+
+
+def test_of_two_tenants_with_the_same_vip_nobody_gets_the_others():
+    assert open_connections([line()], [logical("aaaaaaaa"), logical("bbbbbbbb")]) == {}

@@ -1,0 +1,77 @@
+"""Texts as ovn-northd of these versions writes them."""
+
+import pytest
+
+from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning, cookie, parse
+from tests.core.statistics.switch import packed
+
+HINT = "bc45e009"
+
+
+def ids(stage, hint=HINT):
+    return {"stage-name": stage, "stage-hint": hint, "source": "northd.c:7558"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "match", "expected"),
+    [
+        (
+            "ls_in_lb",
+            "ct.new && ip4.dst == 10.0.1.100 && tcp.dst == 80",
+            (Meaning.CONNECTIONS, "10.0.1.100", "tcp", 80, False),
+        ),
+        (
+            "ls_in_lb",
+            "ct.new && ip4.dst == 10.0.1.100 && reg1[16..23] == 17 && reg1[0..15] == 53",
+            (Meaning.CONNECTIONS, "10.0.1.100", "udp", 53, False),
+        ),
+        (
+            "ls_in_lb",
+            "ct.new && ip6.dst == fd00::64 && reg1[16..23] == 99 && reg1[0..15] == 53",
+            (Meaning.CONNECTIONS, "fd00::64", "", 53, False),
+        ),
+        (
+            "lr_in_dnat",
+            (
+                "ct.new && !ct.rel && ip6 && ip6.dst == fd00::64 && sctp && sctp.dst == 8080"
+                ' && is_chassis_resident("cr-lrp")'
+            ),
+            (Meaning.CONNECTIONS, "fd00::64", "sctp", 8080, True),
+        ),
+        (
+            "ls_in_pre_stateful",
+            "reg0[2] == 1 && ip4.dst == 10.0.1.100 && tcp.dst == 80",
+            (Meaning.BYTES, "10.0.1.100", "tcp", 80, False),
+        ),
+        (
+            "lr_in_defrag",
+            "ip && ip4.dst == 10.0.1.100",
+            (Meaning.ADDRESS_BYTES, "10.0.1.100", "", 0, True),
+        ),
+    ],
+)
+def test_what_counts(stage, match, expected):
+    meaning, address, protocol, port, routed = expected
+
+    assert parse(ids(stage), match) == LogicalFlow(
+        meaning, HINT, packed(address), protocol, port, routed
+    )
+
+
+@pytest.mark.parametrize(
+    ("external_ids", "match"),
+    [
+        (ids("ls_in_acl"), "ip4.dst == 10.0.1.100 && tcp.dst == 80"),
+        ({"stage-name": "ls_in_lb"}, "ip4.dst == 10.0.1.100 && tcp.dst == 80"),
+        (ids("ls_in_lb"), "1"),
+        (ids("lr_in_dnat"), "ip && ip4.dst == 172.24.4.7"),
+        ({}, "1"),
+    ],
+    ids=["another stage", "nobody's", "no address", "a floating IP", "nothing"],
+)
+def test_what_does_not_count(external_ids, match):
+    assert parse(external_ids, match) is None
+
+
+def test_cookie():
+    assert cookie("b9467e2e-519f-49e8-bd3a-79a4e7b2055c") == 0xB9467E2E

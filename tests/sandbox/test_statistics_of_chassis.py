@@ -1,0 +1,260 @@
+"""Several chassis with a collector each, agents that come and go, and no OpenStack."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octavia_ovn.adapters.statistics_sockets import AgentSocket
+from octavia_ovn.controller.statistics import Accounts, Ledger, Statistics
+from octavia_ovn.core.statistics.traffic import Key
+from tests.sandbox import hypervisors
+from tests.sandbox.hypervisors import until
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+    from tests.sandbox.hypervisors import Cloud
+
+pytestmark = pytest.mark.sandbox
+
+PORT, KEY = 19606, "secret"
+VIP = "10.0.1.100"
+_SERVER = """
+import socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.rfile.readline(); self.wfile.write(b"answer\\n")
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 100
+Server(("", 80), Handler).serve_forever()
+"""
+_CLIENT = """
+import socket, sys
+for _ in range(int(sys.argv[2])):
+    with socket.create_connection((sys.argv[1], 80), timeout=10) as peer:
+        peer.sendall(b"question\\n")
+        assert peer.recv(100) == b"answer\\n"
+"""
+
+
+class Octavia:
+    """Keeps what it is told, as its database does."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, Mapping[str, int]] = {}
+
+    def listener_statistics(self, listener_id: str) -> Mapping[str, int]:
+        names = (
+            "bytes_in", "bytes_out", "active_connections", "total_connections", "request_errors",
+        )  # fmt: skip
+        return self.counters.get(listener_id, dict.fromkeys(names, 0))
+
+    def update_statistics(self, statistics: Mapping[str, object]) -> None:
+        for record in statistics["listeners"]:  # type: ignore[attr-defined]
+            counters = dict(record)
+            self.counters[counters.pop("id")] = counters
+
+    def connections(self) -> int:
+        return self.listener_statistics("web")["total_connections"]
+
+
+class Field:
+    """The cloud, its collectors, and an agent if there is one."""
+
+    def __init__(self, cloud: Cloud, folder: Path) -> None:
+        self.cloud = cloud
+        self.octavia = Octavia()
+        self.folder = folder
+        self.collectors: dict[str, subprocess.Popen[bytes]] = {}
+        uuid = cloud.nbctl("--bare", "--columns=_uuid", "find", "load_balancer", "name=lb")
+        self._ids = {Key(uuid[:8], 80): "web"}
+
+    def ask(self, client: str, count: int, address: str = VIP) -> None:
+        argv = ["ip", "netns", "exec", self.cloud.prefix + client]
+        subprocess.run([*argv, sys.executable, "-c", _CLIENT, address, f"{count}"], check=True)
+
+    def collect(self, hypervisor: str) -> None:
+        """Start a collector; returns when it counts."""
+        config = configparser.ConfigParser()
+        config["ovn"] = {"ovn_sb_connection": self.cloud.sb}
+        config["ovn_statistics"] = {
+            "key": KEY,
+            # The second stands for an agent that does not act.
+            "controllers": f"127.0.0.1:{PORT},127.0.0.1:{PORT + 1}",
+            "read_interval": "0.2",
+            "send_interval": "0.3",
+            "connections_interval": "0.5",
+            "ovs_rundir": f"{self.cloud.hypervisors[hypervisor].rundir}",
+            "state_file": f"{self.folder}/{hypervisor}.json",
+        }
+        path, log = self.folder / f"{hypervisor}.conf", self.folder / f"{hypervisor}.log"
+        with path.open("w") as file:
+            config.write(file)
+        with log.open("wb") as out:
+            argv = [sys.executable, "-m", "octavia_ovn.collector", "--config-file", str(path)]
+            self.collectors[hypervisor] = subprocess.Popen(argv, stdout=out, stderr=out)
+        until(lambda: b"This is chassis" in log.read_bytes())
+
+    def end(self, hypervisor: str, number: signal.Signals = signal.SIGTERM) -> int:
+        process = self.collectors.pop(hypervisor)
+        process.send_signal(number)
+        return process.wait(timeout=20)
+
+    @contextlib.contextmanager
+    def agent(self) -> Iterator[None]:
+        """Have an agent act."""
+
+        def ledger(chassis: AgentSocket) -> Ledger:
+            return Ledger(chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2)
+
+        statistics = Statistics(lambda: AgentSocket("127.0.0.1", PORT, KEY), ledger)
+        statistics.start()
+        statistics.act(acting=True)
+        try:
+            yield
+        finally:
+            statistics.close(timeout=10.0)
+
+    def _look_up(self, hints: Collection[str]) -> Mapping[Key, str]:
+        return {key: each for key, each in self._ids.items() if key.hint in hints}
+
+    def await_connections(self, number: int) -> None:
+        with contextlib.suppress(AssertionError):
+            until(lambda: self.octavia.connections() >= number)
+        assert self.octavia.connections() == number
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    """Two chassis with two switches and a router between them; servers on both."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    with hypervisors.cloud("one", "two") as made:
+        _topology(made)
+        servers = [
+            subprocess.Popen(
+                ["ip", "netns", "exec", made.prefix + name, sys.executable, "-c", _SERVER]
+            )
+            for name in ("web1", "web2")
+        ]
+        try:
+            yield made
+        finally:
+            for server in servers:
+                server.kill()
+                server.wait()
+
+
+def _topology(cloud: Cloud) -> None:
+    cloud.nbctl("lr-add", "r")
+    for number, switch in enumerate(("front", "back"), 1):
+        port, gateway = f"r-{switch}", f"10.0.{number}.1"
+        cloud.nbctl(
+            "ls-add", switch,
+            "--", "lrp-add", "r", port, f"00:00:00:00:ff:0{number}", f"{gateway}/24",
+            "--", "lsp-add", switch, f"{switch}-r",
+            "--", "lsp-set-type", f"{switch}-r", "router",
+            "--", "lsp-set-addresses", f"{switch}-r", "router",
+            "--", "lsp-set-options", f"{switch}-r", f"router-port={port}",
+        )  # fmt: skip
+    guests = (
+        ("one", "front", "web1", 11),
+        ("two", "front", "web2", 12),
+        ("one", "front", "near", 13),
+        ("two", "back", "far", 14),
+    )
+    for hypervisor, switch, name, number in guests:
+        subnet = "10.0.1" if switch == "front" else "10.0.2"
+        mac, address = f"00:00:00:00:01:{number}", f"{subnet}.{number}"
+        cloud.nbctl("lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{mac} {address}")
+        cloud.guest(hypervisor, name, mac, f"{address}/24", f"{subnet}.1")
+    cloud.nbctl(
+        "lb-add", "lb", f"{VIP}:80", "10.0.1.11:80,10.0.1.12:80",
+        "--", "ls-lb-add", "front", "lb", "--", "ls-lb-add", "back", "lb",
+        "--", "lr-lb-add", "r", "lb",
+    )  # fmt: skip
+    cloud.sync()
+
+
+@pytest.fixture
+def field(cloud: Cloud, tmp_path: Path) -> Iterator[Field]:
+    """Collectors on both, nothing counted yet."""
+    made = Field(cloud, tmp_path)
+    for name in cloud.hypervisors:
+        made.collect(name)
+    yield made
+    for name in list(made.collectors):
+        made.end(name, signal.SIGKILL)
+
+
+def test_a_connection_counts_once_though_its_packets_cross_two_chassis(field: Field) -> None:
+    with field.agent():
+        field.ask("near", 8)
+        field.ask("far", 9)
+
+        field.await_connections(17)
+    assert field.octavia.counters["web"]["bytes_in"] > 17 * 200
+
+
+def test_collectors_and_agents_come_and_go(field: Field) -> None:
+    with field.agent():
+        field.ask("near", 3)
+        field.await_connections(3)
+    # Nobody listens.
+    field.ask("far", 4)
+    assert field.end("one") == 0
+    field.ask("near", 5)
+    field.end("two", signal.SIGKILL)
+    field.ask("far", 6)
+    for name in ("one", "two"):
+        field.collect(name)
+    field.ask("near", 1)
+
+    with field.agent():
+        field.await_connections(19)
+    with field.agent():
+        field.ask("far", 2)
+        field.await_connections(21)
+
+
+def test_a_chassis_vanishes(field: Field) -> None:
+    with field.agent():
+        field.ask("near", 3)
+        field.ask("far", 4)
+        field.await_connections(7)
+        field.end("two", signal.SIGKILL)
+        field.ask("near", 2)
+
+        field.await_connections(9)
+
+
+def test_open_vswitch_begins_anew(field: Field) -> None:
+    with field.agent():
+        field.ask("near", 4)
+        field.await_connections(4)
+
+        field.cloud.hypervisors["one"].restart_switch()
+        field.cloud.sync()
+        until(lambda: _answers(field, "near"))
+        answered = field.octavia.connections()
+        assert answered >= 4
+        field.ask("near", 3)
+
+        until(lambda: field.octavia.connections() >= 8)
+
+
+def _answers(field: Field, client: str) -> bool:
+    try:
+        field.ask(client, 1)
+    except subprocess.CalledProcessError:
+        return False
+    return True
