@@ -34,11 +34,12 @@ lint: install ## Check style, types and layers
 docs: install ## Build the documentation in docs/_build/html; a warning is an error
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-bench: install ## Compare with the newest ovn-octavia-provider (15 minutes; BENCH=--quick: 3)
+bench: install ## Compare with the newest ovn-octavia-provider (20 minutes; BENCH=--quick: 6)
 	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
 	@$(OTHER)/bin/pip install --quiet --upgrade ovn-octavia-provider
 	@$(BIN)/python -m bench --driver ovn-octavia-provider=$(OTHER) --driver octavia-ovn=$(VENV) \
 		--json .sandbox/bench.json --text .sandbox/bench.txt $(BENCH)
+	@$(BIN)/python -m bench.octavia --text .sandbox/bench-octavia.txt
 
 chaos: install ## Kill everything at random under load, say what became of the requests (2 minutes)
 	@$(BIN)/python -m chaos $(CHAOS)

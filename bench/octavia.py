@@ -1,8 +1,6 @@
 """Requests through a real Octavia API, against Octavia's own floor: `python -m bench.octavia`.
 
-The sandbox must be up, with Octavia's `noop_driver` beside ours:
-
-    python3 -m sandbox up --set api_settings.enabled_provider_drivers=ovn:OVN,noop_driver:nothing
+A sandbox with Octavia's `noop_driver` beside ours is started for it and taken down afterwards.
 
 Octavia's own floor for a request is the same request with the noop provider, which does nothing,
 or one status message, whichever takes longer: no driver that tells Octavia something can be faster.
@@ -11,24 +9,27 @@ or one status message, whichever takes longer: no driver that tells Octavia some
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import socket
 import statistics
 import time
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pymysql
 
 from bench.results import number, percentile
-from sandbox import database
+from sandbox import database, settings
 from sandbox.api import Cloud
-from sandbox.stack import Stack
+from sandbox.stack import Stack, locked
 
 Json = dict[str, Any]
 OVN, NOOP = "ovn", "noop_driver"
 STATUS = "status message"
+_PORT_BASE = 19700  # beside a sandbox with the default ports, and that of the tests
 _POLL = 0.01
 _PATIENCE = 60.0
 _TABLES = {
@@ -221,17 +222,43 @@ def _cell(seconds: list[float]) -> str:
     return f"{number(round(median * 1000))} ({number(round(slow * 1000))})"
 
 
+@contextlib.contextmanager
+def sandbox(state: Path) -> Iterator[Stack]:
+    """Start a sandbox beside others; end it."""
+    stack = Stack(
+        settings.Settings(
+            state=state,
+            venv=settings.default_venv(settings.PROJECT / ".sandbox"),
+            ports=settings.port_numbers(_PORT_BASE, {}),
+            octavia_options=(f"api_settings.enabled_provider_drivers={OVN}:OVN,{NOOP}:nothing",),
+        )
+    )
+    with locked(state):
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.down()
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.octavia", description=__doc__)
-    parser.add_argument("--state", type=Path, default=Path(".sandbox"), help="of the sandbox")
+    parser.add_argument(
+        "--state", type=Path, default=Path(".sandbox-bench"), help="directory of the sandbox"
+    )
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--text", type=Path, help="file for the table")
     options = parser.parse_args()
-    bench = Bench(Stack.attach(options.state.absolute()))
-    for _ in range(options.rounds):
-        for provider in (NOOP, OVN):
-            bench.round(provider)
-    print(bench.table())
+    with sandbox(options.state.absolute()) as stack:
+        bench = Bench(stack)
+        for _ in range(options.rounds):
+            for provider in (NOOP, OVN):
+                bench.round(provider)
+    table = bench.table()
+    print(table)
+    if options.text:
+        options.text.write_text(table, encoding="utf-8")
 
 
 if __name__ == "__main__":
