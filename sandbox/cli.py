@@ -171,14 +171,15 @@ def _env(arguments: argparse.Namespace) -> int:
     stack = Stack.attach(arguments.state)
     for name, value in stack.settings.client_environment.items():
         _print(f"export {name}={shlex.quote(value)}")
-    _print(f'export PATH={shlex.quote(str(stack.settings.bin))}:"$PATH"')
+    ours = f"{stack.settings.bin}:{stack.settings.ovn_path}"
+    _print(f'export PATH={shlex.quote(ours)}"$PATH"')
     return 0
 
 
 def _exec(arguments: argparse.Namespace) -> int:
     chosen = Stack.attach(arguments.state).settings
     words = arguments.words
-    path = f"{chosen.bin}:{os.environ.get('PATH', os.defpath)}"
+    path = f"{chosen.bin}:{chosen.ovn_path}{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, **chosen.client_environment, "PATH": path}
     # Not exec: Python's execvpe would look for the program in the old PATH.
     try:
@@ -269,6 +270,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         "provider_package": arguments.provider_package,
         "octavia_options": tuple(arguments.set) if arguments.set else None,
         "api_workers": arguments.api_workers,
+        "ovn_prefix": arguments.ovn_prefix,
     }
     start = settings.load(arguments.state) or _bare_settings(arguments.state)
     return dataclasses.replace(start, **{k: v for k, v in values.items() if v is not None})
@@ -276,7 +278,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _bare_settings(state: Path) -> Settings:
     ports = settings.port_numbers(settings.DEFAULT_PORT_BASE, {})
-    return Settings(state=state, venv=settings.default_venv(state), ports=ports)
+    return Settings(
+        state=state,
+        venv=settings.default_venv(state),
+        ports=ports,
+        ovn_prefix=settings.default_ovn_prefix(),
+    )
 
 
 def _path(text: str) -> Path:
@@ -397,6 +404,10 @@ def _configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--api-workers", type=int, metavar="N", help="processes of the Octavia API; default 2"
     )
+    parser.add_argument(
+        "--ovn-prefix", type=_path, metavar="DIR",
+        help="where OVN and Open vSwitch are installed ($OVN_PREFIX; /usr)",
+    )  # fmt: skip
     parser.add_argument(
         "--port-base", type=int, metavar="PORT",
         help=f"first of {len(PORT_NAMES)} ports; default {settings.DEFAULT_PORT_BASE}",

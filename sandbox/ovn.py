@@ -26,10 +26,11 @@ CHASSIS = "chassis-1"
 PHYSICAL_NETWORK = "physnet1"
 """Neutron's name for what is behind br-ex, where the outside namespaces are."""
 
+# Name of the database -> stem of its files, schema below the prefix of OVN.
 SCHEMAS = {
-    "nb": ("ovnnb_db", "/usr/share/ovn/ovn-nb.ovsschema"),
-    "sb": ("ovnsb_db", "/usr/share/ovn/ovn-sb.ovsschema"),
-    "ovs-db": ("db", "/usr/share/openvswitch/vswitch.ovsschema"),
+    "nb": ("ovnnb_db", "share/ovn/ovn-nb.ovsschema"),
+    "sb": ("ovnsb_db", "share/ovn/ovn-sb.ovsschema"),
+    "ovs-db": ("db", "share/openvswitch/vswitch.ovsschema"),
 }
 
 
@@ -43,7 +44,8 @@ def create(settings: Settings) -> None:
     for stem, schema in SCHEMAS.values():
         file = settings.run / f"{stem}.db"
         if not file.exists():
-            shell.run(["ovsdb-tool", "create", file, schema], env=settings.base_environment)
+            command = ["ovsdb-tool", "create", file, settings.ovn_prefix / schema]
+            shell.run(command, env=settings.base_environment)
     namespaces.add(hypervisor(settings))
 
 

@@ -19,6 +19,7 @@ PORT_NAMES = ("keystone", "neutron", "octavia", "nb", "sb")
 # Longest name that is made below the run directory, and what a unix socket's address can hold.
 _LONGEST_SOCKET_NAME = "ovn-controller.4194304.ctl"
 _SOCKET_ADDRESS_MAX = 107
+_SYSTEM = Path("/usr")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Settings:
     """Additions to octavia.conf, each as ``section.option=value``."""
     api_workers: int = 2
     """Processes of the Octavia API."""
+    ovn_prefix: Path = _SYSTEM
+    """Where OVN and Open vSwitch are installed: programs in bin and sbin, schemas in share."""
     host: str = "127.0.0.1"
     password: str = "secret"
 
@@ -80,6 +83,13 @@ class Settings:
         """Programs of the virtual environment."""
         return self.venv / "bin"
 
+    @property
+    def ovn_path(self) -> str:
+        """What stands before the system's programs in PATH; "" for Debian's OVN."""
+        if self.ovn_prefix == _SYSTEM:
+            return ""
+        return f"{self.ovn_prefix}/bin:{self.ovn_prefix}/sbin:"
+
     def url(self, service: str) -> str:
         """Return the address of an HTTP service of PORT_NAMES."""
         return f"http://{self.host}:{self.ports[service]}"
@@ -111,7 +121,8 @@ class Settings:
         do not leak into services (PYTHONDONTWRITEBYTECODE alone would cost seconds a start).
         """
         return {
-            "PATH": f"{self.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{self.bin}:{self.ovn_path}"
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": os.environ.get("HOME", "/root"),
             "LANG": "C.UTF-8",
             "OVS_RUNDIR": str(self.run),
@@ -146,7 +157,8 @@ class Settings:
     def save(self) -> None:
         """Write the settings of a sandbox that is being started."""
         values = dataclasses.asdict(self)
-        values.update(state=str(self.state), venv=str(self.venv))
+        paths = {name: str(value) for name, value in values.items() if isinstance(value, Path)}
+        values.update(paths)
         (self.run / "settings.json").write_text(json.dumps(values, indent=2) + "\n")
 
 
@@ -159,6 +171,7 @@ def load(state: Path) -> Settings | None:
     values.update(
         state=Path(values["state"]),
         venv=Path(values["venv"]),
+        ovn_prefix=Path(values["ovn_prefix"]),
         octavia_options=tuple(values["octavia_options"]),
     )
     return Settings(**values)
@@ -172,6 +185,11 @@ def default_state() -> Path:
 def default_venv(state: Path) -> Path:
     """Return $SANDBOX_VENV, else venv in the state directory."""
     return Path(os.environ.get("SANDBOX_VENV") or state / "venv").absolute()
+
+
+def default_ovn_prefix() -> Path:
+    """Return $OVN_PREFIX, else where Debian's packages are."""
+    return Path(os.environ.get("OVN_PREFIX") or _SYSTEM).absolute()
 
 
 def port_numbers(base: int, overrides: dict[str, int]) -> dict[str, int]:

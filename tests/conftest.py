@@ -1,8 +1,13 @@
 """What all tests have in common."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Another OVN than the system's; where its schemas are needed, they are taken from there, too.
+if prefix := os.environ.get("OVN_PREFIX"):
+    os.environ["PATH"] = os.pathsep.join((f"{prefix}/bin", f"{prefix}/sbin", os.environ["PATH"]))
 
 REAL = {"functional", "sandbox", "scenarios"}
 

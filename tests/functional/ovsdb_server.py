@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-SCHEMA = Path("/usr/share/ovn/ovn-nb.ovsschema")
+SCHEMA = Path(os.environ.get("OVN_PREFIX") or "/usr") / "share/ovn/ovn-nb.ovsschema"
 DATABASE = "OVN_Northbound"
 
 

@@ -15,7 +15,7 @@ import time
 
 from tests.lab import ovsdb
 
-SCHEMAS = pathlib.Path("/usr/share/ovn")
+SCHEMAS = pathlib.Path(os.environ.get("OVN_PREFIX") or "/usr") / "share/ovn"
 OCTAVIA_RUN_DIR = pathlib.Path("/var/run/octavia")
 
 

@@ -17,7 +17,8 @@ from tests.sandbox.scenery import Scenery
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PORT_BASE = 19600  # beside a sandbox with the default ports
+# Beside a sandbox with the default ports.
+_PORT_BASE = int(os.environ.get("SANDBOX_TEST_PORT_BASE") or 19600)
 _STATISTICS = (
     "ovn_statistics.key=sandbox",
     "ovn_statistics.bind_host=127.0.0.1",
@@ -30,8 +31,9 @@ _STATISTICS = (
 def stack() -> Iterator[Stack]:
     """A sandbox that is up.
 
-    SANDBOX_TEST_STATE, SANDBOX_VENV and SANDBOX_PROVIDER_PACKAGE choose another place or driver;
-    a sandbox that is up already is used and stays up.
+    SANDBOX_TEST_STATE, SANDBOX_TEST_PORT_BASE, SANDBOX_VENV, SANDBOX_PROVIDER_PACKAGE and
+    OVN_PREFIX choose another place, driver or OVN; a sandbox that is up already is used and stays
+    up.
     """
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
@@ -46,6 +48,7 @@ def stack() -> Iterator[Stack]:
         # Tests take databases away and wait for the complaint.
         octavia_options=("ovn.ovsdb_connection_timeout=5", *_STATISTICS),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
+        ovn_prefix=settings.default_ovn_prefix(),
     )
     stack = Stack(chosen)
     with locked(state):
