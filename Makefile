@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OTHER  := .sandbox/venv-ovn-octavia-provider
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tempest test lint docs unit bench chaos
+.PHONY: help install demo tempest test test-matrix lint docs unit bench chaos
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -21,6 +21,9 @@ tempest: install ## Run Octavia's own API tests against the driver; list skips i
 
 test: install lint docs ## Check and test everything, real services included
 	@$(BIN)/python -m pytest
+
+test-matrix: install ## Test against versions of OVN, Octavia and Python (1 hour); write docs/versions.md
+	@$(BIN)/python -m matrix --report docs/versions.md $(MATRIX)
 
 unit: install ## Test the core and the controller only (seconds)
 	@$(BIN)/python -m pytest -q tests/core tests/controller

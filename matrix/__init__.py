@@ -1,0 +1,1 @@
+"""The driver against versions: of OVN, of Octavia, of Python (`python -m matrix --help`)."""

@@ -1,0 +1,52 @@
+"""What is tried with what."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from matrix import suites
+from matrix.environments import Environment, lowest
+from sandbox.settings import python_version
+
+OLDEST, MIDDLE, NEWEST = "bookworm", "trixie", "sid"
+"""Debian's releases, by their OVN: 23.03, 25.03, 26.03."""
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+_OLD_OCTAVIA = ("octavia==15.1.0", "octavia-lib==3.6.0")
+"""Release 2024.2, two years older than the one that the sandbox runs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One line of the table."""
+
+    name: str
+    """For `--only`."""
+    tests: tuple[str, ...]
+    what: str
+    """The tests in words."""
+    suite: str = OLDEST
+    """Debian's release whose OVN is used."""
+    environment: Environment | None = None
+    """None: the sandbox's own, with the newest Octavia."""
+
+
+_SERVERS = "ovsdb-server, northd"
+_PACKETS = "packets"
+_LIBRARIES = "core, adapters, scenarios"
+
+
+def all_cells() -> list[Cell]:
+    """Return everything that is tried, in the order of the table."""
+    cells = [
+        Cell(f"ovn-{suite}", suites.SERVERS, _SERVERS, suite) for suite in (OLDEST, MIDDLE, NEWEST)
+    ]
+    cells += [
+        Cell(f"packets-{suite}", suites.PACKETS, _PACKETS, suite) for suite in (OLDEST, NEWEST)
+    ]
+    environments = [Environment(f"python-{version}", version) for version in PYTHONS]
+    environments.append(Environment("octavia-15", python_version(), _OLD_OCTAVIA))
+    environments.append(Environment("lowest", PYTHONS[0], lowest()))
+    cells += [
+        Cell(each.name, suites.LIBRARIES, _LIBRARIES, environment=each) for each in environments
+    ]
+    return cells

@@ -1,0 +1,86 @@
+"""Sets of tests, run by pytest in some environment, and what came of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+from sandbox.errors import SandboxError
+from sandbox.settings import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+PURE = ("tests/core", "tests/controller", "tests/unit")
+SERVERS = ("tests/functional", "tests/scenarios")
+LIBRARIES = (
+    *PURE,
+    "tests/functional/test_neutron.py",
+    "tests/functional/test_octavia_api.py",
+    "tests/functional/test_octavia_sockets.py",
+    "tests/functional/test_ovsdb_replica.py",
+    "tests/functional/test_ovsdb_session.py",
+    "tests/functional/test_ovsdb_wire.py",
+    "tests/scenarios",
+)
+"""Whatever meets Python, Octavia's libraries and the others: no chaos, no crashes, no outages."""
+PACKETS = (
+    "tests/sandbox/test_story.py",
+    "tests/sandbox/test_dataplane_addresses.py",
+    "tests/sandbox/test_dataplane_balancing.py",
+    "tests/sandbox/test_dataplane_health.py",
+    "tests/sandbox/test_kubernetes.py",
+)
+_NO_TESTS_FAILED = (0, 1)  # exit status of pytest: all passed, or some failed
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How many tests ended how."""
+
+    passed: int
+    failures: tuple[str, ...]
+    skips: tuple[str, ...]
+
+
+def run(tests: Sequence[str], python: Path, variables: dict[str, str], report: Path) -> Outcome:
+    """Run tests and return what became of them; pytest's output is beside the report.
+
+    :param variables: added to the environment
+    :param report: where pytest writes its XML
+    :raises SandboxError: when pytest ends without having run them
+    """
+    report.parent.mkdir(parents=True, exist_ok=True)
+    log = report.with_suffix(".log")
+    command = [str(python), "-m", "pytest", "-q", f"--junit-xml={report}", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), **variables}
+    with log.open("w") as output:
+        done = subprocess.run(
+            command, cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False
+        )
+    if done.returncode not in _NO_TESTS_FAILED:
+        raise SandboxError(f"pytest ended with status {done.returncode}; see {log}")
+    return read(report)
+
+
+def read(report: Path) -> Outcome:
+    """Return what an XML report of pytest says.
+
+    A test that failed and passed when it was repeated has passed.
+    """
+    passed = 0
+    failures, skips = [], []
+    for case in ET.parse(report).iter("testcase"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failures.append(name)
+        elif skipped is not None:
+            skips.append(f"{name}: {skipped.get('message')}")
+        else:
+            passed += 1
+    return Outcome(passed, tuple(failures), tuple(skips))
