@@ -268,7 +268,7 @@ def test_b15_d21_populated_create_refuses_a_member_off_every_subnet(project):
     "pool",
     [
         {"lb_algorithm": "LEAST_CONNECTIONS"},
-        {"protocol": "HTTP"},
+        {"protocol": "PROXY"},
         {"session_persistence": {"type": "HTTP_COOKIE"}},
         {"healthmonitor": {"type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 3}},
     ],
