@@ -271,8 +271,9 @@ def test_another_writer_makes_the_plan_run_again(
     server: Server, watch: Callable[..., Watched]
 ) -> None:
     server.insert(name="a", external_ids=ovs_map({"count": "0"}))
-    replica = watch(endpoint(server.unix)).replica
+    conflicts: list[int] = []
     seen: list[str] = []
+    replica = watch(endpoint(server.unix), on_conflict=lambda: conflicts.append(len(seen))).replica
     increment = incrementing(replica, "a")
 
     def plan(txn: Txn) -> bool:
@@ -284,6 +285,7 @@ def test_another_writer_makes_the_plan_run_again(
 
     assert replica.transact(plan, 5)
     assert seen == ["0", "10", "20"]
+    assert conflicts == [1, 2]
     assert replica.rows("Load_Balancer")[0].external_ids == {"count": "21"}
 
 
