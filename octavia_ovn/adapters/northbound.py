@@ -11,13 +11,16 @@ import collections
 import functools
 import time
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
+from octavia_ovn.adapters import northbound_access
+from octavia_ovn.adapters.northbound_access import AccessRows
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
 from octavia_ovn.core import codec, rows
+from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
@@ -44,6 +47,7 @@ _TABLES = {
     "Logical_Router_Port": ("name", "networks", "external_ids"),
     "NAT": ("type", "logical_ip", "external_ip", "external_mac", "external_ids"),
     _SWITCH_PORT: ("name", "addresses", "external_ids"),
+    **northbound_access.TABLES,
 }
 _PARENTS = (rows.SWITCH, rows.ROUTER)
 _VERIFIED = ("protocol", "external_ids", "vips", "health_check")
@@ -81,12 +85,17 @@ class Northbound(NorthboundTopology):
         }
         self._by_hint: dict[str, set[uuid.UUID]] = collections.defaultdict(set)
         self._awaited: set[str] = set()
+        self._named_ports: set[str] = set()
         self._awaited_ports: set[str] = set()
         self.replica = Replica(
             endpoint,
             "OVN_Northbound",
             _TABLES,
-            conditions={"NAT": [["type", "==", "dnat_and_snat"]], _SWITCH_PORT: []},
+            conditions={
+                "NAT": [["type", "==", "dnat_and_snat"]],
+                _SWITCH_PORT: [],
+                **northbound_access.CONDITIONS,
+            },
             lock=lock,
             probe_interval=probe_interval,
             on_change=self._event,
@@ -96,6 +105,7 @@ class Northbound(NorthboundTopology):
         )
         for table in (TABLE, _SWITCH_PORT, *_PARENTS):
             self.replica.index_create(table, "name")
+        self._access_rows = AccessRows(self.replica)
         self.ipv6_fields = "ipv6_src" in self.replica.enum(TABLE, "selection_fields")
 
     # --- events
@@ -105,7 +115,13 @@ class Northbound(NorthboundTopology):
             self._note_hint(row.uuid, gone=event == DELETE)
             self._row_changed(row.name)
             return
+        if table in northbound_access.TABLES:
+            for lb_id in northbound_access.load_balancers([row]):
+                self._row_changed(lb_id)
+            return
         gone = event == DELETE
+        if table == _SWITCH_PORT and row.name in self._named_ports:
+            self._changed(("port", row.name))
         if table in _PARENTS:
             self._references(table, row, gone=gone)
         self.update(table, str(row.uuid), None if gone else row)
@@ -139,8 +155,9 @@ class Northbound(NorthboundTopology):
     # --- answers
 
     def names(self) -> Iterable[str]:
-        """Return the ids of all load balancers that have rows."""
-        return {row.name for row in self.replica.rows(TABLE) if _ours(row)}
+        """Return the ids of all load balancers that have rows, of whatever kind."""
+        found = {row.name for row in self.replica.rows(TABLE) if _ours(row)}
+        return found | self._access_rows.load_balancers()
 
     def awaited(self) -> Iterable[str]:
         """Return the ids of those that Octavia waits for."""
@@ -170,6 +187,14 @@ class Northbound(NorthboundTopology):
             }
         return found
 
+    def has_row(self, lb_id: str) -> bool:
+        """Whether there is a row of that name, even if it says nothing any more."""
+        return bool(self.replica.find(TABLE, "name", lb_id))
+
+    def access(self, lb_id: str) -> Access:
+        """Return the rows that keep clients away from a load balancer."""
+        return self._access_rows.of(lb_id)
+
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
         if switch not in self.switch_ports_of:
@@ -186,19 +211,33 @@ class Northbound(NorthboundTopology):
 
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
-        if port_id not in self._vip_ports:
-            self._vip_ports[port_id] = None
-            self._awaited_ports.add(port_id)
+        found = self._named_port(port_id)
+        return None if found is None else any(contents(row, "addresses") for row in found)
+
+    def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
+        """Return which of some switch ports exist; None while they are being fetched."""
+        found = {name: self._named_port(name) for name in names}
+        if None in found.values():
+            return None
+        return frozenset(name for name, rows in found.items() if rows)
+
+    def _named_port(self, name: str) -> list[Any] | None:
+        """Return the rows of a switch port, one or none; None while they are being fetched."""
+        if name not in self._named_ports:
+            self._named_ports.add(name)
+            self._awaited_ports.add(name)
             self._replicate_switch_ports()
-        return super().has_addresses(port_id)
+        if name in self._awaited_ports:
+            return None
+        return self.replica.find(_SWITCH_PORT, "name", name)
 
     def _replicate_switch_ports(self) -> None:
-        """Replicate the ports of the switches that matter, and those that users brought."""
+        """Replicate the ports of switches that matter, and those that somebody has asked for."""
         switches = (
             ["external_ids", "includes", ["map", [["neutron:network_name", each]]]]
             for each in sorted(self.switch_ports_of)
         )
-        ports = (["name", "==", each] for each in sorted(self._vip_ports))
+        ports = (["name", "==", each] for each in sorted(self._named_ports))
         self.replica.restrict(_SWITCH_PORT, [*switches, *ports])
 
     def run(self) -> None:
@@ -207,9 +246,6 @@ class Northbound(NorthboundTopology):
         if (self._awaited or self._awaited_ports) and self.replica.is_restricted(_SWITCH_PORT):
             switches, self._awaited = self._awaited, set()
             ports, self._awaited_ports = self._awaited_ports, set()
-            for port in sorted(ports):
-                # A port that did not arrive does not exist, and has no addresses.
-                self._vip_ports[port] = bool(self._vip_ports[port])
             for thing in (
                 *(("switch", each) for each in sorted(switches)),
                 *(("port", each) for each in sorted(ports)),
@@ -257,7 +293,7 @@ class Northbound(NorthboundTopology):
 
     def _apply(self, plan: Callable[[], Iterable[Operation]], txn: Txn) -> bool:
         operations = list(plan())
-        writer = _Writer(self.replica, txn)
+        writer = _Writer(self.replica, txn, self._access_rows)
         for operation in operations:
             writer.write(operation)
         return bool(operations)
@@ -279,9 +315,10 @@ class _Writer:
     is planned anew.
     """
 
-    def __init__(self, replica: Replica, txn: Txn) -> None:
+    def __init__(self, replica: Replica, txn: Txn, access_rows: AccessRows) -> None:
         self._replica = replica
         self._txn = txn
+        self._access_rows = access_rows
         self._verified: set[str] = set()
 
     def write(self, operation: Operation) -> None:
@@ -382,6 +419,14 @@ class _Writer:
         for row in self._replica.find(_SWITCH_PORT, "name", operation.port):
             row.verify("addresses")
             self._txn.set(row, "addresses", [])
+
+    @_write.register
+    def _(self, operation: rows.PutAccessRow) -> None:
+        self._access_rows.put(self._txn, operation.row)
+
+    @_write.register
+    def _(self, operation: rows.DeleteAccessRow) -> None:
+        self._access_rows.delete(self._txn, operation.row)
 
     def _new_check(self, check: HealthCheck) -> Any:
         return self._txn.insert(

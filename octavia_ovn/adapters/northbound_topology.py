@@ -111,7 +111,6 @@ class NorthboundTopology:
         self._nats: dict[str, _Nat] = {}
         self._nats_by_address: dict[str, set[str]] = collections.defaultdict(set)
         self._fips: dict[tuple[str, str], str] = {}
-        self._vip_ports: dict[str, bool | None] = {}
         self.switch_ports_of: dict[str, SwitchPorts] = {}
         self._handlers: dict[str, Callable[[str, Any], None]] = {
             "Logical_Switch": self._switch,
@@ -189,20 +188,12 @@ class NorthboundTopology:
                 for address in ports.remove(uuid):
                     self._changed(("backend", address))
             return
-        self._vip_port(row)
         found = self.switch_ports_of.get(row.external_ids.get(_NETWORK, ""))
         if found is not None:
             answers = bool(row.addresses)
             for address in found.put(uuid, row.name, row.external_ids, answers=answers):
                 self._changed(("backend", address))
             self._changed(("monitored", monitored_subnet(row.external_ids)))
-
-    def _vip_port(self, row: Any) -> None:
-        before = self._vip_ports.get(row.name)
-        if row.name in self._vip_ports:
-            self._vip_ports[row.name] = bool(row.addresses)
-            if before != self._vip_ports[row.name]:
-                self._changed(("port", row.name))
 
     # --- answers
 
@@ -233,10 +224,6 @@ class NorthboundTopology:
     def member_floating_ips(self, address: str) -> Iterable[_Nat]:
         """Return the floating IPs of ports that have an address, in any network."""
         return [self._nats[uuid] for uuid in self._nats_by_address.get(address, ())]
-
-    def has_addresses(self, port_id: str) -> bool | None:
-        """Whether OVN knows addresses of a port; None while it is being fetched."""
-        return self._vip_ports.get(port_id)
 
     def subnet(self, subnet_id: str) -> Subnet | None:
         """Return a subnet that a router's interface has told about."""

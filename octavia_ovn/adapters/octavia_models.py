@@ -82,6 +82,7 @@ def listener(values: Fields, asked: Fields | None = None) -> model.Listener:
             port=values["protocol_port"],
             pool_id=values.get("default_pool_id") or None,
             enabled=_enabled(values),
+            allowed_cidrs=model.canonical_networks(values.get("allowed_cidrs") or ()),
         )
     )
 

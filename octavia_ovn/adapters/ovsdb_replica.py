@@ -161,13 +161,13 @@ class Replica:
         return found.rows.get(identity) if found else None
 
     def index_create(self, table: str, column: str) -> None:
-        """Make `find` work for a column of strings; before the first `run`."""
+        """Make `find` work for a column of strings or a map; before the first `run`."""
         found = self._idl.tables.get(table)
         if found and column in found.columns:
             found.rows.indexes[column] = _Index(column)
 
     def find(self, table: str, column: str, value: str) -> list[Row]:
-        """Return the rows whose column is, or if it is a set contains, this string.
+        """Return the rows whose column is this string, or contains it: a set, a map as a value.
 
         Raises:
             KeyError: there is no such index.
@@ -468,7 +468,10 @@ class _Index:
         if value is None:
             return
         self.remove(row)
-        values = value if isinstance(value, list) else [value]
+        if isinstance(value, dict):
+            values = list(value.values())
+        else:
+            values = value if isinstance(value, list) else [value]
         self._values[row.uuid] = values
         for item in values:
             self._identities.setdefault(item, {})[row.uuid] = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller.ports import Neutron, Northbound, Southbound, SwitchPorts
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import codec, model
+from octavia_ovn.core import access, codec, model
 from octavia_ovn.core.desired import Facts
 from octavia_ovn.core.health import Backend, Health, Verdict
 from octavia_ovn.core.pending import Kind
@@ -22,6 +22,7 @@ from octavia_ovn.core.topology import (
     Attachments,
     Subnet,
     attachments,
+    entrances,
     subnets_around,
     switch_name,
 )
@@ -109,12 +110,16 @@ class FactFinder:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
-        things = frozenset(_things(lb, subnets, places)) | {
-            (MEMBER_FIP, fip_id) for fip_id, _ in member_fips
-        }
+        doors = entrances(places, self._nb) if access.restricted(lb) else frozenset()
+        things = (
+            frozenset(_things(lb, subnets, places))
+            | {(MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
+            | {(PORT, name) for name in doors}
+        )
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
             operations = tuple(self._port_operations(lb))
+            doors = self._existing(doors)
         except Missing as missing:
             raise Missing(things, missing.operations) from None
         facts = Facts(
@@ -124,6 +129,7 @@ class FactFinder:
             health=Health(checks.verdicts, frozenset(checks.missing)),
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
+            entrances=doors,
         )
         return Known(lb, facts, things, frozenset(checks.failed), operations, member_fips)
 
@@ -162,6 +168,12 @@ class FactFinder:
                     raise Missing
                 if found:
                     yield ClearAddresses(vip.port_id)
+
+    def _existing(self, ports: frozenset[str]) -> frozenset[str]:
+        found = self._nb.existing_ports(ports)
+        if found is None:
+            raise Missing
+        return found
 
     def _member_fips(
         self, lb: model.LoadBalancer, places: Attachments

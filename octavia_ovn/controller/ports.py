@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from octavia_ovn.core import model
+from octavia_ovn.core.access import Access
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.pending import Objects
 from octavia_ovn.core.rows import Operation, Row
@@ -55,6 +56,15 @@ class Northbound(Topology, Protocol):
 
     def member_floating_ips(self, address: str) -> Iterable[FloatingIp]:
         """Return the floating IPs of ports that have an address."""
+
+    def has_row(self, lb_id: str) -> bool:
+        """Whether there is a row of that name, even if it says nothing any more."""
+
+    def access(self, lb_id: str) -> Access:
+        """Return the rows that keep clients away from a load balancer."""
+
+    def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
+        """Return which of some switch ports exist; None while they are being fetched."""
 
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.

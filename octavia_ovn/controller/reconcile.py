@@ -18,7 +18,7 @@ from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reporter import Parcel
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import changes, codec, intent, model, status
+from octavia_ovn.core import access, changes, codec, intent, model, status
 from octavia_ovn.core.desired import deleting, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Pending
@@ -80,7 +80,7 @@ class Reconciler:
             self._ledger.forget(lb_id)
             self._damages.forget(lb_id)
             self._observer.vanishes(lb_id)
-            return GONE
+            return self._vanished(lb_id)
         pending = codec.pending(rows)
         self._observer.waits(lb_id, self._open(lb_id, pending))
         if pending is not None and pending.deleting:
@@ -102,6 +102,17 @@ class Reconciler:
             return ()
         ended = self._ledger.accepted(lb_id).requests
         return tuple(each for each in pending.requests if each not in ended)
+
+    def _vanished(self, lb_id: str) -> Outcome:
+        """Let everybody in again where nothing is left that could serve.
+
+        A row that says nothing any more may serve as before, and will be restored.
+        """
+        operations = () if self._nb.has_row(lb_id) else self._let_in(lb_id)
+        return Outcome(operations, things=frozenset())
+
+    def _let_in(self, lb_id: str) -> tuple[Operation, ...]:
+        return access.difference(self._nb.access(lb_id), access.Access())
 
     def _repair(
         self, lb_id: str, rows: tuple[Row, ...], problems: Problems, pending: Pending | None
@@ -128,7 +139,8 @@ class Reconciler:
             return Outcome(missing.operations, things=missing.things or None)
         facts = replace(known.facts, member_status=heard)
         wanted = intent.with_pending(desired(known.lb, rows, facts), pending)
-        operations = diff(rows, wanted) + known.operations
+        kept_out = access.difference(self._nb.access(known.lb.id), access.wanted(known.lb, facts))
+        operations = diff(rows, wanted) + kept_out + known.operations
         if not operations:
             self._centralise(known)
         return Outcome(
@@ -173,7 +185,7 @@ class Reconciler:
 
     def _delete(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
         """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
-        operations = diff(rows, deleting(rows))
+        operations = diff(rows, deleting(rows)) + self._let_in(lb_id)
         if operations:
             return Outcome(operations, things=frozenset(), again=True, requested=True)
         key = ("ports", lb_id, pending.requests)

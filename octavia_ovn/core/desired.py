@@ -39,6 +39,8 @@ class Facts:
     :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
     :param unchecked: monitors that have no address to check from: OVN would leave all members out
     :param member_status: member id → status that Octavia has heard
+    :param entrances: router ports of the switches where clients enter; see
+        :func:`octavia_ovn.core.topology.entrances`
     """
 
     attachments: Attachments
@@ -48,6 +50,7 @@ class Facts:
     ipv6_fields: bool = False
     unchecked: frozenset[str] = frozenset()
     member_status: Mapping[str, str] = field(default_factory=dict)
+    entrances: frozenset[str] = frozenset()
 
 
 def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
@@ -101,7 +104,7 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
 
 
 def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> Row:
-    addresses = list(_addresses(lb, facts.floating_ips))
+    addresses = list(addresses_of(lb, facts.floating_ips))
     profile = shelf.profile or Profile()
     vips = dict(_vips(shelf, addresses, facts.health)) if lb.enabled else {}
     checks = _checks(shelf, addresses, vips, facts.unchecked)
@@ -118,7 +121,7 @@ def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> R
     )
 
 
-def _addresses(lb: model.LoadBalancer, floating_ips: Mapping[str, str]) -> Iterator[str]:
+def addresses_of(lb: model.LoadBalancer, floating_ips: Mapping[str, str]) -> Iterator[str]:
     """Yield every address that clients may use."""
     for vip in lb.vips:
         yield vip.address

@@ -40,9 +40,12 @@ def _differences(operation: Operation, existing: dict[str, Row]) -> Iterator[tup
         yield operation.column, "different"
     elif isinstance(operation, SetKeys):
         keys = existing[operation.uuid].external_ids
+        known = set(map(_name, keys))
         for key in operation.put:
-            yield _name(key), "different" if key in keys else "missing"
-        yield from ((_name(key), "not in Octavia") for key in operation.remove)
+            yield _name(key), "different" if _name(key) in known else "missing"
+        left = set(map(_name, keys.keys() - operation.remove))
+        for key in operation.remove:
+            yield _name(key), "different" if _name(key) in left else "not in Octavia"
 
 
 def _sentence(name: str, states: set[str]) -> str:

@@ -61,7 +61,6 @@ _LISTENER = (
     Limit("insert_headers", f"{_NO_L7}, so it cannot insert headers"),
     Limit("l7policies", f"{_NO_L7}, so it cannot apply policies"),
     Limit("connection_limit", "OVN does not count connections; leave it at -1", -1),
-    Limit("allowed_cidrs", "restricting the clients of a listener is not supported yet"),
     *(
         Limit(option, "OVN takes no part in connections and has no such time-out", usual)
         for option, usual in (
@@ -83,7 +82,11 @@ _MEMBER = (
 
 TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
-        Limit("vip_sg_ids", "security groups on the VIP cannot be enforced by OVN load balancers"),
+        Limit(
+            "vip_sg_ids",
+            "OVN enforces security groups where packets enter and leave ports, and none ever"
+            " passes the port of a VIP; restrict clients by allowed_cidrs of the listeners",
+        ),
         Limit("availability_zone", AVAILABILITY_ZONES),
     ),
     "listener": _LISTENER,

@@ -11,7 +11,7 @@ import enum
 import functools
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
@@ -70,8 +70,22 @@ def canonical_address(text: str) -> str:
 _network = functools.lru_cache(maxsize=1024)(ipaddress.ip_network)
 
 
+def canonical_networks(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return networks in CIDR form, each once, in canonical spelling and order.
+
+    :raises ValueError: when one of the texts is no network, or names a zone
+    """
+    networks = set()
+    for text in texts:
+        if "%" in text:
+            msg = f"{text!r} is not a network that others can be in"
+            raise ValueError(msg)
+        networks.add(ipaddress.ip_network(text, strict=False))
+    return tuple(map(str, sorted(networks, key=ipaddress.get_mixed_type_key)))
+
+
 def family(address: str) -> int:
-    """Return 4 or 6 for a valid address."""
+    """Return 4 or 6 for a valid address or network."""
     return 6 if ":" in address else 4
 
 
@@ -217,7 +231,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A port on every VIP, served by a pool; `application` as in pools."""
+    """A port on every VIP, served by a pool; `application` as in pools.
+
+    Only clients in `allowed_cidrs` may use it; everybody may when there are none.
+    """
 
     id: str
     protocol: Protocol
@@ -225,11 +242,15 @@ class Listener:
     pool_id: str | None = None
     enabled: bool = True
     application: Application | None = None
+    allowed_cidrs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_id(self.id)
         _check_port(self.port)
         _check_optional_id(self.pool_id)
+        if canonical_networks(self.allowed_cidrs) != self.allowed_cidrs:
+            msg = f"{self.allowed_cidrs!r} are not networks in canonical form"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,43 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Acl:
+    """A row of ACL; one that cannot be read has an empty match."""
+
+    match: str
+    external_ids: Strings = field(default_factory=dict)
+    priority: int = 0
+    direction: str = "from-lport"
+    action: str = "drop"
+    uuid: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PortGroup:
+    """A row of Port_Group; `ports` are names of Logical_Switch_Ports."""
+
+    name: str
+    ports: frozenset[str]
+    acls: tuple[Acl, ...]
+    external_ids: Strings
+    uuid: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSet:
+    """A row of Address_Set."""
+
+    name: str
+    addresses: frozenset[str]
+    external_ids: Strings
+    uuid: str = field(default="", compare=False)
+
+
+AccessRow = PortGroup | AddressSet
+"""A row that keeps clients out."""
+
+
+@dataclass(frozen=True, slots=True)
 class InsertRow:
     """Create a Load_Balancer row with its health checks and attachments."""
 
@@ -132,6 +169,23 @@ class ClearAddresses:
     port: str
 
 
+@dataclass(frozen=True, slots=True)
+class PutAccessRow:
+    """Create a row that keeps clients out, or replace what an existing one says.
+
+    The ACLs of a port group that have no uuid are made; those that it does not name any more go.
+    """
+
+    row: AccessRow
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAccessRow:
+    """Delete a row that keeps clients out, with its ACLs."""
+
+    row: AccessRow
+
+
 Operation = (
     InsertRow
     | DeleteRow
@@ -143,6 +197,8 @@ Operation = (
     | Attach
     | Detach
     | ClearAddresses
+    | PutAccessRow
+    | DeleteAccessRow
 )
 
 SWITCH = "Logical_Switch"

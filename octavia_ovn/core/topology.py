@@ -46,6 +46,11 @@ class RouterPort:
     gateway: bool = False
     subnets: tuple[Subnet, ...] = ()
 
+    @property
+    def switch_port(self) -> str:
+        """The name of the Logical_Switch_Port at the other end: that of Neutron's port."""
+        return self.name.removeprefix("lrp-")
+
     def covers(self, address: str) -> bool:
         """Whether an address lies in one of the interface's subnets."""
         return any(_covers(each, address) for each in self.networks)
@@ -122,6 +127,19 @@ def attachments(
         routers=routers,
         switch_refs=dict(refs),
         vip_router=vip_router if vip_router in vip_routers else min(vip_routers, default=None),
+    )
+
+
+def entrances(places: Attachments, topology: Topology) -> frozenset[str]:
+    """Return the router ports of all switches where clients of a load balancer may enter.
+
+    Besides the switches of VIPs and of other networks of the routers those are the external
+    networks, and provider networks: whatever a router of the load balancer is connected to.
+
+    :returns: names of Logical_Switch_Ports
+    """
+    return frozenset(
+        port.switch_port for router in places.routers for port in topology.ports_of_router(router)
     )
 
 

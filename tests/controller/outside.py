@@ -89,6 +89,7 @@ class Northbound:
         self.ports = {"neutron-net1": SwitchPorts()}
         self.addresses = {}
         self.member_fips = {}
+        self.fetching = frozenset()
         self.error = None
 
     def monitor_ports(self, subnet_id):
@@ -108,6 +109,16 @@ class Northbound:
 
     def subnet(self, subnet_id):
         return self.subnets.get(subnet_id)
+
+    def has_row(self, lb_id):
+        return bool(self.db.of(lb_id))
+
+    def access(self, lb_id):
+        return self.db.access(lb_id)
+
+    def existing_ports(self, names):
+        """Every port exists, but for those that are being fetched."""
+        return None if self.fetching & set(names) else frozenset(names)
 
     def switch_ports(self, switch):
         found = self.ports.get(switch)

@@ -7,12 +7,15 @@ import dataclasses
 import functools
 import zlib
 
+from octavia_ovn.core import access
 from octavia_ovn.core import rows as r
+from octavia_ovn.core.codec import keys as k
 
 
 class Database:
     def __init__(self, rows=()):
         self._rows = {row.uuid: row for row in rows}
+        self._access = {}
         self._made = 0
         self.transactions = 0
         self.cleared = []
@@ -25,6 +28,32 @@ class Database:
 
     def names(self):
         return {row.name for row in self._rows.values()}
+
+    def access(self, name="lb1"):
+        """The rows that keep clients away from a load balancer."""
+        found = [each for each in self._access.values() if each.external_ids[k.ACCESS_LB] == name]
+        return access.Access(
+            tuple(each for each in found if isinstance(each, r.PortGroup)),
+            tuple(each for each in found if isinstance(each, r.AddressSet)),
+        )
+
+    def put_access(self, row):
+        """Make a row, or replace one; names are unique."""
+        old = self._access.get(row.uuid)
+        assert row != old
+        assert not row.uuid or row.name == old.name
+        assert row.uuid or row.name not in {each.name for each in self._access.values()}
+        row = dataclasses.replace(row, uuid=row.uuid or self.new_uuid())
+        if isinstance(row, r.PortGroup):
+            acls = (
+                each if each.uuid else dataclasses.replace(each, uuid=self.new_uuid())
+                for each in row.acls
+            )
+            row = dataclasses.replace(row, acls=tuple(acls))
+        self._access[row.uuid] = row
+
+    def delete_access(self, uuid):
+        del self._access[uuid]
 
     def vips(self, name="lb1"):
         """Each vip of a load balancer with its protocol; a key in two rows would be an error."""
@@ -153,3 +182,13 @@ def _(operation: r.Detach, db):
 def _(operation: r.ClearAddresses, db):
     assert operation.port not in db.cleared
     db.cleared.append(operation.port)
+
+
+@_apply.register
+def _(operation: r.PutAccessRow, db):
+    db.put_access(operation.row)
+
+
+@_apply.register
+def _(operation: r.DeleteAccessRow, db):
+    db.delete_access(operation.row.uuid)

@@ -27,6 +27,9 @@ FLAVORS = (
 VIPS = ((vip(),), (vip(V6, subnet_id="sub6"),), (vip(), vip(V6)))
 
 
+CIDRS = ((), (), (), ("10.0.0.0/8",), ("0.0.0.0/0",), ("10.0.0.7/32", "fd00::/8"))
+
+
 @dataclasses.dataclass(frozen=True)
 class FloatingIp:
     """The VIP gets a floating IP, or loses it."""
@@ -142,6 +145,7 @@ class Maker:
             port=PORTS[listener_id],
             pool_id=self.one([None, *fitting, *fitting]),
             enabled=self.mostly(),
+            allowed_cidrs=self.one(CIDRS),
         )
 
     def load_balancer(self):

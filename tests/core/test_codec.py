@@ -26,6 +26,14 @@ CASES = {
         web(member(1)),
         {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m1_10.0.0.1:80_sub1"},
     ),
+    "restricted listener": (
+        balancer([listener(pool_id=None, allowed_cidrs=("10.0.0.0/8", "fd00::/8"))]),
+        {
+            **LB,
+            "listener_l1": "80:",
+            "octavia:listener_l1": '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}',
+        },
+    ),
     "IPv6 member": (
         web(member(7, address="fd00::7")),
         {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m7_fd00::7:80_sub1"},
@@ -104,6 +112,35 @@ def test_reads_what_it_wrote(lb, _):
     assert lb == decoded.lb
     assert decoded.problems == ()
     assert decoded.adopted
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "",
+        "[]",
+        "null",
+        '{"allowed_cidrs":"10.0.0.0/8"}',
+        '{"allowed_cidrs":[10]}',
+        '{"allowed_cidrs":["all"]}',
+        '{"allowed_cidrs":null}',
+    ],
+)
+def test_a_listener_is_not_served_while_it_is_unreadable_who_may_use_it(attributes):
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener_l1": attributes}
+
+    decoded = codec.decode([row(external_ids=ids)])
+
+    assert decoded.lb.listeners == ()
+    assert len(decoded.problems) == 1
+
+
+def test_attributes_of_a_listener_may_say_nothing_of_clients():
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener_l1": "{}"}
+
+    (found,) = codec.decode([row(external_ids=ids)]).lb.listeners
+
+    assert found.allowed_cidrs == ()
 
 
 def test_reads_listener_of_a_disabled_pool_as_old_rows_have_it():

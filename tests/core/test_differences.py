@@ -6,7 +6,16 @@ from octavia_ovn.core import rows as r
 from octavia_ovn.core.differences import describe
 from tests.core.builders import row
 
-ROW = row(external_ids={"pool_p1": "", "octavia:attributes_p1": "{}", "neutron:vip": "10.0.0.1"})
+ROW = row(
+    external_ids={
+        "pool_p1": "",
+        "octavia:attributes_p1": "{}",
+        "neutron:vip": "10.0.0.1",
+        "listener_l2": "80:",
+        "listener_l3:D": "81:",
+        "octavia:listener_l3": "{}",
+    }
+)
 
 
 def keys(*remove, **put):
@@ -31,6 +40,11 @@ CASES = {
     "several keys of one object": (
         [keys("pool_p1", **{"pool_p1:D": "", "octavia:attributes_p1": "x"})],
         "pool p1 different",
+    ),
+    "who may use a listener": ([keys(**{"octavia:listener_l2": "{}"})], "listener l2 different"),
+    "that somebody may not use a listener": (
+        [keys("octavia:listener_l3")],
+        "listener l3 different",
     ),
     "an object too many": (
         [keys("pool_p1", "octavia:attributes_p1")],

@@ -16,13 +16,12 @@ HARMLESS = {
             "timeout_member_data": 50000,
             "timeout_tcp_inspect": 0,
             "insert_headers": {},
-            "allowed_cidrs": None,
+            "allowed_cidrs": ["10.0.0.0/8"],
             "client_authentication": "NONE",
             "l7policies": [],
             "tls_versions": [],
         },
     ),
-    "empty list of clients": ("listener", {"allowed_cidrs": []}),
     "nulls": ("listener", {"connection_limit": None, "timeout_client_data": None}),
     "pool": ("pool", {"tls_enabled": False, "name": "x"}),
     "member": ("member", {"monitor_port": None, "monitor_address": None, "weight": 5}),
@@ -39,7 +38,6 @@ def test_accepts(kind, fields):
 
 ASKING = [
     ("listener", "connection_limit", 100),
-    ("listener", "allowed_cidrs", ["10.0.0.0/8"]),
     ("listener", "insert_headers", {"X-Forwarded-For": "true"}),
     ("listener", "l7policies", [object()]),
     ("listener", "timeout_client_data", 1),

@@ -31,6 +31,8 @@ BAD = {
     "VIP's subnet": lambda: vip(subnet_id="a_b"),
     "VIP's network": lambda: vip(network_id=""),
     "VIP's CIDR": lambda: vip(cidr="10.0.0.1/24"),
+    "allowed network in another spelling": lambda: listener(allowed_cidrs=("10.0.0.1/8",)),
+    "allowed networks in another order": lambda: listener(allowed_cidrs=("fd00::/8", "10.0.0.0/8")),
     "monitor's id": lambda: dataclasses.replace(monitor(), id=""),
     "monitor's delay": lambda: dataclasses.replace(monitor(), delay=-1),
     "no VIP": lambda: dataclasses.replace(balancer(), vips=()),
@@ -39,7 +41,7 @@ BAD = {
 
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_refuses(make):
-    with pytest.raises(ValueError, match=r"is not|needs|does not|has host bits"):
+    with pytest.raises(ValueError, match=r"is not|are not|needs|does not|has host bits"):
         make()
 
 
@@ -49,6 +51,24 @@ def test_refuses(make):
 )
 def test_spells_addresses_in_one_way(text, canonical):
     assert canonical == model.canonical_address(text)
+
+
+@pytest.mark.parametrize(
+    ("texts", "canonical"),
+    [
+        ([], ()),
+        (["FD00::1/8", "10.0.0.1/8", "10.0.0.0/8"], ("10.0.0.0/8", "fd00::/8")),
+        (["11.0.0.0/8", "10.0.0.1"], ("10.0.0.1/32", "11.0.0.0/8")),
+    ],
+)
+def test_spells_networks_in_one_way(texts, canonical):
+    assert canonical == model.canonical_networks(texts)
+
+
+@pytest.mark.parametrize("text", ["all", "10.0.0.0/33", "fe80::%x/64", ""])
+def test_refuses_what_is_no_network(text):
+    with pytest.raises(ValueError, match=r"does not appear to be|others can be in"):
+        model.canonical_networks([text])
 
 
 @pytest.mark.parametrize(("address", "family"), [("10.0.0.1", 4), ("fd00::1", 6)])

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from octavia_ovn.core import changes, codec, intent, model, slots
+from octavia_ovn.core import access, changes, codec, intent, model, slots
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import Facts, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.health import Health, Verdict
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.rows import HealthCheck as Check
-from octavia_ovn.core.topology import Subnet, attachments
+from octavia_ovn.core.topology import Subnet, attachments, entrances
 from tests.core import strategies as some
 from tests.core.builders import VIP, Cloud, balancer, facts, recorded, row, settle, vip
 from tests.core.database import Database
@@ -71,7 +71,8 @@ class World:
 
     def look(self):
         """What the agent does; return whether there was anything to do."""
-        return self.db.write(diff(self.rows, self.wanted(self.rows)))
+        kept_out = access.difference(self.db.access(), self.kept_out())
+        return self.db.write(diff(self.rows, self.wanted(self.rows)) + kept_out)
 
     def answered(self):
         """Octavia has been told and has accepted."""
@@ -90,14 +91,20 @@ class World:
         wanted = desired(decoded.lb, existing, self.facts(decoded.lb))
         return intent.with_pending(wanted, decoded.pending)
 
+    def kept_out(self):
+        lb = codec.decode(self.rows).lb
+        return access.wanted(lb, self.facts(lb))
+
     def facts(self, lb):
         routers = {}
         for router, switch in sorted(self.interfaces):
             routers.setdefault(router, {})[switch] = some.NETWORKS[switch]
         cloud = Cloud(routers, switches=some.NETWORKS)
         addresses = {f"10.0.0.{each}": each for each in range(5)}
+        places = attachments(lb, cloud, SUBNETS)
         return Facts(
-            attachments=attachments(lb, cloud, SUBNETS),
+            attachments=places,
+            entrances=entrances(places, cloud),
             floating_ips={VIP: self.fip} if self.fip else {},
             mappings={address: f"port{number}:10.0.0.9" for address, number in addresses.items()},
             health=Health(
@@ -143,6 +150,11 @@ def test_rows_are_a_function_of_intent_and_facts(start, history, data):
     world.look()
 
     assert bare(world.rows) == bare(world.wanted(()))
+    assert by_name(world.db.access()) == by_name(world.kept_out())
+
+
+def by_name(found):
+    return {each.name: each for each in (*found.groups, *found.sets)}
 
 
 @many
@@ -202,6 +214,7 @@ def test_the_order_of_events_does_not_matter(start, events, data):
         world.look()
 
     assert bare(worlds[0].rows) == bare(worlds[1].rows)
+    assert by_name(worlds[0].db.access()) == by_name(worlds[1].db.access())
 
 
 def kind_of(event):
@@ -361,8 +374,12 @@ WORDS = [
 NAMES = [
     "algorithm", "persistence", "monitor", "members", "slots", "mechanism", "timeout", "id", "type",
     "vips", "project_id", "requests", "objects", "cidr", "brought", "m1", "weight", "lb1", "pools",
+    "allowed_cidrs",
 ]  # fmt: skip
-LEAVES = [None, True, -1, 1.5, 10**30, float("nan"), "", "m1", "TCP", "SOURCE_IP", "ACTIVE", "x,y"]
+LEAVES = [
+    None, True, -1, 1.5, 10**30, float("nan"), "", "m1", "TCP", "SOURCE_IP", "ACTIVE", "x,y",
+    "10.0.0.0/8",
+]  # fmt: skip
 _random = random.Random(1)
 
 
@@ -376,13 +393,16 @@ def _json(depth):
 
 values = st.sampled_from(WORDS + [json.dumps(_json(4)) for _ in range(1000)]) | st.text(max_size=9)
 prefixes = st.sampled_from(
-    [k.LISTENER, k.POOL, k.POOL_ATTRIBUTES, k.POOL_MARK, "octavia:", "neutron:", ""]
-)
+    [
+        k.LISTENER, k.LISTENER_ATTRIBUTES, k.POOL, k.POOL_ATTRIBUTES, k.POOL_MARK,
+        "octavia:", "neutron:", "",
+    ]
+)  # fmt: skip
 all_keys = st.sampled_from(
     [
         k.ENABLED, k.VIP, k.VIP_PORT, k.ADDITIONAL_VIPS, k.ADDITIONAL_PORTS, k.MEMBER_STATUS,
         k.MONITORS, k.LOAD_BALANCER, k.PENDING, "pool_p1", "pool_p1:D", "listener_l1",
-        "octavia:attributes_p1",
+        "octavia:attributes_p1", "octavia:listener_l1",
     ]
 ) | st.builds("".join, st.tuples(prefixes, st.text(max_size=4)))  # fmt: skip
 garbage = st.dictionaries(all_keys, values, max_size=8)

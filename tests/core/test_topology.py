@@ -7,6 +7,7 @@ from octavia_ovn.core.topology import (
     RouterPort,
     Subnet,
     attachments,
+    entrances,
     place_member,
     subnets_around,
     switch_name,
@@ -318,3 +319,18 @@ def test_the_subnets_around_are_those_of_all_routers_there():
 
     assert list(subnets_around(balancer(), cloud)) == [first, second]
     assert list(subnets_around(balancer(vips=(vip(network_id=None),)), cloud)) == []
+
+
+def test_clients_enter_wherever_the_routers_are_connected():
+    cloud = Cloud(
+        {"R1": {N1: IF1, N2: IF2}, "R2": {N3: IF3}}, provider=[EXT], gateways={"R1": GATEWAY}
+    )
+    places = attachments(balancer(), cloud, SUBNETS)
+
+    assert entrances(places, cloud) == {f"R1-{N1}", f"R1-{N2}", "gw-R1"}
+
+
+def test_clients_enter_nowhere_without_a_router():
+    cloud = Cloud(switches=[N1])
+
+    assert entrances(attachments(balancer(), cloud, SUBNETS), cloud) == frozenset()

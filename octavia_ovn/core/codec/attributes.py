@@ -17,9 +17,20 @@ def listener_with_attributes(
 ) -> model.Listener:
     """Complete a listener by what its JSON says.
 
-    :raises ValueError: when it says nonsense
+    :raises ValueError: and TypeError when it says nonsense
     """
-    return replace(listener, application=_application(attributes))
+    return replace(
+        listener,
+        application=_application(attributes),
+        allowed_cidrs=_networks(attributes.get("allowed_cidrs", [])),
+    )
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        msg = f"{value!r} are not networks"
+        raise TypeError(msg)
+    return model.canonical_networks(value)
 
 
 def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> model.Pool:

@@ -32,6 +32,11 @@ PENDING = "octavia:pending"
 CHECK_MONITOR = "octavia:healthmonitor"
 CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
+ACCESS_MARK = "octavia:allowed_cidrs"
+"""Of the rows of other tables that keep clients out; always MARKED, so that the server can select
+them."""
+ACCESS_LB = "octavia:loadbalancer_id"
+ACCESS_LISTENER = "octavia:listener_id"
 
 _INTENT_KEYS = frozenset(
     {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER, FLAVOR}

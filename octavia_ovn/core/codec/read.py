@@ -133,8 +133,9 @@ class _Reader:
 
     def _listener(self, row: Row, key: str) -> model.Listener:
         bare = _listener(row, key)
-        attributes = self._object(row, k.LISTENER_ATTRIBUTES + bare.id)
-        return bare if attributes is None else listener_with_attributes(bare, attributes)
+        text = row.external_ids.get(k.LISTENER_ATTRIBUTES + bare.id)
+        # Unreadable, it may say who must not reach the listener: then that is not served at all.
+        return bare if text is None else listener_with_attributes(bare, json.loads(text))
 
     def _pool(self, row: Row, key: str) -> model.Pool:
         pool_id, enabled = _split_key(key, k.POOL)

@@ -112,7 +112,10 @@ def _lb_attributes(lb: model.LoadBalancer) -> dict[str, object]:
 
 
 def _listener_attributes(listener: model.Listener) -> dict[str, object]:
-    return _compact(application=listener.application and listener.application.value)
+    return _compact(
+        application=listener.application and listener.application.value,
+        allowed_cidrs=list(listener.allowed_cidrs) or None,
+    )
 
 
 def _pool_attributes(pool: model.Pool) -> dict[str, object]:
