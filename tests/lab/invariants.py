@@ -13,6 +13,7 @@ import json
 import math
 import uuid
 
+from tests.lab.access import Access
 from tests.lab.ovn_mirror import ROUTER_GATEWAY, ROUTER_INTERFACE, ovn_name
 from tests.lab.ovsdb import as_list
 
@@ -103,6 +104,9 @@ class Oracle:
         lb_id = tree.lb["id"]
         if not at_once and self._lab.nb.select("Load_Balancer", [["name", "==", lb_id]]):
             yield f"the rows of the deleted load balancer {lb_id} are still there"
+        access = Access(self._lab, lb_id)
+        if access.groups or access.sets:
+            yield f"clients are still kept from the deleted load balancer {lb_id}"
         for port in self._lab.neutron.ports.values():
             if lb_id in port["name"]:
                 yield f"port {port['name']} of the deleted load balancer is still there"
@@ -147,6 +151,7 @@ class Check:
         yield from self._mapping_complaints()
         yield from self._monitor_port_complaints(at_once)
         yield from self._attachment_complaints()
+        yield from self._access_complaints()
         yield from self._vip_port_complaints()
         yield from self._operating_complaints()
 
@@ -578,6 +583,23 @@ class Check:
             if port["device_owner"] == ROUTER_INTERFACE and port["device_id"] == router_id
             for ip in port["fixed_ips"]
         }
+
+    # Clients that are kept out
+
+    def _access_complaints(self):
+        addresses = [
+            shown
+            for address, _, port_id in self._tree.vips()
+            for shown in (address, self._fip_of(address, port_id))
+            if shown
+        ]
+        routers = {
+            name.removeprefix("neutron-")
+            for names in self._names(self._routers).values()
+            for name in names
+        }
+        found = Access(self._lab, self._tree.lb["id"])
+        yield from found.complaints(self._tree, addresses, routers)
 
     # Ports of VIPs
 

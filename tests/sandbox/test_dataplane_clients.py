@@ -1,0 +1,224 @@
+"""Packets: who may use a listener, from every place a client may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import shell
+from tests.sandbox.plane import CROWD, connect, disconnect, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.api import Json
+    from tests.sandbox.plane import Plane
+
+pytestmark = pytest.mark.sandbox
+
+WELCOME, STRANGERS = CROWD[:2], CROWD[-2:]
+
+
+@pytest.fixture
+def beside(plane: Plane) -> dict[int, str]:
+    """The addresses of the client on the VIP's own switch."""
+    guest = plane.scenery.stack.guests.get("beside")
+    return {version: guest.address(version) for version in (4, 6)}
+
+
+@pytest.fixture
+def behind(plane: Plane) -> dict[int, str]:
+    """The addresses of the client on another switch."""
+    guest = plane.scenery.stack.guests.get("behind")
+    return {version: guest.address(version) for version in (4, 6)}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(plane: Plane) -> Iterator[None]:
+    yield
+    plane.scenery.delete_load_balancers()
+    assert rows_of(plane) == {"Port_Group": "", "ACL": "", "Address_Set": ""}
+
+
+def rows_of(plane: Plane) -> dict[str, str]:
+    """What keeps clients out, as ovn-nbctl prints it."""
+    mark = "external_ids:octavia:allowed_cidrs=True"
+    return {
+        table: plane.scenery.nb("--bare", "find", table, mark.replace("octavia:", r"octavia\:"))
+        for table in ("Port_Group", "ACL", "Address_Set")
+    }
+
+
+def restricted(plane: Plane, *cidrs: str, protocol: str = "TCP", **values: object) -> Json:
+    """A load balancer of both families whose listener only some clients may use."""
+    members = (plane.member("one"), plane.member("two", 6))
+    listener = {**plane.listener(*members, protocol=protocol), "allowed_cidrs": list(cidrs)}
+    return plane.load_balancer(listener, additional_vips=[{"subnet_id": plane.servers6}], **values)
+
+
+def vips(lb: Json) -> tuple[str, str]:
+    return lb["vip_address"], lb["additional_vips"][0]["ip_address"]
+
+
+def run(plane: Plane, *words: str) -> str:
+    """Run a command as an operator of the sandbox."""
+    return shell.run(words, env=plane.scenery.stack.settings.base_environment)
+
+
+def allow(plane: Plane, lb: Json, cidrs: list[str] | None) -> None:
+    """Change who may use the listener; flows are in place."""
+    (listener,) = plane.cloud.octavia("GET", f"/listeners?loadbalancer_id={lb['id']}")["listeners"]
+    body = {"listener": {"allowed_cidrs": cidrs}}
+    plane.cloud.octavia("PUT", f"/listeners/{listener['id']}", body)
+    plane.cloud.wait_for(lb["id"])
+    plane.sync()
+
+
+def reaches(plane: Plane, client: str, address: str, kind: str = "tcp") -> bool:
+    """Whether a client is answered; all its attempts must fare alike."""
+    (answer,) = plane.ask(client, address, 3, kind=kind)
+    assert answer in {"one", "two", "timeout"}
+    return answer != "timeout"
+
+
+def outside(plane: Plane, address: str) -> set[str]:
+    """Return which of some clients outside are answered."""
+    answers = plane.ask_from([*WELCOME, *STRANGERS], address, 1)
+    return {client for client, answer in answers.items() if answer == {"one"}}
+
+
+def test_from_every_place_to_every_address(
+    plane: Plane, beside: dict[int, str], behind: dict[int, str]
+) -> None:
+    """Of each family another client is allowed; the floating IP comes later."""
+    cidrs = [f"{beside[4]}/32", f"{behind[6]}/128", *(f"{each}/32" for each in WELCOME)]
+    lb = restricted(plane, *cidrs)
+    vip, vip6 = vips(lb)
+    floating = plane.floating_ip(lb["vip_port_id"])
+    plane.await_vip(floating)
+
+    reached = {
+        (client, address)
+        for client in ("beside", "behind")
+        for address in (vip, vip6, floating)
+        if reaches(plane, client, address)
+    }
+
+    assert reached == {("beside", vip), ("beside", floating), ("behind", vip6)}
+    assert outside(plane, floating) == set(WELCOME)
+    # The member itself is none of the listener's business.
+    assert reaches(plane, "behind", plane.member("one")["address"])
+
+
+def test_changed_and_removed_while_it_serves(
+    plane: Plane, beside: dict[int, str], behind: dict[int, str]
+) -> None:
+    lb = restricted(plane, f"{beside[4]}/32")
+    vip, vip6 = vips(lb)
+    assert [reaches(plane, each, vip) for each in ("beside", "behind")] == [True, False]
+
+    allow(plane, lb, [f"{behind[4]}/24", "fd20::/64"])
+    assert [reaches(plane, each, vip) for each in ("beside", "behind")] == [False, True]
+    assert [reaches(plane, each, vip6) for each in ("beside", "behind")] == [True, False]
+
+    allow(plane, lb, [])
+    assert reaches(plane, "beside", vip)
+    assert reaches(plane, "behind", vip6)
+    assert rows_of(plane)["Port_Group"] == ""
+
+
+def test_udp(plane: Plane, behind: dict[int, str]) -> None:
+    lb = restricted(plane, f"{behind[4]}/32", *(f"{each}/32" for each in WELCOME), protocol="UDP")
+    floating = plane.floating_ip(lb["vip_port_id"])
+    plane.await_vip(floating)
+
+    assert reaches(plane, "behind", lb["vip_address"], "udp")
+    assert not reaches(plane, "beside", lb["vip_address"], "udp")
+    assert reaches(plane, "behind", floating, "udp")
+    # All clients outside are one guest; unasked, it uses its first address.
+    assert reaches(plane, "crowd", floating, "udp")
+    allow(plane, lb, [f"{behind[4]}/32"])
+    assert not reaches(plane, "crowd", floating, "udp")
+
+
+@pytest.mark.parametrize("client", ["beside", "behind"])
+def test_sctp(plane: Plane, client: str, beside: dict[int, str], behind: dict[int, str]) -> None:
+    """As OVN explains it: userspace Open vSwitch cannot balance SCTP."""
+    vip = restricted(plane, f"{behind[4]}/32", protocol="SCTP")["vip_address"]
+    source = {"beside": beside, "behind": behind}[client][4]
+
+    (port,) = plane.cloud.neutron("ports", fixed_ips=f"ip_address={source}")
+    packet = (
+        f'inport == "{port["id"]}" && eth.src == {port["mac_address"]} && ip4.src == {source}'
+        f" && eth.dst == {gateway(plane, port)} && ip4.dst == {vip} && ip.ttl == 64"
+        " && sctp.src == 40000 && sctp.dst == 80"
+    )
+    path = run(plane, "ovn-trace", "--ct=new", f"neutron-{port['network_id']}", packet)
+
+    assert ("backends=" in path) is (client == "behind")
+
+
+def gateway(plane: Plane, port: Json) -> str:
+    """Return the MAC that a guest sends to when the VIP is not on its network."""
+    found = plane.cloud.neutron("ports", network_id=port["network_id"], device_id=plane.router)
+    return str(found[0]["mac_address"])
+
+
+def test_a_network_that_joins_the_router_later(plane: Plane) -> None:
+    cloud, guests = plane.cloud, plane.scenery.stack.guests
+    lb = restricted(plane, "10.20.0.0/24")
+    network = cloud.create("network", name="late")["id"]
+    subnet = cloud.create("subnet", network_id=network, cidr="10.20.2.0/24", ip_version=4)["id"]
+    guests.create(cloud, "late", network=network)
+    try:
+        connect(cloud, plane.router, subnet)
+        until(lambda: plane.hangs_on(lb, network))
+        plane.sync()
+
+        assert not reaches(plane, "late", lb["vip_address"])
+        allow(plane, lb, ["10.20.2.0/24"])
+        assert reaches(plane, "late", lb["vip_address"])
+        assert not reaches(plane, "beside", lb["vip_address"])
+    finally:
+        guests.remove("late", cloud)
+        disconnect(cloud, plane.router, subnet)
+        cloud.delete("network", f"/v2.0/networks/{network}")
+
+
+def test_a_vip_on_the_provider_network(plane: Plane) -> None:
+    subnet = plane.cloud.neutron("subnets", network_id=plane.scenery.public)[0]["id"]
+    listener = {
+        **plane.listener(plane.member("one")),
+        "allowed_cidrs": [f"{each}/32" for each in WELCOME],
+    }
+
+    lb = plane.load_balancer(listener, vip_subnet_id=subnet)
+
+    assert outside(plane, lb["vip_address"]) == set(WELCOME)
+
+
+def test_neutrons_repair_leaves_it(plane: Plane, beside: dict[int, str]) -> None:
+    lb = restricted(plane, f"{beside[4]}/32")
+    before = rows_of(plane)
+
+    etc = plane.scenery.stack.settings.etc
+    files = (f"--config-file={etc / name}" for name in ("neutron.conf", "ml2_conf.ini"))
+    run(plane, "neutron-ovn-db-sync-util", *files, "--ovn-neutron_sync_mode=repair")
+    plane.sync()
+
+    assert rows_of(plane) == before
+    assert before["Port_Group"]
+    assert [reaches(plane, each, lb["vip_address"]) for each in ("beside", "behind")] == [
+        True,
+        False,
+    ]
+
+
+def test_octavia_and_the_rows_agree(plane: Plane) -> None:
+    """What Octavia's driver agent says of allowed CIDRs is what the API said."""
+    lb = restricted(plane, "10.0.0.1/8", "10.20.0.0/24", "fd20::/64")
+
+    # It ends with an error if they do not.
+    file = plane.scenery.stack.settings.etc / "octavia.conf"
+    run(plane, "octavia-ovn", "check", f"--config-file={file}", f"--loadbalancer={lb['id']}")
