@@ -7,7 +7,7 @@ both become one complete object of ours.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,6 +74,8 @@ def listener(values: Fields, asked: Fields | None = None) -> model.Listener:
     :raises Unsupported: when it asks for something that OVN cannot do
     """
     limits.check("listener", values if asked is None else asked)
+    if asked is not None:
+        _check_repeated(asked.get("allowed_cidrs") or ())
     return _valid(
         lambda: model.Listener(
             id=values["listener_id"],
@@ -268,6 +270,12 @@ def _vips(values: Fields, surroundings: Surroundings) -> Iterable[model.Vip]:
             cidr=surroundings.cidr(subnet_id) if subnet_id else None,
             brought=surroundings.brought(port_id) if port_id else None,
         )
+
+
+def _check_repeated(cidrs: Sequence[str]) -> None:
+    """Refuse what Octavia's database would refuse after we have recorded it."""
+    if len(cidrs) > len(set(cidrs)):
+        raise limits.refuse(limits.REPEATED)
 
 
 def _enabled(values: Fields) -> bool:

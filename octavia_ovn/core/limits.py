@@ -120,6 +120,9 @@ IPV6_SOURCE_IP = (
     "this version of OVN cannot tell IPv6 clients apart by address (25.03 and later can); use"
     " SOURCE_IP_PORT without session persistence"
 )
+REPEATED = (
+    "allowed_cidrs: Octavia cannot store a network twice when a listener changes; name each once"
+)
 L7 = f"{_NO_L7}; L7 policies and rules need another provider"
 
 

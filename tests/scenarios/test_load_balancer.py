@@ -149,6 +149,19 @@ def test_b9_b10_port_that_the_user_brought_stays_as_it_is(project):
     assert seen() == before
 
 
+def test_port_that_the_user_brought_to_a_monitored_network_loses_its_addresses(project):
+    """The agent has its switch port already when it asks for it."""
+    network = project.network()
+    project.serving(network, monitor=True)
+    port = project.neutron.create_port(network.id, name="mine")
+    project.quiesce()
+    address = port["fixed_ips"][0]["ip_address"]
+    project.serving(network, vip_port_id=port["id"], vip_address=address)
+    project.quiesce()
+    (row,) = project.lab.nb.select("Logical_Switch_Port", [["name", "==", port["id"]]])
+    assert row["addresses"] == []
+
+
 def test_d7_user_port_with_two_addresses_serves_the_one_asked_for(project):
     """The VIP is the address that Octavia names, not the port's first."""
     network = project.network()

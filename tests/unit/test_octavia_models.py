@@ -106,6 +106,35 @@ def test_protocols(name, protocol, application):
     assert (pool.protocol, pool.application) == (protocol, application)
 
 
+LISTENER = {"listener_id": "l", "protocol": "TCP", "protocol_port": 80}
+
+
+@pytest.mark.parametrize(
+    ("given", "cidrs"),
+    [
+        (None, ()),
+        ([], ()),
+        (["fd00::1/8", "10.0.0.1/8", "10.0.0.0/8"], ("10.0.0.0/8", "fd00::/8")),
+    ],
+)
+def test_allowed_cidrs(given, cidrs):
+    assert models.listener({**LISTENER, "allowed_cidrs": given}).allowed_cidrs == cidrs
+
+
+@pytest.mark.parametrize("cidr", ["everybody", "10.0.0.0/33", "fe80::%eth0/64"])
+def test_what_is_no_network_is_refused(cidr):
+    with pytest.raises(limits.Unsupported, match=r"network"):
+        models.listener({**LISTENER, "allowed_cidrs": [cidr]})
+
+
+def test_a_network_given_twice_is_refused_where_octavia_would_fail_afterwards():
+    twice = {"allowed_cidrs": ["10.0.0.0/8", "10.0.0.0/8"]}
+
+    assert models.listener({**LISTENER, **twice}).allowed_cidrs == ("10.0.0.0/8",)
+    with pytest.raises(limits.Unsupported, match=r"^allowed_cidrs: .*once\.$"):
+        models.listener({**LISTENER, **twice}, twice)
+
+
 @pytest.mark.parametrize("name", ["TERMINATED_HTTPS", "PROMETHEUS", "PROXY", "PROXYV2"])
 def test_protocols_that_take_more_than_tcp(name):
     with pytest.raises(limits.Unsupported, match=f"{name} needs a provider"):
