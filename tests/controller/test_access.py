@@ -135,7 +135,7 @@ def test_clients_stay_out_while_a_row_says_nothing():
 
 def test_a_listener_that_is_unreadable_is_restored():
     agent = agent_with()
-    agent.db.write([SetKeys(agent.row.uuid, "external_ids", {"octavia:listener_l1": "?"})])
+    agent.db.write([SetKeys(agent.row.uuid, "external_ids", {"octavia:listener:l1": "?"})])
     agent.octavia.error = RuntimeError("unreachable")
     agent.queue.add("lb1")
     agent.look()
@@ -144,5 +144,5 @@ def test_a_listener_that_is_unreadable_is_restored():
     agent.octavia.error = None
     agent.waits(60)
 
-    assert agent.row.external_ids["octavia:listener_l1"] == '{"allowed_cidrs":["10.0.0.0/8"]}'
+    assert agent.row.external_ids["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8"]}'
     assert group(agent)

@@ -84,7 +84,8 @@ def test_writes_what_others_read(lb, keys):
 
 def test_the_former_driver_does_not_take_our_keys_for_its_own():
     """It looks for these strings anywhere in the keys of a row, and reads the values."""
-    of_rows = {name: key for name, key in vars(k).items() if not name.startswith("CHECK_")}
+    others = ("CHECK_", "ACCESS_")
+    of_rows = {name: key for name, key in vars(k).items() if not name.startswith(others)}
     mine = {key for key in of_rows.values() if isinstance(key, str) and "octavia:" in key}
 
     assert {k.LISTENER_ATTRIBUTES, k.POOL_MARK, k.PENDING} <= mine
@@ -123,7 +124,7 @@ def test_reads_what_it_wrote(lb, _):
     ],
 )
 def test_a_listener_is_not_served_while_it_is_unreadable_who_may_use_it(attributes):
-    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener_l1": attributes}
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": attributes}
 
     decoded = codec.decode([row(external_ids=ids)])
 
@@ -137,11 +138,11 @@ def test_writes_who_may_use_a_listener():
 
     written = codec.encode(lb, shelf)
 
-    assert written["octavia:listener_l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
+    assert written["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
 
 
 def test_attributes_of_a_listener_may_say_nothing_of_clients():
-    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener_l1": "{}"}
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": "{}"}
 
     (found,) = codec.decode([row(external_ids=ids)]).lb.listeners
 

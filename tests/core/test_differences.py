@@ -13,7 +13,7 @@ ROW = row(
         "neutron:vip": "10.0.0.1",
         "listener_l2": "80:",
         "listener_l3:D": "81:",
-        "octavia:listener_l3": "{}",
+        "octavia:listener:l3": "{}",
     }
 )
 
@@ -41,9 +41,9 @@ CASES = {
         [keys("pool_p1", **{"pool_p1:D": "", "octavia:attributes_p1": "x"})],
         "pool p1 different",
     ),
-    "who may use a listener": ([keys(**{"octavia:listener_l2": "{}"})], "listener l2 different"),
+    "who may use a listener": ([keys(**{"octavia:listener:l2": "{}"})], "listener l2 different"),
     "that somebody may not use a listener": (
-        [keys("octavia:listener_l3")],
+        [keys("octavia:listener:l3")],
         "listener l3 different",
     ),
     "an object too many": (

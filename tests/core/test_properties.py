@@ -402,7 +402,7 @@ all_keys = st.sampled_from(
     [
         k.ENABLED, k.VIP, k.VIP_PORT, k.ADDITIONAL_VIPS, k.ADDITIONAL_PORTS, k.MEMBER_STATUS,
         k.MONITORS, k.LOAD_BALANCER, k.PENDING, "pool_p1", "pool_p1:D", "listener_l1",
-        "octavia:attributes_p1", "octavia:listener_l1",
+        "octavia:attributes_p1", "octavia:listener:l1",
     ]
 ) | st.builds("".join, st.tuples(prefixes, st.text(max_size=4)))  # fmt: skip
 garbage = st.dictionaries(all_keys, values, max_size=8)

@@ -126,7 +126,7 @@ def allow_more(lb):
 def say_less(lb):
     for row in lb.rows():
         keys = dict(row["external_ids"])
-        (broken,) = (key for key in keys if key.startswith("octavia:listener_"))
+        (broken,) = (key for key in keys if key.startswith("octavia:listener:"))
         yield update("Load_Balancer", _is(row), {"external_ids": omap({**keys, broken: "?"})})
 
 
