@@ -174,6 +174,28 @@ class Plane:
         (found,) = self.cloud.neutron("floatingips", floating_ip_address=address)
         self.cloud.delete("network", f"/v2.0/floatingips/{found['id']}")
 
+    @contextlib.contextmanager
+    def network_that_joins(self, lb: Json) -> Iterator[tuple[str, str]]:
+        """Connect a new network with the client `late`; yield its id and its subnet's.
+
+        The load balancer has followed by then, and flows are in place.
+        """
+        cloud, guests = self.cloud, self.scenery.stack.guests
+        network = cloud.create("network", name="late")["id"]
+        (subnet,) = _subnets(cloud, network, "10.20.2.0/24")
+        guests.create(cloud, "late", network=network)
+        try:
+            connect(cloud, self.router, subnet)
+            until(lambda: self.hangs_on(lb, network))
+            self.sync()
+            yield network, subnet
+        finally:
+            guests.remove("late", cloud)
+            for port in cloud.neutron("ports", network_id=network):
+                if port["device_id"] == self.router:
+                    disconnect(cloud, self.router, subnet)
+            cloud.delete("network", f"/v2.0/networks/{network}")
+
     # --- traffic -------------------------------------------------------------------------
 
     def ask(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.plane import connect, disconnect, until
+from tests.sandbox.plane import disconnect, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,23 +109,9 @@ def test_a_vip_on_the_provider_network_is_reached_from_outside(plane: Plane) -> 
 
 
 def test_a_network_that_joins_the_router_later(plane: Plane) -> None:
-    cloud, guests = plane.cloud, plane.scenery.stack.guests
     lb = plane.load_balancer(plane.listener(plane.member("one")))
-    network = cloud.create("network", name="late")["id"]
-    subnet = cloud.create("subnet", network_id=network, cidr="10.20.2.0/24", ip_version=4)["id"]
-    guests.create(cloud, "late", network=network)
-    try:
-        connect(cloud, plane.router, subnet)
-        until(lambda: plane.hangs_on(lb, network))
-        plane.sync()
-
+    with plane.network_that_joins(lb) as (network, subnet):
         assert plane.ask("late", lb["vip_address"], 5) == {"one": 5}
 
-        disconnect(cloud, plane.router, subnet)
+        disconnect(plane.cloud, plane.router, subnet)
         until(lambda: not plane.hangs_on(lb, network))
-    finally:
-        guests.remove("late", cloud)
-        for port in cloud.neutron("ports", network_id=network):
-            if port["device_id"] == plane.router:
-                disconnect(cloud, plane.router, subnet)
-        cloud.delete("network", f"/v2.0/networks/{network}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import shell
-from tests.sandbox.plane import CROWD, connect, disconnect, until
+from tests.sandbox.plane import CROWD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,24 +166,12 @@ def gateway(plane: Plane, port: Json) -> str:
 
 
 def test_a_network_that_joins_the_router_later(plane: Plane) -> None:
-    cloud, guests = plane.cloud, plane.scenery.stack.guests
     lb = restricted(plane, "10.20.0.0/24")
-    network = cloud.create("network", name="late")["id"]
-    subnet = cloud.create("subnet", network_id=network, cidr="10.20.2.0/24", ip_version=4)["id"]
-    guests.create(cloud, "late", network=network)
-    try:
-        connect(cloud, plane.router, subnet)
-        until(lambda: plane.hangs_on(lb, network))
-        plane.sync()
-
+    with plane.network_that_joins(lb):
         assert not reaches(plane, "late", lb["vip_address"])
         allow(plane, lb, ["10.20.2.0/24"])
         assert reaches(plane, "late", lb["vip_address"])
         assert not reaches(plane, "beside", lb["vip_address"])
-    finally:
-        guests.remove("late", cloud)
-        disconnect(cloud, plane.router, subnet)
-        cloud.delete("network", f"/v2.0/networks/{network}")
 
 
 def test_a_vip_on_the_provider_network(plane: Plane) -> None:
