@@ -82,8 +82,9 @@ class Bridge:
         self._socket = peer
         peer.settimeout(self._timeout)
         peer.connect(self._path)
-        peer.sendall(openflow.hello())
-        while self._receive(peer)[0] != openflow.HELLO:
+        # A switch greets whoever comes, and refuses the version only then.
+        peer.sendall(openflow.hello() + openflow.echo_request())
+        while self._receive(peer)[0] != openflow.ECHO_REPLY:
             pass
         return peer
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from octavia_ovn.controller.office import Office
 from octavia_ovn.core.statistics.messages import Acknowledgement, Levels, Message, Report
 from octavia_ovn.core.statistics.totals import Batch, Totals, acknowledged
 from octavia_ovn.core.statistics.traffic import Key, Traffic
@@ -223,28 +224,19 @@ class Statistics:
     def __init__(self, listen: Callable[[], Chassis], ledger: Callable[[Chassis], Ledger]) -> None:
         self._listen = listen
         self._ledger = ledger
-        self._changed = threading.Condition()
-        self._acting = False
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
+        self._office = Office(self._run, "statistics")
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._office.start()
 
     def act(self, *, acting: bool) -> None:
         """Say whether this agent acts."""
-        with self._changed:
-            self._acting = acting
-            self._changed.notify_all()
+        self._office.act(acting=acting)
 
     def close(self, timeout: float) -> None:
         """Stop, in that many seconds at most; what is being told is left to end by itself."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self._office.close(timeout)
 
     def _run(self) -> None:
         while self._wait():
@@ -261,23 +253,22 @@ class Statistics:
             self._pause()
 
     def _serve(self) -> None:
+        term = self._office.term
         chassis = self._listen()
         try:
             ledger = self._ledger(chassis)
-            while self._goes_on():
+            # Another agent may have told Octavia more between two terms: begin with what it shows.
+            while self._office.goes_on and self._office.term == term:
                 ledger.turn()
         finally:
             chassis.close()
 
-    def _goes_on(self) -> bool:
-        return self._acting and not self._closed
-
     def _wait(self) -> bool:
         """Wait until this agent acts; return False when closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._acting or self._closed)
-        return not self._closed
+        with self._office.changed:
+            self._office.changed.wait_for(lambda: self._office.acting or self._office.closed)
+        return not self._office.closed
 
     def _pause(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._goes_on(), _RETRY)
+        with self._office.changed:
+            self._office.changed.wait_for(lambda: not self._office.goes_on, _RETRY)

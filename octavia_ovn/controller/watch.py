@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from octavia_ovn.controller.office import Office
 from octavia_ovn.controller.ports import Octavia
 from octavia_ovn.controller.repair import Depth, Finding, Repair, Verdict
 from octavia_ovn.errors import OctaviaOvnError
@@ -227,36 +227,30 @@ class Watch:
         self._work = work
         self._interval = interval
         self._clock = clock
-        self._changed = threading.Condition()
-        self._acting = False
-        self._closed = False
         self._due = 0.0
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._office = Office(self._run, "watch")
 
     def start(self) -> None:
         """Begin."""
         if self._interval:
-            self._thread.start()
+            self._office.start()
 
     def act(self, *, acting: bool) -> None:
         """Say whether this agent acts."""
-        with self._changed:
-            if acting and not self._acting:
+        with self._office.changed:
+            if acting and not self._office.acting:
                 self._due = self._clock() + FIRST_DELAY
-            self._acting = acting
-            self._changed.notify_all()
+            self._office.act(acting=acting)
 
     def close(self, timeout: float) -> None:
         """Stop, in that many seconds at most; what is being asked is left to end by itself."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self._office.close(timeout)
 
     def left(self) -> float | None:
         """Return the seconds until there is work, None when there is none to be expected."""
-        return max(0.0, self._due - self._clock()) if self._acting and self._interval else None
+        if not self._office.acting or not self._interval:
+            return None
+        return max(0.0, self._due - self._clock())
 
     def turn(self) -> None:
         """Work once."""
@@ -267,13 +261,13 @@ class Watch:
         except Exception:
             LOG.exception("A comparison of Octavia, OVN and Neutron failed")
         pause = self._interval if succeeded else min(self._interval, RETRY)
-        with self._changed:
+        with self._office.changed:
             # Unless this agent has taken over anew meanwhile.
             if self._due == due:
                 self._due = self._clock() + pause
 
     def _goes_on(self) -> bool:
-        return self._acting and not self._closed
+        return self._office.goes_on
 
     def _run(self) -> None:
         while self._wait():
@@ -281,10 +275,10 @@ class Watch:
 
     def _wait(self) -> bool:
         """Wait for work; return False when closed."""
-        with self._changed:
-            while not self._closed:
+        with self._office.changed:
+            while not self._office.closed:
                 left = self.left()
                 if left == 0:
                     return True
-                self._changed.wait(left)
+                self._office.changed.wait(left)
         return False

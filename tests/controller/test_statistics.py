@@ -1,6 +1,7 @@
 """The agent's part: what it hears, tells and acknowledges; with whom it can do without."""
 
 import threading
+import time
 
 import pytest
 
@@ -243,6 +244,21 @@ def test_it_listens_while_the_agent_acts_only():
     thread.statistics.close(timeout=5)
 
     assert all(each.closed for each in thread.listened)
+
+
+def test_each_term_begins_with_what_octavia_shows():
+    thread = Thread()
+    thread.statistics.act(acting=True)
+    assert thread.turned.wait(5)
+
+    with thread.statistics._office.changed:  # so fast that the thread does not see it
+        thread.statistics.act(acting=False)
+        thread.statistics.act(acting=True)
+
+    deadline = time.monotonic() + 5
+    while len(thread.listened) == 1 or not thread.listened[0].closed:
+        assert time.monotonic() < deadline
+    thread.statistics.close(timeout=5)
 
 
 def test_it_goes_on_after_failures(monkeypatch, caplog):

@@ -340,4 +340,4 @@ def test_the_thread(work, monkeypatch):
     timer.act(acting=True)
     assert twice.wait(10)
     timer.close(10)
-    assert not timer._thread.is_alive()
+    assert not timer._office._thread.is_alive()

@@ -58,6 +58,11 @@ def hello() -> bytes:
     return HEADER.pack(VERSION, HELLO, HEADER.size, 0)
 
 
+def echo_request() -> bytes:
+    """Return a probe; the answer to it proves that the switch speaks our version."""
+    return HEADER.pack(VERSION, ECHO_REQUEST, HEADER.size, 0)
+
+
 def echo_reply(transaction: int, body: bytes) -> bytes:
     """Return the answer to a probe."""
     return HEADER.pack(VERSION, ECHO_REPLY, HEADER.size + len(body), transaction) + body

@@ -26,6 +26,7 @@ def test_a_request_asks_for_one_cookie_in_all_tables():
 
 def test_hello_and_echo():
     assert openflow.hello() == bytes([4, 0, 0, 8, 0, 0, 0, 0])
+    assert openflow.echo_request() == bytes([4, 2, 0, 8, 0, 0, 0, 0])
     assert openflow.echo_reply(3, b"x") == bytes([4, 3, 0, 9, 0, 0, 0, 3]) + b"x"
 
 
