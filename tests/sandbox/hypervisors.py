@@ -146,8 +146,11 @@ class Hypervisor:
             words += ["--", "set", "interface", device, *external_ids]
         self.processes.run("ovs-vsctl", "--timeout=10", *words)
 
-    def guest(self, port: str, mac: str, address: str, gateway: str) -> str:
-        """Make a namespace on a switch port; return its name."""
+    def guest(self, port: str, mac: str, addresses: Sequence[str], gateways: Sequence[str]) -> str:
+        """Make a namespace on a switch port; return its name.
+
+        `addresses` have prefix lengths; there is a gateway for each.
+        """
         inside, device = f"{self._prefix}{port}", f"vm-{port}"
         netns("add", inside)
         ip(
@@ -173,8 +176,11 @@ class Hypervisor:
             stdout=subprocess.DEVNULL,
         )
         ip("-n", inside, "link", "set", "eth0", "address", mac, "mtu", _MTU, "up")
-        ip("-n", inside, "address", "add", address, "dev", "eth0")
-        ip("-n", inside, "route", "add", "default", "via", gateway)
+        for address, gateway in zip(addresses, gateways, strict=True):
+            # A new IPv6 address would take a second to find out that nobody has it.
+            rest = ["nodad"] if ":" in address else []
+            ip("-n", inside, "address", "add", address, "dev", "eth0", *rest)
+            ip("-n", inside, "route", "add", "default", "via", gateway)
         self.cable(device, "br-int", f"external_ids:iface-id={port}")
         return inside
 
@@ -238,9 +244,16 @@ class Cloud:
         """Wait until all flows follow NB."""
         self.nbctl("--wait=hv", "sync")
 
-    def guest(self, hypervisor: str, port: str, mac: str, address: str, gateway: str) -> str:
+    def guest(
+        self,
+        hypervisor: str,
+        port: str,
+        mac: str,
+        addresses: Sequence[str],
+        gateways: Sequence[str],
+    ) -> str:
         """See `Hypervisor.guest`."""
-        inside = self.hypervisors[hypervisor].guest(port, mac, address, gateway)
+        inside = self.hypervisors[hypervisor].guest(port, mac, addresses, gateways)
         self.guests.append(inside)
         return inside
 

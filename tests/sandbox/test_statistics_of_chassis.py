@@ -27,14 +27,24 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.sandbox
 
 PORT, KEY = 19606, "secret"
-VIP = "10.0.1.100"
+VIP, VIP6 = "10.0.1.100", "fd00:1::100"
+SWITCHES = ("front", "back", "outside")
+"""The load balancer is on the first two and on the router; the third is beyond its gateway."""
+GUESTS = (
+    # hypervisor, switch, name, last part of the addresses
+    ("one", "front", "web1", 11),
+    ("two", "front", "web2", 12),
+    ("one", "front", "near", 13),
+    ("two", "back", "far", 14),
+    ("two", "outside", "stranger", 15),
+)
 _SERVER = """
-import socketserver
+import socket, socketserver
 class Handler(socketserver.StreamRequestHandler):
     def handle(self):
         self.rfile.readline(); self.wfile.write(b"answer\\n")
 class Server(socketserver.ThreadingTCPServer):
-    request_queue_size = 100
+    request_queue_size, address_family = 100, socket.AF_INET6
 Server(("", 80), Handler).serve_forever()
 """
 _CLIENT = """
@@ -156,29 +166,31 @@ def cloud() -> Iterator[Cloud]:
 
 def _topology(cloud: Cloud) -> None:
     cloud.nbctl("lr-add", "r")
-    for number, switch in enumerate(("front", "back"), 1):
-        port, gateway = f"r-{switch}", f"10.0.{number}.1"
+    for number, switch in enumerate(SWITCHES, 1):
+        port = f"r-{switch}"
         cloud.nbctl(
             "ls-add", switch,
-            "--", "lrp-add", "r", port, f"00:00:00:00:ff:0{number}", f"{gateway}/24",
+            "--", "lrp-add", "r", port, f"00:00:00:00:ff:0{number}",
+            f"10.0.{number}.1/24", f"fd00:{number}::1/64",
             "--", "lsp-add", switch, f"{switch}-r",
             "--", "lsp-set-type", f"{switch}-r", "router",
             "--", "lsp-set-addresses", f"{switch}-r", "router",
             "--", "lsp-set-options", f"{switch}-r", f"router-port={port}",
         )  # fmt: skip
-    guests = (
-        ("one", "front", "web1", 11),
-        ("two", "front", "web2", 12),
-        ("one", "front", "near", 13),
-        ("two", "back", "far", 14),
-    )
-    for hypervisor, switch, name, number in guests:
-        subnet = "10.0.1" if switch == "front" else "10.0.2"
-        mac, address = f"00:00:00:00:01:{number}", f"{subnet}.{number}"
-        cloud.nbctl("lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{mac} {address}")
-        cloud.guest(hypervisor, name, mac, f"{address}/24", f"{subnet}.1")
+    cloud.nbctl("lrp-set-gateway-chassis", "r-outside", "two")
+    for hypervisor, switch, name, last in GUESTS:
+        number = SWITCHES.index(switch) + 1
+        mac, addresses = (
+            f"00:00:00:00:01:{last}",
+            (f"10.0.{number}.{last}", f"fd00:{number}::{last}"),
+        )
+        cloud.nbctl("lsp-add", switch, name)
+        cloud.nbctl("lsp-set-addresses", name, f"{mac} {' '.join(addresses)}")
+        networks = (f"{addresses[0]}/24", f"{addresses[1]}/64")
+        cloud.guest(hypervisor, name, mac, networks, (f"10.0.{number}.1", f"fd00:{number}::1"))
     cloud.nbctl(
         "lb-add", "lb", f"{VIP}:80", "10.0.1.11:80,10.0.1.12:80",
+        "--", "lb-add", "lb", f"[{VIP6}]:80", "[fd00:1::11]:80,[fd00:1::12]:80",
         "--", "ls-lb-add", "front", "lb", "--", "ls-lb-add", "back", "lb",
         "--", "lr-lb-add", "r", "lb",
     )  # fmt: skip
@@ -203,6 +215,16 @@ def test_a_connection_counts_once_though_its_packets_cross_two_chassis(field: Fi
 
         field.await_connections(17)
     assert field.octavia.counters["web"]["bytes_in"] > 17 * 200
+
+
+@pytest.mark.parametrize("vip", [VIP, VIP6])
+def test_clients_beyond_a_gateway(field: Field, vip: str) -> None:
+    with field.agent():
+        field.ask("stranger", 6, vip)
+        field.ask("near", 4, vip)
+
+        field.await_connections(10)
+    assert field.octavia.counters["web"]["bytes_in"] > 10 * 200
 
 
 def test_collectors_and_agents_come_and_go(field: Field) -> None:
