@@ -12,7 +12,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import ovs.poller
 from oslo_config import cfg
@@ -98,8 +98,9 @@ class Collector:
         self._turn_number = 0
         self._levels_are_new = False
         self._complaint = ""
+        self._for_metrics = bool(settings.metrics_port)
         self.totals: dict[Key, Traffic] = {}
-        """Since this process began."""
+        """Since this process began, of listeners that there are."""
         self.open: dict[Key, int] = {}
 
     @property
@@ -163,7 +164,8 @@ class Collector:
         finally:
             traffic = attribute(catalog, flows, grown)
             self._memory.outbox.add(traffic)
-            add(self.totals, traffic)
+            if self._for_metrics:
+                add(self.totals, traffic)
 
     def _switch_bridge(self) -> Bridge:
         if self._bridge is None:
@@ -195,6 +197,13 @@ class Collector:
         if self._identity is not None:
             self._socket.send(self._messages(self._identity.chassis))
             self._levels_are_new = False
+        if self._for_metrics:
+            flows = self._southbound.flows.values()
+            self._keep({Key(each.hint, each.port) for each in flows})
+
+    def _keep(self, known: Collection[Key]) -> None:
+        for key in [key for key in self.totals if key not in known]:
+            del self.totals[key]
 
     def _messages(self, chassis: str) -> Iterator[Message]:
         sender = (chassis, self._memory.incarnation)

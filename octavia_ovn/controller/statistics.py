@@ -30,6 +30,10 @@ _PATIENCE = 30.0
 _RECORDS = 500
 """Listeners in one message to Octavia, which applies it in one transaction."""
 
+_MOST = 10_000
+"""Listeners whose counters are remembered at least; those beyond are asked for again, if they have
+traffic again. Some of them may have been deleted."""
+
 Counters = Mapping[str, int]
 """What Octavia shows of a listener, by name."""
 
@@ -124,6 +128,8 @@ class Accounts:
         items = [{"id": each, **counters} for each, counters in records.items()]
         for start in range(0, len(items), _RECORDS):
             self._told.update_statistics({"listeners": items[start : start + _RECORDS]})
+        if len(self._counters) > _MOST:
+            self._counters.clear()
         self._counters.update(records)
 
     def _records(self, batch: Batch, ids: Mapping[Key, str]) -> Iterator[tuple[str, Counters]]:

@@ -184,6 +184,16 @@ def test_acknowledgements_of_others_are_ignored(world):
     assert world.chassis.sent == []
 
 
+def test_not_all_listeners_there_ever_were_are_remembered(world, monkeypatch):
+    monkeypatch.setattr(statistics, "_MOST", 1)
+    world.hear(report(web=(1, 10), dns=(1, 10)))
+    world.hear(report(2, dns=(1, 10)))
+    world.hear(report(3, web=(2, 20)))
+
+    assert world.octavia.asked == ["web", "dns", "web"]
+    assert world.octavia.shown["web"] == counters(103, 1030)
+
+
 def test_large_messages_are_split(world, monkeypatch):
     monkeypatch.setattr(statistics, "_RECORDS", 1)
     world.hear(report(web=(1, 10), dns=(1, 10)))

@@ -95,8 +95,12 @@ class Totals:
             add(traffic, rows)
         level = self._open(now)
         changed = {key for key, number in level.items() if number != self._told_open.get(key)}
+        # What is neither open nor reported any more may belong to a listener that is gone.
+        self._told_open = {
+            key: number for key, number in self._told_open.items() if number or key in level
+        }
         changed |= {key for key, number in self._told_open.items() if number and key not in level}
-        keys = {*traffic, *changed}
+        keys = sorted({*traffic, *changed})
         return Batch(tuple(self._reports), traffic, {key: level.get(key, 0) for key in keys})
 
     def _open(self, now: float) -> dict[Key, int]:

@@ -120,6 +120,16 @@ def test_that_there_are_none_is_told_once_by_an_agent_that_knows_nothing():
     assert not totals.batch(0)
 
 
+def test_what_no_chassis_speaks_of_any_more_is_forgotten():
+    totals = Totals()
+    for turn, values in enumerate(({"a": 3}, {"a": 0}, {}), 1):
+        totals.levels(levels(turn, **values), 0)
+        totals.told(totals.batch(0))
+
+    assert not totals.batch(0)
+    assert totals._told_open == {}
+
+
 def test_a_silent_chassis_has_no_open_connections():
     totals = Totals()
     totals.levels(levels(a=3), 0)
