@@ -10,6 +10,7 @@ import re
 import pytest
 from octavia_lib.api.drivers import data_models
 
+from octavia_ovn import config
 from octavia_ovn.core import limits
 
 PROJECT = pathlib.Path(__file__).parents[2]
@@ -90,6 +91,35 @@ SENTENCES = {
 @pytest.mark.parametrize("sentence", SENTENCES.values(), ids=SENTENCES)
 def test_each_sentence_is_in_the_page(sentence):
     assert re.sub(r"\{\w+\}", "…", sentence) in _page("limits")
+
+
+def _pages(*patterns):
+    return [page for pattern in patterns for page in sorted(PROJECT.glob(pattern))]
+
+
+@pytest.mark.parametrize("page", _pages("docs/*.md", "README.md"), ids=lambda page: page.stem)
+def test_options_that_a_page_names_exist(page):
+    options = {opt.dest for group, opts in config.list_opts() if group == "ovn" for opt in opts}
+    named = set(re.findall(r"`\[ovn\] (\w+)[` ]", page.read_text(encoding="utf-8")))
+
+    assert named <= options
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (PROJECT / "README.md").read_text())
+
+    assert links
+    assert [link for link in links if not (PROJECT / link).exists()] == []
+
+
+def test_log_messages_to_look_for_are_logged():
+    rows = _page("troubleshooting").splitlines()
+    cells = [cell for row in rows for cell in row.split(" | ") if cell.startswith("agent log")]
+    messages = [message for cell in cells for message in re.findall("`([^`]+)`", cell)]
+    source = "".join(file.read_text(encoding="utf-8") for file in _pages("octavia_ovn/**/*.py"))
+
+    assert messages
+    assert [message for message in messages if message.strip("… ") not in source] == []
 
 
 def _page(name):
