@@ -427,6 +427,23 @@ def test_a_vip_on_a_provider_network_is_reached_from_outside():
     assert explanation.path.gateways[0].name == "lrp-r1-ext"
 
 
+def test_ipv6_is_routed():
+    lb = balancer(
+        [listener()], [pool(members=[member(1, address="fd00::1")])], vips=(vip("fd00::100"),)
+    )
+    ports = (
+        RouterPort("lrp-r1-net1", R1, NET1, ("10.0.0.254/24", "fd00::fe/64")),
+        *scene().router_ports[1:],
+    )
+    acls = (*ACLS, Acl(GROUP, "to-lport", 1002, f"outport == @{GROUP} && ip6", "allow"))
+    found = with_ports(scene(lb, router_ports=ports, acls=acls), port("one", NET1, "fd00::1"))
+    explanation = trace(found, "2001:db8::7")
+    assert explanation.verdict is Verdict.WARNING
+    assert "by router r1-name" in next(
+        each.sentence for _, each in explanation.findings if each.verdict is Verdict.WARNING
+    )
+
+
 def test_a_member_on_a_provider_network_may_be_a_machine_outside():
     lb = web(member(1, address="172.24.4.60", subnet_id="subx"))
     subnets = {

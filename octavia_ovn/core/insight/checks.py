@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from octavia_ovn.core import model
 from octavia_ovn.core.insight import backends, compare, rules
 from octavia_ovn.core.insight.findings import Check, Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.path import Path
@@ -76,11 +77,7 @@ def _address(path: Path) -> Iterator[Finding]:
     elif path.is_inside or path.scene.is_provider(path.vip_switch):
         yield ok(f"{path.destination} is the VIP.")
     elif path.client.port is None:
-        yield fault(
-            f"{path.destination} is a private address, and the VIP has no floating IP:"
-            " clients outside cannot reach it.",
-            f"openstack floating ip create --port {path.vip.port_id} NETWORK",
-        )
+        yield _private(path)
     else:
         here = path.scene.switch_label(path.client_switch)
         there = path.scene.switch_label(path.vip_switch)
@@ -89,6 +86,21 @@ def _address(path: Path) -> Iterator[Finding]:
             " and the VIP has no floating IP.",
             "openstack router add subnet ROUTER SUBNET",
         )
+
+
+def _private(path: Path) -> Finding:
+    """Return what is to be said of a VIP without floating IP when the client is outside."""
+    routers = ", ".join(map(path.scene.router_label, path.entry_routers))
+    if routers and model.family(path.destination) == 6:  # noqa: PLR2004 - an IP version
+        return warning(
+            f"{path.destination} has no floating IP, as IPv6 has none: the network outside must"
+            f" know the way to it, by router {routers}."
+        )
+    return fault(
+        f"{path.destination} is a private address, and the VIP has no floating IP:"
+        " clients outside cannot reach it.",
+        f"openstack floating ip create --port {path.vip.port_id} NETWORK",
+    )
 
 
 def _entry(path: Path) -> Iterator[Finding]:
