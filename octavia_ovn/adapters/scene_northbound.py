@@ -9,6 +9,7 @@ from octavia_ovn.adapters.northbound_topology import PHYSICAL_NETWORK, prefixed,
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.selects import Json, Selects
 from octavia_ovn.core import model
+from octavia_ovn.core.codec.keys import ACCESS_LISTENER
 from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.scene import FloatingIp, Port, Switch
 from octavia_ovn.core.rows import HealthCheck, Row
@@ -186,7 +187,9 @@ def _port(row: Json) -> Port:
 def _acl(row: Json, group: Json) -> Acl:
     ids = group["external_ids"] | row["external_ids"]
     security_group = ids.get("neutron:security_group_id")
+    listener = ids.get(ACCESS_LISTENER)
     owner = f"security group {security_group}" if security_group else ""
+    owner = f"allowed_cidrs of listener {listener}" if listener else owner
     return Acl(
         group=group["name"],
         direction=row["direction"],

@@ -38,6 +38,7 @@ from tests.core.scenes import (
 )
 
 FIPS = {VIP: FIP}
+ONLY_SOME = balancer([listener(allowed_cidrs=("10.0.1.0/24", "fd00::/8"))], LB.pools)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ FIPS = {VIP: FIP}
         (scene(fips=FIPS), FAR),
         (checked(), NEAR),
         (checked(), FAR),
+        (scene(ONLY_SOME), FAR),
     ],
 )
 def test_all_is_well(found, sender):
@@ -160,6 +162,13 @@ FAULTS = [
         NEAR,
         "client-security-groups",
         "to the member 10.0.0.1:80",
+    ),
+    (
+        "not allowed",
+        scene(ONLY_SOME),
+        NEAR,
+        "allowed-cidrs",
+        "allowed_cidrs (10.0.1.0/24, fd00::/8) are without 10.0.0.7",
     ),
     (
         "allowed_cidrs",

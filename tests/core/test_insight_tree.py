@@ -49,6 +49,18 @@ def test_the_tree():
     assert overview(scene()).is_right
 
 
+@pytest.mark.parametrize(
+    ("cidrs", "words"),
+    [
+        (("10.0.0.0/24",), "TCP 80, for 10.0.0.0/24"),
+        (tuple(f"10.0.{each}.0/24" for each in range(4)), "10.0.0.0/24 10.0.1.0/24 10.0.2.0/24 …"),
+    ],
+)
+def test_who_may_use_a_listener(cidrs, words):
+    (node_,) = overview(scene(balancer([listener(allowed_cidrs=cidrs)]))).root.children
+    assert node_.details.endswith(words)
+
+
 def test_monitor_and_persistence():
     sticky = model.SessionPersistence(model.Mechanism.HASH)
     lb = balancer([], [pool(members=[M1], monitor=monitor(), persistence=sticky)])
@@ -175,6 +187,10 @@ STICKY = model.SessionPersistence(model.Mechanism.HASH)
             ("pool p1: protocol is HTTP in Octavia, TCP in the rows",),
         ),
         (replaced(monitor=monitor()), ("healthmonitor hm1: missing in the rows",)),
+        (
+            balancer([listener(allowed_cidrs=("10.0.0.0/8", "fd00::/8"))], LB.pools),
+            ("listener l1: allowed_cidrs is 10.0.0.0/8 fd00::/8 in Octavia, empty in the rows",),
+        ),
         (
             dataclasses.replace(LB, listeners=(*LB.listeners, listener("l2", 443))),
             ("listener l2: missing in the rows",),

@@ -211,6 +211,7 @@ CHECKS = (
     Check("octavia", "Octavia and the rows", _octavia),
     Check("load-balancer", "Load balancer", _enabled),
     Check("listener", "Listener", _listener),
+    Check("allowed-cidrs", "Allowed clients", rules.allowed_clients),
     Check("pool", "Pool", _pool),
     Check("members", "Members", backends.eligibility),
     Check("address", "Address", _address),

@@ -13,7 +13,12 @@ Key = tuple[Kind, str]
 
 # The names are those of Octavia's API and command line.
 _FIELDS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
-    Kind.LISTENER: (("protocol", "protocol"), ("protocol_port", "port"), ("pool", "pool_id")),
+    Kind.LISTENER: (
+        ("protocol", "protocol"),
+        ("protocol_port", "port"),
+        ("pool", "pool_id"),
+        ("allowed_cidrs", "allowed_cidrs"),
+    ),
     Kind.POOL: (
         ("protocol", "protocol"),
         ("lb_algorithm", "algorithm"),
@@ -95,4 +100,6 @@ def _values(kind: Kind, thing: Any) -> dict[str, Any]:
 def _word(value: object) -> str:
     if isinstance(value, model.SessionPersistence):
         return "SOURCE_IP" + (f" ({value.timeout} s)" if value.timeout else "")
+    if isinstance(value, tuple):
+        return " ".join(value) or "empty"
     return value.name if isinstance(value, model.Protocol) else str(getattr(value, "value", value))

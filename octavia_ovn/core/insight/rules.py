@@ -6,6 +6,7 @@ for the following ones: they must allow the VIP and the members (measured).
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from octavia_ovn.core import model
@@ -16,6 +17,20 @@ from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port
 
 _REMEDY = "openstack security group rule create: the client must be let out to VIP and members."
+
+
+def allowed_clients(path: Path) -> Iterator[Finding]:
+    """Check whether the listener is for this client."""
+    if path.listener is None or not path.listener.allowed_cidrs:
+        return
+    cidrs = path.listener.allowed_cidrs
+    source = ipaddress.ip_address(path.source)
+    if any(source in ipaddress.ip_network(each) for each in cidrs):
+        yield ok(f"The listener's allowed_cidrs have {path.source} in them.")
+    else:
+        sentence = f"The listener's allowed_cidrs ({', '.join(cidrs)}) are without {path.source}."
+        command = f"openstack loadbalancer listener set --allowed-cidr CIDR {path.listener.id}"
+        yield fault(sentence, command)
 
 
 def client_egress(path: Path) -> Iterator[Finding]:

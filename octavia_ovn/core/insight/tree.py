@@ -16,6 +16,7 @@ from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ROUTER, SWITCH
 from octavia_ovn.core.topology import attachments
 
+_AT_MOST = 3
 Part = TypeVar("Part", model.Listener, model.Pool, model.Member)
 
 
@@ -154,6 +155,9 @@ class _Layout:
         ovn, state = self._served(listener, pool)
         children = (self._pool(pool),) if pool else ()
         details = f"{_protocol(listener)} {listener.port}"
+        if listener.allowed_cidrs:
+            details += f", for {' '.join(listener.allowed_cidrs[:_AT_MOST])}"
+            details += " …" if len(listener.allowed_cidrs) > _AT_MOST else ""
         return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
 
     def _served(self, listener: model.Listener, pool: model.Pool | None) -> tuple[str, State]:
