@@ -110,7 +110,7 @@ class FactFinder:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
-        doors = entrances(places, self._nb) if access.restricted(lb) else frozenset()
+        doors = entrances(lb, places, self._nb) if access.restricted(lb) else frozenset()
         things = (
             frozenset(_things(lb, subnets, places))
             | {(MEMBER_FIP, fip_id) for fip_id, _ in member_fips}

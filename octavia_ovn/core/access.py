@@ -1,7 +1,7 @@
 """Access control: the rows that keep out the clients that a listener does not allow.
 
-One port group for each load balancer, with the router ports of the switches where clients enter: so
-its ACLs hold for all that enters there, through whatever port. One ACL for each restricted listener
+One port group for each load balancer, with ports of the switches where clients enter: so its ACLs
+hold for all that enters there, through whatever port. One ACL for each restricted listener
 and IP version drops what comes from an address set, the complement of the allowed CIDRs.
 
 OVN looks at ACLs before it balances, so the client's own address and the VIP (or the floating IP)

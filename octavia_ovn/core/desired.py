@@ -39,7 +39,7 @@ class Facts:
     :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
     :param unchecked: monitors that have no address to check from: OVN would leave all members out
     :param member_status: member id → status that Octavia has heard
-    :param entrances: router ports of the switches where clients enter; see
+    :param entrances: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.entrances`
     """
 

@@ -130,17 +130,18 @@ def attachments(
     )
 
 
-def entrances(places: Attachments, topology: Topology) -> frozenset[str]:
-    """Return the router ports of all switches where clients of a load balancer may enter.
+def entrances(lb: model.LoadBalancer, places: Attachments, topology: Topology) -> frozenset[str]:
+    """Return a port or more of each switch where clients of a load balancer may enter.
 
-    Besides the switches of VIPs and of other networks of the routers those are the external
-    networks, and provider networks: whatever a router of the load balancer is connected to.
+    Those are the switches of the VIPs, named by the VIPs' own ports, and all that its routers are
+    connected to, named by the routers' ports: external and provider networks, too.
 
     :returns: names of Logical_Switch_Ports
     """
-    return frozenset(
+    routed = frozenset(
         port.switch_port for router in places.routers for port in topology.ports_of_router(router)
     )
+    return routed | {vip.port_id for vip in lb.vips if vip.port_id}
 
 
 Place = tuple[str, str]

@@ -14,6 +14,7 @@ KNOWN = vip(cidr="10.0.0.0/24", brought=False)
 RESTRICTED = listener(allowed_cidrs=("10.0.0.0/8",))
 SITE = balancer([RESTRICTED], [pool(members=[member(1)])], vips=(KNOWN,))
 ENTRANCE = "R1-neutron-net1"
+ENTRANCES = {ENTRANCE, "vip-port"}
 
 
 def agent_with(lb=SITE):
@@ -36,7 +37,7 @@ def test_clients_are_kept_out_in_the_transaction_that_begins_to_serve():
 
     assert agent.db.transactions == before + 1
     assert agent.db.vips()
-    assert group(agent).ports == {ENTRANCE}
+    assert group(agent).ports == ENTRANCES
     assert len(group(agent).acls) == len(agent.db.access().sets) == 1
     agent.settle().assert_ended(SITE)
 
@@ -89,7 +90,7 @@ def test_follows_floating_ips_and_networks():
     agent.changed(("router", "R1"))
     agent.settle()
 
-    assert group(agent).ports == {ENTRANCE, "R1-neutron-net2", "gw-R1"}
+    assert group(agent).ports == ENTRANCES | {"R1-neutron-net2", "gw-R1"}
     assert [acl.match.partition(" &&")[0] for acl in group(agent).acls] == [
         f"ip4.dst == {{{VIP}, 10.73.1.171}}"
     ]
@@ -98,7 +99,7 @@ def test_follows_floating_ips_and_networks():
     agent.changed(("router", "R1"))
     agent.settle()
 
-    assert group(agent).ports == {ENTRANCE}
+    assert group(agent).ports == ENTRANCES
     assert "10.73.1.171" not in group(agent).acls[0].match
 
 

@@ -104,7 +104,7 @@ class World:
         places = attachments(lb, cloud, SUBNETS)
         return Facts(
             attachments=places,
-            entrances=entrances(places, cloud),
+            entrances=entrances(lb, places, cloud),
             floating_ips={VIP: self.fip} if self.fip else {},
             mappings={address: f"port{number}:10.0.0.9" for address, number in addresses.items()},
             health=Health(

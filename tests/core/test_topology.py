@@ -1,5 +1,7 @@
 """Where a load balancer hangs, given networks and routers."""
 
+import dataclasses
+
 import pytest
 
 from octavia_ovn.core.topology import (
@@ -327,10 +329,15 @@ def test_clients_enter_wherever_the_routers_are_connected():
     )
     places = attachments(balancer(), cloud, SUBNETS)
 
-    assert entrances(places, cloud) == {f"R1-{N1}", f"R1-{N2}", "gw-R1"}
+    assert entrances(balancer(), places, cloud) == {
+        *(f"R1-{N1}", f"R1-{N2}", "gw-R1"),
+        "vip-port",
+    }
 
 
-def test_clients_enter_nowhere_without_a_router():
+def test_clients_enter_on_the_vips_network_also_without_a_router():
     cloud = Cloud(switches=[N1])
+    unknown = dataclasses.replace(vip(), port_id=None)
+    lb = balancer(vips=(vip(), unknown))
 
-    assert entrances(attachments(balancer(), cloud, SUBNETS), cloud) == frozenset()
+    assert entrances(lb, attachments(lb, cloud, SUBNETS), cloud) == {"vip-port"}

@@ -61,7 +61,8 @@ class Access:
         if len(self.groups) > 1:
             yield "several port groups"
         if self.groups:
-            yield from self._port_complaints(routers)
+            own = {port_id for _, _, port_id in tree.vips()}
+            yield from self._port_complaints(routers, own)
 
     def _acl_complaints(self, acl):
         if (acl["direction"], acl["action"]) != ("from-lport", "drop"):
@@ -88,8 +89,8 @@ class Access:
             target = (found["protocol"], int(found["port"]), address)
             yield target, [ipaddress.ip_network(each) for each in networks]
 
-    def _port_complaints(self, routers):
-        wanted = {
+    def _port_complaints(self, routers, own):
+        wanted = own | {
             port["id"]
             for port in self._neutron.ports.values()
             if port["device_owner"] in (ROUTER_INTERFACE, ROUTER_GATEWAY)
