@@ -49,6 +49,8 @@ just taken over learns that there are none any more."""
 _LOAD = 20
 """A reading is followed by a pause of that many times its duration, whatever the interval is: so
 this process and the switch use 5 % of a processor for it at most."""
+_PATIENCE = 60.0
+"""Seconds; agents that change take less."""
 _FAILED = 1
 _USAGE = 2
 
@@ -75,6 +77,34 @@ class Schedule:
         self.due = max(self.due, until)
 
 
+class Silence:
+    """Complains when nobody acknowledges; nothing else would show it, since nothing is lost."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._complained = False
+
+    def broken(self) -> None:
+        """Take note of an acknowledgement."""
+        self._since = None
+        if self._complained:
+            LOG.info("An agent acknowledges reports again")
+        self._complained = False
+
+    def lasts(self, now: float) -> None:
+        """Take note that reports are waiting for one."""
+        if self._since is None:
+            self._since = now
+        elif now - self._since > _PATIENCE and not self._complained:
+            self._complained = True
+            LOG.warning(
+                "No agent has acknowledged reports for %d s. They are kept. Does an agent act, with"
+                " the same [%s] key, and does UDP pass to and from its port?",
+                now - self._since,
+                statistics_options.SECTION,
+            )
+
+
 class Collector:
     """One chassis's collector."""
 
@@ -97,6 +127,7 @@ class Collector:
         self._linger: dict[Key, int] = {}
         self._turn_number = 0
         self._levels_are_new = False
+        self._silence = Silence()
         self._complaint = ""
         self._for_metrics = bool(settings.metrics_port)
         self.totals: dict[Key, Traffic] = {}
@@ -130,6 +161,7 @@ class Collector:
                 self._memory.incarnation
             ):
                 self._memory.outbox.acknowledge(message.numbers)
+                self._silence.broken()
         if self._read.strikes(now) and self._southbound.synced:
             self._try(self._count)
             after = time.monotonic()
@@ -194,6 +226,8 @@ class Collector:
         outbox = self._memory.outbox
         outbox.fill()
         self._file.save(self._memory)
+        if outbox.reports:
+            self._silence.lasts(time.monotonic())
         if self._identity is not None:
             self._socket.send(self._messages(self._identity.chassis))
             self._levels_are_new = False

@@ -129,6 +129,7 @@ class AgentSocket:
         except OSError as error:
             self._socket.close()
             raise Unavailable(f"Statistics cannot be received at {host}:{port}: {error}") from error
+        LOG.info("Statistics of chassis are received at %s, UDP port %d", host, port)
 
     def receive(self, timeout: float) -> tuple[Message, object] | None:
         """Return a message and its sender; None when none came within some seconds."""
