@@ -16,12 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.settings import default_ovn_prefix
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-_NB_SCHEMA = "/usr/share/ovn/ovn-nb.ovsschema"
-_SB_SCHEMA = "/usr/share/ovn/ovn-sb.ovsschema"
+# With $OVN_PREFIX these are of another OVN than the system's.
+_PREFIX = default_ovn_prefix()
+_OVS_SCHEMA = f"{_PREFIX}/share/openvswitch/vswitch.ovsschema"
+_NB_SCHEMA = f"{_PREFIX}/share/ovn/ovn-nb.ovsschema"
+_SB_SCHEMA = f"{_PREFIX}/share/ovn/ovn-sb.ovsschema"
+PATH = f"{_PREFIX}/bin:{_PREFIX}/sbin:{os.environ['PATH']}"
+"""Where its programs are found."""
 _MTU = "1400"  # what Geneve leaves, at least
 
 
@@ -35,7 +41,7 @@ class Processes:
     def environment(self) -> dict[str, str]:
         """Return what points the tools to this folder."""
         places = ("OVS_RUNDIR", "OVN_RUNDIR", "OVS_LOGDIR", "OVN_LOGDIR", "OVS_DBDIR")
-        return {**os.environ, **dict.fromkeys(places, str(self.folder))}
+        return {**os.environ, "PATH": PATH, **dict.fromkeys(places, str(self.folder))}
 
     def run(self, *argv: str) -> str:
         """Run a tool; return what it prints."""

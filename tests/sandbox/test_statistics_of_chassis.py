@@ -111,7 +111,10 @@ class Field:
             config.write(file)
         with log.open("wb") as out:
             argv = [sys.executable, "-m", "octavia_ovn.collector", "--config-file", str(path)]
-            self.collectors[hypervisor] = subprocess.Popen(argv, stdout=out, stderr=out)
+            environment = {**os.environ, "PATH": hypervisors.PATH}
+            self.collectors[hypervisor] = subprocess.Popen(
+                argv, env=environment, stdout=out, stderr=out
+            )
         until(lambda: b"This is chassis" in log.read_bytes())
 
     def end(self, hypervisor: str, number: signal.Signals = signal.SIGTERM) -> int:
