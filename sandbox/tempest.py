@@ -195,7 +195,7 @@ def _configure(stack: Stack, folder: Path) -> None:
                 "enabled_provider_drivers": ",".join(f"{k}:{v}" for k, v in described.items()),
                 "RBAC_test_type": "keystone_default_roles",
                 "test_with_ipv6": True,
-                "expected_flavor_capability": "",
+                "expected_flavor_capability": "reject",
                 "expected_availability_zone_capability": "",
                 "default_router": "",
                 **intervals,

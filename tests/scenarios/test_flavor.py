@@ -57,3 +57,19 @@ def test_a_flavor_that_cannot_be_is_refused(project, flavor):
     """The key is named, and nothing is made."""
     refusal = project.refused("create_load_balancer", project.network().subnet, flavor=flavor)
     assert next(iter(flavor)) in str(refusal)
+
+
+def test_a_flavor_does_not_promise_what_this_ovn_lacks(project):
+    """Hashing by the address of IPv6 clients is asked of the schema; remembering them is not it."""
+    network = project.network(6)
+    pool = {"protocol": "TCP", "lb_algorithm": "SOURCE_IP_PORT"}
+    pool["session_persistence"] = {"type": "SOURCE_IP"}
+    hashing = project.load_balancer(network, flavor={"session_persistence": "hash"})
+    if "ipv6_src" in project.lab.selection_fields():
+        project.do("create_pool", hashing.id, **pool)
+    else:
+        refusal = project.refused("create_pool", hashing.id, **pool)
+        assert "IPv6" in str(refusal)
+    remembering = project.load_balancer(network, flavor={"session_persistence": "affinity"})
+    project.do("create_pool", remembering.id, **pool)
+    assert options(remembering)["tcp"]["affinity_timeout"] == "360"

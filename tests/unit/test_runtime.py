@@ -1,0 +1,27 @@
+"""What an API worker is built of: options reach what they are for."""
+
+import pytest
+from oslo_config import cfg
+
+from octavia_ovn import config, runtime
+from octavia_ovn.core import changes, limits, model
+from tests.core.builders import balancer, listener, pool
+
+
+@pytest.mark.parametrize(
+    ("option", "lb"),
+    [
+        ("http_as_tcp = no", balancer([listener(application=model.Application.HTTP)])),
+        ("https_as_tcp = no", balancer([listener(application=model.Application.HTTPS)])),
+        ("strict_algorithms = yes", balancer(pools=[pool(algorithm=model.Algorithm.ROUND_ROBIN)])),
+    ],
+)
+def test_what_is_switched_off_is_refused_before_anybody_is_asked(tmp_path, option, lb):
+    path = tmp_path / "octavia.conf"
+    path.write_text(f"[ovn]\n{option}\n", encoding="utf-8")
+    conf = cfg.ConfigOpts()
+    conf(args=[], project="octavia", default_config_files=[str(path)])
+    store = runtime.build(config.load(conf)).store
+
+    with pytest.raises(limits.Unsupported, match=option.split()[0]):
+        store.plan(changes.CreateLoadBalancer(lb), ())
