@@ -14,12 +14,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from sandbox import ini, octavia
+from sandbox.api import ApiError
 from sandbox.settings import PROJECT, python_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sandbox.api import Cloud
     from sandbox.settings import Settings
     from sandbox.stack import Stack
 
@@ -195,7 +197,7 @@ def _configure(stack: Stack, folder: Path) -> None:
                 "enabled_provider_drivers": ",".join(f"{k}:{v}" for k, v in described.items()),
                 "RBAC_test_type": "keystone_default_roles",
                 "test_with_ipv6": True,
-                "expected_flavor_capability": "reject",
+                "expected_flavor_capability": _flavor_capability(cloud),
                 "expected_availability_zone_capability": "",
                 "default_router": "",
                 **intervals,
@@ -208,6 +210,17 @@ def _configure(stack: Stack, folder: Path) -> None:
             },
         },
     )
+
+
+def _flavor_capability(cloud: Cloud) -> str:
+    """Return one key of flavors with its description, empty for a provider that has none."""
+    try:
+        listed = cloud.octavia("GET", f"/providers/{octavia.PROVIDER}/flavor_capabilities")
+    except ApiError:
+        return ""
+    # A comma would begin another pair.
+    fitting = (each for each in listed["flavor_capabilities"] if "," not in each["description"])
+    return next((f"{each['name']}:{each['description']}" for each in fitting), "")
 
 
 def _public_network(stack: Stack) -> str:
