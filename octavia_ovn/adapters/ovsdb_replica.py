@@ -55,6 +55,7 @@ class Replica:
         database: such as `OVN_Northbound`.
         tables: the columns of each table to replicate, those that the server lacks left out. A
             reference can be read only if the table that it leads to is replicated, too.
+        unread: for a table, columns that are only written: they are not replicated.
         conditions: for a table, which rows to replicate, as conditions of RFC 7047 of which one
             must hold: `[["type", "==", "router"]]`.
         lock: name of the lock without which nothing may be written.
@@ -79,6 +80,7 @@ class Replica:
         database: str,
         tables: Mapping[str, Sequence[str]],
         *,
+        unread: Mapping[str, Sequence[str]] | None = None,
         conditions: Mapping[str, list[Any]] | None = None,
         lock: str | None = None,
         probe_interval: int = 0,
@@ -97,7 +99,7 @@ class Replica:
         self._was_current = False
         self._require(required)
         self._channel = Channel(endpoint, probe_interval)
-        self._idl = _Idl(self._channel, self._helper(tables))
+        self._idl = _Idl(self._channel, self._helper(tables, unread or {}))
         for table, condition in (conditions or {}).items():
             if table in self._idl.tables:
                 self._idl.cond_change(table, condition)
@@ -303,7 +305,9 @@ class Replica:
                     f"The server's {self._database} has no {kind} {name}: OVN is too old for this"
                 )
 
-    def _helper(self, tables: Mapping[str, Sequence[str]]) -> Any:
+    def _helper(
+        self, tables: Mapping[str, Sequence[str]], unread: Mapping[str, Sequence[str]]
+    ) -> Any:
         """Describe to the IDL which tables and columns to replicate."""
         helper = ovs.db.idl.SchemaHelper(None, self.schema.json)
         for table, columns in tables.items():
@@ -312,7 +316,8 @@ class Replica:
             if missing:
                 LOG.info("%s has no %s.%s", self._database, table, ", ".join(sorted(missing)))
             if existing:
-                helper.register_columns(table, existing)
+                written = [each for each in unread.get(table, ()) if self.has_column(table, each)]
+                helper.register_columns(table, [*existing, *written], written)
         return helper
 
 
@@ -354,8 +359,12 @@ class Txn:
 
     def set(self, row: Row, column: str, value: object) -> None:
         """Replace the value of a column."""
-        _check(row, column, value)
-        setattr(row, column, value)
+        datum = _check(row, column, value)
+        if column in self._idl.readonly.get(row._table.name, ()):
+            # That is what the library calls columns that are not replicated.
+            self._transaction._write(row, row._table.columns[column], datum)
+        else:
+            setattr(row, column, value)
 
     def setkey(self, row: Row, column: str, key: object, value: object) -> None:
         """Set one key of a map, whatever the others are."""
@@ -389,13 +398,13 @@ def contents(row: Row, column: str) -> Any:
     return [key.value for key in datum.values]
 
 
-def _check(row: Row, column: str, value: object) -> None:
-    """Raise Refused if the schema does not allow this value."""
+def _check(row: Row, column: str, value: object) -> Any:
+    """Return a value as the library wants it; raise Refused if the schema does not allow it."""
     table = row._table  # the IDL offers no public way to a row's table
     if column not in table.columns:
         raise Refused(f"{table.name} is replicated without a column {column}")
     try:
-        ovs.db.data.Datum.from_python(table.columns[column].type, value, _uuid)
+        return ovs.db.data.Datum.from_python(table.columns[column].type, value, _uuid)
     except ovs.db.error.Error as error:
         raise Refused(f"{table.name}.{column} cannot hold {value!r}: {error}") from error
 

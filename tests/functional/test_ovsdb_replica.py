@@ -192,6 +192,29 @@ def test_conditions(server: Server, watch: Callable[..., Watched]) -> None:
     assert watched.names() == {"mine"}
 
 
+def test_columns_that_are_only_written(server: Server, watch: Callable[..., Watched]) -> None:
+    """They cost nothing when they are large, and are as good to be written as others."""
+    server.insert(name="mine", options=ovs_map({"reject": "true"}))
+    watched = watch(endpoint(server.unix), unread={"Load_Balancer": ["options", "nonsense"]})
+    watched.until(lambda: watched.names() == {"mine"})
+    (mine,) = watched.replica.find("Load_Balancer", "name", "mine")
+    assert mine.options == {}
+
+    def plan(txn: Txn) -> bool:
+        txn.setkey(mine, "options", "event", "false")
+        txn.insert("Load_Balancer", name="new", options={"reject": "false"})
+        return True
+
+    assert watched.replica.transact(plan, 5)
+    options = {row["name"]: row["options"] for row in server.rows("Load_Balancer")}
+    assert options == {
+        "mine": ovs_map({"event": "false", "reject": "true"}),
+        "new": ovs_map({"reject": "false"}),
+    }
+    with pytest.raises(Refused):
+        watched.replica.transact(lambda txn: bool(txn.set(mine, "options", 1)), 5)
+
+
 def test_capabilities(server: Server) -> None:
     tables = {"Load_Balancer": ["name", "from_the_future"], "From_The_Future": ["name"]}
     replica = Replica(endpoint(server.unix), DATABASE, tables)
