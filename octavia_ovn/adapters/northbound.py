@@ -1,8 +1,8 @@
 """The agent's replica of the Northbound database: rows in and out of the core's form.
 
 Only the columns that matter are replicated, and of the tables that grow with the cloud only the
-rows that matter: switch ports only of switches that have monitored members, NAT rows only of
-floating IPs.
+rows that matter: switch ports only of switches that have monitored members, of users' VIPs and of
+responders, NAT rows only of floating IPs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ import collections
 import functools
 import time
 import uuid
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 from octavia_ovn.adapters import northbound_access
@@ -19,6 +27,7 @@ from octavia_ovn.adapters.northbound_access import AccessRows
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
+from octavia_ovn.adapters.responders import CONDITION, WRITTEN, Responders, ResponderWriter
 from octavia_ovn.core import codec, rows
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
@@ -76,6 +85,7 @@ class Northbound(NorthboundTopology):
         super().__init__(changed)
         self._observer = observer
         self._row_changed = row_changed
+        self._responders = Responders(row_changed)
         self._timeout = timeout
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
             table: {} for table in _PARENTS
@@ -91,9 +101,10 @@ class Northbound(NorthboundTopology):
             endpoint,
             "OVN_Northbound",
             _TABLES,
+            unread=WRITTEN,
             conditions={
                 "NAT": [["type", "==", "dnat_and_snat"]],
-                _SWITCH_PORT: [],
+                _SWITCH_PORT: [CONDITION],
                 **northbound_access.CONDITIONS,
             },
             lock=lock,
@@ -125,6 +136,7 @@ class Northbound(NorthboundTopology):
         if table in _PARENTS:
             self._references(table, row, gone=gone)
         self.update(table, str(row.uuid), None if gone else row)
+        self._responders.update(table, str(row.uuid), None if gone else row)
 
     def _references(self, table: str, row: Any, *, gone: bool) -> None:
         """Keep the way back from a load balancer row to the switches and routers that hold it."""
@@ -157,7 +169,7 @@ class Northbound(NorthboundTopology):
     def names(self) -> Iterable[str]:
         """Return the ids of all load balancers that have rows, of whatever kind."""
         found = {row.name for row in self.replica.rows(TABLE) if _ours(row)}
-        return found | self._access_rows.load_balancers()
+        return found.union(self._access_rows.load_balancers(), self._responders.owners())
 
     def awaited(self) -> Iterable[str]:
         """Return the ids of those that Octavia waits for."""
@@ -194,6 +206,10 @@ class Northbound(NorthboundTopology):
     def access(self, lb_id: str) -> Access:
         """Return the rows that keep clients away from a load balancer."""
         return self._access_rows.of(lb_id)
+
+    def answers(self, lb_id: str) -> Mapping[str, frozenset[str]]:
+        """Return switch → addresses of a load balancer that its responder answers for."""
+        return self._responders.of(lb_id)
 
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
@@ -238,7 +254,7 @@ class Northbound(NorthboundTopology):
             for each in sorted(self.switch_ports_of)
         )
         ports = (["name", "==", each] for each in sorted(self._named_ports))
-        self.replica.restrict(_SWITCH_PORT, [*switches, *ports])
+        self.replica.restrict(_SWITCH_PORT, [CONDITION, *switches, *ports])
 
     def run(self) -> None:
         """Process what the server has sent."""
@@ -293,9 +309,11 @@ class Northbound(NorthboundTopology):
 
     def _apply(self, plan: Callable[[], Iterable[Operation]], txn: Txn) -> bool:
         operations = list(plan())
-        writer = _Writer(self.replica, txn, self._access_rows)
+        responders = ResponderWriter(self._responders, self.replica, txn)
+        writer = _Writer(self.replica, txn, self._access_rows, responders)
         for operation in operations:
             writer.write(operation)
+        responders.write()
         return bool(operations)
 
 
@@ -315,10 +333,13 @@ class _Writer:
     is planned anew.
     """
 
-    def __init__(self, replica: Replica, txn: Txn, access_rows: AccessRows) -> None:
+    def __init__(
+        self, replica: Replica, txn: Txn, access_rows: AccessRows, responders: ResponderWriter
+    ) -> None:
         self._replica = replica
         self._txn = txn
         self._access_rows = access_rows
+        self._responders = responders
         self._verified: set[str] = set()
 
     def write(self, operation: Operation) -> None:
@@ -427,6 +448,10 @@ class _Writer:
     @_write.register
     def _(self, operation: rows.DeleteAccessRow) -> None:
         self._access_rows.delete(self._txn, operation.row)
+
+    @_write.register
+    def _(self, operation: rows.Answer) -> None:
+        self._responders.add(operation)
 
     def _new_check(self, check: HealthCheck) -> Any:
         return self._txn.insert(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller.ports import Neutron, Northbound, Southbound, SwitchPorts
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import access, codec, model
+from octavia_ovn.core import access, codec, model, responder
 from octavia_ovn.core.desired import Facts
 from octavia_ovn.core.health import Backend, Health, Verdict
 from octavia_ovn.core.pending import Kind
@@ -118,7 +118,7 @@ class FactFinder:
         )
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
-            operations = tuple(self._port_operations(lb))
+            operations = (*self._port_operations(lb), *self._answer_operations(lb, subnets))
             doors = self._existing(doors)
         except Missing as missing:
             raise Missing(things, missing.operations) from None
@@ -174,6 +174,13 @@ class FactFinder:
         if found is None:
             raise Missing
         return found
+
+    def _answer_operations(
+        self, lb: model.LoadBalancer, subnets: Mapping[str, Subnet]
+    ) -> Iterator[Operation]:
+        """Yield what makes routers of ours answer for VIPs that no other router leads to."""
+        wanted = responder.answers(lb, self._nb, subnets)
+        return responder.operations(lb.id, self._nb.answers(lb.id), wanted)
 
     def _member_fips(
         self, lb: model.LoadBalancer, places: Attachments

@@ -34,13 +34,19 @@ class Northbound(Topology, Protocol):
         """Whether this OVN can hash IPv6 addresses."""
 
     def names(self) -> Iterable[str]:
-        """Return the ids of all load balancers that have rows."""
+        """Return the ids of all load balancers that have rows, or of which something is left."""
 
     def awaited(self) -> Iterable[str]:
         """Return the ids of those that Octavia waits for."""
 
     def rows(self, lb_id: str) -> Sequence[Row]:
         """Return the rows of a load balancer."""
+
+    def answers(self, lb_id: str) -> Mapping[str, frozenset[str]]:
+        """Return switch → addresses of a load balancer that its responder answers for.
+
+        None at all stands for a responder that is not as it should be.
+        """
 
     def subnet(self, subnet_id: str) -> Subnet | None:
         """Return a subnet that a router's interface tells about."""

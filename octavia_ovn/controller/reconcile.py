@@ -18,7 +18,7 @@ from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reporter import Parcel
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import access, changes, codec, intent, model, status
+from octavia_ovn.core import access, changes, codec, intent, model, responder, status
 from octavia_ovn.core.desired import deleting, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Pending
@@ -104,11 +104,12 @@ class Reconciler:
         return tuple(each for each in pending.requests if each not in ended)
 
     def _vanished(self, lb_id: str) -> Outcome:
-        """Let everybody in again where nothing is left that could serve.
+        """Let everybody in again, and answer for nobody, where nothing is left that could serve.
 
         A row that says nothing any more may serve as before, and will be restored.
         """
-        operations = () if self._nb.has_row(lb_id) else self._let_in(lb_id)
+        gone = not self._nb.has_row(lb_id)
+        operations = self._let_in(lb_id) + self._silence(lb_id) if gone else ()
         return Outcome(operations, things=frozenset())
 
     def _let_in(self, lb_id: str) -> tuple[Operation, ...]:
@@ -185,7 +186,7 @@ class Reconciler:
 
     def _delete(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
         """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
-        operations = diff(rows, deleting(rows)) + self._let_in(lb_id)
+        operations = diff(rows, deleting(rows)) + self._let_in(lb_id) + self._silence(lb_id)
         if operations:
             return Outcome(operations, things=frozenset(), again=True, requested=True)
         key = ("ports", lb_id, pending.requests)
@@ -203,6 +204,10 @@ class Reconciler:
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
             things=frozenset(),
         )
+
+    def _silence(self, lb_id: str) -> tuple[Operation, ...]:
+        """Return what makes nobody answer for the VIPs any more."""
+        return tuple(responder.operations(lb_id, self._nb.answers(lb_id), {}))
 
     def _release_ports(self, lb_id: str, rows: tuple[Row, ...]) -> None:
         """Delete our ports, give those that users brought their addresses back."""

@@ -186,6 +186,20 @@ class DeleteAccessRow:
     row: AccessRow
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Have the responder of a switch answer for these addresses of a load balancer, no others.
+
+    See :mod:`octavia_ovn.core.responder`. It comes with the first address and goes with the last.
+
+    :param addresses: with the length of their subnet's prefix, as `10.0.0.5/24`
+    """
+
+    switch: str
+    lb_id: str
+    addresses: frozenset[str]
+
+
 Operation = (
     InsertRow
     | DeleteRow
@@ -199,6 +213,7 @@ Operation = (
     | ClearAddresses
     | PutAccessRow
     | DeleteAccessRow
+    | Answer
 )
 
 SWITCH = "Logical_Switch"

@@ -199,6 +199,21 @@ def _routers(
     return frozenset(inside | outside)
 
 
+def unrouted_vips(
+    lb: model.LoadBalancer, topology: Topology, subnets: Mapping[str, Subnet]
+) -> Iterator[Place]:
+    """Yield (switch, address) of the VIPs that no router leads to, not those on provider networks.
+
+    There others may route, of whom the database does not know.
+    """
+    for switch, address in _vip_places(lb, subnets):
+        place = (switch, address)
+        if topology.has_switch(switch) and not topology.is_provider(switch):
+            families = frozenset({model.family(address)})
+            if not _routers([place], [place], topology, families):
+                yield place
+
+
 def place_member(
     address: str,
     lb: model.LoadBalancer,

@@ -99,13 +99,17 @@ class Northbound:
         return getattr(self.cloud, name)
 
     def names(self):
-        return self.db.names()
+        return self.db.names() | {lb_id for lb_id, _ in self.db.answers}
 
     def awaited(self):
         return {row.name for row in self.db.all() if "octavia:pending" in row.external_ids}
 
     def rows(self, lb_id):
         return self.db.of(lb_id)
+
+    def answers(self, lb_id):
+        answers = self.db.answers.items()
+        return {switch: found for (owner, switch), found in answers if owner == lb_id}
 
     def subnet(self, subnet_id):
         return self.subnets.get(subnet_id)

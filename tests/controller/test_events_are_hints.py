@@ -61,6 +61,7 @@ def test_the_end_depends_on_the_last_state_alone(worlds):
     fresh.queue.add("lb1")
     fresh.settle()
     assert content(agent) == content(fresh)
+    assert agent.db.answers == fresh.db.answers
     assert agent.octavia.operating == fresh.octavia.operating
     agent.assert_ended(CHECKED)
 

@@ -512,6 +512,79 @@ class TestBroughtPorts:
         agent.assert_ended(self.BROUGHT)
 
 
+ANSWERS = {("lb1", "neutron-net1"): {"10.0.0.100/24"}}
+
+
+class TestAVipWithoutRouter:
+    """A router of ours answers for it, as long as no other leads there."""
+
+    ISOLATED = Cloud(switches=["neutron-net1"])
+    ROUTED = Cloud({"R1": {"neutron-net1": ("10.0.0.1/24",)}})
+
+    def isolated(self):
+        agent = Agent()
+        agent.nb.cloud = self.ISOLATED
+        agent.created(SITE)
+        return agent.settle()
+
+    def moved_to(self, agent, cloud):
+        agent.nb.cloud = cloud
+        before = agent.db.transactions
+        agent.changed(("switch", "neutron-net1"))
+        agent.settle()
+        return agent.db.transactions - before
+
+    def test_is_answered_for(self):
+        agent = self.isolated()
+
+        assert agent.db.answers == ANSWERS
+        assert agent.row.switches == {"neutron-net1"}
+        assert agent.row.routers == frozenset()
+        assert codec.ROUTER_REF not in agent.row.external_ids
+        agent.assert_ended(SITE)
+
+    def test_is_not_when_there_is_a_router(self):
+        assert agent_with().db.answers == {}
+
+    def test_changes_hands_in_one_transaction(self):
+        agent = self.isolated()
+
+        assert self.moved_to(agent, self.ROUTED) == 1
+        assert agent.db.answers == {}
+        assert agent.row.routers == {"R1"}
+
+        assert self.moved_to(agent, self.ISOLATED) == 1
+        assert agent.db.answers == ANSWERS
+        assert agent.row.routers == frozenset()
+
+    def test_is_answered_for_anew_when_somebody_broke_it(self):
+        agent = self.isolated()
+        agent.db.answers[("lb1", "neutron-net1")] = frozenset()
+        agent.queue.add("lb1")
+        agent.settle()
+
+        assert agent.db.answers == ANSWERS
+
+    def test_is_not_when_the_load_balancer_is_being_deleted(self):
+        agent = self.isolated()
+        agent.asked(GONE)
+        agent.look()
+
+        assert agent.db.answers == {}
+        agent.settle()
+        assert agent.rows == ()
+
+    def test_is_not_when_its_rows_are_lost(self):
+        agent = self.isolated()
+        for found in agent.rows:
+            del agent.db[found.uuid]
+        assert agent.nb.names() == {"lb1"}
+        agent.queue.add("lb1")
+        agent.settle()
+
+        assert agent.db.answers == {}
+
+
 class TestResync:
     def test_makes_the_rows_what_octavia_says(self):
         agent = agent_with()

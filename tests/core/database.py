@@ -19,6 +19,7 @@ class Database:
         self._made = 0
         self.transactions = 0
         self.cleared = []
+        self.answers = {}
 
     def all(self):
         return tuple(self._rows[uuid] for uuid in sorted(self._rows))
@@ -192,3 +193,13 @@ def _(operation: r.PutAccessRow, db):
 @_apply.register
 def _(operation: r.DeleteAccessRow, db):
     db.delete_access(operation.row.uuid)
+
+
+@_apply.register
+def _(operation: r.Answer, db):
+    key = (operation.lb_id, operation.switch)
+    assert db.answers.get(key) != (operation.addresses or None)
+    if operation.addresses:
+        db.answers[key] = operation.addresses
+    else:
+        del db.answers[key]
