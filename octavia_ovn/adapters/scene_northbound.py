@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from octavia_ovn.adapters.northbound_topology import PHYSICAL_NETWORK, prefixed, router_port
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.selects import Json, Selects
-from octavia_ovn.core import model
+from octavia_ovn.core import model, responder
 from octavia_ovn.core.codec.keys import ACCESS_LISTENER
 from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.scene import FloatingIp, Port, Switch
@@ -110,6 +110,16 @@ class NorthboundRows:
         rows = self._select.with_key("Logical_Router_Port", key, spelled, columns)
         ports = (router_port(types.SimpleNamespace(**row)) for row in rows)
         return tuple(each for each in ports if each is not None)
+
+    def answered(self, lb_id: str, switches: Iterable[str]) -> frozenset[str]:
+        """Return the addresses of a load balancer that responders on some switches answer for."""
+        names = [responder.names(each).router_port for each in switches]
+        rows = self._select.with_value("Logical_Router_Port", "name", names, ("external_ids",))
+        return frozenset(
+            interface.partition("/")[0]
+            for row in rows
+            for interface in responder.owners(row["external_ids"]).get(lb_id, ())
+        )
 
     def ports(
         self, *, names: Collection[str] = (), labels: Collection[str] = ()

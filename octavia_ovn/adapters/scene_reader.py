@@ -95,6 +95,7 @@ class SceneReader:
         }
         scene = replace(scene, ports=ports)
         switches = {scene.switch_of(vip) for vip in lb.vips}
+        answered = self._nb.answered(lb.id, filter(None, switches))
         switches |= {client.port.switch} if client and client.port else set()
         router_ports = self._nb.router_ports_around(filter(None, switches))
         subnets = self._subnets(lb, router_ports, notes)
@@ -108,6 +109,7 @@ class SceneReader:
         routers |= {each for row in scene.rows for each in row.routers}
         return replace(
             scene,
+            answered=answered,
             answers_for_down=self._nb.answers_for_down_ports(),
             router_ports=router_ports,
             switches=self._nb.switches(names),

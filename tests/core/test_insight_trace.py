@@ -465,6 +465,13 @@ def test_a_member_on_a_provider_network_may_be_a_machine_outside():
     assert trace(scene(lb, subnets=subnets, router_ports=ports), FAR).verdict is Verdict.OK
 
 
+def test_a_router_of_ours_answers_where_there_is_no_other():
+    isolated = with_rows(
+        scene(router_ports=(), answered=frozenset({VIP})), routers=frozenset(), switches={NET1}
+    )
+    assert trace(isolated).verdict is Verdict.OK
+
+
 def test_a_vip_of_unknown_network():
     lb = balancer([listener()], LB.pools, vips=(model.Vip(VIP, None),))
     explanation = trace(scene(lb), FAR)

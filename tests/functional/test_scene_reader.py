@@ -9,6 +9,7 @@ import pytest
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.ovsdb_wire import named_uuid, ovs_map, ovs_set
 from octavia_ovn.adapters.scene_reader import SceneReader
+from octavia_ovn.core import responder
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.insight.findings import Verdict as Found
 from octavia_ovn.core.insight.path import Client, paths
@@ -231,6 +232,22 @@ def test_neutron_has_ovn_answer_for_ports_that_are_up(reader, sessions):
     options = {"options": {"ignore_lsp_down": "false"}}
     sessions[0].transact([insert("NB_Global", options)])
     assert not reader.scene(LB.id, None)[0].answers_for_down
+
+
+def test_a_router_of_ours_that_answers_for_the_vip(reader, sessions):
+    assert reader.scene(LB.id, None)[0].answered == frozenset()
+
+    names = responder.names(NET1)
+    ids = responder.external_ids({LB.id: {f"{VIP}/24"}, "other": {"10.0.0.9/24"}})
+    row = {"mac": responder.mac(NET1), "networks": f"{VIP}/24", "external_ids": ids}
+    router = {"name": names.router, "ports": refs("answering")}
+    sessions[0].transact(
+        [
+            insert("Logical_Router_Port", {"name": names.router_port, **row}, "answering"),
+            insert("Logical_Router", router),
+        ]
+    )
+    assert reader.scene(LB.id, None)[0].answered == {VIP}
 
 
 def test_a_client_and_the_rules_on_its_way(reader):

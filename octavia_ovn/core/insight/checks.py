@@ -185,12 +185,14 @@ def _vip_port(path: Path) -> Iterator[Finding]:
         return
     on_switch = {each.router for each in path.scene.ports_on_switch(path.vip_switch)}
     routers = {each for row in path.scene.rows for each in row.routers}
-    if path.scene.rows and not on_switch & routers:
+    if path.vip.address in path.scene.answered:
+        yield ok(f"A router of the provider's own answers ARP for {path.vip.address}.")
+    elif path.scene.rows and not on_switch & routers:
         label = path.scene.switch_label(path.vip_switch)
         yield fault(
             f"Nobody answers ARP for {path.vip.address}: no router that the load balancer is"
             f" attached to has an interface on network {label}.",
-            "openstack router add subnet ROUTER SUBNET",
+            _AGENT,
         )
     if port is not None and _answers(port, path):
         yield fault(

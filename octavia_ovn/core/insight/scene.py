@@ -98,6 +98,8 @@ class Scene:
     gateway_chassis: Mapping[str, str] = field(default_factory=dict)
     """Gateway port → the hypervisor that has it, empty for none."""
     ports: Mapping[str, Port] = field(default_factory=dict)
+    answered: frozenset[str] = frozenset()
+    """VIP addresses that a router of ours answers for: see :mod:`octavia_ovn.core.responder`."""
     answers_for_down: bool = True
     """Whether OVN answers ARP also for ports that nobody has (`ignore_lsp_down`)."""
     floating_ips: Mapping[str, FloatingIp] = field(default_factory=dict)
