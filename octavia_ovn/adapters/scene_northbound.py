@@ -197,9 +197,7 @@ def _port(row: Json) -> Port:
 def _acl(row: Json, group: Json) -> Acl:
     ids = group["external_ids"] | row["external_ids"]
     security_group = ids.get("neutron:security_group_id")
-    listener = ids.get(ACCESS_LISTENER)
     owner = f"security group {security_group}" if security_group else ""
-    owner = f"allowed_cidrs of listener {listener}" if listener else owner
     return Acl(
         group=group["name"],
         direction=row["direction"],
@@ -208,4 +206,5 @@ def _acl(row: Json, group: Json) -> Acl:
         action=row["action"],
         tier=row.get("tier", 0),
         owner=_DROPPED if group["name"] == _DROP_GROUP else owner,
+        listener=ids.get(ACCESS_LISTENER, ""),
     )

@@ -78,9 +78,9 @@ def nat(kind, external_ip):
     return insert("NAT", row, kind)
 
 
-def rule(name, priority, match, action):
+def rule(name, priority, match, action, **ids):
     row = {"direction": "to-lport", "priority": priority, "match": match, "action": action}
-    return insert("ACL", row, name)
+    return insert("ACL", {**row, "external_ids": ids}, name)
 
 
 def group(name, rule_name, **ids):
@@ -129,6 +129,8 @@ def cloud():
         rule("acl", 1002, "outport == @pg_web && ip4.src == $friends", "allow-related"),
         rule("drop", 1001, "outport == @neutron_pg_drop && ip", "drop"),
         group("pg_web", "acl", **{"neutron:security_group_id": "sg1"}),
+        rule("denied", 3000, "tcp", "drop", **{"octavia:listener_id": "l1"}),
+        group("pg_fence", "denied"),
         group("neutron_pg_drop", "drop"),
     ]
 
@@ -259,9 +261,11 @@ def test_a_client_and_the_rules_on_its_way(reader):
         "host1",
         False,
     )
-    assert scene.ports["one"].groups == {"pg_web", "neutron_pg_drop"}
+    assert scene.ports["one"].groups == {"pg_web", "pg_fence", "neutron_pg_drop"}
     assert scene.address_sets == {"friends": ("10.0.0.7",)}
+    assert {each.listener for each in scene.acls if each.group == "pg_fence"} == {"l1"}
     assert {each.owner for each in scene.acls} == {
+        "",
         "security group sg1",
         "no rule of a security group allows it",
     }

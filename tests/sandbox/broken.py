@@ -189,6 +189,13 @@ def _on_the_island(shop: Shop) -> list[Json]:
 
 
 @_mending
+def _fenced(shop: Shop) -> Iterator[None]:
+    shop.change("listeners", shop.listener, allowed_cidrs=["192.0.2.0/24"])
+    yield
+    shop.change("listeners", shop.listener, allowed_cidrs=[])
+
+
+@_mending
 def _dead(shop: Shop) -> Iterator[None]:
     cloud, guests = shop.scenery.cloud, shop.scenery.stack.guests
     monitor = {**MONITOR, "pool_id": shop.pool, "name": "alive"}
@@ -348,6 +355,9 @@ FAULTS = {
         "near",
         "client-security-groups",
         "ACLs forbid the client's packets to the member",
+    ),
+    "client not allowed": Fault(
+        _fenced, "far", "allowed-cidrs", "(192.0.2.0/24) are without 10.0.1."
     ),
     "client without a router": Fault(
         _as_it_is, "castaway", "address", "No router connects the client's network island"

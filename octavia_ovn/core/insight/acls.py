@@ -25,7 +25,8 @@ class Answer(enum.Enum):
 class Acl:
     """A row of ACL and the port group that it belongs to.
 
-    :param owner: the security group, or the object of Octavia, that it was made for
+    :param owner: words for whom it was made for
+    :param listener: the listener whose allowed CIDRs it enforces, empty for other rules
     """
 
     group: str
@@ -35,6 +36,7 @@ class Acl:
     action: str
     tier: int = 0
     owner: str = ""
+    listener: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,26 +11,12 @@ from collections.abc import Iterator
 
 from octavia_ovn.core import model
 from octavia_ovn.core.insight.acls import FROM_PORT, TO_PORT, Answer, Decision, decide
-from octavia_ovn.core.insight.findings import Finding, fault, ok, unclear
+from octavia_ovn.core.insight.findings import Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.match import Packet
 from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port
 
 _REMEDY = "openstack security group rule create: the client must be let out to VIP and members."
-
-
-def allowed_clients(path: Path) -> Iterator[Finding]:
-    """Check whether the listener is for this client."""
-    if path.listener is None or not path.listener.allowed_cidrs:
-        return
-    cidrs = path.listener.allowed_cidrs
-    source = ipaddress.ip_address(path.source)
-    if any(source in ipaddress.ip_network(each) for each in cidrs):
-        yield ok(f"The listener's allowed_cidrs have {path.source} in them.")
-    else:
-        sentence = f"The listener's allowed_cidrs ({', '.join(cidrs)}) are without {path.source}."
-        command = f"openstack loadbalancer listener set --allowed-cidr CIDR {path.listener.id}"
-        yield fault(sentence, command)
 
 
 def client_egress(path: Path) -> Iterator[Finding]:
@@ -55,24 +41,61 @@ def client_egress(path: Path) -> Iterator[Finding]:
     yield ok(f"The client may send to {target} and to the members.")
 
 
+def allowed_clients(path: Path) -> Iterator[Finding]:
+    """Check whether the listener lets the client in, and whether the rules say the same."""
+    listener = path.listener
+    if listener is None or not listener.allowed_cidrs:
+        return
+    cidrs = ", ".join(listener.allowed_cidrs)
+    if _is_allowed(path):
+        yield ok(f"The listener's allowed_cidrs ({cidrs}) have {path.source} in them.")
+    elif _is_kept_out(_at_entry(path), path):
+        yield fault(
+            f"The listener's allowed_cidrs ({cidrs}) are without {path.source}.",
+            f"openstack loadbalancer listener set --allowed-cidr CIDR {listener.id}",
+        )
+    else:
+        yield warning(
+            f"The listener's allowed_cidrs ({cidrs}) are without {path.source}, but no rule"
+            " keeps it out.",
+            "Is octavia-driver-agent running?",
+        )
+
+
 def network_entry(path: Path) -> Iterator[Finding]:
     """Check the rules on the switch where the client enters that are no security groups."""
     if path.listener is None:
         return
-    entry = [each.switch for each in path.gateways] if not path.is_inside else [path.client_switch]
+    decision = _at_entry(path)
+    if _is_kept_out(decision, path) and not _is_allowed(path):
+        return
+    yield from _finding(decision, f"packets from {path.source} to {path.destination}:{path.port}")
+
+
+def _at_entry(path: Path) -> Decision:
+    """Return what the rules of the switch decide by which the client's packets come in."""
+    switches = [path.client_switch] if path.is_inside else [each.switch for each in path.gateways]
     groups = frozenset(
         group
         for port in path.scene.ports.values()
-        if port.type == "router" and port.switch in entry
+        if port.type == "router" and port.switch in switches
         for group in port.groups
     )
     acls = [each for each in path.scene.acls if each.group in groups]
-    decision = decide(acls, FROM_PORT, _packet(path, path.client.port), path.scene.address_sets)
-    if acls:
-        what = f"packets from {path.source} to {path.destination}:{path.port}"
-        yield from _finding(decision, what)
-        if decision.answer is Answer.ALLOWED:
-            yield ok(f"No rule forbids {what}.")
+    return decide(acls, FROM_PORT, _packet(path, path.client.port), path.scene.address_sets)
+
+
+def _is_kept_out(decision: Decision, path: Path) -> bool:
+    """Whether the rule for the listener's allowed CIDRs forbids the packet."""
+    listener_id = path.listener.id if path.listener else ""
+    denied = decision.acl if decision.answer is Answer.DENIED else None
+    return denied is not None and denied.listener == listener_id
+
+
+def _is_allowed(path: Path) -> bool:
+    source = ipaddress.ip_address(path.source)
+    cidrs = path.listener.allowed_cidrs if path.listener else ()
+    return not cidrs or any(source in ipaddress.ip_network(each) for each in cidrs)
 
 
 def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
