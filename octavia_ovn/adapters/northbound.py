@@ -32,6 +32,7 @@ from octavia_ovn.core import codec, rows
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
+from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
 from octavia_ovn.core.topology import switch_name
 from octavia_ovn.errors import OctaviaOvnError
@@ -181,22 +182,13 @@ class Northbound(NorthboundTopology):
         return [self._row(row) for row in self.replica.find(TABLE, "name", lb_id) if _ours(row)]
 
     def listeners(self, hints: Iterable[str]) -> dict[Key, str]:
-        """Return the ids of listeners as flows know them; see :class:`Key`.
-
-        Where two rows have the same hint and port, a flow does not say whose it is: nobody's.
-        """
+        """Return the ids of listeners as flows know them; see :class:`Key`."""
         found: dict[Key, str] = {}
         for hint in hints:
-            rows_ = [self.replica.get(TABLE, each) for each in self._by_hint.get(hint, ())]
-            ids = [contents(row, "external_ids") for row in rows_ if row is not None]
-            by_port = [codec.listeners_by_port(each) for each in ids]
-            ports = collections.Counter(port for each in by_port for port in each)
-            found |= {
-                Key(hint, port): listener_id
-                for each in by_port
-                for port, listener_id in each.items()
-                if ports[port] == 1
-            }
+            rows_ = (self.replica.get(TABLE, each) for each in self._by_hint.get(hint, ()))
+            found |= listeners(
+                hint, (contents(row, "external_ids") for row in rows_ if row is not None)
+            )
         return found
 
     def has_row(self, lb_id: str) -> bool:
