@@ -6,6 +6,7 @@ PROTOCOLS = ("TCP", "TCP", "TCP", "UDP")
 ALGORITHMS = ("SOURCE_IP_PORT", "SOURCE_IP", "ROUND_ROBIN")
 MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
 PORTS = range(1000, 1012)
+CLIENTS = ([], ["10.0.0.0/8"], ["192.0.2.0/24", "10.0.0.7/32"])
 VMS = 12
 MOST = 5  # load balancers of one client at a time
 
@@ -87,7 +88,11 @@ class Requests:
 
     def _listener(self, lb_id):
         protocol = self._random.choice(PROTOCOLS)
-        body = {"protocol": protocol, "protocol_port": self._random.choice(PORTS)}
+        body = {
+            "protocol": protocol,
+            "protocol_port": self._random.choice(PORTS),
+            "allowed_cidrs": self._random.choice(CLIENTS),
+        }
         pool = self._pick("pools", load_balancer_id=lb_id, protocol=protocol)
         if pool and self._random.random() < 0.3:
             body["default_pool_id"] = pool["id"]
@@ -99,7 +104,10 @@ class Requests:
             return None
         if self._random.random() < 0.3:
             return "delete_listener", [listener["id"]], {}
-        return "update_listener", [listener["id"]], {"admin_state_up": self._random.random() < 0.7}
+        body = {"admin_state_up": self._random.random() < 0.7}
+        if self._random.random() < 0.5:
+            body = {"allowed_cidrs": self._random.choice(CLIENTS)}
+        return "update_listener", [listener["id"]], body
 
     def _pool(self, lb_id):
         body = {"lb_algorithm": self._random.choice(ALGORITHMS)}

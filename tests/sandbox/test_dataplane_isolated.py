@@ -189,3 +189,11 @@ def test_the_users_own_port(plane: Plane, island: Island) -> None:
         plane.cloud.wait_for(lb["id"], "DELETED")
     finally:
         plane.cloud.delete("network", f"/v2.0/ports/{port['id']}")
+
+
+def test_a_listener_that_only_some_may_use(island: Island) -> None:
+    listener = {**island.listener(4, 6), "allowed_cidrs": ["10.30.0.0/24"]}
+    lb = island.load_balancer(listener)
+
+    assert island.ask_afresh(lb["vip_address"]) == BOTH
+    assert island.ask_afresh(lb["additional_vips"][0]["ip_address"]) == {"timeout"}
