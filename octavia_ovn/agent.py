@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import ctypes
 import dataclasses
 import os
 import threading
@@ -157,6 +158,7 @@ class Agent:
     def _round(self, acting: Callable[[], bool]) -> bool:
         """Compare with Octavia and Neutron, then look at every load balancer again."""
         succeeded = self._rounds.round(acting)
+        _give_memory_back()
         self._controller.look_again()
         return succeeded
 
@@ -224,6 +226,7 @@ class Agent:
         if acting and not self._acting:
             LOG.info("This agent holds the lock %s and acts now", LOCK)
             self._controller.look_at_all()
+            _give_memory_back()
         elif self._acting and not acting:
             LOG.info("This agent does not hold the lock %s any more and stands by", LOCK)
         if acting is not self._acting:
@@ -242,6 +245,13 @@ class Agent:
         self._nb.replica.close()
         self._sb.close()
         self._waker.close()
+
+
+def _give_memory_back() -> None:
+    """Return what large answers have left behind to the system, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def run(exit_event: Event) -> None:
