@@ -25,22 +25,24 @@ class Matrix:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._file = options.folder / "results.json"
-        kept = json.loads(self._file.read_text()) if self._file.exists() else {}
-        self._rows = {name: report.Row(**values) for name, values in kept.items()}
 
     def run(self, cell: Cell) -> report.Row:
         """Try one cell and keep the result."""
         row = self._try(cell)
-        self._rows[cell.name] = row
-        kept = {name: dataclasses.asdict(each) for name, each in self._rows.items()}
+        # Read again: another run may have tried other cells meanwhile.
+        rows = {**self._rows(), cell.name: row}
+        kept = {name: dataclasses.asdict(each) for name, each in rows.items()}
         self._file.write_text(json.dumps(kept, indent=2) + "\n")
         return row
 
     def document(self) -> str:
         """Return the page about all cells that have been tried."""
-        return report.document(
-            [self._rows[cell.name] for cell in all_cells() if cell.name in self._rows]
-        )
+        rows = self._rows()
+        return report.document([rows[cell.name] for cell in all_cells() if cell.name in rows])
+
+    def _rows(self) -> dict[str, report.Row]:
+        kept = json.loads(self._file.read_text()) if self._file.exists() else {}
+        return {name: report.Row(**values) for name, values in kept.items()}
 
     def _try(self, cell: Cell) -> report.Row:
         release = ovn.get(cell.suite, self._options.folder / "ovn")
