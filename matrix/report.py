@@ -19,8 +19,9 @@ oldest version that pyproject.toml allows.
 What an OVN can do, the driver reads from the schema of its databases when it connects, never from a
 version number: an upgrade of OVN needs no configuration and no new driver.
 
-A single line is tried again with `make test-matrix MATRIX="--only packets-sid"`; the others are kept. A
-sandbox on another OVN is had with `python3 -m sandbox up --ovn-prefix .sandbox/matrix/ovn/sid`.
+A single line is tried again with `make test-matrix MATRIX="--only packets-sid"`; the others are
+kept. A sandbox on another OVN is had with
+`python3 -m sandbox up --ovn-prefix .sandbox/matrix/ovn/sid`.
 
 | OVN | Python | Octavia | octavia-lib | tests | passed | failed | skipped |
 | --- | --- | --- | --- | --- | ---: | ---: | ---: |
