@@ -45,8 +45,10 @@ def all_cells() -> list[Cell]:
     ]
     environments = [Environment(f"python-{version}", version) for version in PYTHONS]
     environments.append(Environment("octavia-15", python_version(), _OLD_OCTAVIA))
-    environments.append(Environment("lowest", PYTHONS[0], lowest()))
     cells += [
         Cell(each.name, suites.LIBRARIES, _LIBRARIES, environment=each) for each in environments
     ]
+    oldest = Environment("oldest-libraries", PYTHONS[0], lowest())
+    words = f"{_LIBRARIES}; oldest libraries"
+    cells.append(Cell(oldest.name, suites.LIBRARIES, words, environment=oldest))
     return cells

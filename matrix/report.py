@@ -13,8 +13,8 @@ _HEAD = """\
 
 Written by `make test-matrix`, which runs the tests against versions of OVN, Octavia and Python: the
 OVN of Debian's releases (unpacked beside the system's), Octavia and octavia-lib from PyPI, and
-the Python interpreters of the machine. The last line has every library of the driver in the
-oldest version that pyproject.toml allows.
+the Python interpreters of the machine. "Oldest libraries" are those of the driver in the oldest
+versions that pyproject.toml allows. What has not been tried is not in the table.
 
 What an OVN can do, the driver reads from the schema of its databases when it connects, never from a
 version number: an upgrade of OVN needs no configuration and no new driver.
@@ -33,7 +33,7 @@ _TAIL = """
 | --- | --- | --- |
 | `SOURCE_IP`, also as persistence, with an IPv6 VIP | refused: it cannot tell them apart | works |
 
-Everything else works with each of them.
+Nothing else does: the same rows serve with all of them.
 """
 
 
