@@ -28,6 +28,7 @@ _PROGRAMS = (
     "ovn-nbctl",
     "ovn-northd",
     "ovn-sbctl",
+    "ovn-trace",
     "ovs-appctl",
     "ovs-ofctl",
     "ovs-vsctl",
