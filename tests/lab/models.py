@@ -4,6 +4,8 @@ Follows octavia/api/drivers/utils.py field by field: what Octavia leaves
 Unset is Unset here, and what it sends as None, or as an empty list, too.
 """
 
+import inspect
+
 from octavia_lib.api.drivers import data_models
 
 
@@ -48,7 +50,7 @@ def new_load_balancer(reader, row, given):
 
 
 def _vip_fields(row):
-    return {
+    fields = {
         "vip_address": row["vip_address"],
         "vip_network_id": row["vip_network_id"],
         "vip_port_id": row["vip_port_id"],
@@ -56,6 +58,9 @@ def _vip_fields(row):
         "vip_qos_policy_id": row["vip_qos_policy_id"],
         "vip_sg_ids": row["vip_sg_ids"],
     }
+    # Older versions of octavia-lib do not know all of them.
+    known = inspect.signature(data_models.LoadBalancer).parameters
+    return {name: value for name, value in fields.items() if name in known}
 
 
 def _children(reader, lb_id):
