@@ -201,6 +201,8 @@ class Controller:
         for lb_id in batch:
             try:
                 outcome = self._reconciler.look(lb_id)
+            # A defect that one load balancer brings out must not stop the others: it is logged with
+            # its traceback, and this one is looked at again later and later.
             except Exception:
                 delay = self._retry(lb_id)
                 LOG.exception("Load balancer %s: next attempt in %.1f s", lb_id, delay)

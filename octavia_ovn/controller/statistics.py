@@ -254,6 +254,7 @@ class Statistics:
         except OctaviaOvnError as error:
             LOG.warning("%s", error)
             self._pause()
+        # This thread would end unseen, and with it the statistics, until the agent is restarted.
         except Exception:
             LOG.exception("Statistics failed; they go on with what the collectors repeat")
             self._pause()

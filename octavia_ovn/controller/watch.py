@@ -258,6 +258,7 @@ class Watch:
         succeeded = False
         try:
             succeeded = self._work(self._goes_on)
+        # This thread would end unseen, and with it all repair; the next turn comes sooner instead.
         except Exception:
             LOG.exception("A comparison of Octavia, OVN and Neutron failed")
         pause = self._interval if succeeded else min(self._interval, RETRY)

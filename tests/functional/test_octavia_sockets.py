@@ -254,21 +254,3 @@ def test_a_queue_that_stays_full(paths):
         DriverAgent(*paths, timeout=0.2).update_status(STATUS)
     for each in waiting:
         each.close()
-
-
-def test_octavias_own_listener(paths, monkeypatch):
-    listener = pytest.importorskip("octavia.api.drivers.driver_agent.driver_listener")
-
-    class Updater:
-        def update_loadbalancer_status(self, status):
-            return {"status_code": 200} if status == STATUS else dict(FAULT)
-
-    monkeypatch.setattr(listener.driver_updater, "DriverUpdater", Updater)
-    with listener.ForkingUDSServer(paths[0], listener.StatusRequestHandler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        agent = DriverAgent(*paths)
-        agent.update_status(STATUS)
-        with pytest.raises(StatusRefused) as caught:
-            agent.update_status({"listeners": [{"id": "i"}]})
-        assert caught.value.status_object_id == "i"
-        server.shutdown()

@@ -36,7 +36,7 @@ def stack() -> Iterator[Stack]:
     up.
     """
     if os.geteuid() != 0:
-        pytest.skip("network namespaces need root")
+        pytest.fail("Network namespaces need root: run the tests as root")
     state = Path(
         os.environ.get("SANDBOX_TEST_STATE") or settings.PROJECT / ".sandbox-test"
     ).absolute()

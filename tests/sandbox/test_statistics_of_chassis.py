@@ -150,7 +150,7 @@ class Field:
 def cloud() -> Iterator[Cloud]:
     """Two chassis with two switches and a router between them; servers on both."""
     if os.geteuid() != 0:
-        pytest.skip("network namespaces need root")
+        pytest.fail("Network namespaces need root: run the tests as root")
     with hypervisors.cloud("one", "two") as made:
         _topology(made)
         servers = [

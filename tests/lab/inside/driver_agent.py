@@ -28,6 +28,7 @@ def run_agent(exit_event, function, name):
     while not exit_event.is_set():
         try:
             function(exit_event)
+        # Whatever an agent raises, as octavia-driver-agent does.
         except Exception:
             LOG.exception("Provider agent %s raised; restarting it", name)
             time.sleep(1)

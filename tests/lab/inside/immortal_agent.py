@@ -25,6 +25,7 @@ def run_agent(exit_event, function):
     while not exit_event.is_set():
         try:
             function(exit_event)
+        # Whatever an agent raises, as octavia-driver-agent does.
         except Exception:
             LOG.exception("Provider agent raised; restarting it")
             time.sleep(1)
