@@ -9,6 +9,7 @@ no mount.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import platform
 import shlex
 import shutil
@@ -59,11 +60,15 @@ def get(suite: str, folder: Path) -> Ovn:
     :raises SandboxError: when it cannot be downloaded, or debootstrap is not installed
     """
     prefix = folder / suite
-    if not (prefix / "complete").exists():
-        shutil.rmtree(prefix, ignore_errors=True)
-        _unpack(suite, prefix)
-        _wrap(prefix)
-        (prefix / "complete").touch()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{suite}.lock").open("w") as lock:
+        # Two runs may try different cells at the same time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (prefix / "complete").exists():
+            shutil.rmtree(prefix, ignore_errors=True)
+            _unpack(suite, prefix)
+            _wrap(prefix)
+            (prefix / "complete").touch()
     # "ovn-nbctl 25.03.0" and more lines
     version = shell.run([prefix / "bin" / "ovn-nbctl", "--version"]).split()[1]
     return Ovn(suite, prefix, version)
