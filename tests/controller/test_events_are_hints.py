@@ -9,7 +9,7 @@ from octavia_ovn.core import changes
 from octavia_ovn.core.codec import ROUTER_REF
 from octavia_ovn.core.health import Verdict
 from tests.controller.agent import Agent
-from tests.controller.test_reconcile import CHECKED, SITE, agent_with
+from tests.controller.stories import CHECKED, SITE, agent_with
 from tests.core.builders import Cloud
 
 ROUTERS = st.dictionaries(

@@ -1,0 +1,153 @@
+"""Stories of monitored members: from where they are checked, and what Octavia hears of them."""
+
+from octavia_ovn.core import changes
+from octavia_ovn.core.health import Verdict
+from octavia_ovn.errors import Conflict
+from tests.controller.agent import Agent
+from tests.controller.outside import SwitchPorts
+from tests.controller.stories import CHECKED, SITE, VIPS, agent_with, site
+from tests.core.builders import VIP, member, monitor
+
+
+class TestHealth:
+    def test_members_are_checked_from_an_address_of_their_own(self):
+        agent = agent_with(CHECKED)
+
+        assert agent.row.ip_port_mappings == {
+            "10.0.0.1": "port1:10.0.0.9",
+            "10.0.0.2": "port2:10.0.0.9",
+        }
+        assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
+        agent.assert_ended(CHECKED)
+
+    def dies(self, agent, number, verdict=Verdict.DOWN):
+        agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = verdict
+        agent.changed(("backend", f"10.0.0.{number}"))
+        agent.settle()
+
+    def test_a_dead_member_is_told_and_nothing_else_is_touched(self):
+        agent = agent_with(CHECKED)
+        self.dies(agent, 1)
+
+        assert agent.octavia.operating == {
+            "m1": "ERROR",
+            "m2": "ONLINE",
+            "hm1": "ONLINE",
+            "p1": "DEGRADED",
+            "l1": "DEGRADED",
+            "lb1": "DEGRADED",
+        }
+        assert not any(
+            "provisioning_status" in record
+            for records in agent.octavia.messages[-1].values()
+            for record in records
+        )
+        assert agent.db.vips() == VIPS
+
+        self.dies(agent, 1, Verdict.UP)
+
+        assert set(agent.octavia.operating.values()) == {"ONLINE"}
+        agent.assert_ended(CHECKED)
+
+    def test_a_member_without_port_is_in_error_until_it_has_one(self):
+        agent = agent_with(CHECKED, ports=[1])
+
+        assert agent.octavia.operating["m2"] == "ERROR"
+        assert agent.octavia.operating["hm1"] == "ONLINE"
+        assert "10.0.0.2" not in agent.row.ip_port_mappings
+
+        agent.nb.ports["neutron-net1"].names["10.0.0.2"] = "port2"
+        agent.changed(("backend", "10.0.0.2"))
+        agent.settle()
+
+        assert agent.octavia.operating["m2"] == "ONLINE"
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "port2:10.0.0.9"
+        agent.assert_ended(CHECKED)
+
+    def test_a_member_in_a_subnet_that_is_gone(self):
+        lb = site(member(1), member(7, address="10.2.0.7", subnet_id="sub2"), monitor=monitor())
+        agent = agent_with(lb)
+
+        assert agent.octavia.operating["m7"] == "ERROR"
+        agent.assert_ended(lb)
+
+    def test_waits_for_the_ports_of_a_switch(self):
+        agent = Agent()
+        agent.nb.ports.clear()
+        agent.created(CHECKED)
+        agent.settle()
+        assert agent.octavia.messages == []
+
+        agent.nb.ports["neutron-net1"] = SwitchPorts(
+            {"10.0.0.1": "port1", "10.0.0.2": "port2"}, {"sub1": "10.0.0.9"}
+        )
+        agent.changed(("switch", "neutron-net1"))
+        agent.settle()
+
+        agent.assert_ended(CHECKED)
+
+    def test_silences_the_source_of_checks_first(self):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"] = SwitchPorts(
+            {"10.0.0.1": "port1", "10.0.0.2": "port2"}, {"sub1": "10.0.0.9"}, {"sub1": "hm-port"}
+        )
+        agent.created(CHECKED)
+        agent.settle()
+
+        assert agent.db.cleared == ["hm-port"]
+        agent.changed(("monitored", "sub1"))  # the switch port has changed
+        agent.settle()
+
+        agent.assert_ended(CHECKED)
+
+    def test_has_neutron_make_the_address(self):
+        agent = agent_with(CHECKED, source=None)
+
+        assert "ovn-lb-hm-sub1" in agent.neutron.ports
+        assert agent.row.ip_port_mappings["10.0.0.1"] == "port1:10.0.0.9"
+        agent.assert_ended(CHECKED)
+
+    def test_a_refused_address_is_the_monitors_error_alone(self):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
+        agent.neutron.error = Conflict("no address left")
+        agent.created(CHECKED)
+        agent.settle()
+
+        assert agent.octavia.provisioning == {
+            **dict.fromkeys(["m1", "m2", "p1", "l1", "lb1"], "ACTIVE"),
+            "hm1": "ERROR",
+        }
+        assert agent.row.health_checks == ()
+        assert agent.db.vips() == VIPS
+        assert agent.pending() is None
+
+    def test_what_southbound_does_not_say_counts_as_before(self):
+        agent = agent_with(CHECKED)
+        self.dies(agent, 1)
+        agent.sb.ready = False
+        successor = agent.successor()
+        successor.queue.add("lb1")
+        successor.settle()
+
+        assert agent.octavia.operating["m1"] == "ERROR"
+        assert len(agent.octavia.messages) == 2
+
+        agent.sb.ready = True
+        agent.sb.verdicts.clear()
+        successor.changed(("backend", "10.0.0.1"))
+        successor.settle()
+
+        assert agent.octavia.operating["m1"] == "ONLINE"
+
+    def test_monitor_goes(self):
+        agent = agent_with(CHECKED)
+        agent.asked(changes.DeleteMonitor("p1", "hm1"))
+        agent.settle()
+
+        assert agent.row.health_checks == ()
+        assert agent.row.ip_port_mappings == {}
+        assert agent.octavia.provisioning["hm1"] == "DELETED"
+        assert agent.octavia.operating["m1"] == "NO_MONITOR"
+        assert agent.index.of(("monitored", "sub1")) == frozenset()
+        agent.assert_ended(SITE)
