@@ -26,6 +26,8 @@ LOG = log.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+# octavia-lib 3.9 and later can say it, and Octavia answers 409; before, 500 with the sentence.
+_CONFLICT = getattr(exceptions, "Conflict", exceptions.DriverError)
 _FILTERS = {"id", "project_id"}
 _NO_ZONES = str(limits.refuse(limits.AVAILABILITY_ZONES))
 
@@ -46,7 +48,7 @@ def _answer(call: F) -> F:
                 user_fault_string=str(error), operator_fault_string=str(error)
             ) from error
         except errors.Conflict as error:
-            raise exceptions.Conflict(
+            raise _CONFLICT(
                 user_fault_string=str(error), operator_fault_string=str(error)
             ) from error
         except errors.OctaviaOvnError as error:

@@ -1,6 +1,9 @@
 """Creating, changing and deleting load balancers."""
 
+import inspect
+
 import pytest
+from octavia_lib.api.drivers import data_models, exceptions
 
 from tests.lab.cloud import new_id
 from tests.lab.errors import ApiError
@@ -65,10 +68,11 @@ def test_b3_vip_port_that_is_gone_already_does_not_stop_a_delete(project):
 
 
 def test_b4_taken_vip_address_is_a_conflict(project):
-    """The API answers 409, no status is sent, nothing is written."""
+    """The API answers 409 where octavia-lib can say so; nothing is sent or written."""
     network = project.network()
     taken = network.vm()
-    project.refused("create_load_balancer", network.subnet, vip_address=taken, kinds=("Conflict",))
+    kind = "Conflict" if hasattr(exceptions, "Conflict") else "DriverError"
+    project.refused("create_load_balancer", network.subnet, vip_address=taken, kinds=(kind,))
 
 
 def test_b5_delete_ends_when_neutron_can_delete_ports_again(project):
@@ -335,12 +339,15 @@ def test_d37_qos_policy_goes_onto_the_vip_port(project):
     assert project.neutron.port(lb.vip_port)["qos_policy_id"] == second
 
 
-def test_d37_security_groups_that_cannot_be_enforced_are_refused(project):
-    """They are not accepted and ignored."""
-    network = project.network()
-    project.refused("create_load_balancer", network.subnet, vip_sg_ids=[new_id()])
-    lb = project.load_balancer(network)
-    project.refused("update_load_balancer", lb.id, vip_sg_ids=[new_id()])
+if "vip_sg_ids" in inspect.signature(data_models.LoadBalancer).parameters:
+    # With an older octavia-lib, Octavia's API has no such field.
+
+    def test_d37_security_groups_that_cannot_be_enforced_are_refused(project):
+        """They are not accepted and ignored."""
+        network = project.network()
+        project.refused("create_load_balancer", network.subnet, vip_sg_ids=[new_id()])
+        lb = project.load_balancer(network)
+        project.refused("update_load_balancer", lb.id, vip_sg_ids=[new_id()])
 
 
 def test_b36_disabled_load_balancer_is_created_without_vips(project):
