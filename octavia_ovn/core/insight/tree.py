@@ -136,7 +136,7 @@ class _Layout:
         listeners = [self._listener(each) for each in self._lb.listeners]
         used = {each.pool_id for each in self._lb.listeners}
         free = [each for each in self._lb.pools if each.id not in used]
-        state, ovn = State.GOOD, f"{len(self._scene.vips)} entries in vips"
+        state, ovn = State.GOOD, _count(len(self._scene.vips), "entry", "entries") + " in vips"
         if not self._scene.rows:
             state, ovn = State.BAD, "no row"
         elif not self._lb.enabled:
@@ -192,7 +192,7 @@ class _Layout:
         details = f"{_protocol(pool)}, {pool.algorithm.value}"
         if pool.persistence:
             details += ", sticky"
-        state, ovn = State.GOOD, f"{len(members)} members"
+        state, ovn = State.GOOD, _count(len(members), "member", "members")
         if not pool.enabled:
             state, ovn = State.OFF, "disabled"
         elif members and all(each.state is State.BAD for each in members):
@@ -323,3 +323,7 @@ def _purposes(scene: Scene, lb: model.LoadBalancer) -> Iterator[tuple[str, str]]
         yield scene.member_switch(member) or "", "members"
     for vip in lb.vips:
         yield scene.switch_of(vip) or "", "VIP"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
