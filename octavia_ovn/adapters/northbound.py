@@ -28,14 +28,14 @@ from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchP
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
 from octavia_ovn.adapters.responders import CONDITION, WRITTEN, Responders, ResponderWriter
-from octavia_ovn.core import codec, rows
+from octavia_ovn.core import codec, responder, rows
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
 from octavia_ovn.core.topology import switch_name
-from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Observer
 
 TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
@@ -290,17 +290,35 @@ class Northbound(NorthboundTopology):
         :raises Refused: when it does not accept what was planned
         """
         began = time.monotonic()
+        operations: list[Operation] = []
+
+        def apply(txn: Txn) -> bool:
+            operations[:] = plan()
+            return self._apply(operations, txn)
+
         try:
-            written = self.replica.transact(functools.partial(self._apply, plan), self._timeout)
+            written = self.replica.transact(apply, self._timeout)
         except OctaviaOvnError as error:
             self._observer.commits(time.monotonic() - began, error)
+            if isinstance(error, Refused):
+                self._seek(operations)
             raise
         if written:
             self._observer.commits(time.monotonic() - began)
         return written
 
-    def _apply(self, plan: Callable[[], Iterable[Operation]], txn: Txn) -> bool:
-        operations = list(plan())
+    def _seek(self, operations: Iterable[Operation]) -> None:
+        """Look by name for the rows that were to be made: one may be there without its mark.
+
+        The next attempt finds it and makes it ours again.
+        """
+        for operation in operations:
+            if isinstance(operation, rows.PutAccessRow) and not operation.row.uuid:
+                self._access_rows.seek(operation.row)
+            elif isinstance(operation, rows.Answer) and operation.addresses:
+                self._named_port(responder.names(operation.switch).switch_port)
+
+    def _apply(self, operations: Sequence[Operation], txn: Txn) -> bool:
         responders = ResponderWriter(self._responders, self.replica, txn)
         writer = _Writer(self.replica, txn, self._access_rows, responders)
         for operation in operations:

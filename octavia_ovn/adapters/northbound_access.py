@@ -33,8 +33,10 @@ class AccessRows:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        for table in (GROUP, SET):
+        self._sought: dict[str, set[str]] = {GROUP: set(), SET: set()}
+        for table in self._sought:
             replica.index_create(table, "external_ids")
+            replica.index_create(table, "name")
 
     def load_balancers(self) -> frozenset[str]:
         """Return the ids of the load balancers that clients are kept away from."""
@@ -91,10 +93,10 @@ class AccessRows:
             columns["acls"] = [self._written_acl(txn, acl) for acl in row.acls]
         else:
             columns["addresses"] = sorted(row.addresses)
-        if not row.uuid:
+        found = self._existing(row)
+        if found is None:
             txn.insert(_table(row), name=row.name, **columns)
             return
-        found = self._existing(row)
         for column, value in columns.items():
             txn.set(found, column, value)
 
@@ -102,9 +104,24 @@ class AccessRows:
         """Delete a row, and with a port group its ACLs."""
         txn.delete(self._existing(row))
 
-    def _existing(self, row: rows.AccessRow) -> Any:
-        found: Any = self._replica.get(_table(row), uuid.UUID(row.uuid))
-        for column in TABLES[_table(row)]:
+    def seek(self, row: rows.AccessRow) -> None:
+        """Replicate the row of that name even if somebody has taken its mark off.
+
+        Only we give such names, and the server allows each only once.
+        """
+        table = _table(row)
+        self._sought[table].add(row.name)
+        names = (["name", "==", each] for each in sorted(self._sought[table]))
+        self._replica.restrict(table, [_OURS, *names])
+
+    def _existing(self, row: rows.AccessRow) -> Any | None:
+        """Return the row, verified: by its name if nothing in it says whose it is."""
+        table = _table(row)
+        if row.uuid:
+            found: Any = self._replica.get(table, uuid.UUID(row.uuid))
+        else:
+            found = next(iter(self._replica.find(table, "name", row.name)), None)
+        for column in TABLES[table] if found is not None else ():
             found.verify(column)
         return found
 

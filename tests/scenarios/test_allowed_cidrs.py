@@ -123,6 +123,13 @@ def allow_more(lb):
         yield update("Address_Set", _is(each), {"addresses": oset(["192.0.2.1"])})
 
 
+def take_marks(lb):
+    found = access(lb)
+    for table, rows in (("Port_Group", found.groups), ("Address_Set", found.sets)):
+        for row in rows:
+            yield update(table, _is(row), {"external_ids": omap({})})
+
+
 def say_less(lb):
     for row in lb.rows():
         keys = dict(row["external_ids"])
@@ -136,7 +143,16 @@ def _is(row):
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_acls, take_acls, take_ports, take_groups, take_sets, allow_more, say_less],
+    [
+        damage_acls,
+        take_acls,
+        take_ports,
+        take_groups,
+        take_sets,
+        take_marks,
+        allow_more,
+        say_less,
+    ],
 )
 def test_what_other_hands_did_is_put_right(project, damage):
     network = project.network()

@@ -3,7 +3,7 @@
 import pytest
 
 from octavia_ovn.core import responder
-from tests.lab.ovsdb import as_list, delete, mutate, ref, update
+from tests.lab.ovsdb import as_list, delete, mutate, omap, ref, update
 
 
 class Responder:
@@ -73,6 +73,11 @@ class Responder:
                 {"networks": "10.9.9.9/8"},
             ),
             "addresses": ("Logical_Switch_Port", self._names.switch_port, {"addresses": "unknown"}),
+            "mark": (
+                "Logical_Switch_Port",
+                self._names.switch_port,
+                {"external_ids": omap({}), "addresses": "unknown"},
+            ),
         }[part]
         self._nb.transact(update(table, [["name", "==", name]], columns))
 
@@ -168,7 +173,7 @@ def test_is_made_anew_when_somebody_deletes_a_part(project, part):
     project.look_again()
 
 
-@pytest.mark.parametrize("part", ["networks", "addresses"])
+@pytest.mark.parametrize("part", ["networks", "addresses", "mark"])
 def test_is_made_right_when_somebody_changes_a_part(project, part):
     network = project.network()
     found = Responder(project, network)
