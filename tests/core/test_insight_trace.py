@@ -9,7 +9,7 @@ from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.checks import CHECKS
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.path import Client, NoPath, paths
-from octavia_ovn.core.insight.scene import Scene, Told
+from octavia_ovn.core.insight.scene import Scene, Switch, Told
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.topology import RouterPort
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip, web
@@ -38,6 +38,7 @@ from tests.core.scenes import (
 )
 
 FIPS = {VIP: FIP}
+PROVIDER = {NET1: Switch(NET1, "net1-name", "physnet1")}
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,13 @@ FAULTS = [
         NEAR,
         "vip-port",
         "Nobody answers ARP for 10.0.0.100",
+    ),
+    (
+        "provider network without a router",
+        with_rows(scene(switches=PROVIDER, router_ports=()), routers=frozenset()),
+        NEAR,
+        "attachment",
+        "no router has a gateway or an interface on the provider network net1-name",
     ),
     ("vip port", with_ports(scene(), answering()), NEAR, "vip-port", "has addresses"),
     ("no entry", with_rows(scene(), vips={}), NEAR, "vips", "10.0.0.100:80 is missing from vips"),

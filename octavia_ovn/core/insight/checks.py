@@ -132,6 +132,13 @@ def _attachment(path: Path) -> Iterator[Finding]:
                 _AGENT,
             )
         return
+    if not path.entry_routers and path.scene.is_provider(path.vip_switch):
+        label = path.scene.switch_label(path.vip_switch)
+        yield fault(
+            f"Nobody answers for {path.vip.address}: no router has a gateway or an interface on"
+            f" the provider network {label}.",
+            f"openstack router set --external-gateway {label} ROUTER",
+        )
     missing = [each for each in path.entry_routers if each not in routers]
     for router in missing if path.scene.rows else ():
         label = path.scene.router_label(router)
