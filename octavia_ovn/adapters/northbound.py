@@ -26,7 +26,9 @@ from octavia_ovn.adapters import northbound_access
 from octavia_ovn.adapters.northbound_access import AccessRows
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, Txn, contents
+from octavia_ovn.adapters.ovsdb_idl import DELETE, contents
+from octavia_ovn.adapters.ovsdb_replica import Replica
+from octavia_ovn.adapters.ovsdb_txn import Txn
 from octavia_ovn.adapters.responders import CONDITION, WRITTEN, Responders, ResponderWriter
 from octavia_ovn.core import codec, responder, rows
 from octavia_ovn.core.access import Access

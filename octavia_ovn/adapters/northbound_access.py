@@ -9,7 +9,9 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from octavia_ovn.adapters.ovsdb_replica import Replica, Txn, contents
+from octavia_ovn.adapters.ovsdb_idl import contents
+from octavia_ovn.adapters.ovsdb_replica import Replica
+from octavia_ovn.adapters.ovsdb_txn import Txn
 from octavia_ovn.core import rows
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k

@@ -8,37 +8,32 @@ survives failed transactions, and transactions that end in time.
 
 from __future__ import annotations
 
-import collections
 import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-import ovs.db.custom_index
-import ovs.db.data
-import ovs.db.error
 import ovs.db.idl
 import ovs.poller
 
 from octavia_ovn.adapters.ovsdb_channel import Channel
+from octavia_ovn.adapters.ovsdb_idl import ReportingIdl
+from octavia_ovn.adapters.ovsdb_index import EqualityIndex, reindex
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
+from octavia_ovn.adapters.ovsdb_txn import Txn
 from octavia_ovn.errors import Refused, Unanswered, Unavailable
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
+    from octavia_ovn.adapters.ovsdb_idl import Row
     from octavia_ovn.adapters.ovsdb_wire import Schema
 
-    Row = Any  # ovs.db.idl.Row: its attributes are the columns
     OnChange = Callable[[str, str, Row, "Row | None"], None]
 
 LOG = logging.getLogger(__name__)
-
-CREATE: str = ovs.db.idl.ROW_CREATE
-UPDATE: str = ovs.db.idl.ROW_UPDATE
-DELETE: str = ovs.db.idl.ROW_DELETE
 
 _PAUSE = 0.1  # seconds before the next attempt after an error of a cluster in election
 
@@ -99,7 +94,7 @@ class Replica:
         self._was_current = False
         self._require(required)
         self._channel = Channel(endpoint, probe_interval)
-        self._idl = _Idl(self._channel, self._helper(tables, unread or {}))
+        self._idl = ReportingIdl(self._channel, self._helper(tables, unread or {}))
         for table, condition in (conditions or {}).items():
             if table in self._idl.tables:
                 self._idl.cond_change(table, condition)
@@ -166,7 +161,7 @@ class Replica:
         """Make `find` work for a column of strings or a map; before the first `run`."""
         found = self._idl.tables.get(table)
         if found and column in found.columns:
-            found.rows.indexes[column] = _Index(column)
+            found.rows.indexes[column] = EqualityIndex(column)
 
     def find(self, table: str, column: str, value: str) -> list[Row]:
         """Return the rows whose column is this string, or contains it: a set, a map as a value.
@@ -238,12 +233,12 @@ class Replica:
                 return transaction.UNCHANGED, ""
             touched = list(transaction._txn_rows.values())
             transaction.commit()
-            _reindex(touched)
+            reindex(touched)
         finally:
             if self._idl.txn is transaction:  # nothing to do, or an exception
                 touched = list(transaction._txn_rows.values())
                 transaction.abort()
-                _reindex(touched)
+                reindex(touched)
         while transaction.commit() == transaction.INCOMPLETE:
             if time.monotonic() >= deadline:
                 transaction.abort()
@@ -334,181 +329,3 @@ def fetch_schema(endpoint: Endpoint, database: str, timeout: float) -> Schema:
         return session.schema()
     finally:
         session.close()
-
-
-class Txn:
-    """What a plan may do. Reads and `row.verify(column)` are done on the rows themselves.
-
-    The IDL logs a value that a column does not allow, and goes on without it; here it is Refused.
-    """
-
-    def __init__(self, transaction: Any, idl: _Idl) -> None:
-        self._transaction = transaction
-        self._idl = idl
-
-    def insert(self, table: str, **columns: object) -> Row:
-        """Add a row and return it; other rows may refer to it at once."""
-        row = self._transaction.insert(self._idl.tables[table])
-        for column, value in columns.items():
-            self.set(row, column, value)
-        return row
-
-    def delete(self, row: Row) -> None:
-        """Delete a row of a root table; others vanish with the last reference to them."""
-        row.delete()
-
-    def set(self, row: Row, column: str, value: object) -> None:
-        """Replace the value of a column."""
-        datum = _check(row, column, value)
-        if column in self._idl.readonly.get(row._table.name, ()):
-            # That is what the library calls columns that are not replicated.
-            self._transaction._write(row, row._table.columns[column], datum)
-        else:
-            setattr(row, column, value)
-
-    def setkey(self, row: Row, column: str, key: object, value: object) -> None:
-        """Set one key of a map, whatever the others are."""
-        _check(row, column, {key: value})
-        row.setkey(column, key, value)
-
-    def delkey(self, row: Row, column: str, key: object) -> None:
-        """Delete one key of a map, whatever the others are."""
-        row.delkey(column, key)
-
-    def addvalue(self, row: Row, column: str, value: object) -> None:
-        """Add an item to a set, whatever the others are."""
-        _check(row, column, [value])
-        row.addvalue(column, value)
-
-    def delvalue(self, row: Row, column: str, value: object) -> None:
-        """Remove an item from a set, whatever the others are."""
-        _check(row, column, [value])
-        row.delvalue(column, value)
-
-
-def contents(row: Row, column: str) -> Any:
-    """Return what the server has in a column: a dict of a map, else a list; references as UUIDs.
-
-    The library's attributes convert a value forth and back on every access, so that changes of an
-    open transaction show: six times as slow, and in proportion to the load balancers on a switch.
-    """
-    datum = row._data[column]
-    if datum.type.is_map():
-        return {key.value: value.value for key, value in datum.values.items()}
-    return [key.value for key in datum.values]
-
-
-def _check(row: Row, column: str, value: object) -> Any:
-    """Return a value as the library wants it; raise Refused if the schema does not allow it."""
-    table = row._table  # the IDL offers no public way to a row's table
-    if column not in table.columns:
-        raise Refused(f"{table.name} is replicated without a column {column}")
-    try:
-        return ovs.db.data.Datum.from_python(table.columns[column].type, value, _uuid)
-    except ovs.db.error.Error as error:
-        raise Refused(f"{table.name}.{column} cannot hold {value!r}: {error}") from error
-
-
-def _uuid(value: Any) -> Any:
-    return value.uuid if isinstance(value, ovs.db.idl.Row) else value
-
-
-class _Idl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is untyped
-    """The library's IDL with our channel; keeps events until they are asked for."""
-
-    _session: Any
-
-    def __init__(self, channel: Channel, helper: Any) -> None:
-        super().__init__(channel.get_name(), helper)
-        self._session.close()
-        self._session = channel
-        self.events: collections.deque[tuple[str, str, Row, Row | None]] = collections.deque()
-        self._known: dict[str, dict[uuid.UUID, Row]] = {table: {} for table in self.tables}
-
-    def notify(self, event: str, row: Row, updates: Row | None = None) -> None:
-        """Take note of an event; the library calls it.
-
-        When contents are loaded anew, it calls every row created, and tells nothing of those that
-        were there before: compare with what is known.
-        """
-        table = row._table
-        known = self._known[table.name]
-        if event == DELETE:
-            known.pop(row.uuid, None)
-        elif event == CREATE:
-            previous = known.get(row.uuid)
-            known[row.uuid] = row
-            if previous is not None:
-                if _same(previous, row):
-                    return
-                event, updates = UPDATE, previous
-        self.events.append((table.name, event, row, updates))
-
-    def report_vanished(self) -> None:
-        """Take note of the rows that were deleted while we were not connected."""
-        for name, known in self._known.items():
-            rows = self.tables[name].rows
-            for identity in [identity for identity in known if identity not in rows]:
-                self.events.append((name, DELETE, known.pop(identity), None))
-
-
-def _same(one: Row, other: Row) -> bool:
-    """Tell whether two rows of a table have the same contents."""
-    return all(one._data[column] == other._data[column] for column in one._table.columns)
-
-
-class _Index:
-    """An index for equality, in the place of the library's sorted one (`ovs.db.custom_index`).
-
-    The library's own compares in Python for every insertion, and raises from within `Idl.run` when
-    a transaction that changed an indexed column failed. This one remembers where it put a row.
-    """
-
-    def __init__(self, column: str) -> None:
-        self._column = column
-        ascending = ovs.db.custom_index.OVSDB_INDEX_ASC
-        self.columns = [ovs.db.custom_index.ColumnIndex(column, ascending, None)]
-        self._identities: dict[str, dict[uuid.UUID, None]] = {}
-        self._values: dict[uuid.UUID, list[str]] = {}
-
-    def add(self, row: Row) -> None:
-        """Put a row where it belongs; a new one that has no value yet will come again."""
-        value = getattr(row, self._column, None)
-        if value is None:
-            return
-        self.remove(row)
-        if isinstance(value, dict):
-            values = list(value.values())
-        else:
-            values = value if isinstance(value, list) else [value]
-        self._values[row.uuid] = values
-        for item in values:
-            self._identities.setdefault(item, {})[row.uuid] = None
-
-    def remove(self, row: Row) -> None:
-        """Forget a row."""
-        for item in self._values.pop(row.uuid, ()):
-            identities = self._identities[item]
-            identities.pop(row.uuid, None)
-            if not identities:
-                del self._identities[item]
-
-    def clear(self) -> None:
-        """Forget all rows."""
-        self._identities.clear()
-        self._values.clear()
-
-    def find(self, value: str) -> Iterator[uuid.UUID]:
-        """Return the UUIDs of the rows with this value."""
-        return iter(self._identities.get(value, {}))
-
-
-def _reindex(rows: list[Row]) -> None:
-    """Put rows back where they belong: the end of a transaction undoes its changes."""
-    for row in rows:
-        table = row._table
-        for index in table.rows.indexes.values():
-            if row.uuid in table.rows:
-                index.add(row)
-            else:
-                index.remove(row)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from octavia_ovn.adapters.ovsdb_replica import Replica, Txn, contents
+from octavia_ovn.adapters.ovsdb_idl import contents
+from octavia_ovn.adapters.ovsdb_replica import Replica
+from octavia_ovn.adapters.ovsdb_txn import Txn
 from octavia_ovn.core import responder, rows
 
 _ROUTER_PORT, _SWITCH_PORT = "Logical_Router_Port", "Logical_Switch_Port"

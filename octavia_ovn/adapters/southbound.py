@@ -8,7 +8,8 @@ from typing import Any
 import ovs.poller
 
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb_replica import DELETE, Replica, fetch_schema
+from octavia_ovn.adapters.ovsdb_idl import DELETE
+from octavia_ovn.adapters.ovsdb_replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.model import canonical_address

@@ -16,8 +16,10 @@ import pytest
 
 import octavia_ovn
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb_replica import CREATE, DELETE, UPDATE, LockLost, Replica, Txn
+from octavia_ovn.adapters.ovsdb_idl import CREATE, DELETE, UPDATE
+from octavia_ovn.adapters.ovsdb_replica import LockLost, Replica
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
+from octavia_ovn.adapters.ovsdb_txn import Txn
 from octavia_ovn.adapters.ovsdb_wire import ovs_map, ovs_set
 from octavia_ovn.errors import Refused, Unanswered, Unavailable
 from tests.functional.ovsdb_server import (
