@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable
 
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.selects import Selects
+from octavia_ovn.adapters.southbound import COLUMNS, TABLE, member_verdict
 from octavia_ovn.core.health import Backend, Verdict
-from octavia_ovn.core.model import canonical_address
-
-_VERDICTS = {"online": Verdict.UP, "offline": Verdict.DOWN, "error": Verdict.DOWN}
 
 
 class SouthboundRows:
@@ -40,15 +39,13 @@ class SouthboundRows:
         :param backends: switch port and address of each
         """
         wanted = set(backends)
-        columns = ("ip", "port", "protocol", "logical_port", "status")
-        ports = {port for port, _ in wanted}
-        rows = self._select.with_value("Service_Monitor", "logical_port", ports, columns)
+        names = {name for name, _ in wanted}
+        rows = self._select.with_value(TABLE, "logical_port", names, COLUMNS)
+        found = filter(None, (member_verdict(types.SimpleNamespace(**row)) for row in rows))
         return {
-            (address, row["port"], next(iter(row["protocol"]), "tcp")): _VERDICTS.get(
-                next(iter(row["status"]), ""), Verdict.UNKNOWN
-            )
-            for row in rows
-            if (row["logical_port"], address := canonical_address(row["ip"])) in wanted
+            (address, port, protocol): verdict
+            for (name, address, port, protocol), verdict in found
+            if (name, address) in wanted
         }
 
     def address_sets(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:

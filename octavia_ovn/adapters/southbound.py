@@ -16,7 +16,7 @@ from octavia_ovn.core.model import canonical_address
 
 _DATABASE = "OVN_Southbound"
 TABLE = "Service_Monitor"
-_COLUMNS = ("ip", "port", "protocol", "logical_port", "status", "type")
+COLUMNS = ("ip", "port", "protocol", "logical_port", "status", "type")
 _VERDICTS = {"online": Verdict.UP, "offline": Verdict.DOWN, "error": Verdict.DOWN}
 _FOR_LOAD_BALANCERS = "load-balancer"
 
@@ -60,7 +60,7 @@ class Southbound:
         self._replica = Replica(
             self._endpoint,
             _DATABASE,
-            {TABLE: _COLUMNS},
+            {TABLE: COLUMNS},
             probe_interval=self._probe_interval,
             on_change=self._event,
             schema=schema,
@@ -104,7 +104,7 @@ class Southbound:
         before = self._verdicts.pop(str(row.uuid), None)
         if before is not None:
             self._by_key.pop(before[0], None)
-        after = None if event == DELETE or not _checks_members(row) else _verdict(row)
+        after = None if event == DELETE else member_verdict(row)
         if after is not None:
             self._verdicts[str(row.uuid)] = after
             self._by_key[after[0]] = after[1]
@@ -113,14 +113,20 @@ class Southbound:
                 self._changed(("backend", backend[0][1]))
 
 
-def _checks_members(row: Any) -> bool:
-    """Whether the row belongs to a load balancer; newer OVN has checks of other kinds as well."""
-    kind = getattr(row, "type", None) or _FOR_LOAD_BALANCERS
-    return (kind if isinstance(kind, str) else kind[0]) == _FOR_LOAD_BALANCERS
+def member_verdict(row: Any) -> tuple[Key, Verdict] | None:
+    """Return what a row says about a member; None when it is none of a load balancer.
 
-
-def _verdict(row: Any) -> tuple[Key, Verdict]:
+    :param row: of Service_Monitor, with COLUMNS as attributes as far as the schema has them
+    """
+    if not _checks_members(row):
+        return None
     protocol = next(iter(row.protocol), "tcp")
     status = next(iter(row.status), "")
     key = (row.logical_port, canonical_address(row.ip), row.port, protocol)
     return key, _VERDICTS.get(status, Verdict.UNKNOWN)
+
+
+def _checks_members(row: Any) -> bool:
+    """Whether the row belongs to a load balancer; newer OVN has checks of other kinds as well."""
+    kind = getattr(row, "type", None) or _FOR_LOAD_BALANCERS
+    return (kind if isinstance(kind, str) else kind[0]) == _FOR_LOAD_BALANCERS
