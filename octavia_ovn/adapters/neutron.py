@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
+from octavia_ovn.core.health import HM_PORT
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import NOBODY, Observer
@@ -23,7 +24,6 @@ HM_OWNER = "ovn-lb-hm:distributed"
 
 _VIP = "ovn-lb-vip-"
 _ADDITIONAL = "ovn-lb-vip-additional-"
-_HM = "ovn-lb-hm-"
 _DEVICE = "lb-"
 # Owners of VIP ports and health monitor ports, ours and those of the former driver.
 _VIP_OWNERS = ("", "ovn-lb:vip")
@@ -245,9 +245,9 @@ class Neutron:
         :raises Refused: when Neutron will not, as when a quota or the subnet is used up
         """
         attributes = {
-            "name": f"{_HM}{subnet_id}",
+            "name": f"{HM_PORT}{subnet_id}",
             "network_id": network_id,
-            "device_id": f"{_HM}{subnet_id}",
+            "device_id": f"{HM_PORT}{subnet_id}",
             "device_owner": HM_OWNER,
             "admin_state_up": True,
             "port_security_enabled": False,
@@ -276,7 +276,7 @@ class Neutron:
 
         Those of the former driver that have no device only when there is no other.
         """
-        name = f"{_HM}{subnet_id}"
+        name = f"{HM_PORT}{subnet_id}"
         found = tuple(each for each in self.ports_named(name) if each.device_owner in _HM_OWNERS)
         return tuple(each for each in found if each.device_id == name) or found
 
@@ -314,8 +314,8 @@ def vip_owner(port: Port) -> str | None:
 
 def hm_subnet(port: Port) -> str | None:
     """Return the id of the subnet that a health monitor port of ours belongs to; else None."""
-    ours = port.device_owner == HM_OWNER and port.device_id.startswith(_HM)
-    return port.device_id.removeprefix(_HM) if ours else None
+    ours = port.device_owner == HM_OWNER and port.device_id.startswith(HM_PORT)
+    return port.device_id.removeprefix(HM_PORT) if ours else None
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from octavia_ovn.core.health import HM_PORT
 from octavia_ovn.core.topology import RouterPort, Subnet
 
 PHYSICAL_NETWORK = "neutron:provnet-physical-network"
 _NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
-_HM = "ovn-lb-hm-"
 _HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
 
 
@@ -233,8 +233,8 @@ class NorthboundTopology:
 def monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
     """Return the subnet whose members are checked from a switch port; None for other ports."""
     name = external_ids.get("neutron:port_name", "")
-    ours = name.startswith(_HM) and external_ids.get("neutron:device_owner") in _HM_OWNERS
-    return name.removeprefix(_HM) if ours else None
+    ours = name.startswith(HM_PORT) and external_ids.get("neutron:device_owner") in _HM_OWNERS
+    return name.removeprefix(HM_PORT) if ours else None
 
 
 def router_port(row: Any) -> RouterPort | None:

@@ -14,7 +14,7 @@ from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.scene_northbound import NorthboundRows
 from octavia_ovn.adapters.scene_southbound import SouthboundRows
 from octavia_ovn.core import codec, model
-from octavia_ovn.core.health import Health
+from octavia_ovn.core.health import HM_PORT, Health
 from octavia_ovn.core.insight.match import address_sets
 from octavia_ovn.core.insight.path import Client
 from octavia_ovn.core.insight.scene import Port, Scene
@@ -22,8 +22,7 @@ from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import RouterPort, Subnet
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused, Unavailable
 
-_LRP, _CHASSIS_REDIRECT = "lrp-", "cr-"
-HM_NAME = "ovn-lb-hm-"
+_CHASSIS_REDIRECT = "cr-"
 
 
 class SceneReader:
@@ -169,10 +168,10 @@ class SceneReader:
                 if scene.member_switch(each) == switch
             }
             ports |= {each.name: each for each in self._nb.ports_at(switch or "", here)}
-        labels = {f"{HM_NAME}{each.subnet_id}" for each in members if each.subnet_id}
+        labels = {f"{HM_PORT}{each.subnet_id}" for each in members if each.subnet_id}
         ports |= {each.name: each for each in self._nb.ports(labels=sorted(labels))}
         if client is not None:
-            names = [each.name.removeprefix(_LRP) for each in scene.router_ports]
+            names = [each.switch_port for each in scene.router_ports]
             ports |= {each.name: each for each in self._nb.ports(names=names)}
             ports |= {client.port.name: client.port} if client.port else {}
         return replace(scene, ports=ports)

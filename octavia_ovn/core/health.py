@@ -17,6 +17,9 @@ class Verdict(str, enum.Enum):
     UNKNOWN = "unknown"
 
 
+HM_PORT = "ovn-lb-hm-"
+"""With a subnet's id the name of the port in Neutron whose address its members are checked from."""
+
 Backend = tuple[str, int, str]
 """Address, port, protocol."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.health import HM_PORT
 from octavia_ovn.core.insight import rules
 from octavia_ovn.core.insight.acls import Answer
 from octavia_ovn.core.insight.findings import Finding, Verdict, fault, ok, unclear, warning
@@ -64,14 +65,14 @@ def monitoring(path: Path) -> Iterator[Finding]:
         found = [
             port
             for port in path.scene.ports.values()
-            if port.label == f"ovn-lb-hm-{subnet_id}" and sources & set(port.ips)
+            if port.label == f"{HM_PORT}{subnet_id}" and sources & set(port.ips)
         ]
         if found:
             addresses = ", ".join(found[0].ips)
             yield ok(f"Members on subnet {subnet_id} are checked from {addresses}.")
         else:
             yield warning(
-                f"No port ovn-lb-hm-{subnet_id} holds the address that members are checked from"
+                f"No port {HM_PORT}{subnet_id} holds the address that members are checked from"
                 f" ({', '.join(sorted(sources)) or 'none'}): another machine may get it.",
                 "The agent makes it when the load balancer is repaired: octavia-ovn sync",
             )
