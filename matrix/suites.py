@@ -8,6 +8,8 @@ import subprocess
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sandbox.errors import SandboxError
 from sandbox.settings import PROJECT
 
@@ -33,7 +35,7 @@ PACKETS = (
     "tests/sandbox/test_kubernetes.py",
     *sorted(map(str, PROJECT.glob("tests/sandbox/test_dataplane_*.py"))),
 )
-_NO_TESTS_FAILED = (0, 1)  # exit status of pytest: all passed, or some failed
+_COMPLETE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ def run(tests: Sequence[str], python: Path, variables: dict[str, str], report: P
         done = subprocess.run(
             command, cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False
         )
-    if done.returncode not in _NO_TESTS_FAILED:
+    if done.returncode not in _COMPLETE:
         raise SandboxError(f"pytest ended with status {done.returncode}; see {log}")
     return read(report)
 
