@@ -125,8 +125,7 @@ th,td{border-color:#3a4353}.bad{color:#ff6b6b}}
 
 
 def _html_row(node: Node) -> str:
-    kind = node.kind.value.removesuffix("s")
-    cells = (kind, node.name, node.id, node.details, node.octavia, node.ovn)
+    cells = (node.kind.singular, node.name, node.id, node.details, node.octavia, node.ovn)
     plain = "".join(f"<td>{_escape(each)}</td>" for each in cells)
     differences = "<br>".join(map(_escape, node.differences))
     return f'<tr>{plain}<td class="bad">{differences}</td></tr>'

@@ -268,7 +268,7 @@ class Repair:
             change = changes.DeleteLoadBalancer(replace(tree, listeners=(), pools=()), children)
         detail = f"{listed.provisioning_status} for {listed.idle:.0f} s"
         if (Kind.LOAD_BALANCER, lb_id) not in objects:
-            detail = ", ".join(sorted({_singular(kind) for kind, _ in objects})) + " in PENDING"
+            detail = ", ".join(sorted({kind.singular for kind, _ in objects})) + " in PENDING"
         return Finding(lb_id, Verdict.STUCK, detail, change, rows)
 
     def _orphan(self, lb_id: str, rows: Sequence[Row]) -> Finding:
@@ -318,10 +318,6 @@ def _looks_right(listed: Listed, rows: Sequence[Row]) -> bool:
         return False
     children = {each.id for each in decoded.lb.listeners} | {each.id for each in decoded.lb.pools}
     return not decoded.problems and children == listed.children
-
-
-def _singular(kind: Kind) -> str:
-    return kind.value.removesuffix("s")
 
 
 def _gone(objects: Objects) -> frozenset[str]:

@@ -19,6 +19,11 @@ class Kind(str, enum.Enum):
     # Enum's own is written in Python, and large requests hash thousands.
     __hash__ = str.__hash__
 
+    @property
+    def singular(self) -> str:
+        """The name of one, such as `healthmonitor`."""
+        return self.value.removesuffix("s")
+
 
 class Final(str, enum.Enum):
     """The provisioning status in which an object ends when all goes well."""

@@ -55,7 +55,7 @@ def differences(scene: Scene) -> dict[Key, tuple[str, ...]]:
 def sentences(scene: Scene) -> tuple[str, ...]:
     """Return the same as sentences that name the objects."""
     return tuple(
-        f"{kind.value.removesuffix('s')} {scene.name_of(kind, object_id)}: {each}"
+        f"{kind.singular} {scene.name_of(kind, object_id)}: {each}"
         for (kind, object_id), found in differences(scene).items()
         for each in found
     )
