@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 from octavia_ovn.cli.main import main
 from sandbox import octavia, ovn
-from tests.sandbox.plane import MONITOR, connect, disconnect, until
+from tests.sandbox.plane import MONITOR, connect, disconnect
 from tests.sandbox.scenery import BACKENDS
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

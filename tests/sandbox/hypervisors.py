@@ -11,15 +11,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.settings import default_ovn_prefix
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 # With $OVN_PREFIX these are of another OVN than the system's.
 _PREFIX = default_ovn_prefix()
@@ -281,14 +281,6 @@ def cloud(*names: str) -> Iterator[Cloud]:
         yield made
     finally:
         made.close()
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come true in time"
-        time.sleep(0.05)
 
 
 def ip(*words: str) -> None:

@@ -9,15 +9,15 @@ import itertools
 import json
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox import namespaces, ovn, shell
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sandbox.api import Cloud, Json
     from tests.sandbox.scenery import Scenery
@@ -295,16 +295,6 @@ def connect(cloud: Cloud, router: str, subnet: str) -> None:
 def disconnect(cloud: Cloud, router: str, subnet: str) -> None:
     """Remove a router interface."""
     cloud.put("network", f"/v2.0/routers/{router}/remove_router_interface", {"subnet_id": subnet})
-
-
-def until(condition: Callable[[], Any], *, seconds: float = 15.0) -> float:
-    """Wait until something holds; return how long that took."""
-    began = time.monotonic()
-    while not condition():
-        elapsed = time.monotonic() - began
-        assert elapsed < seconds, "it has not come true in time"
-        time.sleep(0.2)
-    return time.monotonic() - began
 
 
 def _plain(value: object) -> Any:

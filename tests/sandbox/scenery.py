@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import time
 from typing import TYPE_CHECKING
 
 from sandbox import ovn, shell
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from sandbox.api import Cloud, Json
@@ -109,10 +109,7 @@ class Scenery:
             "floatingip", floating_network_id=self.public, port_id=lb["vip_port_id"]
         )
         address = str(made["floating_ip_address"])
-        for _ in range(100):
-            if address in self.nb("list", "Load_Balancer"):
-                break
-            time.sleep(0.1)
+        until(lambda: address in self.nb("list", "Load_Balancer"))
         ovn.sync(self.stack.settings)
         return address
 

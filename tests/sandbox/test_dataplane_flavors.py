@@ -9,7 +9,8 @@ import pytest
 
 from sandbox import shell
 from sandbox.api import ApiError
-from tests.sandbox.plane import CROWD, MONITOR, SERVERS, until
+from tests.sandbox.plane import CROWD, MONITOR, SERVERS
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from sandbox.api import Json

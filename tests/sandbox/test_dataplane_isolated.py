@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octavia_ovn.core import responder
-from tests.sandbox.plane import MONITOR, connect, disconnect, until
+from tests.sandbox.plane import MONITOR, connect, disconnect
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import namespaces, shell
-from tests.sandbox.plane import until
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import octavia
-from tests.sandbox.plane import until
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from sandbox.api import Json

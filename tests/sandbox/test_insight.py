@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from octavia_ovn.cli.main import main
 from tests.sandbox.broken import FAULTS, Fault, Shop
-from tests.sandbox.plane import until
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.sandbox.kubernetes import Controller, Port, Service
-from tests.sandbox.plane import CROWD, until
+from tests.sandbox.plane import CROWD
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import pytest
 from sandbox import ini, octavia, ovn, shell
 from sandbox.process import Service
 from sandbox.settings import split_option
-from tests.sandbox.plane import until
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from octavia_ovn.adapters.statistics_sockets import AgentSocket
 from octavia_ovn.controller.statistics import Accounts, Ledger, Statistics
 from octavia_ovn.core.statistics.traffic import Key
 from tests.sandbox import hypervisors
-from tests.sandbox.hypervisors import until
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
