@@ -1,9 +1,12 @@
 """openstack-cloud-controller-manager, as far as Octavia and Neutron see it.
 
-The same requests in the same order, with the same fields and polling as
+The same requests in the same order, with the same fields, as
 kubernetes/cloud-provider-openstack, pkg/openstack/loadbalancer.go, sends them with
 ``lb-provider=ovn`` and ``manage-security-groups=true`` (read at commit 98668a4b). Its client,
 gophercloud, leaves out what is empty and calls Octavia's API by the name v2.0.
+
+While something is not ACTIVE, the controller looks again after a second, and then after ever longer
+pauses; here they begin at a fifth of one, so that the next request comes as soon as it may.
 
 What of the tree is not ACTIVE when the load balancer is would fail its next request, or be
 shown to the user as an error: every wait here ends with looking at all of it.
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 _CLUSTER = "kubernetes"
 _OWN = "kube_service_"
-_FIRST_WAIT, _FACTOR, _STEPS = 1.0, 1.2, 23  # seconds; wait.Backoff of WaitActiveAndGet...
+_FIRST_WAIT, _FACTOR, _STEPS = 0.2, 1.2, 23  # seconds; wait.Backoff of WaitActiveAndGet...
 _MONITORS = {"TCP": "TCP", "UDP": "UDP-CONNECT"}
 
 
