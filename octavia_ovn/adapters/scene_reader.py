@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.scene_northbound import NorthboundRows
@@ -72,7 +72,7 @@ class SceneReader:
         scene = _intended(lb_id, rows, octavia)
         if scene.lb is None:
             return scene, client
-        notes = _Notes()
+        notes: list[str] = []
         scene = self._surroundings(scene, scene.lb, client, notes)
         client = self._placed(client, scene)
         scene = self._with_ports(scene, scene.lb or octavia, client)
@@ -80,12 +80,12 @@ class SceneReader:
         if client is not None:
             scene = self._with_rules(scene, client, notes)
             client = _refreshed(client, scene)
-        return replace(scene, notes=tuple(notes.sentences)), client
+        return replace(scene, notes=tuple(notes)), client
 
     # --- steps
 
     def _surroundings(
-        self, scene: Scene, lb: model.LoadBalancer, client: Client | None, notes: _Notes
+        self, scene: Scene, lb: model.LoadBalancer, client: Client | None, notes: list[str]
     ) -> Scene:
         """Read subnets, networks and routers."""
         ports = {
@@ -117,7 +117,7 @@ class SceneReader:
         )
 
     def _subnets(
-        self, lb: model.LoadBalancer, router_ports: Iterable[RouterPort], notes: _Notes
+        self, lb: model.LoadBalancer, router_ports: Iterable[RouterPort], notes: list[str]
     ) -> dict[str, Subnet]:
         """Return the subnets of VIPs and members; only what no router says is asked of Neutron."""
         found = {each.id: each for port in router_ports for each in port.subnets}
@@ -129,14 +129,14 @@ class SceneReader:
         asked = (self._asked(each, notes) for each in unknown)
         return found | {each.id: each for each in asked if each is not None}
 
-    def _asked(self, subnet_id: str, notes: _Notes) -> Subnet | None:
+    def _asked(self, subnet_id: str, notes: list[str]) -> Subnet | None:
         """Return a subnet as Neutron knows it; note why not."""
         try:
             return self._subnet(subnet_id)
         except NotFound:
-            notes.add(f"Subnet {subnet_id} does not exist in Neutron.")
+            notes.append(f"Subnet {subnet_id} does not exist in Neutron.")
         except OctaviaOvnError as error:
-            notes.add(f"Subnet {subnet_id} is not known: {error}")
+            notes.append(f"Subnet {subnet_id} is not known: {error}")
         return None
 
     def _placed(self, client: Client | None, scene: Scene) -> Client | None:
@@ -176,7 +176,7 @@ class SceneReader:
             ports |= {client.port.name: client.port} if client.port else {}
         return replace(scene, ports=ports)
 
-    def _with_southbound(self, scene: Scene, notes: _Notes) -> Scene:
+    def _with_southbound(self, scene: Scene, notes: list[str]) -> Scene:
         """Read who has the ports, and what health checks say."""
         gateways = [each.name for each in scene.router_ports if each.gateway]
         redirects = [f"{_CHASSIS_REDIRECT}{each}" for each in gateways]
@@ -184,7 +184,7 @@ class SceneReader:
             chassis = self._sb.chassis([*scene.ports, *redirects])
             verdicts = self._sb.verdicts(_mapped(scene.rows))
         except Unavailable as error:
-            notes.add(f"The Southbound database did not answer, so health is not known: {error}")
+            notes.append(f"The Southbound database did not answer, so health is not known: {error}")
             return scene
         ports = {
             name: replace(each, chassis=chassis.get(name, "")) for name, each in scene.ports.items()
@@ -199,7 +199,7 @@ class SceneReader:
             health=Health(verdicts, frozenset(_unmapped(scene))),
         )
 
-    def _with_rules(self, scene: Scene, client: Client, notes: _Notes) -> Scene:
+    def _with_rules(self, scene: Scene, client: Client, notes: list[str]) -> Scene:
         """Read the ACLs of the ports that packets come in and go out by."""
         entry = {client.port.switch} if client.port else set()
         entry |= {each.switch for each in scene.router_ports if each.gateway}
@@ -218,19 +218,9 @@ class SceneReader:
         try:
             sets = self._sb.address_sets(names)
         except Unavailable as error:
-            notes.add(f"Address sets are not known: {error}")
+            notes.append(f"Address sets are not known: {error}")
             sets = {}
         return replace(scene, ports=ports, acls=acls, address_sets=sets)
-
-
-@dataclass(slots=True)
-class _Notes:
-    """Collects sentences about what could not be read."""
-
-    sentences: list[str] = field(default_factory=list)
-
-    def add(self, sentence: str) -> None:
-        self.sentences.append(sentence)
 
 
 def _intended(lb_id: str, rows: tuple[Row, ...], octavia: model.LoadBalancer | None) -> Scene:
