@@ -26,12 +26,14 @@ class LocalSwitch:
     """A client of one Open vSwitch.
 
     :param folder: where its sockets are, such as `/run/openvswitch`
-    :param timeout: seconds that an answer may take
+    :param timeout: seconds that the local database may take
+    :param patience: seconds that the list of connections, which may be long, may take to begin
     """
 
-    def __init__(self, folder: str, timeout: float = 10.0) -> None:
+    def __init__(self, folder: str, timeout: float = 10.0, patience: int = 60) -> None:
         self._folder = Path(folder)
         self._timeout = timeout
+        self._patience = patience
 
     def identity(self) -> Identity:
         """Ask who we are.
@@ -58,7 +60,8 @@ class LocalSwitch:
 
         :raises Unavailable: when it cannot be read
         """
-        argv = ["ovs-appctl", "-t", self._control(), "dpctl/dump-conntrack"]
+        limit = f"--timeout={self._patience}"
+        argv = ["ovs-appctl", limit, "-t", self._control(), "dpctl/dump-conntrack"]
         try:
             with subprocess.Popen(  # noqa: S603 - no shell, and no words of others
                 argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
