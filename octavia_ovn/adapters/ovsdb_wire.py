@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -151,6 +151,29 @@ def decode(value: Any, *, is_set: bool = False) -> Any:
             return [decode(item) for item in content]
         value = content
     return [value] if is_set else value
+
+
+class Failure(NamedTuple):
+    """Why a server has not done what a request says; `operation` is the index of the culprit."""
+
+    error: str
+    details: str
+    operation: int
+    """-1 when none is at fault."""
+
+
+def failure(reply: Mapping[str, Any]) -> Failure | None:
+    """Return what went wrong according to a reply, None if nothing did."""
+    results = [reply["error"]] if reply.get("error") else reply["result"]
+    first = -1 if reply.get("error") else 0
+    if not isinstance(results, list):
+        return None  # the answer to a method other than "transact"
+    for index, result in enumerate(results, first):
+        if isinstance(result, str):
+            return Failure(result, "", index)
+        if result and result.get("error"):
+            return Failure(result["error"], result.get("details", ""), index)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

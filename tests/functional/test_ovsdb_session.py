@@ -140,7 +140,7 @@ def test_a_child_forked_during_a_request_is_not_blocked(server: Server) -> None:
     server.signal(signal.SIGSTOP)
     busy = threading.Thread(target=client.select, args=("Load_Balancer",))
     busy.start()
-    wait_for(client._state().lock.locked)
+    wait_for(client._shared().lock.locked)
     pid = os.fork()
     if pid == 0:
         try:
@@ -238,7 +238,7 @@ def test_another_thread_does_not_wait_longer_than_its_deadline(server: Server) -
     server.signal(signal.SIGSTOP)
     busy = threading.Thread(target=client.select, args=("Load_Balancer",))
     busy.start()
-    wait_for(client._state().lock.locked)
+    wait_for(client._shared().lock.locked)
     with pytest.raises(NotSent, match="another request"):
         client.select("Load_Balancer", deadline=time.monotonic() + 0.2)
     server.signal(signal.SIGCONT)
@@ -252,7 +252,7 @@ def test_probes_find_a_dead_peer_before_a_request_does(tcp_server: tuple[Server,
     time.sleep(1.5)
     assert server.accepted() == 1
     server.signal(signal.SIGSTOP)
-    wait_for(lambda: client._state().connection is None, timeout=3)
+    wait_for(lambda: client._shared().connection is None, timeout=3)
     server.signal(signal.SIGCONT)
 
 
@@ -326,7 +326,7 @@ def test_a_cluster_prefers_its_leader_and_survives_its_death(cluster: Cluster) -
     client = session(*cluster.remotes, timeout=10)
     leader = cluster.leader()
     client.transact([insert("first")])
-    assert client._state().connection.remote == leader.unix
+    assert client._shared().connection.remote == leader.unix
     slowest = 0.0
     for number in range(200):
         if number == 60:

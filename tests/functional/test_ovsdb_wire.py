@@ -12,6 +12,7 @@ from octavia_ovn.adapters.ovsdb_wire import (
     Framer,
     Schema,
     decode,
+    failure,
     named_uuid,
     ovs_map,
     ovs_set,
@@ -102,3 +103,18 @@ def test_equal_strings_become_one():
     assert message == copy
     first, second = message[0]["a"]["b"][1]
     assert first[0] is second[0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ({"result": [{}, {"rows": []}], "error": None}, None),
+        ({"result": {"name": "OVN_Northbound"}, "error": None}, None),
+        ({"result": [{}, None], "error": None}, None),
+        ({"result": [{}, {"error": "x", "details": "y"}, None], "error": None}, ("x", "y", 1)),
+        ({"result": None, "error": {"error": "unknown database"}}, ("unknown database", "", -1)),
+        ({"result": None, "error": "canceled"}, ("canceled", "", -1)),
+    ],
+)
+def test_what_a_reply_says_of_failure(reply: dict[str, object], expected: object) -> None:
+    assert failure(reply) == expected
