@@ -1,253 +1,26 @@
 """The words in which the scenarios are told.
 
 Every call of Octavia's API goes through Project.do(), which waits for its end and then looks at all
-that must hold after any call (tests.lab.invariants, DESIGN: one transaction, statuses in order).
+that must hold after any call: tests.lab.invariants, one transaction, statuses in order.
 """
 
-import itertools
 import json
+import uuid
 
 import pytest
 
 from tests.lab.env import wait_until
 from tests.lab.errors import ApiError
-from tests.lab.invariants import Oracle, is_uuid
-from tests.lab.ovn_mirror import ovn_name
+from tests.lab.invariants import Oracle
 from tests.lab.ovsdb import as_list, omap, update
+from tests.scenarios.networks import Network, Router
+from tests.scenarios.objects import LoadBalancer
 
 PATIENCE = 15.0  # seconds until an operation counts as stuck
 SETTLING = 10.0  # seconds until an event must have had its effect
 QUIET = 0.05  # seconds without a transaction after which the agent has finished
 TRANSACTIONS_OF_AGENT = 2  # the rows; and the request is no longer waited for
 FINAL = ("ACTIVE", "ERROR", "DELETED")
-
-_octets = itertools.cycle(range(1, 250))
-
-
-class Network:
-    """A network with a subnet for each address family asked for."""
-
-    def __init__(self, neutron, families=(4,), **options):
-        self._neutron = neutron
-        octet = next(_octets)
-        cidrs = {4: f"10.{octet}.0.0/24", 6: f"fd00:{octet:x}::/64"}
-        self.network = neutron.add_network(**options)
-        self.id = self.network["id"]
-        self.name = ovn_name(self.id)
-        self.subnets = {
-            family: neutron.add_subnet(self.id, cidrs[family])["id"] for family in families
-        }
-
-    @property
-    def subnet(self):
-        """The id of the first subnet."""
-        return next(iter(self.subnets.values()))
-
-    def another_subnet(self, cidr):
-        return self._neutron.add_subnet(self.id, cidr)["id"]
-
-    def port(self, subnet=None, address=None):
-        """Make a port of a VM."""
-        return self._neutron.add_port(subnet or self.subnet, ip_address=address)
-
-    def vm(self, subnet=None, address=None):
-        """Make a VM; return its address."""
-        return self.port(subnet, address)["fixed_ips"][0]["ip_address"]
-
-
-class Router:
-    """A router, perhaps with a gateway to an external network."""
-
-    def __init__(self, neutron, networks=(), external=None):
-        self._neutron = neutron
-        self.id = neutron.add_router()["id"]
-        self.name = ovn_name(self.id)
-        self.external = external
-        if external:
-            neutron.set_gateway(self.id, external.id)
-        for network in networks:
-            self.connect(network)
-
-    def connect(self, network):
-        for subnet in network.subnets.values():
-            self._neutron.router_add_interface(self.id, subnet)
-
-    def disconnect(self, network):
-        for subnet in network.subnets.values():
-            self._neutron.router_remove_interface(self.id, subnet)
-
-
-class Thing:
-    """An object of Octavia's API."""
-
-    table = ""
-    name = ""
-
-    def __init__(self, project, row_id):
-        self.project = project
-        self.id = row_id
-
-    @property
-    def row(self):
-        return self.project.lab.octavia.row(self.table, self.id)
-
-    @property
-    def operating(self):
-        return self.row["operating_status"]
-
-    @property
-    def provisioning(self):
-        return self.row["provisioning_status"]
-
-    @property
-    def exists(self):
-        return self.project.lab.octavia.store.get(self.table, self.id) is not None
-
-    def update(self, **fields):
-        self.project.do(f"update_{self.name}", self.id, **fields)
-
-    def delete(self):
-        self.project.do(f"delete_{self.name}", self.id)
-
-
-class Listener(Thing):
-    table, name = "listeners", "listener"
-
-    @property
-    def pool(self):
-        return Pool(self.project, self.row["default_pool_id"])
-
-
-class Pool(Thing):
-    table, name = "pools", "pool"
-
-    def member(self, address, port=80, **fields):
-        operation = self.project.do(
-            "create_member", self.id, address=address, protocol_port=port, **fields
-        )
-        return Member(self.project, operation.id)
-
-    def members(self):
-        rows = self.project.lab.octavia.store.find("members", pool_id=self.id)
-        return [Member(self.project, row["id"]) for row in rows]
-
-    def batch(self, *members, **options):
-        """PUT all members; each is an address, or a dict."""
-        bodies = [
-            {"address": member, "protocol_port": 80} if isinstance(member, str) else member
-            for member in members
-        ]
-        self.project.do("batch_update_members", self.id, bodies, **options)
-
-    def monitor(self, **fields):
-        fields = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3} | fields
-        return Monitor(self.project, self.project.do("create_health_monitor", self.id, **fields).id)
-
-
-class Member(Thing):
-    table, name = "members", "member"
-
-
-class Monitor(Thing):
-    table, name = "healthmonitors", "health_monitor"
-
-
-class LoadBalancer(Thing):
-    table, name = "loadbalancers", "load_balancer"
-
-    def listener(self, port=80, protocol="TCP", **fields):
-        operation = self.project.do(
-            "create_listener", self.id, protocol=protocol, protocol_port=port, **fields
-        )
-        return Listener(self.project, operation.id)
-
-    def pool(self, listener=None, protocol="TCP", algorithm="SOURCE_IP_PORT", **fields):
-        """Create a pool, of a listener or of none."""
-        fields |= {"protocol": protocol, "lb_algorithm": algorithm}
-        owner = {"listener_id": listener.id} if listener else {"lb_id": self.id}
-        return Pool(self.project, self.project.do("create_pool", **owner, **fields).id)
-
-    def listeners(self):
-        return self._children("listeners", Listener)
-
-    def pools(self):
-        return self._children("pools", Pool)
-
-    def _children(self, table, kind):
-        rows = self.project.lab.octavia.store.find(table, load_balancer_id=self.id)
-        return [kind(self.project, row["id"]) for row in rows]
-
-    def delete(self, cascade=False):
-        self.project.do("delete_load_balancer", self.id, cascade=cascade)
-
-    def failover(self):
-        self.project.do("failover_load_balancer", self.id)
-
-    # What others see of it
-
-    @property
-    def vip(self):
-        return self.row["vip_address"]
-
-    @property
-    def vip_port(self):
-        return self.row["vip_port_id"]
-
-    def rows(self, **columns):
-        found = self.project.lab.nb.select("Load_Balancer", [["name", "==", self.id]])
-        return [row for row in found if all(row[name] == value for name, value in columns.items())]
-
-    def state(self):
-        """What the rows say once nobody writes any more, whenever that was written."""
-        self.project.quiesce()
-        return {row["_uuid"]: {**row, "_version": None} for row in self.rows()}
-
-    def vips(self, protocol=None):
-        """All keys of vips, with the sorted backends of each."""
-        return {
-            key: sorted(backends.split(","))
-            for row in self.rows()
-            if protocol in (None, row["protocol"])
-            for key, backends in row["vips"].items()
-        }
-
-    def checks(self):
-        """The keys that have a health check, with the options of each."""
-        wanted = {check for row in self.rows() for check in as_list(row["health_check"])}
-        return {
-            row["vip"]: row["options"]
-            for row in self.project.lab.nb.select("Load_Balancer_Health_Check")
-            if row["_uuid"] in wanted
-        }
-
-    def mappings(self):
-        return {
-            address: mapping
-            for row in self.rows()
-            for address, mapping in row["ip_port_mappings"].items()
-        }
-
-    def external_ids(self):
-        """Those of all rows."""
-        merged = {}
-        for row in self.rows():
-            merged.update(row["external_ids"])
-        return merged
-
-    def hashing(self):
-        """Key of vips -> the fields that choose its backend."""
-        return {
-            key: set(as_list(row["selection_fields"])) for row in self.rows() for key in row["vips"]
-        }
-
-    def is_on(self, *parents):
-        """Whether all rows hang on these networks and routers."""
-        uuids = {row["_uuid"] for row in self.rows()}
-        return bool(uuids) and all(uuids <= self.project.attached(parent) for parent in parents)
-
-    def is_off(self, *parents):
-        uuids = {row["_uuid"] for row in self.rows()}
-        return not any(uuids & self.project.attached(parent) for parent in parents)
 
 
 class Project:
@@ -469,7 +242,7 @@ class Project:
         for message in self.messages_since(statuses):
             for table, records in message.items():
                 for record in records:
-                    assert is_uuid(record["id"]), f"not an id: {record}"
+                    assert _is_uuid(record["id"]), f"not an id: {record}"
                     provisioning = record.get("provisioning_status")
                     if provisioning:
                         assert provisioning in FINAL, record
@@ -489,3 +262,10 @@ class Project:
             f"{operation.name} took {len(by_agent)} transactions in the agent: "
             + json.dumps([write.operations for write in by_agent])
         )
+
+
+def _is_uuid(text):
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

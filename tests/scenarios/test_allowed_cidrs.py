@@ -5,7 +5,7 @@ Who is kept out, and where, is looked at by the invariants after every step.
 
 import pytest
 
-from tests.lab.access import Access
+from tests.lab.invariants.access import Access
 from tests.lab.ovsdb import as_list, delete, mutate, omap, oset, ref, update
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.cloud import new_id
 from tests.lab.restore import restore
-from tests.scenarios.steps import LoadBalancer
+from tests.scenarios.objects import LoadBalancer
 
 CORPUS = sorted((pathlib.Path(__file__).parents[1] / "corpus").glob("*.json"))
 

@@ -17,6 +17,23 @@ _ALL = {4: "0.0.0.0/0", 6: "::/0"}
 _STRONGEST_OF_NEUTRON = 2000
 
 
+def complaints(seen):
+    """Say whom the rows let in or keep out wrongly."""
+    addresses = [
+        shown
+        for address, _, port_id in seen.tree.vips()
+        for shown in (address, seen.fip_of(address, port_id))
+        if shown
+    ]
+    routers = {
+        name.removeprefix("neutron-")
+        for names in seen.attached(seen.routers).values()
+        for name in names
+    }
+    found = Access(seen.lab, seen.tree.lb["id"])
+    yield from found.complaints(seen.tree, addresses, routers)
+
+
 class Access:
     """The port group of one load balancer and what belongs to it."""
 
@@ -39,7 +56,7 @@ class Access:
     def complaints(self, tree, addresses, routers):
         """Say what is wrong.
 
-        :param tree: of :class:`tests.lab.invariants.Tree`
+        :param tree: of :class:`tests.lab.invariants.seen.Tree`
         :param addresses: on which its listeners are to be reached
         :param routers: ids of those on which it hangs
         """
