@@ -10,7 +10,7 @@ import click
 
 from octavia_ovn import runtime
 from octavia_ovn.cli import output, settings
-from octavia_ovn.cli.options import FAILED, answered, configured
+from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
 from octavia_ovn.cli.trace import trace
@@ -20,8 +20,6 @@ from octavia_ovn.errors import NotFound, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-RIGHT, DIFFERENT = 0, 1
-"""Exit statuses, besides FAILED."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 _CHECK_HELP = """\
@@ -159,7 +157,7 @@ def _check(parts: runtime.Runtime, selection: Selection, *, as_json: bool, every
     if any(each.finding.verdict is Verdict.UNCLEAR for each in results):
         return FAILED
     right = all(each.finding.verdict is Verdict.RIGHT for each in results)
-    return RIGHT if right else DIFFERENT
+    return RIGHT if right else WRONG
 
 
 def _run(
@@ -202,7 +200,7 @@ def _show(results: list[Result], *, as_json: bool, everything: bool, acted: bool
 def _status(results: list[Result], good: set[Action]) -> int:
     if any(each.finding.verdict is Verdict.UNCLEAR for each in results):
         return FAILED
-    return RIGHT if all(each.action in good for each in results) else DIFFERENT
+    return RIGHT if all(each.action in good for each in results) else WRONG
 
 
 main.add_command(show)

@@ -13,8 +13,8 @@ from octavia_ovn.errors import OctaviaOvnError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FAILED = 2
-"""Exit status of a command that could not find out what it was asked."""
+RIGHT, WRONG, FAILED = 0, 1, 2
+"""Exit statuses: all is well, something is not, and that could not be found out."""
 
 
 def configured(command: F) -> F:

@@ -14,12 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from octavia_ovn.cli import output, picture, settings, sources
-from octavia_ovn.cli.options import answered, configured
+from octavia_ovn.cli.options import RIGHT, WRONG, answered, configured
 from octavia_ovn.core.insight.tree import Node, Overview, Place, State, overview
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import BadConfiguration, Refused
 
-RIGHT, WRONG = 0, 1
 STYLES = {State.GOOD: "green", State.BAD: "bold red", State.OFF: "dim", State.ATTENTION: "yellow"}
 _DIFFERENT = "bold red"
 _KINDS = {

@@ -11,13 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from octavia_ovn.cli import output, settings, sources
-from octavia_ovn.cli.options import FAILED, answered, configured
+from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.path import NoPath, paths
 from octavia_ovn.core.insight.trace import Explanation, explain
 from octavia_ovn.errors import NotFound
 
-_STATUS = {Verdict.OK: 0, Verdict.WARNING: 0, Verdict.FAULT: 1, Verdict.UNCLEAR: FAILED}
+_STATUS = {
+    Verdict.OK: RIGHT,
+    Verdict.WARNING: RIGHT,
+    Verdict.FAULT: WRONG,
+    Verdict.UNCLEAR: FAILED,
+}
 _MARKS = {
     Verdict.OK: ("✓", "green"),
     Verdict.WARNING: ("!", "yellow"),

@@ -6,6 +6,7 @@ import configparser
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.sandbox
 
-PORT, KEY = 19606, "secret"
+KEY = "secret"
 VIP, VIP6 = "10.0.1.100", "fd00:1::100"
 SWITCHES = ("front", "back", "outside")
 """The load balancer is on the first two and on the router; the third is beyond its gateway."""
@@ -85,6 +86,7 @@ class Field:
         self.octavia = Octavia()
         self.folder = folder
         self.collectors: dict[str, subprocess.Popen[bytes]] = {}
+        self._port, self._silent = _free_ports(2)
         uuid = cloud.nbctl("--bare", "--columns=_uuid", "find", "load_balancer", "name=lb")
         self._ids = {Key(uuid[:8], 80): "web"}
 
@@ -99,7 +101,7 @@ class Field:
         config["ovn_statistics"] = {
             "key": KEY,
             # The second stands for an agent that does not act.
-            "controllers": f"127.0.0.1:{PORT},127.0.0.1:{PORT + 1}",
+            "controllers": f"127.0.0.1:{self._port},127.0.0.1:{self._silent}",
             "read_interval": "0.2",
             "send_interval": "0.3",
             "connections_interval": "0.5",
@@ -129,7 +131,7 @@ class Field:
         def ledger(chassis: AgentSocket) -> Ledger:
             return Ledger(chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2)
 
-        statistics = Statistics(lambda: AgentSocket("127.0.0.1", PORT, KEY), ledger)
+        statistics = Statistics(lambda: AgentSocket("127.0.0.1", self._port, KEY), ledger)
         statistics.start()
         statistics.act(acting=True)
         try:
@@ -144,6 +146,18 @@ class Field:
         with contextlib.suppress(AssertionError):
             until(lambda: self.octavia.connections() >= number)
         assert self.octavia.connections() == number
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return UDP ports that nobody uses."""
+    with contextlib.ExitStack() as held:
+        peers = [
+            held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            for _ in range(count)
+        ]
+        for peer in peers:
+            peer.bind(("127.0.0.1", 0))
+        return [peer.getsockname()[1] for peer in peers]
 
 
 @pytest.fixture(scope="module")
