@@ -197,7 +197,7 @@ class Agent:
         self._listeners.answer(self._nb.listeners)
         due = self._controller.turn() if self._acting else None
         poller = ovs.poller.Poller()
-        self._nb.replica.wait(poller)
+        self._nb.wait(poller)
         self._sb.wait(poller)
         self._waker.wait(poller)
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
@@ -242,7 +242,7 @@ class Agent:
             self._statistics.close(timeout=0.0)
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._controller.close(timeout=5.0)
-        self._nb.replica.close()
+        self._nb.close()
         self._sb.close()
         self._waker.close()
 

@@ -22,7 +22,10 @@ from collections.abc import (
 )
 from typing import Any
 
-from octavia_ovn.adapters import northbound_access
+import ovs.poller
+
+from octavia_ovn.adapters import named_ports, northbound_access
+from octavia_ovn.adapters.named_ports import NamedPorts
 from octavia_ovn.adapters.northbound_access import AccessRows
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
@@ -41,6 +44,7 @@ from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Observer
 
 TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
+_DATABASE = "OVN_Northbound"
 _SWITCH_PORT = "Logical_Switch_Port"
 _TABLES = {
     TABLE: (
@@ -102,7 +106,7 @@ class Northbound(NorthboundTopology):
         self._awaited_ports: set[str] = set()
         self.replica = Replica(
             endpoint,
-            "OVN_Northbound",
+            _DATABASE,
             _TABLES,
             unread=WRITTEN,
             conditions={
@@ -119,7 +123,19 @@ class Northbound(NorthboundTopology):
         )
         for table in (TABLE, _SWITCH_PORT, *_PARENTS):
             self.replica.index_create(table, "name")
-        self._access_rows = AccessRows(self.replica)
+        self._entrances = NamedPorts(
+            lambda on_change: Replica(
+                endpoint,
+                _DATABASE,
+                named_ports.TABLES,
+                conditions=named_ports.NOTHING,
+                probe_interval=probe_interval,
+                on_change=on_change,
+                schema=self.replica.schema,
+            ),
+            changed,
+        )
+        self._access_rows = AccessRows(self.replica, self._entrances)
         self.ipv6_fields = "ipv6_src" in self.replica.enum(TABLE, "selection_fields")
 
     # --- events
@@ -226,10 +242,15 @@ class Northbound(NorthboundTopology):
 
     def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
         """Return which of some switch ports exist; None while they are being fetched."""
-        found = {name: self._named_port(name) for name in names}
-        if None in found.values():
-            return None
-        return frozenset(name for name, rows in found.items() if rows)
+        return self._entrances.existing(names)
+
+    def forget_port(self, name: str) -> None:
+        """Follow a switch port no longer; nobody depends on it any more."""
+        self._entrances.forget(name)
+        if name in self._named_ports:
+            self._named_ports.discard(name)
+            self._awaited_ports.discard(name)
+            self._replicate_switch_ports()
 
     def _named_port(self, name: str) -> list[Any] | None:
         """Return the rows of a switch port, one or none; None while they are being fetched."""
@@ -253,6 +274,7 @@ class Northbound(NorthboundTopology):
     def run(self) -> None:
         """Process what the server has sent."""
         self.replica.run()
+        self._entrances.run()
         if (self._awaited or self._awaited_ports) and self.replica.is_restricted(_SWITCH_PORT):
             switches, self._awaited = self._awaited, set()
             ports, self._awaited_ports = self._awaited_ports, set()
@@ -261,6 +283,16 @@ class Northbound(NorthboundTopology):
                 *(("port", each) for each in sorted(ports)),
             ):
                 self._changed(thing)
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Arrange for the poller to wake up when `run` has something to do."""
+        self.replica.wait(poller)
+        self._entrances.wait(poller)
+
+    def close(self) -> None:
+        """Disconnect; the server releases the lock."""
+        self.replica.close()
+        self._entrances.close()
 
     def _row(self, row: Any) -> Row:
         return Row(

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from octavia_ovn.adapters.named_ports import NamedPorts
 from octavia_ovn.adapters.ovsdb_idl import contents
 from octavia_ovn.adapters.ovsdb_replica import Replica
 from octavia_ovn.adapters.ovsdb_txn import Txn
@@ -17,7 +18,6 @@ from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
 
 GROUP, ACL, SET = "Port_Group", "ACL", "Address_Set"
-_SWITCH_PORT = "Logical_Switch_Port"
 TABLES = {
     GROUP: ("name", "ports", "acls", "external_ids"),
     ACL: ("priority", "direction", "match", "action", "external_ids"),
@@ -30,11 +30,13 @@ CONDITIONS = {table: [_OURS] for table in TABLES}
 class AccessRows:
     """Reads and writes them.
 
-    :param replica: has our tables, and the switch ports that port groups have
+    :param replica: has our tables
+    :param ports: those that port groups have
     """
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, ports: NamedPorts) -> None:
         self._replica = replica
+        self._ports = ports
         self._sought: dict[str, set[str]] = {GROUP: set(), SET: set()}
         for table in self._sought:
             replica.index_create(table, "external_ids")
@@ -69,8 +71,7 @@ class AccessRows:
 
     def _port_name(self, identity: Any) -> str:
         """Return a switch port's name; of one that we have not put there, its UUID."""
-        port = self._replica.get(_SWITCH_PORT, identity)
-        return str(identity) if port is None else str(port.name)
+        return self._ports.name(identity) or str(identity)
 
     def _acl(self, identity: Any) -> rows.Acl:
         row: Any = self._replica.get(ACL, identity)
@@ -91,7 +92,9 @@ class AccessRows:
         """Create a row, or give an existing one other contents."""
         columns: dict[str, object] = {"external_ids": dict(row.external_ids)}
         if isinstance(row, rows.PortGroup):
-            columns["ports"] = [each for name in sorted(row.ports) for each in self._ports(name)]
+            columns["ports"] = [
+                each for name in sorted(row.ports) for each in self._ports.find(name)
+            ]
             columns["acls"] = [self._written_acl(txn, acl) for acl in row.acls]
         else:
             columns["addresses"] = sorted(row.addresses)
@@ -126,9 +129,6 @@ class AccessRows:
         for column in TABLES[table] if found is not None else ():
             found.verify(column)
         return found
-
-    def _ports(self, name: str) -> list[Any]:
-        return self._replica.find(_SWITCH_PORT, "name", name)
 
     def _written_acl(self, txn: Txn, acl: rows.Acl) -> Any:
         if acl.uuid:

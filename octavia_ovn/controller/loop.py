@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, FactFinder
+from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, PORT, FactFinder
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
@@ -249,6 +249,8 @@ class Controller:
         elif kind == MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
+            if kind == PORT:
+                self._nb.forget_port(name)
             return None
         key = ("release", name)
         self._tasks.forget(key)

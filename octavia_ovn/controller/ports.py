@@ -72,6 +72,9 @@ class Northbound(Topology, Protocol):
     def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
         """Return which of some switch ports exist; None while they are being fetched."""
 
+    def forget_port(self, name: str) -> None:
+        """Follow a switch port no longer; nobody depends on it any more."""
+
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.
 

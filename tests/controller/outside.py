@@ -90,6 +90,7 @@ class Northbound:
         self.addresses = {}
         self.member_fips = {}
         self.fetching = frozenset()
+        self.forgotten = set()
         self.error = None
 
     def monitor_ports(self, subnet_id):
@@ -123,6 +124,9 @@ class Northbound:
     def existing_ports(self, names):
         """Every port exists, but for those that are being fetched."""
         return None if self.fetching & set(names) else frozenset(names)
+
+    def forget_port(self, name):
+        self.forgotten.add(name)
 
     def switch_ports(self, switch):
         found = self.ports.get(switch)

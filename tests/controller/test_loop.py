@@ -92,6 +92,22 @@ def test_rests_when_all_is_done(bench):
     bench.until(lambda: bench.controller.turn() is None)
 
 
+def test_ports_are_followed_as_long_as_somebody_needs_them(bench):
+    open_to_all = {"lb1": listener("l1"), "lb2": listener("l2")}
+    for lb_id, each in open_to_all.items():
+        restricted = dataclasses.replace(each, allowed_cidrs=("10.0.0.0/8",))
+        bench.created(dataclasses.replace(SITE, listeners=(restricted,)), lb_id)
+        bench.until(lambda lb_id=lb_id: bench.ended(lb_id))
+
+    bench.asked(changes.PutListener(open_to_all["lb1"]), "lb1")
+    bench.until(lambda: bench.ended("lb1"))
+    assert not bench.nb.forgotten
+
+    bench.asked(changes.PutListener(open_to_all["lb2"]), "lb2")
+    bench.until(lambda: bench.ended("lb2"))
+    assert bench.nb.forgotten == {"R1-neutron-net1"}
+
+
 def test_a_database_that_is_away_is_tried_again(bench):
     bench.nb.error = Unavailable("no leader")
     bench.created(SITE, "lb1", "lb2")
