@@ -43,11 +43,12 @@ def all_cells() -> list[Cell]:
     cells += [
         Cell(f"packets-{suite}", suites.PACKETS, _PACKETS, suite) for suite in (OLDEST, NEWEST)
     ]
-    environments = [Environment(f"python-{version}", version) for version in PYTHONS]
-    environments.append(Environment("octavia-15", python_version(), _OLD_OCTAVIA))
     cells += [
-        Cell(each.name, suites.LIBRARIES, _LIBRARIES, environment=each) for each in environments
+        Cell(name, suites.LIBRARIES, _LIBRARIES, environment=Environment(name, version))
+        for name, version in ((f"python-{version}", version) for version in PYTHONS)
     ]
+    octavia = Environment("octavia-15", python_version(), _OLD_OCTAVIA)
+    cells.append(Cell(octavia.name, suites.OCTAVIA, _LIBRARIES, environment=octavia))
     oldest = Environment("oldest-libraries", PYTHONS[0], lowest())
     words = f"{_LIBRARIES}; oldest libraries"
     cells.append(Cell(oldest.name, suites.LIBRARIES, words, environment=oldest))
