@@ -7,7 +7,6 @@ responders, NAT rows only of floating IPs.
 
 from __future__ import annotations
 
-import collections
 import functools
 import time
 import uuid
@@ -36,6 +35,7 @@ from octavia_ovn.adapters.responders import CONDITION, WRITTEN, Responders, Resp
 from octavia_ovn.core import codec, responder, rows
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.grouping import Grouping
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
@@ -97,10 +97,10 @@ class Northbound(NorthboundTopology):
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
             table: {} for table in _PARENTS
         }
-        self._holders: dict[str, dict[uuid.UUID, set[str]]] = {
-            table: collections.defaultdict(set) for table in _PARENTS
+        self._holders: dict[str, Grouping[uuid.UUID, uuid.UUID]] = {
+            table: Grouping() for table in _PARENTS
         }
-        self._by_hint: dict[str, set[uuid.UUID]] = collections.defaultdict(set)
+        self._by_hint: Grouping[str, uuid.UUID] = Grouping()
         self._awaited: set[str] = set()
         self._named_ports: set[str] = set()
         self._awaited_ports: set[str] = set()
@@ -159,15 +159,15 @@ class Northbound(NorthboundTopology):
 
     def _references(self, table: str, row: Any, *, gone: bool) -> None:
         """Keep the way back from a load balancer row to the switches and routers that hold it."""
-        old_name, old = self._parents[table].pop(row.uuid, ("", frozenset()))
+        _, old = self._parents[table].pop(row.uuid, ("", frozenset()))
         new: frozenset[uuid.UUID] = frozenset()
         if not gone:
             new = frozenset(contents(row, "load_balancer"))
             self._parents[table][row.uuid] = (row.name, new)
         for each in old - new:
-            self._holders[table][each].discard(old_name)
+            self._holders[table].discard(each, row.uuid)
         for each in new - old:
-            self._holders[table][each].add(row.name)
+            self._holders[table].add(each, row.uuid)
         for each in old - new:
             # Somebody may have taken off what should be there.
             found = self.replica.get(TABLE, each)
@@ -176,12 +176,10 @@ class Northbound(NorthboundTopology):
 
     def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
         hint = str(identity)[:HINT_DIGITS]
-        if not gone:
-            self._by_hint[hint].add(identity)
-        elif hint in self._by_hint:
-            self._by_hint[hint].discard(identity)
-            if not self._by_hint[hint]:
-                del self._by_hint[hint]
+        if gone:
+            self._by_hint.discard(hint, identity)
+        else:
+            self._by_hint.add(hint, identity)
 
     # --- answers
 
@@ -203,7 +201,7 @@ class Northbound(NorthboundTopology):
         """Return the ids of listeners as flows know them; see :class:`Key`."""
         found: dict[Key, str] = {}
         for hint in hints:
-            rows_ = (self.replica.get(TABLE, each) for each in self._by_hint.get(hint, ()))
+            rows_ = (self.replica.get(TABLE, each) for each in self._by_hint.of(hint))
             found |= listeners(
                 hint, (contents(row, "external_ids") for row in rows_ if row is not None)
             )
@@ -304,10 +302,15 @@ class Northbound(NorthboundTopology):
             options=contents(row, "options"),
             ip_port_mappings=contents(row, "ip_port_mappings"),
             health_checks=self._checks(row),
-            switches=frozenset(self._holders[rows.SWITCH].get(row.uuid, ())),
-            routers=frozenset(self._holders[rows.ROUTER].get(row.uuid, ())),
+            switches=self._holding(rows.SWITCH, row),
+            routers=self._holding(rows.ROUTER, row),
             uuid=str(row.uuid),
         )
+
+    def _holding(self, table: str, row: Any) -> frozenset[str]:
+        """Return the names of the switches or routers that hold a load balancer row."""
+        parents = self._parents[table]
+        return frozenset(parents[each][0] for each in self._holders[table].of(row.uuid))
 
     def _checks(self, row: Any) -> tuple[HealthCheck, ...]:
         found = (self.replica.get(CHECKS, each) for each in contents(row, "health_check"))

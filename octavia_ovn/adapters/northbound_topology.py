@@ -5,12 +5,12 @@ Lookups cost the same in any cloud: nothing here is searched.
 
 from __future__ import annotations
 
-import collections
 import ipaddress
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from octavia_ovn.core.grouping import Grouping
 from octavia_ovn.core.health import HM_PORT
 from octavia_ovn.core.topology import RouterPort, Subnet
 
@@ -29,15 +29,29 @@ class _Nat:
     distributed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Switch:
+    name: str
+    provider: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _SwitchPort:
+    name: str
+    addresses: tuple[str, ...]
+    source_of: str | None
+    """The subnet whose members are checked from it."""
+    answers: bool
+
+
 class SwitchPorts:
     """The ports of one switch, by address and by name."""
 
     def __init__(self) -> None:
-        self._addresses: dict[str, dict[str, str]] = {}
-        self._by_address: dict[str, str] = {}
-        self._sources: dict[str, dict[str, str]] = collections.defaultdict(dict)
-        """Subnet → health monitor ports → address; there may be two for a while."""
-        self._answering: set[str] = set()
+        self._ports: dict[str, _SwitchPort] = {}
+        self._by_address: Grouping[str, str] = Grouping()
+        self._sources: Grouping[str, str] = Grouping()
+        """Subnet → health monitor ports; there may be two for a while."""
 
     def put(
         self, uuid: str, name: str, external_ids: Mapping[str, str], *, answers: bool
@@ -47,47 +61,50 @@ class SwitchPorts:
         :param answers: whether OVN knows its addresses, and answers ARP for them
         """
         gone = self.remove(uuid)
-        addresses = [
-            each.partition("/")[0] for each in external_ids.get("neutron:cidrs", "").split()
-        ]
-        self._addresses[uuid] = dict.fromkeys(addresses, name)
-        subnet_id = monitored_subnet(external_ids)
-        if subnet_id and addresses:
-            self._sources[subnet_id][name] = addresses[0]
-            if answers:
-                self._answering.add(name)
+        cidrs = external_ids.get("neutron:cidrs", "").split()
+        addresses = tuple(each.partition("/")[0] for each in cidrs)
+        subnet_id = monitored_subnet(external_ids) if addresses else None
+        self._ports[uuid] = _SwitchPort(name, addresses, subnet_id, answers)
+        if subnet_id:
+            self._sources.add(subnet_id, uuid)
         else:
-            self._by_address.update(self._addresses[uuid])
+            for address in addresses:
+                self._by_address.add(address, uuid)
         return gone | frozenset(addresses)
 
     def remove(self, uuid: str) -> frozenset[str]:
         """Forget a port; return its addresses."""
-        addresses = self._addresses.pop(uuid, {})
-        for address, name in addresses.items():
-            if self._by_address.get(address) == name:
-                del self._by_address[address]
-            self._answering.discard(name)
-            for sources in self._sources.values():
-                sources.pop(name, None)
-        return frozenset(addresses)
+        port = self._ports.pop(uuid, None)
+        if port is None:
+            return frozenset()
+        if port.source_of:
+            self._sources.discard(port.source_of, uuid)
+        for address in port.addresses:
+            self._by_address.discard(address, uuid)
+        return frozenset(port.addresses)
 
     def at(self, address: str) -> str | None:
         """Return the name of the port that has an address."""
-        return self._by_address.get(address)
+        found = self._by_address.first(address)
+        return None if found is None else self._ports[found].name
 
     def monitor_source(self, subnet_id: str) -> str | None:
         """Return the address of the health monitor port of a subnet."""
-        sources = self._sources.get(subnet_id)
-        return sources[min(sources)] if sources else None
+        source = self._source(subnet_id)
+        return None if source is None else source.addresses[0]
 
     def monitor_ports(self, subnet_id: str) -> frozenset[str]:
         """Return the names of the health monitor ports of a subnet."""
-        return frozenset(self._sources.get(subnet_id, ()))
+        return frozenset(self._ports[uuid].name for uuid in self._sources.of(subnet_id))
 
     def answering(self, subnet_id: str) -> str | None:
         """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
-        name = min(self.monitor_ports(subnet_id), default=None)
-        return name if name in self._answering else None
+        source = self._source(subnet_id)
+        return source.name if source is not None and source.answers else None
+
+    def _source(self, subnet_id: str) -> _SwitchPort | None:
+        ports = (self._ports[uuid] for uuid in self._sources.of(subnet_id))
+        return min(ports, key=lambda port: port.name, default=None)
 
 
 class NorthboundTopology:
@@ -100,17 +117,17 @@ class NorthboundTopology:
 
     def __init__(self, changed: Callable[[Hashable], None]) -> None:
         self._changed = changed
-        self._switches: dict[str, bool] = {}
-        self._switch_names: dict[str, str] = {}
+        self._switches: dict[str, _Switch] = {}
+        self._switches_by_name: Grouping[str, str] = Grouping()
         self._routers: dict[str, str] = {}
-        self._router_names: set[str] = set()
+        self._routers_by_name: Grouping[str, str] = Grouping()
         self._ports: dict[str, RouterPort] = {}
-        self._by_switch: dict[str, set[str]] = collections.defaultdict(set)
-        self._by_router: dict[str, set[str]] = collections.defaultdict(set)
+        self._by_switch: Grouping[str, str] = Grouping()
+        self._by_router: Grouping[str, str] = Grouping()
         self._subnets: dict[str, Subnet] = {}
         self._nats: dict[str, _Nat] = {}
-        self._nats_by_address: dict[str, set[str]] = collections.defaultdict(set)
-        self._fips: dict[tuple[str, str], str] = {}
+        self._nats_by_address: Grouping[str, str] = Grouping()
+        self._fips: Grouping[tuple[str, str], str] = Grouping()
         self.switch_ports_of: dict[str, SwitchPorts] = {}
         self._handlers: dict[str, Callable[[str, Any], None]] = {
             "Logical_Switch": self._switch,
@@ -129,23 +146,25 @@ class NorthboundTopology:
             handler(uuid, row)
 
     def _switch(self, uuid: str, row: Any | None) -> None:
-        before = self._switch_names.pop(uuid, None)
-        known = None if before is None else self._switches.pop(before, None)
-        if row is not None:
-            self._switch_names[uuid] = row.name
-            self._switches[row.name] = PHYSICAL_NETWORK in row.external_ids
-        name = row.name if row is not None else before
-        if known != self._switches.get(name or ""):
-            self._changed(("switch", name))
+        before = self._switches.pop(uuid, None)
+        if before is not None:
+            self._switches_by_name.discard(before.name, uuid)
+        after = None if row is None else _Switch(row.name, PHYSICAL_NETWORK in row.external_ids)
+        if after is not None:
+            self._switches[uuid] = after
+            self._switches_by_name.add(after.name, uuid)
+        if before != after:
+            for switch in filter(None, (before, after)):
+                self._changed(("switch", switch.name))
 
     def _router(self, uuid: str, row: Any | None) -> None:
         before = self._routers.pop(uuid, None)
-        after = None if row is None else row.name
         if before is not None:
-            self._router_names.discard(before)
+            self._routers_by_name.discard(before, uuid)
+        after = None if row is None else row.name
         if after is not None:
             self._routers[uuid] = after
-            self._router_names.add(after)
+            self._routers_by_name.add(after, uuid)
         if before != after:
             for name in filter(None, (before, after)):
                 self._changed(("router", name))
@@ -153,13 +172,13 @@ class NorthboundTopology:
     def _router_port(self, uuid: str, row: Any | None) -> None:
         before = self._ports.pop(uuid, None)
         if before is not None:
-            self._by_switch[before.switch].discard(uuid)
-            self._by_router[before.router].discard(uuid)
+            self._by_switch.discard(before.switch, uuid)
+            self._by_router.discard(before.router, uuid)
         after = None if row is None else router_port(row)
         if after is not None:
             self._ports[uuid] = after
-            self._by_switch[after.switch].add(uuid)
-            self._by_router[after.router].add(uuid)
+            self._by_switch.add(after.switch, uuid)
+            self._by_router.add(after.router, uuid)
             # What never changes is kept when the interface goes.
             self._subnets.update({subnet.id: subnet for subnet in after.subnets})
         if before != after:
@@ -170,13 +189,13 @@ class NorthboundTopology:
     def _nat(self, uuid: str, row: Any | None) -> None:
         before = self._nats.pop(uuid, None)
         if before is not None:
-            self._fips.pop((before.port_id, before.logical_ip), None)
-            self._nats_by_address[before.logical_ip].discard(uuid)
+            self._fips.discard((before.port_id, before.logical_ip), uuid)
+            self._nats_by_address.discard(before.logical_ip, uuid)
         after = None if row is None else _nat(row)
         if after is not None:
             self._nats[uuid] = after
-            self._fips[(after.port_id, after.logical_ip)] = after.external_ip
-            self._nats_by_address[after.logical_ip].add(uuid)
+            self._fips.add((after.port_id, after.logical_ip), uuid)
+            self._nats_by_address.add(after.logical_ip, uuid)
         if before != after:
             for nat in filter(None, (before, after)):
                 self._changed(("port", nat.port_id))
@@ -199,31 +218,32 @@ class NorthboundTopology:
 
     def has_switch(self, switch: str) -> bool:
         """Whether the Logical_Switch exists."""
-        return switch in self._switches
+        return switch in self._switches_by_name
 
     def has_router(self, router: str) -> bool:
         """Whether the Logical_Router exists."""
-        return router in self._router_names
+        return router in self._routers_by_name
 
     def is_provider(self, switch: str) -> bool:
         """Whether the switch is that of a provider network."""
-        return self._switches.get(switch, False)
+        return any(self._switches[uuid].provider for uuid in self._switches_by_name.of(switch))
 
     def ports_on_switch(self, switch: str) -> Iterable[RouterPort]:
         """The router interfaces on a switch."""
-        return [self._ports[uuid] for uuid in self._by_switch.get(switch, ())]
+        return [self._ports[uuid] for uuid in self._by_switch.of(switch)]
 
     def ports_of_router(self, router: str) -> Iterable[RouterPort]:
         """The interfaces of a router."""
-        return [self._ports[uuid] for uuid in self._by_router.get(router, ())]
+        return [self._ports[uuid] for uuid in self._by_router.of(router)]
 
     def floating_ip(self, port_id: str, address: str) -> str | None:
         """The floating IP of an address of a Neutron port."""
-        return self._fips.get((port_id, address))
+        found = self._fips.first((port_id, address))
+        return None if found is None else self._nats[found].external_ip
 
     def member_floating_ips(self, address: str) -> Iterable[_Nat]:
         """Return the floating IPs of ports that have an address, in any network."""
-        return [self._nats[uuid] for uuid in self._nats_by_address.get(address, ())]
+        return [self._nats[uuid] for uuid in self._nats_by_address.of(address)]
 
     def subnet(self, subnet_id: str) -> Subnet | None:
         """Return a subnet that a router's interface has told about."""

@@ -46,7 +46,8 @@ class Responders:
         self._changed = changed
         self._switches: dict[str, str] = {}
         self._router_ports: dict[str, _RouterPort] = {}
-        self._switch_ports: dict[str, bool] = {}
+        self._switch_ports: dict[str, tuple[str, bool]] = {}
+        """Switch → the port on it, and whether it has the right addresses."""
         self._by_owner: dict[str, dict[str, frozenset[str]]] = collections.defaultdict(dict)
 
     def update(self, table: str, uuid_: str, row: Any | None) -> None:
@@ -60,28 +61,37 @@ class Responders:
             return
         before = self._answers(switch)
         if table == _ROUTER_PORT:
-            self._router_port(switch, row)
-        elif row is None:
-            self._switch_ports.pop(switch, None)
+            self._router_port(switch, uuid_, row)
         else:
-            self._switch_ports[switch] = contents(row, "addresses") == _ADDRESSES
+            self._switch_port(switch, uuid_, row)
         if row is None:
             del self._switches[uuid_]
         self._tell(switch, before, self._answers(switch))
 
-    def _router_port(self, switch: str, row: Any | None) -> None:
-        self._router_ports.pop(switch, None)
+    # One that is made anew may come before the one that it replaces has gone.
+
+    def _router_port(self, switch: str, uuid_: str, row: Any | None) -> None:
         if row is not None:
             owners = responder.owners(contents(row, "external_ids"))
             right = frozenset(contents(row, "networks")) == _networks(owners)
-            self._router_ports[switch] = _RouterPort(str(row.uuid), owners, right)
+            self._router_ports[switch] = _RouterPort(uuid_, owners, right)
+        elif switch in self._router_ports and self._router_ports[switch].uuid == uuid_:
+            del self._router_ports[switch]
+
+    def _switch_port(self, switch: str, uuid_: str, row: Any | None) -> None:
+        if row is not None:
+            right = contents(row, "addresses") == _ADDRESSES
+            self._switch_ports[switch] = (uuid_, right)
+        elif switch in self._switch_ports and self._switch_ports[switch][0] == uuid_:
+            del self._switch_ports[switch]
 
     def _answers(self, switch: str) -> Answers:
         """Return load balancer → addresses that are answered for; none where anything is wrong."""
         port = self._router_ports.get(switch)
         if port is None:
             return {}
-        if port.right and self._switch_ports.get(switch):
+        _, right = self._switch_ports.get(switch, ("", False))
+        if port.right and right:
             return port.owners
         return dict.fromkeys(port.owners, frozenset())
 

@@ -11,6 +11,7 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_idl import DELETE
 from octavia_ovn.adapters.ovsdb_replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb_wire import Schema
+from octavia_ovn.core.grouping import Grouping
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.model import canonical_address
 
@@ -45,7 +46,7 @@ class Southbound:
         self._timeout = timeout
         self._probe_interval = probe_interval
         self._verdicts: dict[str, tuple[Key, Verdict]] = {}
-        self._by_key: dict[Key, Verdict] = {}
+        self._by_key: Grouping[Key, str] = Grouping()
         self._replica: Replica | None = None
 
     def fetch_schema(self) -> Schema:
@@ -98,16 +99,18 @@ class Southbound:
 
     def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
         """Return what OVN's check says about a backend."""
-        return self._by_key.get((switch_port, address, port, protocol), Verdict.UNKNOWN)
+        found = self._by_key.first((switch_port, address, port, protocol))
+        return Verdict.UNKNOWN if found is None else self._verdicts[found][1]
 
     def _event(self, _: str, event: str, row: Any, __: Any) -> None:
-        before = self._verdicts.pop(str(row.uuid), None)
+        uuid = str(row.uuid)
+        before = self._verdicts.pop(uuid, None)
         if before is not None:
-            self._by_key.pop(before[0], None)
+            self._by_key.discard(before[0], uuid)
         after = None if event == DELETE else member_verdict(row)
         if after is not None:
-            self._verdicts[str(row.uuid)] = after
-            self._by_key[after[0]] = after[1]
+            self._verdicts[uuid] = after
+            self._by_key.add(after[0], uuid)
         if before != after:
             for backend in filter(None, (before, after)):
                 self._changed(("backend", backend[0][1]))

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
+from octavia_ovn.core.grouping import Grouping
+
 
 class Index:
     """An inverted index from things (a switch, a router, a port, a backend) to load balancers."""
 
     def __init__(self) -> None:
         self._things: dict[str, frozenset[Hashable]] = {}
-        self._dependants: dict[Hashable, set[str]] = {}
+        self._dependants: Grouping[Hashable, str] = Grouping()
 
     def set(self, lb_id: str, things: Iterable[Hashable]) -> frozenset[Hashable]:
         """Say all that a load balancer depends on now; return what nobody depends on any more."""
         new, old = frozenset(things), self._things.get(lb_id, frozenset())
         abandoned = set()
         for thing in old - new:
-            dependants = self._dependants[thing]
-            dependants.discard(lb_id)
-            if not dependants:
-                del self._dependants[thing]
+            self._dependants.discard(thing, lb_id)
+            if thing not in self._dependants:
                 abandoned.add(thing)
         for thing in new - old:
-            self._dependants.setdefault(thing, set()).add(lb_id)
+            self._dependants.add(thing, lb_id)
         if new:
             self._things[lb_id] = new
         else:
@@ -32,4 +32,4 @@ class Index:
 
     def of(self, thing: Hashable) -> frozenset[str]:
         """Return the load balancers that depend on a thing."""
-        return frozenset(self._dependants.get(thing, ()))
+        return frozenset(self._dependants.of(thing))

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from octavia_ovn.adapters.southbound import member_verdict
+from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb_idl import CREATE, DELETE
+from octavia_ovn.adapters.southbound import TABLE, Southbound, member_verdict
 from octavia_ovn.core.health import Verdict
 
 KEY = ("one", "fd00::1", 80, "tcp")
@@ -38,3 +40,16 @@ def test_the_type_is_that_of_load_balancers_or_none(kind):
 @pytest.mark.parametrize("kind", ["network-function", ["logical-switch-port"]])
 def test_checks_of_other_things_say_nothing_of_members(kind):
     assert member_verdict(row(("offline",), type=kind)) is None
+
+
+def test_a_row_that_is_made_anew_comes_before_the_old_one_goes():
+    endpoint = Endpoint(("unix:nowhere",))
+    sb = Southbound(endpoint, changed=lambda _: None, timeout=1, probe_interval=0)
+    old, new = row(("offline",), uuid="old"), row(("online",), uuid="new")
+
+    for event, each in ((CREATE, old), (CREATE, new), (DELETE, old)):
+        sb._event(TABLE, event, each, None)
+    assert sb.verdict("one", "fd00::1", 80, "tcp") is Verdict.UP
+
+    sb._event(TABLE, DELETE, new, None)
+    assert sb.verdict("one", "fd00::1", 80, "tcp") is Verdict.UNKNOWN

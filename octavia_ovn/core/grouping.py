@@ -1,0 +1,47 @@
+"""Items by a key that several may share."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item", bound=Hashable)
+
+
+class Grouping(Generic[Key, Item]):
+    """The items that belong to each key; a key whose last item has gone takes no room.
+
+    Rows of a database that are found by another column than their UUID belong here, even where that
+    column seems unique: a row that is made anew comes, in an order of chance, before the one that
+    it replaces has gone.
+    """
+
+    def __init__(self) -> None:
+        self._items: dict[Key, dict[Item, None]] = {}
+
+    def add(self, key: Key, item: Item) -> None:
+        """Let an item belong to a key; it is fine when it does already."""
+        self._items.setdefault(key, {})[item] = None
+
+    def discard(self, key: Key, item: Item) -> None:
+        """Let an item belong to a key no longer; it is fine when it does not."""
+        items = self._items.get(key)
+        if items is not None:
+            items.pop(item, None)
+            if not items:
+                del self._items[key]
+
+    def of(self, key: Key) -> Iterable[Item]:
+        """Return the items of a key, those first that have been added first."""
+        return self._items.get(key, {}).keys()
+
+    def first(self, key: Key) -> Item | None:
+        """Return the item of a key that has been added first; None when it has none."""
+        return next(iter(self.of(key)), None)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._items
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._items)

@@ -1,0 +1,103 @@
+"""The agent's replica of the Northbound database, against a real server."""
+
+import pytest
+
+from octavia_ovn.adapters.northbound import Northbound
+from octavia_ovn.adapters.ovsdb_session import OvsdbSession
+from tests.functional.ovsdb_server import DATABASE, endpoint, wait_for
+
+FIP = ("vip-port", "10.0.0.5")
+ROUNDS = 8
+"""The server tells what a transaction has done in an order of chance: by the hash of the UUIDs."""
+
+
+class Followed:
+    """A replica and what it has told."""
+
+    def __init__(self, server):
+        self.told = []
+        self.nb = Northbound(
+            endpoint(server.unix),
+            changed=self.told.append,
+            row_changed=self.told.append,
+            lock="test",
+            timeout=5.0,
+            probe_interval=0,
+        )
+
+    def until(self, condition):
+        def turn():
+            self.nb.run()
+            return condition()
+
+        wait_for(turn)
+
+    def has_replicated(self, external_ip):
+        nats = self.nb.replica.rows
+        self.until(lambda: [row.external_ip for row in nats("NAT")] == [external_ip])
+
+
+@pytest.fixture
+def followed(server):
+    found = Followed(server)
+    yield found
+    found.nb.close()
+
+
+@pytest.fixture
+def write(server):
+    session = OvsdbSession(endpoint(server.unix), DATABASE, 5)
+    yield session.transact
+    session.close()
+
+
+def insert(table, **columns):
+    return {"op": "insert", "table": table, "row": columns}
+
+
+def replace_all(table):
+    return {"op": "delete", "table": table, "where": []}
+
+
+def nat(external_ip):
+    port_id, logical_ip = FIP
+    ids = [["neutron:fip_port_id", port_id], ["neutron:fip_id", "fip"]]
+    columns = {
+        "type": "dnat_and_snat",
+        "logical_ip": logical_ip,
+        "external_ip": external_ip,
+        "external_ids": ["map", ids],
+    }
+    return insert("NAT", **columns) | {"uuid-name": "nat"}
+
+
+def router(external_ip):
+    """Return the operations that make the router anew, with a floating IP."""
+    holder = insert("Logical_Router", name="neutron-r", nat=["named-uuid", "nat"])
+    return [replace_all("Logical_Router"), nat(external_ip), holder]
+
+
+def test_a_floating_ip_whose_row_is_made_anew_stays_known(followed, write):
+    """Neutron deletes and inserts the row in one transaction whenever a floating IP is updated."""
+    for address in (f"203.0.113.{number}" for number in range(1, ROUNDS + 1)):
+        write(router(address))
+        followed.has_replicated(address)
+        assert followed.nb.floating_ip(*FIP) == address
+        assert followed.nb.has_router("neutron-r")
+
+
+def test_rows_that_were_made_anew_while_the_server_was_away_stay_known(followed, server, write):
+    """As `neutron-ovn-db-sync-util` does after the database was lost."""
+    switch = insert("Logical_Switch", name="neutron-n")
+    write([*router("203.0.113.1"), switch])
+    followed.until(lambda: followed.nb.floating_ip(*FIP))
+
+    server.kill()
+    followed.until(lambda: not followed.nb.replica.connected)
+    server.start()
+    write([*router("203.0.113.2"), replace_all("Logical_Switch"), switch])
+    followed.has_replicated("203.0.113.2")
+
+    assert followed.nb.floating_ip(*FIP) == "203.0.113.2"
+    assert followed.nb.has_router("neutron-r")
+    assert followed.nb.has_switch("neutron-n")
