@@ -46,7 +46,7 @@ class Matrix:
 
     def _try(self, cell: Cell) -> report.Row:
         release = ovn.get(cell.suite, self._options.folder / "ovn")
-        venv = Path(self._options.venv)
+        venv = services = Path(self._options.venv)
         if cell.environment is not None:
             version = cell.environment.python
             python = environments.interpreter(version)
@@ -54,6 +54,7 @@ class Matrix:
                 why = f"no Python {version} on this machine"
                 return report.Row(release.version, version, "", "", cell.what, not_run=why)
             venv = environments.build(cell.environment, python, self._options.folder / "venvs")
+            services = venv if cell.environment.sandbox else services
         outcome = suites.run(
             cell.tests,
             venv / "bin" / "python",
@@ -61,7 +62,7 @@ class Matrix:
                 "OVN_PREFIX": str(release.prefix),
                 "SANDBOX_TEST_STATE": str(self._options.folder / "sandbox"),
                 "SANDBOX_TEST_PORT_BASE": str(self._options.port_base),
-                "SANDBOX_VENV": str(self._options.venv),
+                "SANDBOX_VENV": str(services),
             },
             self._options.folder / "reports" / f"{cell.name}.xml",
         )

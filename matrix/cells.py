@@ -32,6 +32,7 @@ class Cell:
 
 _SERVERS = "ovsdb-server, northd"
 _PACKETS = "packets"
+_API = "Octavia's API"
 _LIBRARIES = "core, adapters, scenarios"
 
 
@@ -49,6 +50,8 @@ def all_cells() -> list[Cell]:
     ]
     octavia = Environment("octavia-15", python_version(), _OLD_OCTAVIA)
     cells.append(Cell(octavia.name, suites.OCTAVIA, _LIBRARIES, environment=octavia))
+    api = dataclasses.replace(octavia, name="octavia-15-api", sandbox=True)
+    cells.append(Cell(api.name, suites.SERVICES, _API, environment=api))
     oldest = Environment("oldest-libraries", PYTHONS[0], lowest())
     words = f"{_LIBRARIES}; oldest libraries"
     cells.append(Cell(oldest.name, suites.LIBRARIES, words, environment=oldest))

@@ -24,6 +24,8 @@ class Environment:
     """Such as "3.11"."""
     requirements: tuple[str, ...] = ()
     """As pip takes them; what is not mentioned is the newest there is."""
+    sandbox: bool = False
+    """Whether it holds the services of a sandbox: Keystone, Neutron, Octavia."""
 
 
 def interpreter(version: str) -> Path | None:
@@ -48,9 +50,14 @@ def build(environment: Environment, python: Path, folder: Path) -> Path:
     venv = folder / environment.name
     if not (venv / "complete").exists():
         shutil.rmtree(venv, ignore_errors=True)
-        shell.run([python, "-m", "venv", venv])
-        words = ["-q", "-e", f"{PROJECT}[test]", *environment.requirements]
-        shell.run([venv / "bin" / "pip", "install", *words], timeout=_INSTALLING)
+        words = list(environment.requirements)
+        if environment.sandbox:
+            install = [python, "-m", "sandbox", "install", "--venv", venv]
+            shell.run(install, timeout=_INSTALLING)
+        else:
+            shell.run([python, "-m", "venv", venv])
+            words += ["-e", f"{PROJECT}[test]"]
+        shell.run([venv / "bin" / "pip", "install", "-q", *words], timeout=_INSTALLING)
         (venv / "complete").touch()
     return venv
 

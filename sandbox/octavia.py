@@ -87,7 +87,8 @@ def services(settings: Settings) -> tuple[Service, Service]:
     api = wsgi.service(
         settings,
         API,
-        "octavia.wsgi.api:application",
+        # Releases before 2025 have no module for it.
+        "octavia.api.app:setup_app()",
         options=(*processes, "--pyargv", f"--config-file {_conf(settings)}"),
     )
     return agent, dataclasses.replace(api, argv=(*wrapper, *api.argv))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 _XML = """<testsuites><testsuite>
 <testcase classname="tests.a" name="good"/>
+<testcase classname="tests.a" name="repeated"/>
+<testcase classname="tests.a" name="repeated"/>
+<testcase classname="tests.a" name="bad"/>
 <testcase classname="tests.a" name="bad"><failure/></testcase>
 <testcase classname="tests.a" name="broken"><error/></testcase>
 <testcase classname="tests.a" name="left_out"><skipped message="no reason"/></testcase>
@@ -23,7 +26,7 @@ def test_outcomes_of_pytest(tmp_path: Path):
     file.write_text(_XML)
 
     assert suites.read(file) == suites.Outcome(
-        1, ("tests.a.bad", "tests.a.broken"), ("tests.a.left_out: no reason",)
+        2, ("tests.a.bad", "tests.a.broken"), ("tests.a.left_out: no reason",)
     )
 
 
