@@ -45,9 +45,9 @@ class Faults:
         self._lab.kill_worker(self._random.randrange(len(workers)))
 
     def kill_driver_agent(self):
-        self._lab.octavia.close_sockets()
+        self._lab.octavia.driver_listener.stop()
         self._lab.agent.kill_parent()
-        self._lab.octavia.open_sockets()
+        self._lab.octavia.driver_listener.start()
         self._lab.start_agent()
 
     def kill_database(self):
@@ -67,9 +67,9 @@ class Faults:
             server.heal(injected)
 
     def sockets_vanish(self):
-        self._lab.octavia.close_sockets()
+        self._lab.octavia.driver_listener.stop()
         self._while(0.2, 1.5)
-        self._lab.octavia.open_sockets()
+        self._lab.octavia.driver_listener.start()
 
     def api_loses_database(self):
         self._cut(self._lab.worker_tap)

@@ -118,7 +118,7 @@ def test_failures_and_retries_are_counted(make_lab, ports, scraper):
         lab.agent_neutron.inject(**post, status=409, kind="OverQuota")
         end(lab, octavia.create_health_monitor(pool["id"], **MONITOR))
         assert scraper.of("calls_total")["POST", "refused", "neutron"] == 1
-        octavia.refuse_statuses(2)
+        octavia.driver_listener.refuse_statuses(2)
         end(lab, octavia.create_member(pool["id"], **tenant.member(3)))
         assert shows(scraper, "retries_total", {"task": 3, "report": 2})
         assert scraper.of("requests_total") == {

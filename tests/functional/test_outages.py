@@ -237,9 +237,9 @@ def test_keystone_is_needed_for_ports_only(lab, tenant, serving):
 
 def test_statuses_wait_for_the_driver_agent(lab, tenant, serving):
     lb_id, pool_id = serving
-    lab.octavia.close_sockets()
+    lab.octavia.driver_listener.stop()
     operation = lab.octavia.create_member(pool_id, **tenant.member(5))
     assert lab.octavia.finish(operation, 1.0) is None
-    lab.octavia.open_sockets()
+    lab.octavia.driver_listener.start()
     ends(lab, operation)
     is_well(lab, lb_id)

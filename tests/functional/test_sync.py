@@ -94,7 +94,7 @@ class World:
         """Set it in the whole tree, or only in some tables."""
         time.sleep(LATE)
         octavia = self.lab.octavia
-        tree = list(octavia._tree(octavia.row("loadbalancers", lb_id)))
+        tree = list(octavia.tree(octavia.row("loadbalancers", lb_id)))
         with octavia.store.begin() as transaction:
             for table, row in tree:
                 if not tables or table in tables:
@@ -103,7 +103,7 @@ class World:
     def forget(self, lb_id):
         """Have Octavia know nothing of a load balancer any more."""
         octavia = self.lab.octavia
-        tree = list(octavia._tree(octavia.row("loadbalancers", lb_id)))
+        tree = list(octavia.tree(octavia.row("loadbalancers", lb_id)))
         with octavia.store.begin() as transaction:
             for table, row in tree:
                 transaction.delete(table, row["id"])
@@ -277,13 +277,13 @@ def test_traffic_goes_on_while_garbage_waits_for_octavia(world):
     (row,) = world.rows(lb_id)
     world.settle()
     pool = next(key for key in row["external_ids"] if key.startswith("pool_"))
-    world.lab.octavia.close_sockets()
+    world.lab.octavia.driver_listener.stop()
     try:
         world.edit(row, **{pool: row["external_ids"][pool] + ",garbage"})
         time.sleep(1.0)
         assert world.vips(lb_id) == looks[1]
     finally:
-        world.lab.octavia.open_sockets()
+        world.lab.octavia.driver_listener.start()
     comes_back(world, lb_id, looks)
 
 

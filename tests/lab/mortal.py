@@ -158,7 +158,7 @@ class MortalLab(Lab):
 
     def __enter__(self):
         super().__enter__()
-        self.octavia.telling = self.agent_points.reach
+        self.octavia.driver_listener.telling = self.agent_points.reach
         self._watch(self.neutron.http, self.worker_points)
         self._watch(self.agent_neutron, self.agent_points)
         return self
