@@ -17,6 +17,7 @@ from octavia_ovn.core.topology import Attachments, RouterPort, Subnet
 from tests.core.builders import SUBNET, VIP, balancer, listener, member, monitor, pool, stored
 
 FIP = "172.24.4.9"
+FIPS = {VIP: FIP}
 NET1, NET2, NET3, EXT, R1 = (f"neutron-{each}" for each in ("net1", "net2", "net3", "ext", "r1"))
 DROP = "neutron_pg_drop"
 GROUP = "pg_web"
@@ -29,6 +30,10 @@ NEAR, FAR, ALONE, OUTSIDE = "near", "far", "alone", "172.24.4.200"
 def port(name, switch, *ips, **fields):
     given = {"chassis": "host1", "groups": frozenset({DROP, GROUP}), "uuid": name, **fields}
     return Port(name, f"{name}-name", switch, ips=ips, **given)
+
+
+def answering(**fields):
+    return port("vip-port", NET1, VIP, addresses=(f"fa:16:3e:00:00:01 {VIP}",), **fields)
 
 
 PORTS = (
@@ -49,6 +54,14 @@ ACLS = (
     Acl(GROUP, "from-lport", 1002, f"inport == @{GROUP} && ip4", "allow-related"),
     Acl(GROUP, "to-lport", 1002, f"outport == @{GROUP} && ip4 && tcp", "allow-related"),
 )
+RESTRICTED = Acl(
+    "pg_cidrs", "from-lport", 2000, f"ip4.dst == {VIP} && ip4.src != 10.9.0.0/16", "drop"
+)
+GUARDED = [
+    dataclasses.replace(each, groups=frozenset({"pg_cidrs"}))
+    for each in PORTS
+    if each.type == "router"
+]
 
 
 def scene(lb=LB, *, fips=None, mappings=None, **fields):
