@@ -21,8 +21,8 @@ PURE = ("tests/core", "tests/controller", "tests/unit")
 SERVERS = ("tests/functional", "tests/scenarios")
 LIBRARIES = (
     *PURE,
+    "tests/functional/neutron",
     "tests/functional/test_named_ports.py",
-    "tests/functional/test_neutron.py",
     "tests/functional/test_octavia_api.py",
     "tests/functional/test_octavia_sockets.py",
     "tests/functional/test_ovsdb_replica.py",

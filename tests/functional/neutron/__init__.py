@@ -1,0 +1,1 @@
+"""The Neutron adapter against a fake Neutron and a fake Keystone over real HTTP."""

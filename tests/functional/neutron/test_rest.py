@@ -1,0 +1,79 @@
+"""Pages, and what bodies say."""
+
+import dataclasses
+import json
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from octavia_ovn.adapters import rest
+from octavia_ovn.errors import Refused, Unavailable
+from tests.lab.httpd import HttpServer
+
+
+@pytest.fixture
+def answers(service):
+    """A client and the list of what its server answers next: bodies, or (status, body)."""
+    queued, queries = [], []
+
+    def application(environ, start_response):
+        request = Request(environ)
+        queries.append(request.args.to_dict(flat=False))
+        answer = queued.pop(0)
+        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        text = body if isinstance(body, str) else json.dumps(body)
+        return Response(text, status)(environ, start_response)
+
+    server = HttpServer(application)
+    server.start()
+    reached = dataclasses.replace(service, auth_type="none", auth={"endpoint": server.url})
+    yield rest.Rest(reached, "network", "Neutron", "/v2.0", page=2), queued, queries
+    server.stop()
+
+
+def test_pages_are_followed(answers):
+    client, queued, queries = answers
+    link = {"rel": "next", "href": "https://proxy/elsewhere?limit=2&marker=b&fields=id&fields=name"}
+    queued += [
+        {"ports": [{"id": "a"}, {"id": "b"}], "ports_links": [link]},
+        {"ports": [{"id": "c"}], "ports_links": [{"rel": "previous", "href": "?"}]},
+    ]
+    found = client.list("/ports", "ports", {"fields": ["id", "name"]})
+    assert [each["id"] for each in found] == ["a", "b", "c"]
+    assert queries == [
+        {"fields": ["id", "name"], "limit": ["2"]},
+        {"fields": ["id", "name"], "limit": ["2"], "marker": ["b"]},
+    ]
+
+
+def test_an_empty_page_is_the_last(answers):
+    client, queued, _ = answers
+    queued += [{"ports": [], "ports_links": [{"rel": "next", "href": "?marker=a"}]}]
+    assert client.list("/ports", "ports") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"NeutronError": {"type": "T", "message": "a sentence"}}, "a sentence"),
+        ({"NeutronError": "a sentence"}, "a sentence"),
+        ({"faultcode": "Client", "faultstring": "a sentence", "debuginfo": None}, "a sentence"),
+        ({"error": {"message": "a sentence", "code": 400}}, "a sentence"),
+        ("<html>", "Neutron answered 400 to GET /v2.0/x"),
+        ([], "Neutron answered 400 to GET /v2.0/x"),
+        ({"code": 400}, "Neutron answered 400 to GET /v2.0/x"),
+    ],
+)
+def test_the_sentence_of_an_error(answers, body, message):
+    client, queued, _ = answers
+    queued.append((400, body))
+    with pytest.raises(Refused) as caught:
+        client.get("/x")
+    assert str(caught.value) == message
+
+
+def test_an_answer_that_is_no_json(answers):
+    client, queued, _ = answers
+    queued.append("<html>")
+    with pytest.raises(Unavailable, match="JSON"):
+        client.get("/x")
