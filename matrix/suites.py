@@ -22,10 +22,10 @@ SERVERS = ("tests/functional", "tests/scenarios")
 LIBRARIES = (
     *PURE,
     "tests/functional/neutron",
+    "tests/functional/ovsdb_replica",
     "tests/functional/test_named_ports.py",
     "tests/functional/test_octavia_api.py",
     "tests/functional/test_octavia_sockets.py",
-    "tests/functional/test_ovsdb_replica.py",
     "tests/functional/test_ovsdb_session.py",
     "tests/functional/test_ovsdb_wire.py",
     "tests/scenarios",
