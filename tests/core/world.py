@@ -1,0 +1,123 @@
+"""A database, its surroundings and an agent that looks when told, for tests of histories."""
+
+import dataclasses
+
+from octavia_ovn.core import access, changes, codec, intent
+from octavia_ovn.core.desired import Facts, desired
+from octavia_ovn.core.diff import diff
+from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.topology import Subnet, attachments, entrances
+from tests.core import strategies as some
+from tests.core.builders import VIP, Cloud, balancer, row, vip
+from tests.core.database import Database
+
+FOREIGN = row(name="pf-floatingip-1", uuid="pf", external_ids={"neutron:device_owner": "x"})
+SUBNETS = {
+    "sub1": Subnet("sub1", "net1", "10.0.0.0/24"),
+    "sub6": Subnet("sub6", "net1", "fd00::/64"),
+}
+
+
+class World:
+    """A database, its surroundings, and an agent that looks when told."""
+
+    def __init__(self, lb=None):
+        self.db = Database([FOREIGN])
+        self.lb = lb or balancer(vips=(vip(),))
+        self.fip, self.interfaces, self.dead = None, frozenset(), frozenset()
+        self.count = 0
+        self.waiting = {}
+        self.db.write(self._record(changes.CreateLoadBalancer(self.lb)))
+
+    # --- what happens
+
+    def happens(self, step):
+        match step:
+            case some.FloatingIp(address):
+                self.fip = address
+            case some.Interface(router, switch, there):
+                one = {(router, switch)}
+                self.interfaces = self.interfaces | one if there else self.interfaces - one
+            case some.Dies(number, dead):
+                self.dead = self.dead | {number} if dead else self.dead - {number}
+            case _:
+                self.asked(step)
+
+    def asked(self, change):
+        try:
+            operations = self._record(change)
+        except changes.UnknownObject:
+            return
+        self.db.write(operations)
+        self.lb = changes.apply(self.lb, change).lb
+
+    def _record(self, change):
+        self.count += 1
+        before = self.lb if self.count > 1 else None
+        operations = intent.record(self.rows, change, f"r{self.count}")
+        self.waiting |= changes.apply(before, change).objects
+        return operations
+
+    def look(self):
+        """What the agent does; return whether there was anything to do."""
+        kept_out = access.difference(self.db.access(), self.kept_out())
+        return self.db.write(diff(self.rows, self.wanted(self.rows)) + kept_out)
+
+    def answered(self):
+        """Octavia has been told and has accepted."""
+        self.db.write(diff(self.rows, intent.with_pending(self.rows, None)))
+        self.waiting = {}
+
+    # --- what there is
+
+    @property
+    def rows(self):
+        return self.db.of("lb1")
+
+    def wanted(self, existing):
+        decoded = codec.decode(self.rows)
+        assert decoded.problems == ()
+        wanted = desired(decoded.lb, existing, self.facts(decoded.lb))
+        return intent.with_pending(wanted, decoded.pending)
+
+    def kept_out(self):
+        lb = codec.decode(self.rows).lb
+        return access.wanted(lb, self.facts(lb))
+
+    def facts(self, lb):
+        routers = {}
+        for router, switch in sorted(self.interfaces):
+            routers.setdefault(router, {})[switch] = some.NETWORKS[switch]
+        cloud = Cloud(routers, switches=some.NETWORKS)
+        addresses = {f"10.0.0.{each}": each for each in range(5)}
+        places = attachments(lb, cloud, SUBNETS)
+        return Facts(
+            attachments=places,
+            entrances=entrances(lb, places, cloud),
+            floating_ips={VIP: self.fip} if self.fip else {},
+            mappings={address: f"port{number}:10.0.0.9" for address, number in addresses.items()},
+            health=Health(
+                {
+                    (f"10.0.0.{each}", 8000 + each, protocol): Verdict.DOWN
+                    for each in self.dead
+                    for protocol in ("tcp", "udp")
+                }
+            ),
+        )
+
+
+def bare(rows):
+    """Rows without what makes them individuals, in an order of their own."""
+    return sorted(
+        (dataclasses.replace(each, uuid="") for each in rows),
+        key=lambda each: sorted(each.external_ids.items()),
+    )
+
+
+def normal(lb):
+    """A load balancer as the rows give it back: in the order of ids."""
+
+    def ordered(objects):
+        return tuple(sorted(objects, key=lambda each: each.id))
+
+    return dataclasses.replace(lb, listeners=ordered(lb.listeners), pools=ordered(lb.pools))
