@@ -7,7 +7,6 @@ responders, NAT rows only of floating IPs.
 
 from __future__ import annotations
 
-import functools
 import time
 import uuid
 from collections.abc import (
@@ -15,7 +14,6 @@ from collections.abc import (
     Collection,
     Hashable,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -23,15 +21,17 @@ from typing import Any
 
 import ovs.poller
 
-from octavia_ovn.adapters import named_ports, northbound_access
+from octavia_ovn.adapters import named_ports, northbound_access, switch_ports
 from octavia_ovn.adapters.named_ports import NamedPorts
 from octavia_ovn.adapters.northbound_access import AccessRows
-from octavia_ovn.adapters.northbound_topology import NorthboundTopology, SwitchPorts
+from octavia_ovn.adapters.northbound_topology import NorthboundTopology
+from octavia_ovn.adapters.northbound_writer import CHECKS, TABLE, Writer
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_idl import DELETE, contents
 from octavia_ovn.adapters.ovsdb_replica import Replica
 from octavia_ovn.adapters.ovsdb_txn import Txn
 from octavia_ovn.adapters.responders import CONDITION, WRITTEN, Responders, ResponderWriter
+from octavia_ovn.adapters.switch_ports import FollowedPorts, SwitchPorts
 from octavia_ovn.core import codec, responder, rows
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
@@ -43,9 +43,7 @@ from octavia_ovn.core.topology import switch_name
 from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Observer
 
-TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
 _DATABASE = "OVN_Northbound"
-_SWITCH_PORT = "Logical_Switch_Port"
 _TABLES = {
     TABLE: (
         "name",
@@ -62,11 +60,10 @@ _TABLES = {
     rows.ROUTER: ("name", "load_balancer"),
     "Logical_Router_Port": ("name", "networks", "external_ids"),
     "NAT": ("type", "logical_ip", "external_ip", "external_mac", "external_ids"),
-    _SWITCH_PORT: ("name", "addresses", "external_ids"),
+    switch_ports.TABLE: switch_ports.COLUMNS,
     **northbound_access.TABLES,
 }
 _PARENTS = (rows.SWITCH, rows.ROUTER)
-_VERIFIED = ("protocol", "external_ids", "vips", "health_check")
 
 
 class Northbound(NorthboundTopology):
@@ -101,9 +98,6 @@ class Northbound(NorthboundTopology):
             table: Grouping() for table in _PARENTS
         }
         self._by_hint: Grouping[str, uuid.UUID] = Grouping()
-        self._awaited: set[str] = set()
-        self._named_ports: set[str] = set()
-        self._awaited_ports: set[str] = set()
         self.replica = Replica(
             endpoint,
             _DATABASE,
@@ -111,7 +105,7 @@ class Northbound(NorthboundTopology):
             unread=WRITTEN,
             conditions={
                 "NAT": [["type", "==", "dnat_and_snat"]],
-                _SWITCH_PORT: [CONDITION],
+                switch_ports.TABLE: [CONDITION],
                 **northbound_access.CONDITIONS,
             },
             lock=lock,
@@ -121,8 +115,9 @@ class Northbound(NorthboundTopology):
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
             timeout=timeout,
         )
-        for table in (TABLE, _SWITCH_PORT, *_PARENTS):
+        for table in (TABLE, *_PARENTS):
             self.replica.index_create(table, "name")
+        self._followed = FollowedPorts(self.replica, changed)
         self._entrances = NamedPorts(
             lambda on_change: Replica(
                 endpoint,
@@ -150,8 +145,8 @@ class Northbound(NorthboundTopology):
                 self._row_changed(lb_id)
             return
         gone = event == DELETE
-        if table == _SWITCH_PORT and row.name in self._named_ports:
-            self._changed(("port", row.name))
+        if table == switch_ports.TABLE:
+            self._followed.update(row, gone=gone)
         if table in _PARENTS:
             self._references(table, row, gone=gone)
         self.update(table, str(row.uuid), None if gone else row)
@@ -221,21 +216,18 @@ class Northbound(NorthboundTopology):
 
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
-        if switch not in self.switch_ports_of:
-            self.switch_ports_of[switch] = SwitchPorts()
-            self._awaited.add(switch)
-            self._replicate_switch_ports()
-        return None if switch in self._awaited else self.switch_ports_of[switch]
+        return self._followed.of_switch(switch)
 
     def monitor_ports(self, subnet_id: str) -> frozenset[str]:
         """Return the health monitor ports of a subnet that are known; does not fetch any."""
         subnet = self.subnet(subnet_id)
-        ports = self.switch_ports_of.get(switch_name(subnet.network_id)) if subnet else None
-        return ports.monitor_ports(subnet_id) if ports else frozenset()
+        if subnet is None:
+            return frozenset()
+        return self._followed.known_of(switch_name(subnet.network_id)).monitor_ports(subnet_id)
 
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
-        found = self._named_port(port_id)
+        found = self._followed.named(port_id)
         return None if found is None else any(contents(row, "addresses") for row in found)
 
     def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
@@ -245,42 +237,17 @@ class Northbound(NorthboundTopology):
     def forget_port(self, name: str) -> None:
         """Follow a switch port no longer; nobody depends on it any more."""
         self._entrances.forget(name)
-        if name in self._named_ports:
-            self._named_ports.discard(name)
-            self._awaited_ports.discard(name)
-            self._replicate_switch_ports()
+        self._followed.forget_port(name)
 
-    def _named_port(self, name: str) -> list[Any] | None:
-        """Return the rows of a switch port, one or none; None while they are being fetched."""
-        if name not in self._named_ports:
-            self._named_ports.add(name)
-            self._awaited_ports.add(name)
-            self._replicate_switch_ports()
-        if name in self._awaited_ports:
-            return None
-        return self.replica.find(_SWITCH_PORT, "name", name)
-
-    def _replicate_switch_ports(self) -> None:
-        """Replicate the ports of switches that matter, and those that somebody has asked for."""
-        switches = (
-            ["external_ids", "includes", ["map", [["neutron:network_name", each]]]]
-            for each in sorted(self.switch_ports_of)
-        )
-        ports = (["name", "==", each] for each in sorted(self._named_ports))
-        self.replica.restrict(_SWITCH_PORT, [CONDITION, *switches, *ports])
+    def forget_switch(self, switch: str) -> None:
+        """Follow the ports of a switch no longer; nobody depends on it any more."""
+        self._followed.forget_switch(switch)
 
     def run(self) -> None:
         """Process what the server has sent."""
         self.replica.run()
         self._entrances.run()
-        if (self._awaited or self._awaited_ports) and self.replica.is_restricted(_SWITCH_PORT):
-            switches, self._awaited = self._awaited, set()
-            ports, self._awaited_ports = self._awaited_ports, set()
-            for thing in (
-                *(("switch", each) for each in sorted(switches)),
-                *(("port", each) for each in sorted(ports)),
-            ):
-                self._changed(thing)
+        self._followed.run()
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Arrange for the poller to wake up when `run` has something to do."""
@@ -353,11 +320,11 @@ class Northbound(NorthboundTopology):
             if isinstance(operation, rows.PutAccessRow) and not operation.row.uuid:
                 self._access_rows.seek(operation.row)
             elif isinstance(operation, rows.Answer) and operation.addresses:
-                self._named_port(responder.names(operation.switch).switch_port)
+                self._followed.named(responder.names(operation.switch).switch_port)
 
     def _apply(self, operations: Sequence[Operation], txn: Txn) -> bool:
         responders = ResponderWriter(self._responders, self.replica, txn)
-        writer = _Writer(self.replica, txn, self._access_rows, responders)
+        writer = Writer(self.replica, txn, self._access_rows, responders)
         for operation in operations:
             writer.write(operation)
         responders.write()
@@ -371,139 +338,3 @@ def _ours(row: Any) -> bool:
 def _check(row: Any) -> HealthCheck:
     options, external_ids = contents(row, "options"), contents(row, "external_ids")
     return HealthCheck(row.vip, options, external_ids, str(row.uuid))
-
-
-class _Writer:
-    """Writes operations into a transaction.
-
-    A row is verified before it is changed: if somebody else has changed it since, the transaction
-    is planned anew.
-    """
-
-    def __init__(
-        self, replica: Replica, txn: Txn, access_rows: AccessRows, responders: ResponderWriter
-    ) -> None:
-        self._replica = replica
-        self._txn = txn
-        self._access_rows = access_rows
-        self._responders = responders
-        self._verified: set[str] = set()
-
-    def write(self, operation: Operation) -> None:
-        """Write one operation."""
-        self._write(operation)
-
-    @functools.singledispatchmethod
-    def _write(self, operation: object) -> None:
-        raise TypeError(operation)
-
-    def _lb(self, uuid_: str) -> Any:
-        row: Any = self._replica.get(TABLE, uuid.UUID(uuid_))
-        if uuid_ not in self._verified:
-            self._verified.add(uuid_)
-            for column in _VERIFIED:
-                row.verify(column)
-        return row
-
-    def _parents(self, table: str, name: str) -> Iterator[Any]:
-        # A switch that vanished meanwhile is none of our business any more.
-        return iter(self._replica.find(table, "name", name))
-
-    @_write.register
-    def _(self, operation: rows.InsertRow) -> None:
-        row = operation.row
-        new = self._txn.insert(
-            TABLE,
-            name=row.name,
-            protocol=[row.protocol] if row.protocol else [],
-            external_ids=dict(row.external_ids),
-            vips=dict(row.vips),
-            selection_fields=sorted(row.selection_fields),
-            options=dict(row.options),
-            ip_port_mappings=dict(row.ip_port_mappings),
-            health_check=[self._new_check(check) for check in row.health_checks],
-        )
-        for table, names in ((rows.SWITCH, row.switches), (rows.ROUTER, row.routers)):
-            for name in sorted(names):
-                for parent in self._parents(table, name):
-                    self._txn.addvalue(parent, "load_balancer", new)
-
-    @_write.register
-    def _(self, operation: rows.DeleteRow) -> None:
-        row = self._lb(operation.row.uuid)
-        for table, names in (
-            (rows.SWITCH, operation.row.switches),
-            (rows.ROUTER, operation.row.routers),
-        ):
-            for name in sorted(names):
-                for parent in self._parents(table, name):
-                    self._txn.delvalue(parent, "load_balancer", row)
-        self._txn.delete(row)
-
-    @_write.register
-    def _(self, operation: rows.SetKeys) -> None:
-        row = self._lb(operation.uuid)
-        for key in sorted(operation.remove):
-            self._txn.delkey(row, operation.column, key)
-        for key, value in operation.put.items():
-            self._txn.setkey(row, operation.column, key, value)
-
-    @_write.register
-    def _(self, operation: rows.SetColumn) -> None:
-        self._txn.set(self._lb(operation.uuid), operation.column, sorted(operation.values))
-
-    @_write.register
-    def _(self, operation: rows.AddHealthCheck) -> None:
-        check = self._new_check(operation.check)
-        self._txn.addvalue(self._lb(operation.uuid), "health_check", check)
-
-    @_write.register
-    def _(self, operation: rows.UpdateHealthCheck) -> None:
-        row = self._replica.get(CHECKS, uuid.UUID(operation.check.uuid))
-        if row is not None:
-            self._txn.set(row, "options", dict(operation.check.options))
-            self._txn.set(row, "external_ids", dict(operation.check.external_ids))
-
-    @_write.register
-    def _(self, operation: rows.RemoveHealthCheck) -> None:
-        check = self._replica.get(CHECKS, uuid.UUID(operation.check.uuid))
-        if check is not None:
-            self._txn.delvalue(self._lb(operation.uuid), "health_check", check)
-
-    @_write.register
-    def _(self, operation: rows.Attach) -> None:
-        row = self._lb(operation.uuid)
-        for parent in self._parents(operation.table, operation.name):
-            self._txn.addvalue(parent, "load_balancer", row)
-
-    @_write.register
-    def _(self, operation: rows.Detach) -> None:
-        row = self._lb(operation.uuid)
-        for parent in self._parents(operation.table, operation.name):
-            self._txn.delvalue(parent, "load_balancer", row)
-
-    @_write.register
-    def _(self, operation: rows.ClearAddresses) -> None:
-        for row in self._replica.find(_SWITCH_PORT, "name", operation.port):
-            row.verify("addresses")
-            self._txn.set(row, "addresses", [])
-
-    @_write.register
-    def _(self, operation: rows.PutAccessRow) -> None:
-        self._access_rows.put(self._txn, operation.row)
-
-    @_write.register
-    def _(self, operation: rows.DeleteAccessRow) -> None:
-        self._access_rows.delete(self._txn, operation.row)
-
-    @_write.register
-    def _(self, operation: rows.Answer) -> None:
-        self._responders.add(operation)
-
-    def _new_check(self, check: HealthCheck) -> Any:
-        return self._txn.insert(
-            CHECKS,
-            vip=check.vip,
-            options=dict(check.options),
-            external_ids=dict(check.external_ids),
-        )

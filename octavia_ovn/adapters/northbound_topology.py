@@ -6,17 +6,15 @@ Lookups cost the same in any cloud: nothing here is searched.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.core.grouping import Grouping
-from octavia_ovn.core.health import HM_PORT
 from octavia_ovn.core.topology import RouterPort, Subnet
 
 PHYSICAL_NETWORK = "neutron:provnet-physical-network"
 _NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
-_HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,84 +33,11 @@ class _Switch:
     provider: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _SwitchPort:
-    name: str
-    addresses: tuple[str, ...]
-    source_of: str | None
-    """The subnet whose members are checked from it."""
-    answers: bool
-
-
-class SwitchPorts:
-    """The ports of one switch, by address and by name."""
-
-    def __init__(self) -> None:
-        self._ports: dict[str, _SwitchPort] = {}
-        self._by_address: Grouping[str, str] = Grouping()
-        self._sources: Grouping[str, str] = Grouping()
-        """Subnet → health monitor ports; there may be two for a while."""
-
-    def put(
-        self, uuid: str, name: str, external_ids: Mapping[str, str], *, answers: bool
-    ) -> frozenset[str]:
-        """Learn about a port; return the addresses about which something has changed.
-
-        :param answers: whether OVN knows its addresses, and answers ARP for them
-        """
-        gone = self.remove(uuid)
-        cidrs = external_ids.get("neutron:cidrs", "").split()
-        addresses = tuple(each.partition("/")[0] for each in cidrs)
-        subnet_id = monitored_subnet(external_ids) if addresses else None
-        self._ports[uuid] = _SwitchPort(name, addresses, subnet_id, answers)
-        if subnet_id:
-            self._sources.add(subnet_id, uuid)
-        else:
-            for address in addresses:
-                self._by_address.add(address, uuid)
-        return gone | frozenset(addresses)
-
-    def remove(self, uuid: str) -> frozenset[str]:
-        """Forget a port; return its addresses."""
-        port = self._ports.pop(uuid, None)
-        if port is None:
-            return frozenset()
-        if port.source_of:
-            self._sources.discard(port.source_of, uuid)
-        for address in port.addresses:
-            self._by_address.discard(address, uuid)
-        return frozenset(port.addresses)
-
-    def at(self, address: str) -> str | None:
-        """Return the name of the port that has an address."""
-        found = self._by_address.first(address)
-        return None if found is None else self._ports[found].name
-
-    def monitor_source(self, subnet_id: str) -> str | None:
-        """Return the address of the health monitor port of a subnet."""
-        source = self._source(subnet_id)
-        return None if source is None else source.addresses[0]
-
-    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
-        """Return the names of the health monitor ports of a subnet."""
-        return frozenset(self._ports[uuid].name for uuid in self._sources.of(subnet_id))
-
-    def answering(self, subnet_id: str) -> str | None:
-        """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
-        source = self._source(subnet_id)
-        return source.name if source is not None and source.answers else None
-
-    def _source(self, subnet_id: str) -> _SwitchPort | None:
-        ports = (self._ports[uuid] for uuid in self._sources.of(subnet_id))
-        return min(ports, key=lambda port: port.name, default=None)
-
-
 class NorthboundTopology:
     """Implements :class:`octavia_ovn.core.topology.Topology`.
 
-    :param changed: called with ("switch", name), ("router", name), ("port", id),
-        ("backend", address), ("member", address) or ("monitored", subnet id) when something about
-        it has changed
+    :param changed: called with ("switch", name), ("router", name), ("port", id) or
+        ("member", address) when something about it has changed
     """
 
     def __init__(self, changed: Callable[[Hashable], None]) -> None:
@@ -128,13 +53,11 @@ class NorthboundTopology:
         self._nats: dict[str, _Nat] = {}
         self._nats_by_address: Grouping[str, str] = Grouping()
         self._fips: Grouping[tuple[str, str], str] = Grouping()
-        self.switch_ports_of: dict[str, SwitchPorts] = {}
         self._handlers: dict[str, Callable[[str, Any], None]] = {
             "Logical_Switch": self._switch,
             "Logical_Router": self._router,
             "Logical_Router_Port": self._router_port,
             "NAT": self._nat,
-            "Logical_Switch_Port": self._switch_port,
         }
 
     # --- events
@@ -201,19 +124,6 @@ class NorthboundTopology:
                 self._changed(("port", nat.port_id))
                 self._changed(("member", nat.logical_ip))
 
-    def _switch_port(self, uuid: str, row: Any | None) -> None:
-        if row is None:
-            for ports in self.switch_ports_of.values():
-                for address in ports.remove(uuid):
-                    self._changed(("backend", address))
-            return
-        found = self.switch_ports_of.get(row.external_ids.get(_NETWORK, ""))
-        if found is not None:
-            answers = bool(row.addresses)
-            for address in found.put(uuid, row.name, row.external_ids, answers=answers):
-                self._changed(("backend", address))
-            self._changed(("monitored", monitored_subnet(row.external_ids)))
-
     # --- answers
 
     def has_switch(self, switch: str) -> bool:
@@ -248,13 +158,6 @@ class NorthboundTopology:
     def subnet(self, subnet_id: str) -> Subnet | None:
         """Return a subnet that a router's interface has told about."""
         return self._subnets.get(subnet_id)
-
-
-def monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
-    """Return the subnet whose members are checked from a switch port; None for other ports."""
-    name = external_ids.get("neutron:port_name", "")
-    ours = name.startswith(HM_PORT) and external_ids.get("neutron:device_owner") in _HM_OWNERS
-    return name.removeprefix(HM_PORT) if ours else None
 
 
 def router_port(row: Any) -> RouterPort | None:

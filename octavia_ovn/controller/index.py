@@ -33,3 +33,7 @@ class Index:
     def of(self, thing: Hashable) -> frozenset[str]:
         """Return the load balancers that depend on a thing."""
         return frozenset(self._dependants.of(thing))
+
+    def load_balancers(self) -> frozenset[str]:
+        """Return the load balancers that depend on anything."""
+        return frozenset(self._things)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, PORT, FactFinder
+from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, PORT, SWITCH, FactFinder
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
@@ -101,7 +101,7 @@ class Controller:
         First at those that Octavia waits for; the others do not keep new requests waiting.
         """
         self._ledger.clear()
-        self._unseen = set(self._nb.names())
+        self._unseen = self._names()
         for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
         for lb_id in self._unseen:
@@ -115,8 +115,12 @@ class Controller:
         self.post(self._queue_all)
 
     def _queue_all(self) -> None:
-        for lb_id in self._nb.names():
+        for lb_id in self._names():
             self.queue.add_idle(lb_id)
+
+    def _names(self) -> set[str]:
+        """Return the ids of all load balancers, those included that have gone unseen."""
+        return {*self._nb.names(), *self._index.load_balancers()}
 
     def release_source(self, subnet_id: str) -> None:
         """Give back the address that checks of a subnet came from, unless they still do.
@@ -251,6 +255,8 @@ class Controller:
         else:
             if kind == PORT:
                 self._nb.forget_port(name)
+            elif kind == SWITCH:
+                self._nb.forget_switch(name)
             return None
         key = ("release", name)
         self._tasks.forget(key)

@@ -75,6 +75,9 @@ class Northbound(Topology, Protocol):
     def forget_port(self, name: str) -> None:
         """Follow a switch port no longer; nobody depends on it any more."""
 
+    def forget_switch(self, switch: str) -> None:
+        """Follow the ports of a switch no longer; nobody depends on it any more."""
+
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.
 

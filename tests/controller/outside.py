@@ -128,6 +128,9 @@ class Northbound:
     def forget_port(self, name):
         self.forgotten.add(name)
 
+    def forget_switch(self, switch):
+        self.forgotten.add(switch)
+
     def switch_ports(self, switch):
         found = self.ports.get(switch)
         if found is not None:

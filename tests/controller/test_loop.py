@@ -7,6 +7,7 @@ import pytest
 
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core import changes, codec, intent
+from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import NOBODY
 from tests.controller.outside import FloatingIp, Later, Neutron, Northbound, Octavia, Southbound
@@ -225,3 +226,14 @@ class TestGivingBack:
         bench.asked(changes.DeleteMember("p1", "m1"), "lb1")
 
         bench.until(lambda: bench.neutron.touched == ["fip1"])
+
+
+def test_what_has_gone_while_another_agent_acted_is_needed_no_more(bench):
+    bench.created(SITE, "lb1")
+    bench.until(lambda: bench.ended("lb1"))
+    assert not bench.nb.forgotten
+
+    bench.db.write(tuple(DeleteRow(row) for row in bench.db.of("lb1")))
+    bench.controller.look_at_all()
+
+    bench.until(lambda: "neutron-net1" in bench.nb.forgotten)

@@ -101,3 +101,63 @@ def test_rows_that_were_made_anew_while_the_server_was_away_stay_known(followed,
     assert followed.nb.floating_ip(*FIP) == "203.0.113.2"
     assert followed.nb.has_router("neutron-r")
     assert followed.nb.has_switch("neutron-n")
+
+
+def switch(*names):
+    """Return the operations that make switches, each with a port of a member."""
+    for number, name in enumerate(names):
+        ids = [["neutron:network_name", name], ["neutron:cidrs", "10.0.0.1/24"]]
+        port = insert("Logical_Switch_Port", name=f"port-{name}", external_ids=["map", ids])
+        yield port | {"uuid-name": f"port{number}"}
+        yield insert("Logical_Switch", name=name, ports=["named-uuid", f"port{number}"])
+
+
+def test_ports_of_a_switch_that_nobody_needs_go_with_the_next_question(followed, write):
+    write(list(switch("s1", "s2", "s3")))
+    nb = followed.nb
+    assert nb.switch_ports("s1") is None
+    followed.until(lambda: nb.switch_ports("s1"))
+    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
+
+    nb.forget_switch("s1")
+    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
+
+    nb.forget_switch("s1")
+    assert nb.switch_ports("s2") is None
+    followed.until(lambda: nb.switch_ports("s2") and replicated_ports(nb) == ["port-s2"])
+
+    assert nb.switch_ports("s1") is None
+    followed.until(lambda: nb.switch_ports("s1"))
+    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
+
+
+def replicated_ports(nb):
+    return sorted(row.name for row in nb.replica.rows("Logical_Switch_Port"))
+
+
+def test_a_switch_is_needed_again_before_its_ports_have_gone(followed, write):
+    write(list(switch("s1", "s2")))
+    nb = followed.nb
+    nb.switch_ports("s1")
+    followed.until(lambda: nb.switch_ports("s1"))
+
+    nb.forget_switch("s1")
+    nb.switch_ports("s2")
+    nb.switch_ports("s1")
+    followed.until(lambda: nb.switch_ports("s1") and nb.switch_ports("s2"))
+
+    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
+    assert nb.switch_ports("s2").at("10.0.0.1") == "port-s2"
+
+
+def test_a_port_is_followed_by_its_name(followed, write):
+    write(list(switch("s1")))
+    nb = followed.nb
+    assert nb.has_addresses("port-s1") is None
+    followed.until(lambda: nb.has_addresses("port-s1") is False)
+
+    addresses = {"op": "update", "table": "Logical_Switch_Port", "where": []}
+    write([addresses | {"row": {"addresses": "unknown"}}])
+    followed.told.clear()
+    followed.until(lambda: nb.has_addresses("port-s1"))
+    assert ("port", "port-s1") in followed.told

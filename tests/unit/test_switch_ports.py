@@ -1,6 +1,6 @@
 """What the agent keeps of switch ports."""
 
-from octavia_ovn.adapters.northbound_topology import SwitchPorts
+from octavia_ovn.adapters.switch_ports import SwitchPorts
 
 SOURCE = {
     "neutron:port_name": "ovn-lb-hm-sub1",
@@ -12,16 +12,19 @@ MEMBER = {"neutron:cidrs": "10.0.0.1/24 fd00::1/64"}
 
 def test_ports_are_found_by_address():
     ports = SwitchPorts()
-    assert ports.put("u1", "port1", MEMBER, answers=True) == {"10.0.0.1", "fd00::1"}
+    assert ports.put("u1", "port1", MEMBER, answers=True) == {
+        ("backend", "10.0.0.1"),
+        ("backend", "fd00::1"),
+    }
 
     assert ports.at("10.0.0.1") == ports.at("fd00::1") == "port1"
     assert ports.put("u1", "port1", {"neutron:cidrs": "10.0.0.2/24"}, answers=True) == {
-        "10.0.0.1",
-        "10.0.0.2",
-        "fd00::1",
+        ("backend", "10.0.0.1"),
+        ("backend", "10.0.0.2"),
+        ("backend", "fd00::1"),
     }
     assert ports.at("10.0.0.1") is None
-    assert ports.remove("u1") == {"10.0.0.2"}
+    assert ports.remove("u1") == {("backend", "10.0.0.2")}
     assert ports.at("10.0.0.2") is None
     assert ports.remove("u1") == frozenset()
 
@@ -36,7 +39,7 @@ def test_the_source_of_checks_is_the_port_with_the_smallest_id():
     assert ports.answering("sub1") == "one"
     assert ports.at("10.0.0.9") is None
 
-    ports.remove("u1")
+    assert ports.remove("u1") == {("backend", "10.0.0.9"), ("monitored", "sub1")}
     assert ports.monitor_source("sub1") == "10.0.0.8"
     assert ports.answering("sub1") is None
 

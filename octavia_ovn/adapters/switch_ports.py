@@ -1,0 +1,208 @@
+"""The switch ports that the agent replicates: those of some switches, and single ones by name.
+
+A replica of all of them would grow with the cloud. The server looks at each port in the cloud
+whenever it is asked for others, so what is needed no longer is let go only with the next question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from octavia_ovn.adapters.ovsdb_idl import contents
+from octavia_ovn.adapters.ovsdb_replica import Replica
+from octavia_ovn.adapters.responders import CONDITION
+from octavia_ovn.core.grouping import Grouping
+from octavia_ovn.core.health import HM_PORT
+
+TABLE = "Logical_Switch_Port"
+COLUMNS = ("name", "addresses", "external_ids")
+_NETWORK = "neutron:network_name"
+_HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
+_SWITCH, _PORT = "switch", "port"
+
+Thing = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _SwitchPort:
+    name: str
+    addresses: tuple[str, ...]
+    source_of: str | None
+    """The subnet whose members are checked from it."""
+    answers: bool
+    """Whether OVN knows its addresses, and answers ARP for them."""
+
+    def things(self) -> Iterator[Thing]:
+        """Yield what changes when the port does."""
+        yield from (("backend", address) for address in self.addresses)
+        if self.source_of:
+            yield ("monitored", self.source_of)
+
+
+class SwitchPorts:
+    """The ports of one switch, by address and by name."""
+
+    def __init__(self) -> None:
+        self._ports: dict[str, _SwitchPort] = {}
+        self._by_address: Grouping[str, str] = Grouping()
+        self._sources: Grouping[str, str] = Grouping()
+        """Subnet → health monitor ports; there may be two for a while."""
+
+    def __len__(self) -> int:
+        return len(self._ports)
+
+    def put(
+        self, uuid: str, name: str, external_ids: Mapping[str, str], *, answers: bool
+    ) -> frozenset[Thing]:
+        """Learn about a port; return the things about which something has changed.
+
+        :param answers: whether OVN knows its addresses, and answers ARP for them
+        """
+        gone = self.remove(uuid)
+        cidrs = external_ids.get("neutron:cidrs", "").split()
+        addresses = tuple(each.partition("/")[0] for each in cidrs)
+        subnet_id = _monitored_subnet(external_ids) if addresses else None
+        port = self._ports[uuid] = _SwitchPort(name, addresses, subnet_id, answers)
+        if subnet_id:
+            self._sources.add(subnet_id, uuid)
+        else:
+            for address in addresses:
+                self._by_address.add(address, uuid)
+        return gone.union(port.things())
+
+    def remove(self, uuid: str) -> frozenset[Thing]:
+        """Forget a port; return the things about which something has changed."""
+        port = self._ports.pop(uuid, None)
+        if port is None:
+            return frozenset()
+        if port.source_of:
+            self._sources.discard(port.source_of, uuid)
+        for address in port.addresses:
+            self._by_address.discard(address, uuid)
+        return frozenset(port.things())
+
+    def at(self, address: str) -> str | None:
+        """Return the name of the port that has an address."""
+        found = self._by_address.first(address)
+        return None if found is None else self._ports[found].name
+
+    def monitor_source(self, subnet_id: str) -> str | None:
+        """Return the address of the health monitor port of a subnet."""
+        source = self._source(subnet_id)
+        return None if source is None else source.addresses[0]
+
+    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
+        """Return the names of the health monitor ports of a subnet."""
+        return frozenset(self._ports[uuid].name for uuid in self._sources.of(subnet_id))
+
+    def answering(self, subnet_id: str) -> str | None:
+        """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
+        source = self._source(subnet_id)
+        return source.name if source is not None and source.answers else None
+
+    def _source(self, subnet_id: str) -> _SwitchPort | None:
+        ports = (self._ports[uuid] for uuid in self._sources.of(subnet_id))
+        return min(ports, key=lambda port: port.name, default=None)
+
+
+class FollowedPorts:
+    """The ports that somebody has asked for, in a replica that has others as well.
+
+    :param replica: has :data:`TABLE` with :data:`COLUMNS` and, of it, only responders' ports
+    :param changed: called with ("backend", address), ("monitored", subnet id), ("port", name) or
+        ("switch", name) when something about it has changed, or is known now
+    """
+
+    def __init__(self, replica: Replica, changed: Callable[[Hashable], None]) -> None:
+        self._replica = replica
+        self._changed = changed
+        self._switches: dict[str, SwitchPorts] = {}
+        """All that are in the replica, by switch, whether their switch was asked for or not."""
+        self._switch_of: dict[str, str] = {}
+        self._wanted: set[Thing] = set()
+        self._asked: set[Thing] = set()
+        self._awaited: set[Thing] = set()
+        replica.index_create(TABLE, "name")
+
+    # --- events
+
+    def update(self, row: Any, *, gone: bool) -> None:
+        """Learn that a row is there now, or gone."""
+        uuid = str(row.uuid)
+        things = self._remove(uuid) if gone else self._put(uuid, row)
+        if (_PORT, row.name) in self._wanted:
+            things |= {(_PORT, row.name)}
+        for thing in sorted(things):
+            self._changed(thing)
+
+    def _put(self, uuid: str, row: Any) -> frozenset[Thing]:
+        external_ids = contents(row, "external_ids")
+        switch = external_ids.get(_NETWORK)
+        if switch is None:
+            return frozenset()
+        self._switch_of[uuid] = switch
+        ports = self._switches.setdefault(switch, SwitchPorts())
+        return ports.put(uuid, row.name, external_ids, answers=bool(contents(row, "addresses")))
+
+    def _remove(self, uuid: str) -> frozenset[Thing]:
+        switch = self._switch_of.pop(uuid, None)
+        if switch is None:
+            return frozenset()
+        things = self._switches[switch].remove(uuid)
+        if not self._switches[switch]:
+            del self._switches[switch]
+        return things
+
+    def run(self) -> None:
+        """Tell what has been awaited and is known now."""
+        if self._awaited and self._replica.is_restricted(TABLE):
+            awaited, self._awaited = self._awaited, set()
+            for thing in sorted(awaited):
+                self._changed(thing)
+
+    # --- answers
+
+    def of_switch(self, switch: str) -> SwitchPorts | None:
+        """Return the ports of a switch; None while they are being fetched."""
+        return self.known_of(switch) if self._follow((_SWITCH, switch)) else None
+
+    def known_of(self, switch: str) -> SwitchPorts:
+        """Return the ports of a switch that are in the replica."""
+        return self._switches.get(switch) or SwitchPorts()
+
+    def named(self, name: str) -> list[Any] | None:
+        """Return the rows of a port, one or none; None while they are being fetched."""
+        return self._replica.find(TABLE, "name", name) if self._follow((_PORT, name)) else None
+
+    def forget_switch(self, switch: str) -> None:
+        """Follow the ports of a switch no longer; those that single names ask for stay."""
+        self._wanted.discard((_SWITCH, switch))
+
+    def forget_port(self, name: str) -> None:
+        """Follow a port no longer, unless its switch is followed."""
+        self._wanted.discard((_PORT, name))
+
+    def _follow(self, thing: Thing) -> bool:
+        """Have something replicated; return whether all of it is there."""
+        self._wanted.add(thing)
+        if thing not in self._asked:
+            self._asked = set(self._wanted)
+            self._awaited = {thing, *self._awaited} & self._asked
+            self._replica.restrict(TABLE, [CONDITION, *map(_condition, sorted(self._asked))])
+        return thing not in self._awaited
+
+
+def _condition(thing: Thing) -> list[object]:
+    kind, name = thing
+    if kind == _PORT:
+        return ["name", "==", name]
+    return ["external_ids", "includes", ["map", [[_NETWORK, name]]]]
+
+
+def _monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
+    """Return the subnet whose members are checked from a switch port; None for other ports."""
+    name = external_ids.get("neutron:port_name", "")
+    ours = name.startswith(HM_PORT) and external_ids.get("neutron:device_owner") in _HM_OWNERS
+    return name.removeprefix(HM_PORT) if ours else None
