@@ -229,6 +229,7 @@ class Agent:
             _give_memory_back()
         elif self._acting and not acting:
             LOG.info("This agent does not hold the lock %s any more and stands by", LOCK)
+            self._controller.stand_by()
         if acting is not self._acting:
             self._observer.acts(acting=acting)
             self._watch.act(acting=acting)

@@ -100,6 +100,7 @@ class Controller:
 
         First at those that Octavia waits for; the others do not keep new requests waiting.
         """
+        self._run_posted()  # what Octavia has accepted before counts no more
         self._ledger.clear()
         self._unseen = self._names()
         for lb_id in self._nb.awaited():
@@ -156,8 +157,7 @@ class Controller:
 
     def turn(self) -> float | None:
         """Do what is due; return the seconds until something else is due, None if nothing is."""
-        while self._posted:
-            self._posted.popleft()()
+        self._run_posted()
         self._tasks.retry_due()
         batch = self.queue.ready(BATCH, IDLE_BATCH)
         if batch:
@@ -166,6 +166,14 @@ class Controller:
             (due for due in (self.queue.next_due(), self._tasks.next_due()) if due is not None),
             default=None,
         )
+
+    def _run_posted(self) -> None:
+        while self._posted:
+            self._posted.popleft()()
+
+    def stand_by(self) -> None:
+        """Tell Octavia nothing more of what was found: another agent acts from now on."""
+        self._reporter.drop()
 
     def close(self, timeout: float) -> None:
         """Stop the background work."""

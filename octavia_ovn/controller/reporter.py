@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -98,6 +99,8 @@ class Reporter:
         self._waiting: dict[str, Parcel] = {}
         self._late: dict[str, Parcel] = {}
         self._sending: set[str] = set()
+        self._dropped: set[str] = set()
+        """Load balancers whose parcels were dropped while they were being sent."""
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"reporter-{number}", daemon=True)
@@ -123,20 +126,33 @@ class Reporter:
             if late is not None and _LOAD_BALANCERS in late.message:
                 self._set_late(replace(late, message=without(late.message, frozenset({lb_id}))))
 
+    def drop(self) -> None:
+        """Drop what has not been accepted: another agent reports from now on, and knows better.
+
+        What is to be told once more is, because nobody else knows of it.
+        """
+        with self._changed:
+            self._waiting.clear()
+            self._dropped |= self._sending
+
     def close(self, timeout: float) -> None:
         """Stop after what is being sent, in that many seconds at most."""
+        deadline = time.monotonic() + timeout
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while parcels := self._take():
-            for parcel in self._deliver(parcels):
-                self._put_back(parcel)
+            left = self._deliver(parcels)
             with self._changed:
-                self._sending.difference_update(parcel.lb_id for parcel in parcels)
+                for parcel in left:
+                    self._put_back(parcel)
+                done = {parcel.lb_id for parcel in parcels}
+                self._sending -= done
+                self._dropped -= done
                 self._changed.notify_all()
 
     def _take(self) -> list[Parcel]:
@@ -160,14 +176,22 @@ class Reporter:
             if len(ids(late)) > _MAX_QUESTIONS:
                 # A load balancer that a later request holds must not be let go by any means.
                 late = {kind: each for kind, each in late.items() if kind == _LOAD_BALANCERS}
-            settled = self._settled(late) if late else frozenset[str]()
-            judged = [self._judged(parcel, settled) for parcel in parcels]
+            judged = self._judge(parcels, late)
             with self._changed:
                 for parcel, later in zip(parcels, judged, strict=True):
                     # Octavia was not asked about what has been put by meanwhile.
                     if self._late.get(parcel.lb_id) is parcel:
                         self._set_late(later)
                 self._changed.notify_all()
+
+    def _judge(self, parcels: list[Parcel], late: Message) -> list[Parcel]:
+        try:
+            settled = self._settled(late) if late else frozenset[str]()
+            return [self._judged(parcel, settled) for parcel in parcels]
+        # The thread would end unseen, and objects would stay PENDING: telling too much is harmless.
+        except Exception:
+            LOG.exception("Octavia could not be asked what is settled")
+            return [replace(parcel, asked=True, failures=0) for parcel in parcels]
 
     def _judged(self, parcel: Parcel, settled: frozenset[str]) -> Parcel:
         """Return what is left to be told once more, or the parcel for later.
@@ -204,11 +228,10 @@ class Reporter:
         return list(picked.values())
 
     def _put_back(self, parcel: Parcel) -> None:
-        with self._changed:
-            if parcel.ticket is None:
-                self._set_late(parcel)
-            else:
-                self._waiting.setdefault(parcel.lb_id, parcel)
+        if parcel.ticket is None:
+            self._set_late(parcel)
+        elif parcel.lb_id not in self._dropped:
+            self._waiting.setdefault(parcel.lb_id, parcel)
 
     def _set_late(self, parcel: Parcel) -> None:
         waiting = self._waiting.get(parcel.lb_id)
@@ -229,16 +252,23 @@ class Reporter:
                 return [replace(parcel, alone=True) for parcel in parcels]
             return [self._refused(parcels[0], error)]
         except OctaviaOvnError as error:
-            LOG.warning("Octavia cannot be told the status of %d objects: %s", len(parcels), error)
+            LOG.warning(
+                "Octavia cannot be told the status of %d load balancers: %s", len(parcels), error
+            )
             return [self._later(parcel) for parcel in parcels]
+        # The thread would end unseen, and in the end nobody would tell Octavia anything.
+        except Exception:
+            LOG.exception("Octavia could not be told of %d load balancers", len(parcels))
+            return [self._later(replace(parcel, alone=True)) for parcel in parcels]
         return [late for parcel in parcels if (late := self._delivered(parcel))]
 
     def _delivered(self, parcel: Parcel) -> Parcel | None:
         """Say that a parcel has been accepted; return what must be sent once more."""
         if parcel.ticket is None:
             return None
-        self._accepted(parcel.lb_id, parcel.ticket)
         with self._changed:
+            if parcel.lb_id not in self._dropped:
+                self._accepted(parcel.lb_id, parcel.ticket)
             earlier = self._late.get(parcel.lb_id)
         kept = without(earlier.message, ids(parcel.message)) if earlier else {}
         late = merge([kept, parcel.late])

@@ -188,6 +188,58 @@ def test_what_waits_does_not_hold_up_others(bench):
     eventually(lambda: bench.answers == [("lb2", "t")])
 
 
+def test_what_nobody_has_foreseen_does_not_end_it(bench, caplog):
+    bench.sink.error = KeyError("unforeseen")
+    bench.send("lb1", p1="ACTIVE")
+    bench.in_time(lambda: len(bench.sink.tried) == 2)
+    assert "unforeseen" in caplog.text
+
+    bench.sink.error = None
+    bench.in_time(lambda: bench.answers == [("lb1", "t")])
+
+
+def test_what_waits_is_dropped_when_another_agent_reports(bench):
+    bench.busy()
+    bench.send("lb1", p1="ACTIVE")
+    bench.reporter.drop()
+    bench.goes_on()
+    bench.send("lb2", p2="ACTIVE")
+
+    eventually(lambda: bench.answers == [("lb2", "t")])
+    assert bench.told() == [["lb2", "p2"]]
+
+
+def test_what_failed_meanwhile_is_dropped_as_well(bench):
+    bench.sink.error = Unavailable("no socket")
+    bench.busy()
+    bench.reporter.drop()
+    bench.goes_on()
+    eventually(lambda: bench.sink.tried)
+    bench.sink.error = None
+    bench.send("lb1", "new", p1="ACTIVE")
+
+    bench.in_time(lambda: bench.answers == [("lb1", "new")])
+    bench.passes(60)
+    bench.send("lb2", p2="ACTIVE")
+    eventually(lambda: len(bench.answers) == 2)
+    assert len(bench.sink.accepted) == 2
+
+
+def test_closing_takes_as_long_as_it_may_in_all():
+    sink = Sink()
+    sink.open.clear()
+    reporter = Reporter(sink, lambda *_: None, Clock(), workers=3)
+    for number in range(1, 4):
+        reporter.send(Parcel(f"lb{number}", "t", {"loadbalancers": [{"id": f"lb{number}"}]}))
+        eventually(lambda number=number: sink.entered == number)
+    began = time.monotonic()
+
+    reporter.close(0.3)
+
+    sink.open.set()
+    assert 0.3 <= time.monotonic() - began < 0.6
+
+
 class TestLate:
     def test_is_told_once_more(self, bench):
         bench.send("lb1", late=("p1",), p1="ACTIVE", p2="ACTIVE")

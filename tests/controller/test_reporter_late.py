@@ -69,6 +69,13 @@ def test_what_is_not_settled_is_told_again(told_again):
     assert told_again(lambda _: frozenset({"pool"}), MESSAGE) == {"members": [MEMBER]}
 
 
+def test_an_answer_that_nobody_has_foreseen_settles_nothing(told_again):
+    def settled(_):
+        raise KeyError("provisioning_status")
+
+    assert told_again(settled, MESSAGE) == MESSAGE
+
+
 def test_octavia_is_asked_only_about_a_few(told_again):
     many = {"members": [{"id": f"member {number}"} for number in range(100)]}
     asked = []
