@@ -81,7 +81,7 @@ def test_b23_disabled_things_are_reported_by_their_ids(project):
 
 def test_b24_d41_status_that_is_refused_is_sent_again(project):
     """Octavia refusing a status for a while delays it, and nothing is lost."""
-    project.lab.octavia.refuse_statuses(3)
+    project.lab.octavia.driver_listener.refuse_statuses(3)
     lb = project.load_balancer(project.network())
     assert lb.provisioning == "ACTIVE"
 

@@ -153,9 +153,9 @@ def test_half_open_connection_of_the_api(project, own_lab):
 def test_driver_agent_sockets_gone_for_a_while(project, own_lab):
     """Statuses are delivered when the driver agent is back."""
     network = project.network()
-    own_lab.octavia.close_sockets()
+    own_lab.octavia.driver_listener.stop()
     operation = start(project, "create_load_balancer", network.subnet)
-    own_lab.octavia.open_sockets()
+    own_lab.octavia.driver_listener.start()
     ends(project, operation)
     project.do("delete_load_balancer", operation.id)
 
@@ -232,14 +232,14 @@ def test_b86_b84_many_requests_leak_neither_descriptors_nor_threads(project, own
 def test_d44_driver_object_needs_nobody(project, own_lab):
     """Its constructor succeeds while every service is down, and at once."""
     own_lab.worker_tap.down()
-    own_lab.octavia.close_sockets()
+    own_lab.octavia.driver_listener.stop()
     own_lab.stop_workers()
     own_lab.start_workers()
     try:
         with own_lab.octavia.workers.session() as session:
             assert session.open_seconds < 5
     finally:
-        own_lab.octavia.open_sockets()
+        own_lab.octavia.driver_listener.start()
         own_lab.worker_tap.up()
 
 
