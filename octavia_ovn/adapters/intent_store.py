@@ -13,7 +13,7 @@ import re
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from octavia_ovn.adapters import ovsdb_wire as wire
@@ -30,7 +30,6 @@ _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "op
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
 _REMEMBERED = 10_000
 _GUARDED = ("protocol", "external_ids")
-_FEW = 20
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Json = dict[str, Any]
@@ -76,25 +75,30 @@ class IntentStore:
         :returns: whether anything had to be written
         :raises Unsupported: when OVN cannot do what is asked
         :raises NotFound: when the database lacks what the request is about
+        :raises Unanswered: when it may be recorded, and nobody can be asked
         :raises Unavailable: when the database did not answer in time
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
         request = requests.name(change, uuid.uuid4().hex)
+        lost: Unanswered | None = None
         while True:
-            existing = self._by_name(lb_id, deadline) if lb_id else self._of_pool(pool_id, deadline)
-            plan = self._plan(existing, change, request, deadline)
-            if not plan:
-                return False
             try:
-                self._session.transact(_guarded(existing, plan), deadline)
-            except (Changed, Unanswered):
+                existing = self._find(lb_id, pool_id, deadline)
+                plan = self._plan(existing, change, request, deadline)
+                if plan:
+                    self._session.transact(_guarded(existing, plan), deadline)
+                return bool(plan)
+            except (Changed, Unavailable) as error:  # noqa: PERF203 - each attempt may fail
+                lost = error if isinstance(error, Unanswered) else lost
                 # Somebody else was faster, or nobody knows whether it was done: look again.
                 # Recording a request twice changes nothing.
-                if time.monotonic() > deadline:
-                    raise
-            else:
-                return True
+                if isinstance(error, (Changed, Unanswered)) and time.monotonic() <= deadline:
+                    continue
+                # Whatever comes after a lost answer, the request may be recorded.
+                if lost is not None and lost is not error:
+                    raise lost from error
+                raise
 
     def plan(self, change: changes.Change, rows: Sequence[Row]) -> tuple[Operation, ...]:
         """Return what recording a change on rows would write; nothing when they say it already.
@@ -168,6 +172,9 @@ class IntentStore:
     def _by_name(self, lb_id: str, deadline: float) -> list[Row]:
         return self._select([["name", "==", lb_id]], deadline)
 
+    def _find(self, lb_id: str, pool_id: str, deadline: float) -> list[Row]:
+        return self._by_name(lb_id, deadline) if lb_id else self._of_pool(pool_id, deadline)
+
     def _of_pool(self, pool_id: str, deadline: float) -> list[Row]:
         """Return the rows of the load balancer that has a pool."""
         lb_id = self._lb_of.get(pool_id)
@@ -213,20 +220,17 @@ class IntentStore:
             for row in complete
         ]
 
-    def _checks(self, uuids: Collection[str], deadline: float) -> dict[str, HealthCheck]:
-        """Return health checks by uuid: one by one if they are few, or else all there are."""
+    def _checks(self, uuids: Iterable[str], deadline: float) -> dict[str, HealthCheck]:
+        """Return health checks by uuid."""
+        schema = self._session.schema(deadline)
         table, columns = "Load_Balancer_Health_Check", ["_uuid", "vip", "options", "external_ids"]
-        conditions: list[list[list[object]]] = [[]]
-        if len(uuids) <= _FEW:
-            conditions = [[["_uuid", "==", wire.ovs_uuid(each)]] for each in uuids]
-        found = (
-            row
-            for where in conditions
-            for row in self._session.select(table, where, columns, deadline)
-        )
+        select = {"op": "select", "table": table, "columns": columns}
+        operations = [{**select, "where": [["_uuid", "==", wire.ovs_uuid(each)]]} for each in uuids]
+        results = self._session.transact(operations, deadline)
+        rows = [schema.decode_row(table, row) for result in results for row in result["rows"]]
         return {
             row["_uuid"]: HealthCheck(row["vip"], row["options"], row["external_ids"], row["_uuid"])
-            for row in found
+            for row in rows
         }
 
     def _around(self, lb: model.LoadBalancer, deadline: float) -> Iterable[Subnet]:
