@@ -289,6 +289,8 @@ class FactFinder:
             # Until Neutron has answered, the hypervisors have some time to follow.
             if self._tasks.is_first_attempt(("source", subnet.id), lb.id):
                 raise Missing
+            # From now on OVN says it: were the port deleted, another would have to be made.
+            self._tasks.forget(("source", subnet.id))
             return address
         done = self._tasks.get(
             ("source", subnet.id),

@@ -111,11 +111,13 @@ class Controller:
     def look_again(self) -> None:
         """Look at every load balancer, in its turn: events are hints, and one may have been lost.
 
-        Called from any thread. A load balancer that is right is not written.
+        What was refused is asked for once more: a quota may have been raised. Called from any
+        thread. A load balancer that is right is not written.
         """
         self.post(self._queue_all)
 
     def _queue_all(self) -> None:
+        self._tasks.forget_refusals()
         for lb_id in self._names():
             self.queue.add_idle(lb_id)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from octavia_ovn.controller.queue import Queue
-from octavia_ovn.errors import OctaviaOvnError, Refused
+from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Observer, Step
 
 LOG = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """A finished task: its value, or the refusal that no repetition changes."""
+    """A finished task: its value, or the refusal that no repetition changes soon."""
 
     value: T | None
     refusal: Refused | None = None
@@ -68,13 +68,17 @@ class Tasks:
             self._start(key)
         return None
 
-    def put(self, key: Hashable, value: object) -> None:
-        """Learn a result from elsewhere."""
-        self._done[key] = Done(value)
-
     def forget(self, key: Hashable) -> None:
         """Forget a result, so that the next question is asked anew."""
         self._done.pop(key, None)
+
+    def forget_refusals(self) -> None:
+        """Forget what was refused for reasons that may have gone since, such as a quota.
+
+        What did not exist then never will: ids do not come back.
+        """
+        for key in [key for key, done in self._done.items() if _may_be_granted(done)]:
+            self.forget(key)
 
     def wait_for(self, key: Hashable, waiter: str) -> bool:
         """Whether a task has been started and has not ended; its waiter will be woken."""
@@ -130,3 +134,7 @@ class Tasks:
     def _wake_waiters(self, key: Hashable) -> None:
         for waiter in sorted(self._waiters.pop(key, ())):
             self._wake(waiter)
+
+
+def _may_be_granted(done: Done[object]) -> bool:
+    return done.refusal is not None and not isinstance(done.refusal, NotFound)

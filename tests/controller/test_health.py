@@ -151,3 +151,36 @@ class TestHealth:
         assert agent.octavia.operating["m1"] == "NO_MONITOR"
         assert agent.index.of(("monitored", "sub1")) == frozenset()
         agent.assert_ended(SITE)
+
+    def test_the_address_is_made_again_when_somebody_has_deleted_it(self):
+        agent = agent_with(CHECKED, source=None)
+        ports = agent.nb.ports["neutron-net1"]
+        ports.sources["sub1"] = "10.0.0.9"
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+        agent.neutron.ports.clear()
+        ports.sources.clear()
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+        assert "ovn-lb-hm-sub1" in agent.neutron.ports
+        agent.assert_ended(CHECKED)
+
+    def test_a_refused_address_is_asked_for_once_more_now_and_then(self):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
+        agent.neutron.error = Conflict("the quota is used up")
+        agent.created(CHECKED)
+        agent.settle()
+        agent.neutron.error = None
+        agent.queue.add("lb1")
+        agent.settle()
+        assert agent.row.health_checks == ()
+
+        agent.tasks.forget_refusals()
+        agent.queue.add("lb1")
+        agent.settle()
+
+        assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
+        assert agent.row.ip_port_mappings["10.0.0.1"] == "port1:10.0.0.9"

@@ -3,7 +3,7 @@
 import pytest
 
 from octavia_ovn.controller.tasks import Done, Tasks
-from octavia_ovn.errors import Conflict, NotFound, Unavailable
+from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from tests.controller.outside import Clock, Later
 
 
@@ -144,11 +144,17 @@ def test_an_answer_counts_until_it_is_forgotten(bench):
     assert bench.get() == Done("answer 2")
 
 
-def test_learns_from_elsewhere(bench):
-    bench.tasks.put("key", "known")
+def test_a_refusal_is_forgotten_and_what_does_not_exist_is_not(bench):
+    for key, error in (("key", Refused("quota")), ("other", NotFound("no subnet"))):
+        bench.service.error = error
+        bench.tasks.get(key, bench.service, "lb1")
+        bench.work()
+    bench.service.error = None
 
-    assert bench.get() == Done("known")
-    assert bench.service.asked == 0
+    bench.tasks.forget_refusals()
+
+    assert bench.get() is None
+    assert bench.tasks.get("other", bench.service, "lb1").refusal is not None
 
 
 def test_waits_only_for_what_has_been_started(bench):
