@@ -8,8 +8,8 @@ import json
 
 from werkzeug.wrappers import Request, Response
 
-from tests.lab.cloud import PROJECT
 from tests.lab.httpd import HttpServer
+from tests.lab.networks import PROJECT
 
 CREDENTIALS = {
     "auth_type": "password",

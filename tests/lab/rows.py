@@ -1,6 +1,6 @@
 """New rows of Octavia's tables, with the defaults of its API types."""
 
-from tests.lab.cloud import PROJECT, new_id
+from tests.lab.networks import PROJECT, new_id
 
 # API name -> column name, where they differ (the types' model maps).
 COLUMNS = {

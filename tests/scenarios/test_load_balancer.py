@@ -5,8 +5,8 @@ import inspect
 import pytest
 from octavia_lib.api.drivers import data_models, exceptions
 
-from tests.lab.cloud import new_id
 from tests.lab.errors import ApiError
+from tests.lab.networks import new_id
 from tests.lab.ovsdb import delete, omap, update
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.lab.cloud import new_id
+from tests.lab.networks import new_id
 from tests.lab.restore import restore
 from tests.scenarios.objects import LoadBalancer
 

@@ -1,6 +1,6 @@
 """What tests ask of a client, and what has been asked of Neutron."""
 
-from tests.lab.cloud import PROJECT
+from tests.lab.networks import PROJECT
 
 PATIENCE = 1.0
 LB = "6e0d0b5a-4c1f-4a3c-9d8e-3a0f2c6b1d11"

@@ -6,7 +6,7 @@ from octavia_ovn.adapters import neutron
 from octavia_ovn.adapters.neutron import HM_OWNER
 from octavia_ovn.errors import Refused
 from tests.functional.neutron.calls import LB, make_vip_port, requests
-from tests.lab.cloud import PROJECT
+from tests.lab.networks import PROJECT
 
 
 def make_source(client, subnet):

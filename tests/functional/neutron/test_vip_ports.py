@@ -8,7 +8,7 @@ from octavia_ovn.adapters.neutron import FixedIp
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from tests.functional.neutron.calls import LB, PATIENCE, make_vip_port, requests
 from tests.lab import env
-from tests.lab.cloud import PROJECT
+from tests.lab.networks import PROJECT
 
 
 def test_a_vip_port(cloud, client, subnet):
