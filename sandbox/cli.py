@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
-from sandbox import demo, octavia, packages, settings, tempest
+from sandbox import demo, guest_cli, octavia, packages, settings, tempest
+from sandbox.command import Command, add_command, need_root, on_stack, say
 from sandbox.console import Console
 from sandbox.errors import SandboxError
 from sandbox.network import http_answers
 from sandbox.settings import PORT_NAMES, Settings
 from sandbox.stack import Stack, locked
-
-Command = Callable[[argparse.Namespace], int]
 
 _EXIT_ERROR = 1
 _EXIT_NOT_UP = 3
@@ -54,10 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments)
     except SandboxError as error:
-        _print(f"sandbox: {error}", file=sys.stderr)
+        say(f"sandbox: {error}", file=sys.stderr)
         return _EXIT_ERROR
     except KeyboardInterrupt:
-        _print("sandbox: interrupted", file=sys.stderr)
+        say("sandbox: interrupted", file=sys.stderr)
         return _EXIT_INTERRUPTED
     except BrokenPipeError:  # `logs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,7 +79,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    _need_root()
+    need_root()
     with locked(arguments.state):
         stack = Stack(_settings(arguments))
         packages.install(stack.settings, stack.console)
@@ -93,7 +92,7 @@ def _down(arguments: argparse.Namespace) -> int:
         saved = settings.load(arguments.state)
         stack = Stack(saved or _bare_settings(arguments.state))
         if saved or stack.supervisor.records():
-            _need_root()
+            need_root()
         stack.down(purge=arguments.purge)
     return 0
 
@@ -109,12 +108,12 @@ def _status(arguments: argparse.Namespace) -> int:
         port = stack.settings.ports.get(name)
         where = f"{stack.settings.host}:{port}" if port else ""
         state = "runs" if alive else "DEAD"
-        _print(f"{name:22} {state:5} {record.pid if record else '-':>8}  {where}")
+        say(f"{name:22} {state:5} {record.pid if record else '-':>8}  {where}")
     for guest in stack.guests.list():
         serving = "serves" if stack.guests.serves(guest.name) else ""
-        _print(f"guest {guest.name:16} {' '.join(guest.addresses)}  {guest.namespace}  {serving}")
+        say(f"guest {guest.name:16} {' '.join(guest.addresses)}  {guest.namespace}  {serving}")
     if healthy and not all(http_answers(stack.settings.url(n) + "/") for n in _HTTP):
-        _print("An API does not answer; see `logs`.")
+        say("An API does not answer; see `logs`.")
         healthy = False
     return 0 if healthy else _EXIT_NOT_UP
 
@@ -123,7 +122,7 @@ _HTTP = ("keystone", "neutron", "octavia")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    _need_root()
+    need_root()
     with locked(arguments.state):
         stack = Stack(_settings(arguments))
         packages.install(stack.settings, stack.console)
@@ -132,7 +131,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _tempest(arguments: argparse.Namespace) -> int:
-    _need_root()
+    need_root()
     with locked(arguments.state):
         was_up = settings.load(arguments.state) is not None
         stack = Stack(_settings(arguments))
@@ -147,7 +146,7 @@ def _tempest(arguments: argparse.Namespace) -> int:
     if arguments.report:
         arguments.report.write_text(tempest.report(results))
     for failure in results.failures:
-        _print(f"\n{failure.test}: {failure.status}\n{failure.details}")
+        say(f"\n{failure.test}: {failure.status}\n{failure.details}")
     stack.console.done(f"Octavia's API tests: {results.summary}")
     return _EXIT_ERROR if results.failures or not results.all else 0
 
@@ -170,9 +169,9 @@ def _logs(arguments: argparse.Namespace) -> int:
 def _env(arguments: argparse.Namespace) -> int:
     stack = Stack.attach(arguments.state)
     for name, value in stack.settings.client_environment.items():
-        _print(f"export {name}={shlex.quote(value)}")
+        say(f"export {name}={shlex.quote(value)}")
     ours = f"{stack.settings.bin}:{stack.settings.ovn_path}"
-    _print(f'export PATH={shlex.quote(ours)}"$PATH"')
+    say(f'export PATH={shlex.quote(ours)}"$PATH"')
     return 0
 
 
@@ -188,16 +187,6 @@ def _exec(arguments: argparse.Namespace) -> int:
         return _EXIT_INTERRUPTED
 
 
-def _service(action: Callable[[Stack, argparse.Namespace], None]) -> Command:
-    def command(arguments: argparse.Namespace) -> int:
-        _need_root()
-        with locked(arguments.state):
-            action(Stack.attach(arguments.state), arguments)
-        return 0
-
-    return command
-
-
 def _restart(stack: Stack, arguments: argparse.Namespace) -> None:
     stack.stop(arguments.service)
     stack.start(arguments.service)
@@ -209,46 +198,6 @@ def _kill(stack: Stack, arguments: argparse.Namespace) -> None:
         os.kill(octavia.provider_agent_pid(stack.supervisor), number)
     else:
         stack.supervisor.signal(arguments.service, number)
-
-
-def _guest_create(stack: Stack, arguments: argparse.Namespace) -> None:
-    if arguments.outside:
-        guest = stack.guests.create_outside(arguments.name, arguments.outside)
-    else:
-        guest = stack.guests.create(
-            stack.cloud(),
-            arguments.name,
-            network=arguments.network or "",
-            port=arguments.port or "",
-            address=arguments.address or "",
-        )
-    if arguments.serve:
-        stack.guests.start_server(guest.name, arguments.serve)
-    _print(f"{guest.name} {' '.join(guest.addresses)} {guest.namespace}")
-
-
-def _guest_list(stack: Stack, arguments: argparse.Namespace) -> None:  # noqa: ARG001
-    for guest in stack.guests.list():
-        serving = "serves" if stack.guests.serves(guest.name) else ""
-        _print(f"{guest.name} {' '.join(guest.addresses)} {guest.namespace} {serving}".rstrip())
-
-
-def _guest_remove(stack: Stack, arguments: argparse.Namespace) -> None:
-    stack.guests.remove(arguments.name, None if arguments.keep_port else stack.cloud())
-
-
-def _guest_serve(stack: Stack, arguments: argparse.Namespace) -> None:
-    stack.guests.start_server(arguments.name, arguments.ports or (80,))
-
-
-def _guest_stop(stack: Stack, arguments: argparse.Namespace) -> None:
-    stack.guests.stop_server(arguments.name)
-
-
-def _guest_exec(arguments: argparse.Namespace) -> int:
-    guest = Stack.attach(arguments.state).guests.get(arguments.name)
-    command = ["ip", "netns", "exec", guest.namespace, *arguments.words]
-    return subprocess.run(command, check=False).returncode
 
 
 # --- options -------------------------------------------------------------------------------
@@ -290,15 +239,6 @@ def _path(text: str) -> Path:
     return Path(text).absolute()
 
 
-def _need_root() -> None:
-    if os.geteuid() != 0:
-        raise SandboxError("Network namespaces need root: run this as root")
-
-
-def _print(text: str, file: TextIO | None = None) -> None:
-    print(text, file=file or sys.stdout, flush=True)
-
-
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -312,12 +252,7 @@ def _parser() -> argparse.ArgumentParser:
         help="directory of this sandbox ($SANDBOX_STATE; now %(default)s)",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        added.set_defaults(command=command)
-        return added
-
+    add = functools.partial(add_command, commands)
     _configuration(add("install", _install, "install what is missing, from Debian and PyPI"))
     _configuration(add("up", _up, "install what is missing and start everything"))
     add("status", _status, "list services and guests; exit status 3 if a service is dead")
@@ -348,44 +283,14 @@ def _parser() -> argparse.ArgumentParser:
         ("restart", _restart, "end a service and start it again"),
         ("kill", _kill, "send a signal to a service, or to `provider-agent`"),
     ):
-        added = add(name, _service(action), text)
+        added = add(name, on_stack(action), text)
         added.add_argument("service")
         if name == "kill":
             added.add_argument("--signal", default="KILL", help="default: %(default)s")
-    _guest_parser(add("guest", lambda _: 0, "make and use virtual machines (network namespaces)"))
+    guest_cli.add_commands(
+        add("guest", lambda _: 0, "make and use virtual machines (network namespaces)")
+    )
     return parser
-
-
-def _guest_parser(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(required=True, metavar="ACTION")
-
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        added.set_defaults(command=command)
-        return added
-
-    create = add("create", _service(_guest_create), "wire a guest to a Neutron port")
-    create.add_argument("name")
-    where = create.add_mutually_exclusive_group(required=True)
-    where.add_argument("--network", help="name or id: make a port here")
-    where.add_argument("--port", metavar="ID", help="use this port")
-    where.add_argument(
-        "--outside", action="append", metavar="ADDRESS/LENGTH",
-        help="no port: stand on the external bridge with this address",
-    )  # fmt: skip
-    create.add_argument("--address", help="fixed IP of the new port")
-    create.add_argument("--serve", type=int, action="append", metavar="PORT")
-    add("list", _service(_guest_list), "list guests, their addresses and namespaces")
-    remove = add("remove", _service(_guest_remove), "remove a guest and its Neutron port")
-    remove.add_argument("name")
-    remove.add_argument("--keep-port", action="store_true")
-    serve = add("serve", _service(_guest_serve), "start a server that answers with the name")
-    serve.add_argument("name")
-    serve.add_argument("ports", nargs="*", type=int, metavar="PORT", help="default: 80")
-    add("stop", _service(_guest_stop), "stop a guest's server").add_argument("name")
-    execute = add("exec", _guest_exec, "run a command in a guest: exec NAME -- curl ...")
-    execute.add_argument("name")
-    execute.add_argument("words", nargs="+", metavar="COMMAND")
 
 
 def _configuration(parser: argparse.ArgumentParser) -> None:
