@@ -6,7 +6,6 @@ Building it does no I/O either: connections are made when something is asked of 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import threading
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from octavia_ovn.adapters.vip_ports import VipPorts
 from octavia_ovn.controller.repair import Repair
 from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.model import Application, Mechanism
-from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound
 from octavia_ovn.observer import NOBODY, Observer
 
@@ -90,7 +88,7 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         store=IntentStore(
             session,
             settings.connection_timeout,
-            functools.partial(subnet_of, neutron),
+            neutron.subnet,
             _admission(settings),
         ),
         neutron=neutron,
@@ -109,12 +107,3 @@ def _admission(settings: config.Settings) -> Admission:
     }
     carried = frozenset(each for each, on in switches.items() if on)
     return Admission(settings.strict_algorithms, carried)
-
-
-def subnet_of(neutron: Neutron, subnet_id: str) -> Subnet:
-    """Return what Neutron says of a subnet.
-
-    :raises NotFound: when there is none
-    """
-    found = neutron.subnet(subnet_id)
-    return Subnet(found.id, found.network_id, found.cidr)

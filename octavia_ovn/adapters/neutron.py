@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.health import HM_PORT
 from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import NOBODY, Observer
 
@@ -29,19 +30,8 @@ _DEVICE = "lb-"
 _VIP_OWNERS = ("", "ovn-lb:vip")
 _HM_OWNERS = (HM_OWNER, "network:distributed")
 _OLD_ADDITIONAL = 10
+_REMEMBERED = 10_000  # subnets
 _FIELDS = ("id", "name", "network_id", "device_id", "device_owner", "fixed_ips", "mac_address")
-
-
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    """A subnet; network and CIDR never change."""
-
-    id: str
-    network_id: str
-    cidr: str
-    ip_version: int
-    gateway_ip: str | None
-    enable_dhcp: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +87,17 @@ class Neutron:
     # --- subnets
 
     def subnet(self, subnet_id: str) -> Subnet:
-        """Return a subnet, from memory once it has been seen.
+        """Return a subnet, mostly from memory once it has been seen: it never changes.
 
         :raises NotFound: when there is none
         """
         found = self._subnets.get(subnet_id)
         if found is None:
             found = _subnet(self._rest.get(f"/subnets/{subnet_id}")["subnet"])
+            if len(self._subnets) >= _REMEMBERED:
+                self._subnets.clear()
             self._subnets[subnet_id] = found
         return found
-
-    def network_subnets(self, network_id: str) -> tuple[Subnet, ...]:
-        """Return the subnets that a network has now."""
-        items = self._rest.list("/subnets", "subnets", {"network_id": network_id})
-        subnets = tuple(_subnet(item) for item in items)
-        self._subnets.update((each.id, each) for each in subnets)
-        return subnets
 
     # --- ports
 
@@ -323,14 +308,7 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _subnet(item: Mapping[str, Any]) -> Subnet:
-    return Subnet(
-        id=item["id"],
-        network_id=item["network_id"],
-        cidr=item["cidr"],
-        ip_version=item["ip_version"],
-        gateway_ip=item["gateway_ip"],
-        enable_dhcp=item["enable_dhcp"],
-    )
+    return Subnet(item["id"], item["network_id"], item["cidr"])
 
 
 def _port(item: Mapping[str, Any]) -> Port:

@@ -14,6 +14,7 @@ from octavia_ovn.core.grouping import Grouping
 from octavia_ovn.core.topology import RouterPort, Subnet
 
 PHYSICAL_NETWORK = "neutron:provnet-physical-network"
+_REMEMBERED = 10_000  # subnets without an interface; one that is not known is asked of Neutron
 _NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
 
 
@@ -102,12 +103,18 @@ class NorthboundTopology:
             self._ports[uuid] = after
             self._by_switch.add(after.switch, uuid)
             self._by_router.add(after.router, uuid)
-            # What never changes is kept when the interface goes.
-            self._subnets.update({subnet.id: subnet for subnet in after.subnets})
+            self._learn(after.subnets)
         if before != after:
             for port in filter(None, (before, after)):
                 self._changed(("switch", port.switch))
                 self._changed(("router", port.router))
+
+    def _learn(self, subnets: Iterable[Subnet]) -> None:
+        """Keep what never changes, for some time also when the interface has gone."""
+        self._subnets.update({subnet.id: subnet for subnet in subnets})
+        if len(self._subnets) > len(self._ports) + _REMEMBERED:
+            present = (subnet for port in self._ports.values() for subnet in port.subnets)
+            self._subnets = {subnet.id: subnet for subnet in present}
 
     def _nat(self, uuid: str, row: Any | None) -> None:
         before = self._nats.pop(uuid, None)

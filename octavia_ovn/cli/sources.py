@@ -80,8 +80,7 @@ def build(settings: config.Settings) -> Sources:
             (settings.sb, "OVN_Southbound"),
         )
     )
-    subnet = functools.partial(runtime.subnet_of, parts.neutron)
-    return Sources(parts, SceneReader(nb, sb, subnet))
+    return Sources(parts, SceneReader(nb, sb, parts.neutron.subnet))
 
 
 def _try(ask: Callable[[], T], otherwise: T, notes: list[str]) -> T:

@@ -220,9 +220,7 @@ class FactFinder:
         )
         if done is None:
             return None
-        if done.value is None:
-            return Subnet(subnet_id, "", "")
-        return Subnet(subnet_id, done.value.network_id, done.value.cidr)
+        return Subnet(subnet_id, "", "") if done.value is None else done.value
 
     def _floating_ips(self, lb: model.LoadBalancer) -> dict[str, str]:
         found = {}

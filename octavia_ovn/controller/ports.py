@@ -8,7 +8,6 @@ from typing import Protocol
 from octavia_ovn.core import model
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.health import Verdict
-from octavia_ovn.core.pending import Objects
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
 
@@ -144,22 +143,10 @@ class FixedIp(Protocol):
         """Its subnet."""
 
 
-class NeutronSubnet(Protocol):
-    """A Neutron subnet."""
-
-    @property
-    def network_id(self) -> str:
-        """Its network."""
-
-    @property
-    def cidr(self) -> str:
-        """Its CIDR."""
-
-
 class Neutron(Protocol):
     """Neutron's API; each call may raise errors of :mod:`octavia_ovn.errors`."""
 
-    def subnet(self, subnet_id: str) -> NeutronSubnet:
+    def subnet(self, subnet_id: str) -> Subnet:
         """Return a subnet."""
 
     def port(self, port_id: str) -> Port:
@@ -192,6 +179,3 @@ class Octavia(Protocol):
 
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer as Octavia has it; None when it does not exist."""
-
-
-Records = Mapping[str, Objects]
