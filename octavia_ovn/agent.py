@@ -105,6 +105,7 @@ class Agent:
             lock=LOCK,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
+            max_backoff=1000 * settings.ovsdb_retry_max_interval,
             observer=observer,
         )
         self._sb = Southbound(
@@ -112,6 +113,7 @@ class Agent:
             changed=self._changed,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
+            max_backoff=1000 * settings.ovsdb_retry_max_interval,
         )
         parts = runtime.build(settings, observer)
         self._controller = Controller(

@@ -39,7 +39,7 @@ _OVN_OPTS = [
     ),
     cfg.IntOpt(
         "ovsdb_retry_max_interval",
-        default=10,
+        default=2,
         min=1,
         help="Longest pause in seconds between two attempts of the agent to connect to a database.",
     ),

@@ -26,6 +26,7 @@ from octavia_ovn.adapters.named_ports import NamedPorts
 from octavia_ovn.adapters.northbound_access import AccessRows
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology
 from octavia_ovn.adapters.northbound_writer import CHECKS, TABLE, Writer
+from octavia_ovn.adapters.ovsdb_channel import MAX_BACKOFF
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_idl import DELETE, contents
 from octavia_ovn.adapters.ovsdb_replica import Replica
@@ -73,6 +74,7 @@ class Northbound(NorthboundTopology):
     :param row_changed: called with the id of a load balancer whose rows have changed
     :param lock: name of the OVSDB lock without which nothing is written
     :param timeout: seconds that a transaction may take
+    :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
     """
 
     def __init__(  # noqa: PLR0913 - by keyword
@@ -84,6 +86,7 @@ class Northbound(NorthboundTopology):
         lock: str,
         timeout: float,
         probe_interval: int,
+        max_backoff: int = MAX_BACKOFF,
         observer: Observer = NOBODY,
     ) -> None:
         super().__init__(changed)
@@ -110,6 +113,7 @@ class Northbound(NorthboundTopology):
             },
             lock=lock,
             probe_interval=probe_interval,
+            max_backoff=max_backoff,
             on_change=self._event,
             on_conflict=observer.conflicts,
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
@@ -125,6 +129,7 @@ class Northbound(NorthboundTopology):
                 named_ports.TABLES,
                 conditions=named_ports.NOTHING,
                 probe_interval=probe_interval,
+                max_backoff=max_backoff,
                 on_change=on_change,
                 schema=self.replica.schema,
             ),

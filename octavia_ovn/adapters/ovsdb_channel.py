@@ -41,7 +41,7 @@ LOG = logging.getLogger(__name__)
 
 _CHUNK = 1 << 18
 _MIN_BACKOFF = 1000  # milliseconds between two rounds through all remotes; the library's minimum
-_MAX_BACKOFF = 2000
+MAX_BACKOFF = 2000
 _NO_PAUSE = 2  # the library counts the try that has just failed, too
 _PENDING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -54,10 +54,13 @@ class Channel:
     Args:
         endpoint: the servers, tried in an order of chance.
         probe_interval: milliseconds of silence after which the peer is probed; 0 for never.
+        max_backoff: milliseconds between two rounds through all remotes at most; at least 1000.
 
     """
 
-    def __init__(self, endpoint: Endpoint, probe_interval: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, probe_interval: int, max_backoff: int = MAX_BACKOFF
+    ) -> None:
         self._endpoint = endpoint
         self._remotes = random.sample(endpoint.remotes, len(endpoint.remotes))
         self._position = 0
@@ -68,7 +71,7 @@ class Channel:
         self.last_error: object = "no attempt yet"
         self._reconnect = ovs.reconnect.Reconnect(ovs.timeval.msec())
         self._reconnect.set_probe_interval(probe_interval)
-        self._reconnect.set_backoff(_MIN_BACKOFF, _MAX_BACKOFF)
+        self._reconnect.set_backoff(_MIN_BACKOFF, max_backoff)
         self._reconnect.enable(ovs.timeval.msec())
 
     def run(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import ovs.db.idl
 import ovs.poller
 
-from octavia_ovn.adapters.ovsdb_channel import Channel
+from octavia_ovn.adapters.ovsdb_channel import MAX_BACKOFF, Channel
 from octavia_ovn.adapters.ovsdb_idl import ReportingIdl
 from octavia_ovn.adapters.ovsdb_index import EqualityIndex, reindex
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
@@ -55,6 +55,7 @@ class Replica:
             must hold: `[["type", "==", "router"]]`.
         lock: name of the lock without which nothing may be written.
         probe_interval: milliseconds of silence after which the server is probed; 0 for never.
+        max_backoff: milliseconds between two attempts to connect at most.
         on_change: called from `run` with table, `create`, `update` or `delete`, the row, and for an
             update a row of only the previous values, None where they are not known.
         on_conflict: called when `transact` plans anew because what it was planned on has changed.
@@ -79,6 +80,7 @@ class Replica:
         conditions: Mapping[str, list[Any]] | None = None,
         lock: str | None = None,
         probe_interval: int = 0,
+        max_backoff: int = MAX_BACKOFF,
         on_change: OnChange | None = None,
         on_conflict: Callable[[], None] | None = None,
         required: Collection[str] = (),
@@ -93,7 +95,7 @@ class Replica:
         self._on_conflict = on_conflict
         self._was_current = False
         self._require(required)
-        self._channel = Channel(endpoint, probe_interval)
+        self._channel = Channel(endpoint, probe_interval, max_backoff)
         self._idl = ReportingIdl(self._channel, self._helper(tables, unread or {}))
         for table, condition in (conditions or {}).items():
             if table in self._idl.tables:

@@ -7,6 +7,7 @@ from typing import Any
 
 import ovs.poller
 
+from octavia_ovn.adapters.ovsdb_channel import MAX_BACKOFF
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_idl import DELETE
 from octavia_ovn.adapters.ovsdb_replica import Replica, fetch_schema
@@ -31,6 +32,7 @@ class Southbound:
 
     :param changed: called with ("backend", address) when a verdict has changed
     :param timeout: seconds that fetching the schema may take
+    :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class Southbound:
         changed: Callable[[Hashable], None],
         timeout: float,
         probe_interval: int,
+        max_backoff: int = MAX_BACKOFF,
     ) -> None:
         self._endpoint = endpoint
         self._changed = changed
         self._timeout = timeout
         self._probe_interval = probe_interval
+        self._max_backoff = max_backoff
         self._verdicts: dict[str, tuple[Key, Verdict]] = {}
         self._by_key: Grouping[Key, str] = Grouping()
         self._replica: Replica | None = None
@@ -63,6 +67,7 @@ class Southbound:
             _DATABASE,
             {TABLE: COLUMNS},
             probe_interval=self._probe_interval,
+            max_backoff=self._max_backoff,
             on_change=self._event,
             schema=schema,
         )

@@ -23,6 +23,7 @@ class Followed:
             lock="test",
             timeout=5.0,
             probe_interval=0,
+            max_backoff=7000,
         )
 
     def until(self, condition):
@@ -161,3 +162,11 @@ def test_a_port_is_followed_by_its_name(followed, write):
     followed.told.clear()
     followed.until(lambda: nb.has_addresses("port-s1"))
     assert ("port", "port-s1") in followed.told
+
+
+def test_attempts_to_connect_are_no_further_apart_than_was_asked_for(followed):
+    nb = followed.nb
+    nb.existing_ports({"any"})
+
+    for replica in (nb.replica, nb._entrances._replica):
+        assert replica._channel._reconnect.get_max_backoff() == 7000
