@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import ovs.poller
-from oslo_config import cfg
 from oslo_log import log
 
 from octavia_ovn import statistics_options
@@ -25,6 +24,7 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.southbound_flows import SouthboundFlows
 from octavia_ovn.adapters.statistics_file import StatisticsFile
 from octavia_ovn.adapters.statistics_sockets import CollectorSocket
+from octavia_ovn.command import configured
 from octavia_ovn.core.statistics.conntrack import open_connections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
@@ -266,22 +266,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: of the command line; None for those of the process
     :returns: 0, or 1 when something that is needed is wrong, 2 when the command line is
     """
-    conf = cfg.ConfigOpts()
-    log.register_options(conf)
-    for section, opts in statistics_options.list_opts():
-        conf.register_opts(opts, group=section)
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        conf(
-            given,
-            project="octavia-ovn-stats",
-            prog="octavia-ovn-stats",
-            description="Count on a chassis what load balancers carry, and tell Octavia's agents.",
-        )
-    except cfg.Error as error:
-        sys.stderr.write(f"octavia-ovn-stats: {error}\n")
+    conf = configured(
+        arguments,
+        name="octavia-ovn-stats",
+        project="octavia-ovn-stats",
+        description="Count on a chassis what load balancers carry, and tell Octavia's agents.",
+        opts=statistics_options.list_opts(),
+    )
+    if conf is None:
         return _USAGE
-    log.setup(conf, "octavia-ovn-stats")
     try:
         settings = statistics_options.collector(conf)
         collector = Collector(settings)

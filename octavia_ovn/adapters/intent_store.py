@@ -16,7 +16,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from octavia_ovn.adapters import load_balancer_rows
 from octavia_ovn.adapters import ovsdb_wire as wire
+from octavia_ovn.adapters.load_balancer_rows import CHECK_COLUMNS, CHECKS, TABLE
 from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
 from octavia_ovn.core import changes, codec, intent, limits, model, requests, rules
 from octavia_ovn.core.admission import Admission
@@ -25,7 +27,6 @@ from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetCol
 from octavia_ovn.core.topology import Subnet, switch_name
 from octavia_ovn.errors import NotFound, Unanswered, Unavailable
 
-TABLE = "Load_Balancer"
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
 _REMEMBERED = 10_000
@@ -210,28 +211,26 @@ class IntentStore:
         found = self._session.select(TABLE, where, _COLUMNS, deadline)
         found = [row for row in found if _ours(row)]
         if all(k.LOAD_BALANCER in row["external_ids"] for row in found):
-            return [_row(row) for row in found]
+            return list(map(load_balancer_rows.row, found))
         complete = self._session.select(TABLE, where, _LEGACY_COLUMNS, deadline)
         complete = [row for row in complete if _ours(row)]
         wanted = {each for row in complete for each in row["health_check"]}
         checks = self._checks(wanted, deadline) if wanted else {}
         return [
-            _row(row, tuple(checks[each] for each in row["health_check"] if each in checks))
+            load_balancer_rows.row(
+                row, (checks[each] for each in row["health_check"] if each in checks)
+            )
             for row in complete
         ]
 
     def _checks(self, uuids: Iterable[str], deadline: float) -> dict[str, HealthCheck]:
         """Return health checks by uuid."""
         schema = self._session.schema(deadline)
-        table, columns = "Load_Balancer_Health_Check", ["_uuid", "vip", "options", "external_ids"]
-        select = {"op": "select", "table": table, "columns": columns}
+        select = {"op": "select", "table": CHECKS, "columns": ["_uuid", *CHECK_COLUMNS]}
         operations = [{**select, "where": [["_uuid", "==", wire.ovs_uuid(each)]]} for each in uuids]
         results = self._session.transact(operations, deadline)
-        rows = [schema.decode_row(table, row) for result in results for row in result["rows"]]
-        return {
-            row["_uuid"]: HealthCheck(row["vip"], row["options"], row["external_ids"], row["_uuid"])
-            for row in rows
-        }
+        rows = [schema.decode_row(CHECKS, row) for result in results for row in result["rows"]]
+        return {row["_uuid"]: load_balancer_rows.check(row) for row in rows}
 
     def _around(self, lb: model.LoadBalancer, deadline: float) -> Iterable[Subnet]:
         """Yield the subnets of VIPs that are not known yet, and of the routers around them."""
@@ -316,19 +315,6 @@ def _known(existing: Sequence[Row], change: changes.Change) -> model.LoadBalance
         )
         raise Unavailable(msg)
     return decoded.lb if decoded else None
-
-
-def _row(values: Json, checks: tuple[HealthCheck, ...] = ()) -> Row:
-    return Row(
-        name=values["name"],
-        protocol=next(iter(values["protocol"]), ""),
-        external_ids=values["external_ids"],
-        vips=values.get("vips", {}),
-        selection_fields=frozenset(values["selection_fields"]),
-        options=values["options"],
-        health_checks=checks,
-        uuid=values["_uuid"],
-    )
 
 
 # --- operations, as the server takes them ------------------------------------------------------

@@ -21,11 +21,12 @@ from typing import Any
 
 import ovs.poller
 
-from octavia_ovn.adapters import named_ports, northbound_access, switch_ports
+from octavia_ovn.adapters import load_balancer_rows, named_ports, northbound_access, switch_ports
+from octavia_ovn.adapters.load_balancer_rows import CHECKS, TABLE
 from octavia_ovn.adapters.named_ports import NamedPorts
 from octavia_ovn.adapters.northbound_access import AccessRows
 from octavia_ovn.adapters.northbound_topology import NorthboundTopology
-from octavia_ovn.adapters.northbound_writer import CHECKS, TABLE, Writer
+from octavia_ovn.adapters.northbound_writer import Writer
 from octavia_ovn.adapters.ovsdb_channel import MAX_BACKOFF
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_idl import DELETE, contents
@@ -46,17 +47,8 @@ from octavia_ovn.observer import NOBODY, Observer
 
 _DATABASE = "OVN_Northbound"
 _TABLES = {
-    TABLE: (
-        "name",
-        "protocol",
-        "external_ids",
-        "vips",
-        "selection_fields",
-        "options",
-        "ip_port_mappings",
-        "health_check",
-    ),
-    CHECKS: ("vip", "options", "external_ids"),
+    TABLE: load_balancer_rows.COLUMNS,
+    CHECKS: load_balancer_rows.CHECK_COLUMNS,
     rows.SWITCH: ("name", "external_ids", "load_balancer"),
     rows.ROUTER: ("name", "load_balancer"),
     "Logical_Router_Port": ("name", "networks", "external_ids"),

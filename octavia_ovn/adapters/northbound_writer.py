@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from octavia_ovn.adapters import switch_ports
+from octavia_ovn.adapters.load_balancer_rows import CHECKS, TABLE
 from octavia_ovn.adapters.northbound_access import AccessRows
 from octavia_ovn.adapters.ovsdb_replica import Replica
 from octavia_ovn.adapters.ovsdb_txn import Txn
@@ -15,7 +16,6 @@ from octavia_ovn.adapters.responders import ResponderWriter
 from octavia_ovn.core import rows
 from octavia_ovn.core.rows import HealthCheck, Operation
 
-TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
 _VERIFIED = ("protocol", "external_ids", "vips", "health_check")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from octavia_ovn.adapters import load_balancer_rows
+from octavia_ovn.adapters.load_balancer_rows import CHECK_COLUMNS, CHECKS, COLUMNS, TABLE
 from octavia_ovn.adapters.northbound_topology import PHYSICAL_NETWORK, prefixed, router_port
 from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.selects import Json, Selects
@@ -12,7 +14,7 @@ from octavia_ovn.core import model, responder
 from octavia_ovn.core.codec.keys import ACCESS_LISTENER
 from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.scene import FloatingIp, Port, Switch
-from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import RouterPort
 
 _PREFIX = "neutron-"
@@ -34,17 +36,7 @@ class NorthboundRows:
 
     def rows(self, lb_id: str) -> tuple[Row, ...]:
         """Return the rows of a load balancer, with all that hangs on them and refers to them."""
-        columns = (
-            "name",
-            "protocol",
-            "external_ids",
-            "vips",
-            "selection_fields",
-            "options",
-            "ip_port_mappings",
-            "health_check",
-        )
-        found = self._select.with_value("Load_Balancer", "name", [lb_id], columns)
+        found = self._select.with_value(TABLE, "name", [lb_id], COLUMNS)
         uuids = [row["_uuid"] for row in found]
         parents = [
             self._select.referring(table, "load_balancer", uuids, ("name",))
@@ -56,24 +48,9 @@ class NorthboundRows:
         )
 
     def _row(self, row: Json, switches: Iterable[str], routers: Iterable[str]) -> Row:
-        checks = self._select.with_uuid(
-            "Load_Balancer_Health_Check", row["health_check"], ("vip", "options", "external_ids")
-        )
-        return Row(
-            name=row["name"],
-            protocol=next(iter(row["protocol"]), ""),
-            external_ids=row["external_ids"],
-            vips=row["vips"],
-            selection_fields=frozenset(row["selection_fields"]),
-            options=row["options"],
-            ip_port_mappings=row["ip_port_mappings"],
-            health_checks=tuple(
-                HealthCheck(each["vip"], each["options"], each["external_ids"], each["_uuid"])
-                for each in checks
-            ),
-            switches=frozenset(switches),
-            routers=frozenset(routers),
-            uuid=row["_uuid"],
+        checks = self._select.with_uuid(CHECKS, row["health_check"], CHECK_COLUMNS)
+        return load_balancer_rows.row(
+            row, map(load_balancer_rows.check, checks), switches=switches, routers=routers
         )
 
     def answers_for_down_ports(self) -> bool:

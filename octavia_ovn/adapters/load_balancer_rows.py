@@ -1,0 +1,55 @@
+"""The tables of load balancers in the Northbound database, and rows as a `select` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from octavia_ovn.core.rows import HealthCheck, Row
+
+TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
+COLUMNS = (
+    "name",
+    "protocol",
+    "external_ids",
+    "vips",
+    "selection_fields",
+    "options",
+    "ip_port_mappings",
+    "health_check",
+)
+CHECK_COLUMNS = ("vip", "options", "external_ids")
+
+
+def row(
+    values: Mapping[str, Any],
+    checks: Iterable[HealthCheck] = (),
+    *,
+    switches: Iterable[str] = (),
+    routers: Iterable[str] = (),
+) -> Row:
+    """Return a row of :data:`TABLE`.
+
+    :param values: `_uuid` and :data:`COLUMNS`; of these, what is not asked for counts as empty
+    :param checks: those that its column `health_check` refers to
+    :param switches: names of the switches that refer to it
+    :param routers: names of the routers that refer to it
+    """
+    return Row(
+        name=values["name"],
+        protocol=next(iter(values["protocol"]), ""),
+        external_ids=values["external_ids"],
+        vips=values.get("vips", {}),
+        selection_fields=frozenset(values["selection_fields"]),
+        options=values["options"],
+        ip_port_mappings=values.get("ip_port_mappings", {}),
+        health_checks=tuple(checks),
+        switches=frozenset(switches),
+        routers=frozenset(routers),
+        uuid=values["_uuid"],
+    )
+
+
+def check(values: Mapping[str, Any]) -> HealthCheck:
+    """Return a row of :data:`CHECKS`."""
+    return HealthCheck(values["vip"], values["options"], values["external_ids"], values["_uuid"])

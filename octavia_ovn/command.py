@@ -1,0 +1,40 @@
+"""What the commands that log, and have the options of a service, begin with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from oslo_config import cfg
+from oslo_log import log
+
+
+def configured(
+    arguments: Sequence[str] | None,
+    *,
+    name: str,
+    project: str,
+    description: str,
+    opts: Iterable[tuple[str, Iterable[cfg.Opt]]] = (),
+) -> cfg.ConfigOpts | None:
+    """Read command line and configuration files, and log as they say.
+
+    :param arguments: of the command line; None for those of the process
+    :param name: of the command, for messages and logs
+    :param project: whose files are read unless others are named, such as /etc/PROJECT/PROJECT.conf
+    :param description: what it does, for `--help`
+    :param opts: options by section
+    :returns: None when they cannot be used; a sentence on standard error says why
+    """
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    for section, each in opts:
+        conf.register_opts(list(each), group=section)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        conf(given, project=project, prog=name, description=description)
+    except cfg.Error as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return None
+    log.setup(conf, name)
+    return conf
