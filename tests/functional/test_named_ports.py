@@ -96,18 +96,35 @@ def test_what_goes_is_told(followed, write):
     assert ports.existing({"one"}) == frozenset()
 
 
-def test_what_is_forgotten_is_replicated_no_longer(followed, write):
+def test_what_is_forgotten_goes_with_the_next_question(followed, write):
     ports = followed.ports
     ports.existing({"one", "two"})
     followed.until(lambda: ports.existing({"one", "two"}))
 
     ports.forget("one")
     ports.forget("never asked for")
-
-    followed.until(lambda: len(followed.replicas[0].rows(named_ports.TABLE)) == 1)
+    assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
     assert ports.existing({"two"}) == {"two"}
+
+    assert ports.existing({"three"}) is None
+    followed.until(lambda: ports.existing({"three"}))
+    assert sorted(row.name for row in followed.replicas[0].rows(named_ports.TABLE)) == [
+        "three",
+        "two",
+    ]
+
     assert ports.existing({"one"}) is None
     followed.until(lambda: ports.existing({"one"}) == {"one"})
+
+
+def test_what_is_needed_again_before_that_is_known(followed, write):
+    ports = followed.ports
+    ports.existing({"one"})
+    followed.until(lambda: ports.existing({"one"}))
+
+    ports.forget("one")
+
+    assert ports.existing({"one"}) == {"one"}
 
 
 def test_the_server_is_asked_in_a_way_that_it_answers_by_a_hash(followed, write):
