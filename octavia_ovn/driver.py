@@ -125,6 +125,8 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         values = models.fields(new_loadbalancer)
         limits.check("load balancer", values)
         if "vip_qos_policy_id" in values:
+            # Without it nothing can be recorded afterwards, and the port would keep the policy.
+            context.store.ping()
             context.vip_ports.set_qos_policy(
                 old_loadbalancer.vip_port_id, values["vip_qos_policy_id"]
             )

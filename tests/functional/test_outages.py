@@ -85,6 +85,11 @@ def vip_ports(lab):
         return {port["name"] for port in lab.neutron.ports.values() if "vip" in port["name"]}
 
 
+def qos_policies(lab):
+    with lab.neutron.locked():
+        return {port.get("qos_policy_id") for port in lab.neutron.ports.values()} - {None}
+
+
 # The Northbound database
 
 
@@ -96,6 +101,7 @@ def test_the_api_says_that_the_database_is_gone(lab, tenant, serving, half_open)
     requests = [
         lambda: octavia.create_member(pool_id, **tenant.member(5)),
         lambda: tenant.create_lb(1, 1, 1),
+        lambda: octavia.update_load_balancer(lb_id, vip_qos_policy_id="other"),
         lambda: octavia.delete_load_balancer(lb_id, cascade=True),
     ]
     (tap.stall if half_open else tap.down)()
@@ -108,6 +114,7 @@ def test_the_api_says_that_the_database_is_gone(lab, tenant, serving, half_open)
             assert time.monotonic() - began < TIMEOUT + 1.5
             octavia.assert_active(lb_id)
         assert lab.nb.select("Load_Balancer") == rows
+        assert not qos_policies(lab)
     finally:
         (tap.resume if half_open else tap.up)()
     # What was on its way to a silent server may arrive now; then the agent's comparison takes it
