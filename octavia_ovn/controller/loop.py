@@ -269,6 +269,5 @@ class Controller:
                 self._nb.forget_switch(name)
             return None
         key = ("release", name)
-        self._tasks.forget(key)
-        self._tasks.get(key, work, lb_id)
+        self._tasks.do(key, work, lb_id)
         return key

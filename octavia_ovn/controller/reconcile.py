@@ -199,6 +199,7 @@ class Reconciler:
         failed = frozenset(pending.objects) if done.refusal else frozenset()
         report = status.final(pending, failed)
         if not report.message:
+            self._tasks.forget(key)
             return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
         return Outcome(
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
@@ -232,7 +233,8 @@ class Reconciler:
         self._tasks.forget(key)
         settled = replace(pending, resync=False)
         if done.value is None:
-            LOG.warning("Load balancer %s is unknown to Octavia; its rows stay as they are", lb_id)
+            reason = done.refusal or "Octavia does not know it"
+            LOG.warning("The rows of load balancer %s stay as they are: %s", lb_id, reason)
             return Outcome(diff(rows, intent.with_pending(rows, settled)), again=True)
         return Outcome(restore(rows, done.value, settled), again=True)
 

@@ -55,6 +55,7 @@ class Tasks:
         self._done: dict[Hashable, Done[object]] = {}
         self._waiters: dict[Hashable, set[str]] = {}
         self._work: dict[Hashable, Callable[[], object]] = {}
+        self._deeds: set[Hashable] = set()
         self._retries: Queue[Hashable] = Queue(clock, longest=longest)
 
     def get(self, key: Hashable, work: Callable[[], T], waiter: str) -> Done[T] | None:
@@ -67,6 +68,11 @@ class Tasks:
             self._work[key] = work
             self._start(key)
         return None
+
+    def do(self, key: Hashable, work: Callable[[], object], waiter: str) -> None:
+        """Start a task of which only the end counts: see `wait_for`. Its result is not kept."""
+        self._deeds.add(key)
+        self.get(key, work, waiter)
 
     def forget(self, key: Hashable) -> None:
         """Forget a result, so that the next question is asked anew."""
@@ -126,7 +132,10 @@ class Tasks:
             )
 
     def _complete(self, key: Hashable, done: Done[object]) -> None:
-        self._done[key] = done
+        if key in self._deeds:
+            self._deeds.discard(key)
+        else:
+            self._done[key] = done
         self._retries.succeeded(key)
         self._work.pop(key, None)
         self._wake_waiters(key)

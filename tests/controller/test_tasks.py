@@ -144,6 +144,21 @@ def test_an_answer_counts_until_it_is_forgotten(bench):
     assert bench.get() == Done("answer 2")
 
 
+@pytest.mark.parametrize("error", [None, Refused("no")])
+def test_a_deed_is_done_as_often_as_it_is_asked_for(bench, error):
+    bench.service.error = error
+    for count in (1, 2):
+        bench.tasks.do("key", bench.service, "lb1")
+        bench.tasks.do("key", bench.service, "lb2")
+        assert bench.tasks.wait_for("key", "lb1")
+        bench.work()
+        assert bench.service.asked == count
+        assert not bench.tasks.wait_for("key", "lb1")
+
+    assert bench.woken == ["lb1", "lb2"] * 2
+    assert bench.tasks._done == {}
+
+
 def test_a_refusal_is_forgotten_and_what_does_not_exist_is_not(bench):
     for key, error in (("key", Refused("quota")), ("other", NotFound("no subnet"))):
         bench.service.error = error
