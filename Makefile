@@ -20,7 +20,7 @@ tempest: install ## Run Octavia's own API tests against the driver; list skips i
 	@$(PYTHON) -m sandbox tempest --report docs/tempest.md
 
 test: install lint docs ## Check and test everything, real services included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-matrix: install ## Test against versions of OVN, Octavia and Python (1 hour); write docs/versions.md
 	@$(BIN)/python -m matrix --report docs/versions.md $(MATRIX)

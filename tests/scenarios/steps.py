@@ -126,8 +126,9 @@ class Project:
     # Assert
 
     def wait(self, condition, what, timeout=SETTLING):
-        """Wait until a condition holds."""
+        """Wait until a condition holds, and until what was told to Octavia is noted in the rows."""
         assert wait_until(condition, timeout, 0.01) is not None, f"not within time: {what}"
+        self.quiesce()
 
     def settled(self, *lbs):
         """Wait until events have had their effect; then every invariant holds, and stays."""
