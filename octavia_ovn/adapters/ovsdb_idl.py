@@ -50,7 +50,9 @@ class ReportingIdl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is unty
         were there before: compare with what is known.
         """
         table = row._table
-        known = self._known[table.name]
+        known = self._known.get(table.name)
+        if known is None:
+            return  # older libraries tell of the server's own database, too
         if event == DELETE:
             known.pop(row.uuid, None)
         elif event == CREATE:

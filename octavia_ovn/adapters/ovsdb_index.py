@@ -24,15 +24,18 @@ class EqualityIndex:
 
     Args:
         column: of a set, each item is found; of a map, each value.
+        rows: those that are there already.
 
     """
 
-    def __init__(self, column: str) -> None:
+    def __init__(self, column: str, rows: Iterable[Row] = ()) -> None:
         self._column = column
         ascending = ovs.db.custom_index.OVSDB_INDEX_ASC
         self.columns = [ovs.db.custom_index.ColumnIndex(column, ascending, None)]
         self._identities: dict[str, dict[uuid.UUID, None]] = {}
         self._values: dict[uuid.UUID, list[str]] = {}
+        for row in rows:
+            self.add(row)
 
     def add(self, row: Row) -> None:
         """Put a row where it belongs; a new one that has no value yet will come again."""

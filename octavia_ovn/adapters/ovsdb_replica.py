@@ -94,6 +94,7 @@ class Replica:
         self._on_change = on_change
         self._on_conflict = on_conflict
         self._was_current = False
+        self._indexed: set[tuple[str, str]] = set()
         self._require(required)
         self._channel = Channel(endpoint, probe_interval, max_backoff)
         self._idl = ReportingIdl(self._channel, self._helper(tables, unread or {}))
@@ -163,6 +164,7 @@ class Replica:
         """Make `find` work for a column of strings or a map; before the first `run`."""
         found = self._idl.tables.get(table)
         if found and column in found.columns:
+            self._indexed.add((table, column))
             found.rows.indexes[column] = EqualityIndex(column)
 
     def find(self, table: str, column: str, value: str) -> list[Row]:
@@ -175,6 +177,9 @@ class Replica:
         found = self._idl.tables.get(table)
         if not found or column not in found.columns:
             return []
+        if (table, column) in self._indexed and column not in found.rows.indexes:
+            # The library before 3.6 loses indexes when it loads contents anew.
+            found.rows.indexes[column] = EqualityIndex(column, found.rows.values())
         return [found.rows[identity] for identity in found.rows.indexes[column].find(value)]
 
     def restrict(self, table: str, conditions: list[Any]) -> None:
