@@ -4,7 +4,6 @@ import json
 import types
 
 import pytest
-from click.testing import CliRunner
 
 from octavia_ovn import runtime
 from octavia_ovn.cli import db_sync, logs, settings
@@ -13,6 +12,7 @@ from octavia_ovn.controller.repair import Repair
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.controller.test_repair import WEB, Octavia, Store, named
+from tests.unit.command_line import runner
 
 
 class Cloud:
@@ -44,7 +44,7 @@ def conf(tmp_path):
 @pytest.fixture
 def run(conf):
     def run(*arguments):
-        return CliRunner().invoke(main, [*arguments, "--config-file", conf])
+        return runner().invoke(main, [*arguments, "--config-file", conf])
 
     return run
 
@@ -153,14 +153,14 @@ def test_octavia_that_does_not_answer(cloud, run):
 
 @pytest.mark.parametrize("command", ["check", "sync"])
 def test_help_teaches(command):
-    text = CliRunner().invoke(main, [command, "--help"]).stdout
+    text = runner().invoke(main, [command, "--help"]).stdout
     for word in ("Exit status", "Examples", "--config-file", "--project", "--loadbalancer"):
         assert word in text
 
 
 @pytest.mark.parametrize("option", ["--config-file", "--config-dir"])
 def test_configuration_that_is_not_there(option):
-    result = CliRunner().invoke(main, ["check", option, "/nowhere"])
+    result = runner().invoke(main, ["check", option, "/nowhere"])
     assert result.exit_code == 2
     assert option in result.stderr
 
@@ -168,7 +168,7 @@ def test_configuration_that_is_not_there(option):
 def test_configuration_that_is_wrong(tmp_path):
     path = tmp_path / "octavia.conf"
     path.write_text("[ovn]\novn_nb_connection = nonsense\n")
-    result = CliRunner().invoke(main, ["check", "--config-file", str(path)])
+    result = runner().invoke(main, ["check", "--config-file", str(path)])
     assert result.exit_code == 2
     assert "ovn_nb_connection" in result.stderr
     path.write_text("nonsense\n")

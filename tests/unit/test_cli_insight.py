@@ -8,7 +8,6 @@ import types
 from xml.etree import ElementTree
 
 import pytest
-from click.testing import CliRunner
 
 from octavia_ovn import runtime
 from octavia_ovn.adapters.scene_reader import SceneReader
@@ -33,6 +32,7 @@ from tests.core.scenes import (
     with_ports,
     with_rows,
 )
+from tests.unit.command_line import runner
 
 LB_ID = "11111111-2222-3333-4444-555555555555"
 
@@ -48,7 +48,7 @@ def run(monkeypatch, tmp_path):
             return found, client(found, sender) if sender else None
 
         monkeypatch.setattr(sources, "build", lambda _: types.SimpleNamespace(scene=read))
-        return CliRunner().invoke(main, [*words, "--config-file", str(conf)])
+        return runner().invoke(main, [*words, "--config-file", str(conf)])
 
     return run
 
@@ -299,7 +299,7 @@ def test_nothing_is_connected_before_it_is_needed(monkeypatch, tmp_path):
     built = []
     build = runtime.build
     monkeypatch.setattr(runtime, "build", lambda given: built.append(build(given)) or built[0])
-    result = CliRunner().invoke(main, ["trace", LB_ID, "--config-file", str(conf)])
+    result = runner().invoke(main, ["trace", LB_ID, "--config-file", str(conf)])
     assert result.exit_code == 2
     assert "--from" in result.stderr
     assert built == []
