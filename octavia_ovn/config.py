@@ -11,7 +11,7 @@ there, the rest with a private parser of the same files.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,12 @@ from octavia_ovn.statistics_options import AGENT_OPTS, SECTION, AgentStatistics
 
 _FALLBACK = "service_auth"
 _HTTP_TIMEOUT = 10.0
+_PREDECESSORS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "endpoint_override": ("endpoint", str),
+    "cafile": ("ca_certificates_file", str),
+    "valid_interfaces": ("endpoint_type", lambda kind: [kind.removesuffix("URL")]),
+}
+"""Deprecated names in `[neutron]`, and how to read their values."""
 
 
 _OVN_OPTS = [
@@ -353,16 +359,11 @@ def _service(reader: _Reader, section: str) -> Service:
 def _service_option(reader: _Reader, section: str, name: str) -> Any:
     """Return an option of keystoneauth, or that of its deprecated predecessor in `[neutron]`."""
     value = reader.get(section, name)
-    if value or section != "neutron":
+    if value or section != "neutron" or name not in _PREDECESSORS:
         return value
-    if name == "endpoint_override":
-        return reader.get(section, "endpoint")
-    if name == "cafile":
-        return reader.get(section, "ca_certificates_file")
-    if name == "valid_interfaces":
-        kind = reader.get(section, "endpoint_type")
-        return [kind.removesuffix("URL")] if kind else None
-    return value
+    predecessor, converted = _PREDECESSORS[name]
+    old = reader.get(section, predecessor)
+    return converted(old) if old else value
 
 
 def _auth_section(reader: _Reader, section: str) -> str:

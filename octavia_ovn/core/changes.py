@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from octavia_ovn.core import model, slots
+from octavia_ovn.core import continuity, model, slots
 from octavia_ovn.core.pending import Final, Kind, Objects, active, deleted
 
 
@@ -194,7 +194,7 @@ def apply(lb: model.LoadBalancer | None, change: Change) -> Applied:
     if isinstance(change, CreateLoadBalancer):
         return Applied(change.lb, _tree(change.lb, Final.ACTIVE), created=True)
     if isinstance(change, Restore):
-        return Applied(_keep(lb, change.lb), change.objects)
+        return Applied(continuity.keep(lb, change.lb), change.objects)
     if isinstance(change, DeleteLoadBalancer):
         known = _tree(lb or change.lb, Final.DELETED)
         return Applied(lb or change.lb, {**known, **change.objects})
@@ -273,7 +273,7 @@ def _(change: DeletePool, lb: model.LoadBalancer) -> Result:
 @_apply.register
 def _(change: PutMember, lb: model.LoadBalancer) -> Result:
     pool = _pool(lb, change.pool_id)
-    members = _put(pool.members, _with_subnet(change.member, pool))
+    members = _put(pool.members, continuity.with_subnet(change.member, pool))
     after = _with_members(lb, pool, members)
     return after, _pool_objects(lb, pool.id) | active(Kind.MEMBER, [change.member.id])
 
@@ -289,7 +289,7 @@ def _(change: DeleteMember, lb: model.LoadBalancer) -> Result:
 @_apply.register
 def _(change: ReplaceMembers, lb: model.LoadBalancer) -> Result:
     pool = _pool(lb, change.pool_id)
-    wanted = {each.id: _with_subnet(each, pool) for each in change.members}
+    wanted = {each.id: continuity.with_subnet(each, pool) for each in change.members}
     gone = [each.id for each in pool.members if each.id not in wanted]
     # Those that stay keep their place: a client's hash picks a place.
     kept = [wanted.pop(each.id) for each in pool.members if each.id in wanted]
@@ -357,55 +357,9 @@ def _put(items: Iterable[T], item: T) -> tuple[T, ...]:
     return tuple(found.values())
 
 
-def _with_subnet(member: model.Member, pool: model.Pool) -> model.Member:
-    """Keep the subnet that was found for a member that came without one."""
-    if member.subnet_id is not None:
-        return member
-    before = pool.member(member.id)
-    if before is None or before.address != member.address:
-        return member
-    return replace(member, subnet_id=before.subnet_id)
-
-
 def _with_members(
     lb: model.LoadBalancer, pool: model.Pool, members: tuple[model.Member, ...]
 ) -> model.LoadBalancer:
     return replace(
         lb, pools=_put(lb.pools, slots.arrange(replace(pool, members=members), slots.places(pool)))
     )
-
-
-def _keep(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.LoadBalancer:
-    """Let an existing load balancer keep what Octavia does not know of it.
-
-    That is the places of members, the subnets found for them, and where the VIPs are.
-    """
-    if before is None:
-        return after
-    vips = {(vip.address, vip.port_id): vip for vip in before.vips}
-    return replace(
-        after,
-        vips=tuple(_merge_vip(vips.get((vip.address, vip.port_id)), vip) for vip in after.vips),
-        pools=tuple(_keep_places(before.pool(pool.id), pool) for pool in after.pools),
-    )
-
-
-def _merge_vip(before: model.Vip | None, after: model.Vip) -> model.Vip:
-    if before is None:
-        return after
-    return replace(
-        after,
-        subnet_id=after.subnet_id or before.subnet_id,
-        network_id=after.network_id or before.network_id,
-        cidr=after.cidr or before.cidr,
-        brought=before.brought if after.brought is None else after.brought,
-    )
-
-
-def _keep_places(before: model.Pool | None, after: model.Pool) -> model.Pool:
-    if before is None:
-        return after
-    wanted = {each.id: _with_subnet(each, before) for each in after.members}
-    kept = [wanted.pop(each.id) for each in before.members if each.id in wanted]
-    members = (*kept, *wanted.values())
-    return slots.arrange(replace(after, members=members), slots.places(before))

@@ -8,16 +8,7 @@ import pytest
 from octavia.api.drivers.driver_agent import driver_listener
 
 from octavia_ovn.adapters.octavia_sockets import DriverAgent, StatusRefused
-
-STATUS = {
-    "loadbalancers": [{"id": "l", "provisioning_status": "ACTIVE", "operating_status": "ONLINE"}]
-}
-FAULT = {
-    "status_code": 500,
-    "fault_string": "No row was found when one was required",
-    "status_object": "listeners",
-    "status_object_id": "i",
-}
+from tests.functional.driver_messages import FAULT, STATUS
 
 
 class Updater:

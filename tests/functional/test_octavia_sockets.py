@@ -13,17 +13,8 @@ from octavia_lib.api.drivers import driver_lib, exceptions
 
 from octavia_ovn.adapters.octavia_sockets import DriverAgent, StatusRefused
 from octavia_ovn.errors import Unavailable
+from tests.functional.driver_messages import FAULT, STATUS
 from tests.lab.sockets import DriverSockets
-
-STATUS = {
-    "loadbalancers": [{"id": "l", "provisioning_status": "ACTIVE", "operating_status": "ONLINE"}]
-}
-FAULT = {
-    "status_code": 500,
-    "fault_string": "No row was found when one was required",
-    "status_object": "listeners",
-    "status_object_id": "i",
-}
 
 
 class Octavia:

@@ -1,0 +1,53 @@
+"""What a load balancer keeps of its former self when Octavia gives it, or a part of it, anew.
+
+Octavia does not know the places of members, the subnets found for them, and where the VIPs are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from octavia_ovn.core import model, slots
+
+
+def keep(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.LoadBalancer:
+    """Let an existing load balancer keep what Octavia does not know of it."""
+    if before is None:
+        return after
+    vips = {(vip.address, vip.port_id): vip for vip in before.vips}
+    return replace(
+        after,
+        vips=tuple(_merge_vip(vips.get((vip.address, vip.port_id)), vip) for vip in after.vips),
+        pools=tuple(_keep_places(before.pool(pool.id), pool) for pool in after.pools),
+    )
+
+
+def _merge_vip(before: model.Vip | None, after: model.Vip) -> model.Vip:
+    if before is None:
+        return after
+    return replace(
+        after,
+        subnet_id=after.subnet_id or before.subnet_id,
+        network_id=after.network_id or before.network_id,
+        cidr=after.cidr or before.cidr,
+        brought=before.brought if after.brought is None else after.brought,
+    )
+
+
+def _keep_places(before: model.Pool | None, after: model.Pool) -> model.Pool:
+    if before is None:
+        return after
+    wanted = {each.id: with_subnet(each, before) for each in after.members}
+    kept = [wanted.pop(each.id) for each in before.members if each.id in wanted]
+    members = (*kept, *wanted.values())
+    return slots.arrange(replace(after, members=members), slots.places(before))
+
+
+def with_subnet(member: model.Member, pool: model.Pool) -> model.Member:
+    """Keep the subnet that was found for a member that came without one."""
+    if member.subnet_id is not None:
+        return member
+    before = pool.member(member.id)
+    if before is None or before.address != member.address:
+        return member
+    return replace(member, subnet_id=before.subnet_id)
