@@ -9,8 +9,8 @@ import logging
 import multiprocessing
 import signal
 import sys
-import time
 
+import agent_loop
 from oslo_config import cfg
 from oslo_log import log
 from stevedore import enabled as stevedore_enabled
@@ -23,17 +23,7 @@ LOG = logging.getLogger(__name__)
 def run_agent(exit_event, function, name):
     # Leave no orphan when the lab has to kill our parent.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    while not exit_event.is_set():
-        try:
-            function(exit_event)
-        # Whatever an agent raises, as octavia-driver-agent does.
-        except Exception:
-            LOG.exception("Provider agent %s raised; restarting it", name)
-            time.sleep(1)
-            continue
-        break
+    agent_loop.serve(exit_event, function, name)
 
 
 def main():

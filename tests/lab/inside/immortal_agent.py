@@ -4,7 +4,6 @@ It is forked again from a process that has imported everything, so that is a mat
 Nothing kills it when its parent dies: octavia-driver-agent does not do that either.
 """
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -12,25 +11,10 @@ import sys
 import threading
 import time
 
+import agent_loop
 from oslo_config import cfg
 from oslo_log import log
 from stevedore import driver as stevedore_driver
-
-LOG = logging.getLogger(__name__)
-
-
-def run_agent(exit_event, function):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    while not exit_event.is_set():
-        try:
-            function(exit_event)
-        # Whatever an agent raises, as octavia-driver-agent does.
-        except Exception:
-            LOG.exception("Provider agent raised; restarting it")
-            time.sleep(1)
-            continue
-        break
 
 
 def end_with(parent):
@@ -64,7 +48,7 @@ def main():
     while not stop.asked:
         # An event of its own: a process may be killed while it holds the event's lock.
         events[:] = [context.Event()]
-        process = context.Process(target=run_agent, args=(events[0], function))
+        process = context.Process(target=agent_loop.serve, args=(events[0], function, provider))
         process.start()
         process.join()
         if process.exitcode == 0:
