@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
 from octavia_ovn.cli.trace import trace
+from octavia_ovn.command import PACKAGE
 from octavia_ovn.controller.repair import Depth, Verdict
 from octavia_ovn.controller.sync import Action, Result, sync
 from octavia_ovn.errors import NotFound, Unavailable
@@ -71,6 +73,7 @@ Examples
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(importlib.metadata.version(PACKAGE), message="%(prog)s %(version)s")
 def main() -> None:
     """Look at Octavia's load balancers of the provider "ovn", compare them with OVN, repair them.
 
