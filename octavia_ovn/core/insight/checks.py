@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from octavia_ovn.core import model
 from octavia_ovn.core.insight import backends, compare, rules
+from octavia_ovn.core.insight.backends import router_remedy
 from octavia_ovn.core.insight.findings import Check, Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port
@@ -147,6 +148,18 @@ def _attachment(path: Path) -> Iterator[Finding]:
         yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
 
 
+def _routers(path: Path) -> Iterator[Finding]:
+    """Check that the routers that packets come in by, and their interfaces there, are enabled."""
+    down = {each: path.scene.why_down(each) for each in path.entries}
+    blocked = all(down.values())
+    for port, sentence in down.items():
+        if not sentence:
+            yield ok(f"Router {path.scene.router_label(port.router)} is enabled.")
+            continue
+        remedy = router_remedy(port, path.scene)
+        yield fault(sentence, remedy) if blocked else warning(sentence, remedy)
+
+
 def _provider(path: Path) -> Iterator[Finding]:
     """Check that the network outside does not refer to the load balancer."""
     if path.is_inside:
@@ -228,6 +241,7 @@ CHECKS = (
     Check("allowed-cidrs", "Allowed clients", rules.allowed_clients),
     Check("network-rules", "Rules of the client's network", rules.network_entry),
     Check("gateway", "Gateway", _gateway),
+    Check("routers", "Routers", _routers),
     Check("attachment", "Attachment", _attachment),
     Check("provider-network", "Network outside", _provider),
     Check("vip-port", "VIP port", _vip_port),
