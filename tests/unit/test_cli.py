@@ -80,6 +80,13 @@ def test_differences(cloud, run):
     assert cloud.store.database.all() == before
 
 
+def test_a_terminal_obeys_no_text(cloud, run):
+    cloud.octavia.has(WEB)
+    cloud.octavia.trees["lb1"] = Unavailable("[red]\x1b[2J\n\u202e")
+    result = run("check")
+    assert r"[red]\x1b[2J\n\u202e" in result.stdout
+
+
 def test_json(cloud, run):
     cloud.store.put(WEB)
     cloud.octavia.has(WEB)

@@ -12,6 +12,7 @@ from octavia_ovn.core.insight.findings import Finding, Verdict, fault, ok, uncle
 from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port, Scene
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.text import command
 from octavia_ovn.core.topology import RouterPort
 
 
@@ -27,7 +28,9 @@ def eligibility(path: Path) -> Iterator[Finding]:
     ]
     reasons = "; ".join(left_out)
     if not pool.members:
-        yield fault("The pool has no members.", f"openstack loadbalancer member create {pool.id}")
+        yield fault(
+            "The pool has no members.", command("openstack loadbalancer member create", pool.id)
+        )
     elif not path.members and pool.enabled:
         yield fault(f"No member may serve: {reasons}.", "openstack loadbalancer member set")
     elif left_out:
@@ -72,7 +75,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
             yield warning(
                 f"The port {found[0].title} that members are checked from is administratively"
                 " down: all of them look dead.",
-                f"openstack port set --enable {found[0].name}",
+                command("openstack port set --enable", found[0].name),
             )
         elif found:
             addresses = ", ".join(found[0].ips)
@@ -154,7 +157,7 @@ def _reached(path: Path, member: model.Member) -> Finding | None:
     return fault(
         f"{name} is on network {scene.switch_label(switch)}, subnet {subnet.cidr}, which"
         f" {origin} does not lead to.",
-        f"openstack router add subnet ROUTER {subnet.id}",
+        command("openstack router add subnet ROUTER", subnet.id),
     )
 
 
@@ -170,8 +173,8 @@ def _interfaces(path: Path, leading: Sequence[RouterPort], name: str) -> Finding
 def router_remedy(port: RouterPort, scene: Scene) -> str:
     """Return the command that enables a router, or its interface."""
     if port.router in scene.down:
-        return f"openstack router set --enable {port.router.removeprefix('neutron-')}"
-    return f"openstack port set --enable {port.switch_port}"
+        return command("openstack router set --enable", port.router.removeprefix("neutron-"))
+    return command("openstack port set --enable", port.switch_port)
 
 
 def _plugged(path: Path, member: model.Member) -> Finding | None:
@@ -217,7 +220,7 @@ def port_findings(port: Port, what: str) -> Iterator[Finding]:
     if not port.enabled:
         yield fault(
             f"{what} {port.title} is administratively down.",
-            f"openstack port set --enable {port.name}",
+            command("openstack port set --enable", port.name),
         )
     elif port.chassis is None:
         yield unclear(f"{what} {port.title}: who has it is not known.")

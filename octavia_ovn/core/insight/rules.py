@@ -15,6 +15,7 @@ from octavia_ovn.core.insight.findings import Finding, fault, ok, unclear, warni
 from octavia_ovn.core.insight.match import Packet
 from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port
+from octavia_ovn.core.text import command
 
 _REMEDY = "openstack security group rule create: the client must be let out to VIP and members."
 _STATEFUL = "Give the client's port a stateful security group: openstack port set --security-group"
@@ -56,7 +57,7 @@ def allowed_clients(path: Path) -> Iterator[Finding]:
     elif _is_kept_out(_at_entry(path), path):
         yield fault(
             f"The listener's allowed_cidrs ({cidrs}) are without {path.source}.",
-            f"openstack loadbalancer listener set --allowed-cidr CIDR {listener.id}",
+            command("openstack loadbalancer listener set --allowed-cidr CIDR", listener.id),
         )
     else:
         yield warning(
