@@ -136,7 +136,7 @@ class Agent:
             grace=settings.pending_grace,
             observer=observer,
         )
-        self._watch = Watch(self._round, settings.sync_interval)
+        self._watch = Watch(self._round, settings.sync_interval, observer=observer)
         self._listeners = Listeners(self._waker.wake)
         self._statistics = self._collect(settings.statistics, parts.listing, sockets)
         self._acting = False
@@ -154,7 +154,9 @@ class Agent:
             return Ledger(chassis, accounts, options.report_interval)
 
         return Statistics(
-            lambda: AgentSocket(options.bind_host, options.bind_port, options.key), ledger
+            lambda: AgentSocket(options.bind_host, options.bind_port, options.key),
+            ledger,
+            self._observer,
         )
 
     def _round(self, acting: Callable[[], bool]) -> bool:
@@ -290,5 +292,5 @@ def _observer(settings: config.Settings) -> Iterator[Observer]:
         raise BadConfiguration(msg) from error
     metrics = prometheus.Metrics()
     address = settings.metrics_address, settings.metrics_port
-    with prometheus_exporter.served(metrics.registry, *address):
+    with prometheus_exporter.served(metrics.registry, *address, observer=metrics):
         yield metrics

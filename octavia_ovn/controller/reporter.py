@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Observer, Step
+from octavia_ovn.supervised import SupervisedThread
 
 LOG = logging.getLogger(__name__)
 
@@ -102,11 +104,8 @@ class Reporter:
         self._dropped: set[str] = set()
         """Load balancers whose parcels were dropped while they were being sent."""
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"reporter-{number}", daemon=True)
-            for number in range(workers)
-        ]
-        self._threads.append(threading.Thread(target=self._ask, name="reporter-ask", daemon=True))
+        self._threads = [SupervisedThread(self._work, "reporter", observer) for _ in range(workers)]
+        self._threads.append(SupervisedThread(self._ask, "reporter-ask", observer))
         for thread in self._threads:
             thread.start()
 
@@ -142,18 +141,27 @@ class Reporter:
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
+            thread.stop()
+        for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while parcels := self._take():
-            left = self._deliver(parcels)
-            with self._changed:
-                for parcel in left:
-                    self._put_back(parcel)
-                done = {parcel.lb_id for parcel in parcels}
-                self._sending -= done
-                self._dropped -= done
-                self._changed.notify_all()
+            left = parcels  # unless they are told
+            try:
+                left = self._deliver(parcels)
+            finally:
+                self._finish(parcels, left)
+
+    def _finish(self, sent: list[Parcel], left: list[Parcel]) -> None:
+        """Release load balancers for the next message; keep what must be sent later."""
+        with self._changed:
+            for parcel in left:
+                self._put_back(parcel)
+            done = {parcel.lb_id for parcel in sent}
+            self._sending -= done
+            self._dropped -= done
+            self._changed.notify_all()
 
     def _take(self) -> list[Parcel]:
         """Wait for parcels that are due; none when closed."""
@@ -277,7 +285,7 @@ class Reporter:
 
     def _later(self, parcel: Parcel) -> Parcel:
         self._observer.retries(Step.REPORT)
-        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2**parcel.failures)
+        delay = backoff(parcel.failures, _FIRST_RETRY, _LONGEST_RETRY)
         return replace(parcel, due=self._clock() + delay, failures=parcel.failures + 1)
 
     def _refused(self, parcel: Parcel, error: Refused) -> Parcel:
