@@ -34,6 +34,7 @@ A load balancer is
              is lost, damaged, or not in Octavia any more
   stuck      Octavia shows it or a part of it in PENDING, and nobody works on it
   orphaned   it has rows, and Octavia does not know it
+  unenforced Octavia shows vip_sg_ids, which OVN does not enforce: use allowed_cidrs
   unclear    it could not be compared
 
 \b

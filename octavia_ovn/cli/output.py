@@ -16,7 +16,7 @@ from octavia_ovn.controller.repair import Finding, Verdict
 from octavia_ovn.controller.sync import Result
 from octavia_ovn.core.text import plain
 
-_STYLES = {Verdict.RIGHT: "green", Verdict.UNCLEAR: "red"}
+_STYLES = {Verdict.RIGHT: "green", Verdict.UNCLEAR: "red", Verdict.UNENFORCED: "red"}
 _STYLE = "yellow"
 _WIDE = 1000
 

@@ -27,6 +27,8 @@ _KINDS = {
     Kind.POOL: "pool",
     Kind.HEALTH_MONITOR: "health monitor",
     Kind.MEMBER: "member",
+    Kind.L7POLICY: "L7 policy",
+    Kind.L7RULE: "L7 rule",
 }
 
 _HELP = """\

@@ -13,6 +13,8 @@ class Kind(str, enum.Enum):
     MEMBER = "members"
     HEALTH_MONITOR = "healthmonitors"
     POOL = "pools"
+    L7RULE = "l7rules"
+    L7POLICY = "l7policies"
     LISTENER = "listeners"
     LOAD_BALANCER = "loadbalancers"
 
@@ -22,7 +24,14 @@ class Kind(str, enum.Enum):
     @property
     def singular(self) -> str:
         """The name of one, such as `healthmonitor`."""
-        return self.value.removesuffix("s")
+        return _SINGULARS.get(self, self.value.removesuffix("s"))
+
+
+_SINGULARS = {Kind.L7POLICY: "l7policy"}
+
+UNSERVED = frozenset({Kind.L7RULE, Kind.L7POLICY})
+"""Kinds of objects that rows never hold: OVN cannot serve them. One that Octavia has nevertheless
+ends in ERROR, unless it is deleted."""
 
 
 class Final(str, enum.Enum):
