@@ -121,7 +121,8 @@ IPV6_SOURCE_IP = (
     " SOURCE_IP_PORT without session persistence"
 )
 REPEATED = (
-    "allowed_cidrs: Octavia cannot store a network twice when a listener changes; name each once"
+    "allowed_cidrs: {value} is there more than once, perhaps in another spelling, which Octavia"
+    " cannot store when a listener changes; name each network once"
 )
 L7 = f"{_NO_L7}; L7 policies and rules need another provider"
 
