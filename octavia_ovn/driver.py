@@ -143,17 +143,18 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def listener_create(self, listener: data_models.Listener) -> None:
         """Record a new listener."""
-        values = models.fields(listener)
-        change = changes.PutListener(models.listener(values))
-        runtime.get().store.record(change, lb_id=values["loadbalancer_id"])
+        context, values = runtime.get(), models.fields(listener)
+        change = changes.PutListener(models.listener(values, context.preferences))
+        context.store.record(change, lb_id=values["loadbalancer_id"])
 
     @_answer
     def listener_update(
         self, old_listener: data_models.Listener, new_listener: data_models.Listener
     ) -> None:
         """Record what changes of a listener."""
-        update = models.listener_update(old_listener, new_listener)
-        runtime.get().store.record(update, lb_id=old_listener.loadbalancer_id)
+        context = runtime.get()
+        update = models.listener_update(old_listener, new_listener, context.preferences)
+        context.store.record(update, lb_id=old_listener.loadbalancer_id)
 
     @_answer
     def listener_delete(self, listener: data_models.Listener) -> None:

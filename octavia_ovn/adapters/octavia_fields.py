@@ -26,9 +26,13 @@ _FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/3
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What the operator has decided about the meaning of requests."""
+    """What the operator has decided about the meaning of requests.
+
+    :param usual: what asks for nothing
+    """
 
     persistence: model.Mechanism = model.Mechanism.HASH
+    usual: limits.Usual = limits.BUILT_IN
 
 
 def fields(*sources: data_models.BaseDataModel | Fields) -> dict[str, Any]:

@@ -41,13 +41,15 @@ Options without a meaning may have been accepted for it by another driver, or be
 # --- new objects: all that a request sets, and defaults for the rest
 
 
-def listener(values: Fields, asked: Fields | None = None) -> model.Listener:
+def listener(
+    values: Fields, preferences: Preferences, asked: Fields | None = None
+) -> model.Listener:
     """Return a listener.
 
     :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("listener", values if asked is None else asked)
+    limits.check("listener", values if asked is None else asked, preferences.usual)
     return _new(model.Listener, tables.LISTENER, values)
 
 
@@ -57,7 +59,7 @@ def pool(values: Fields, preferences: Preferences, asked: Fields | None = None) 
     :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("pool", values if asked is None else asked)
+    limits.check("pool", values if asked is None else asked, preferences.usual)
     return valid(lambda: _whole_pool(values, preferences, asked).apply())
 
 
@@ -100,12 +102,12 @@ def _whole_pool(
 # --- updates: what a request sets, and nothing else
 
 
-def listener_update(old: Given, new: Given) -> patches.UpdateListener:
+def listener_update(old: Given, new: Given, preferences: Preferences) -> patches.UpdateListener:
     """Return what an update of a listener changes.
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    asked = _asked("listener", old, new)
+    asked = _asked("listener", old, new, preferences.usual)
     _check_repeated(asked.get("allowed_cidrs") or ())
     named, whole = _parts(model.Listener, tables.LISTENER, old, asked)
     return patches.UpdateListener(asked["listener_id"], named, whole)
@@ -116,7 +118,7 @@ def pool_update(old: Given, new: Given, preferences: Preferences) -> patches.Upd
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    asked = _asked("pool", old, new)
+    asked = _asked("pool", old, new, preferences.usual)
     table = tables.pool(preferences)
     named, _ = _parts(model.Pool, table, old, asked)
     complete = tables.names(table) | {"members", "healthmonitor"}
@@ -161,11 +163,11 @@ def health_monitor_update(old: Given, new: Given) -> patches.UpdateMonitor:
     return patches.UpdateMonitor(asked["healthmonitor_id"], named, whole, pool_id)
 
 
-def _asked(kind: str, old: Given, new: Given) -> Fields:
+def _asked(kind: str, old: Given, new: Given, usual: limits.Usual = limits.BUILT_IN) -> Fields:
     """Return the fields that an update sets, after checking those that it changes."""
     asked, before = fields(new), fields(old)
     changed = {key: each for key, each in asked.items() if key not in before or before[key] != each}
-    limits.check(kind, changed)
+    limits.check(kind, changed, usual, before)
     return asked
 
 
@@ -232,7 +234,7 @@ def _tree(
             vips=tuple(_vips(values, surroundings)),
             project_id=values.get("project_id") or None,
             enabled=tables.enabled(values.get("admin_state_up")),
-            listeners=tuple(listener(fields(each), asked) for each in listeners),
+            listeners=tuple(listener(fields(each), preferences, asked) for each in listeners),
             pools=tuple(
                 flavors.with_mechanism(each, chosen) for each in _pools(values, preferences, asked)
             ),
