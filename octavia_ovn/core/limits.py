@@ -157,6 +157,12 @@ FAMILY = "a VIP of another IP version cannot reach member {value}"
 NO_SUBNET = (
     "{value} is in no subnet of the VIP or of the routers around it; name the member's subnet"
 )
+NO_HOST = "{value} is {what}; a member needs an address of its own that clients can be sent to"
+NOT_IN_SUBNET = "{value} {why}, the network of subnet {subnet}; no member can have it there"
+OWN_VIP = (
+    "{value} is a VIP of this load balancer; OVN does not balance a connection twice, so it would"
+    " lead nowhere"
+)
 IPV6_SOURCE_IP = (
     "this version of OVN cannot tell IPv6 clients apart by address (25.03 and later can); use"
     " SOURCE_IP_PORT without session persistence"
