@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,11 +24,9 @@ class Kind(str, enum.Enum):
 
     @property
     def singular(self) -> str:
-        """The name of one, such as `healthmonitor`."""
-        return _SINGULARS.get(self, self.value.removesuffix("s"))
+        """The name of one, such as `healthmonitor` or `l7policy`."""
+        return re.sub("(ie)?s$", lambda found: "y" if found[1] else "", self.value)
 
-
-_SINGULARS = {Kind.L7POLICY: "l7policy"}
 
 UNSERVED = frozenset({Kind.L7RULE, Kind.L7POLICY})
 """Kinds of objects that rows never hold: OVN cannot serve them. One that Octavia has nevertheless
