@@ -43,6 +43,7 @@ class Later(Executor):
         count = len(self._work)
         for _ in range(count):
             future, work = self._work.popleft()
+            future.set_running_or_notify_cancel()
             try:
                 result = work()
             except Exception as error:  # noqa: BLE001 - it is the caller's
