@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions, loading
@@ -141,10 +141,28 @@ class Rest:
         with self._observer.calls(self._name.lower(), method):
             return self._ask(method, path, body, query)
 
+    def project(self) -> str:
+        """Return the id of the project that the account acts in; empty without Keystone.
+
+        :raises Unavailable: when Keystone does not answer
+        """
+        with self._translated("its account's project"):
+            return self._connected().get_project_id() or ""
+
     def _ask(self, method: str, path: str, body: object, query: Query | None) -> Any:
         path = self._version + path
-        try:
+        with self._translated(f"{method} {path}"):
             response = self._send(method, path, json=body, params=query)
+        return self._answer(method, path, response)
+
+    @contextlib.contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Turn errors of keystoneauth into ours.
+
+        :param what: what was asked for
+        """
+        try:
+            yield
         except (exceptions.HttpError, exceptions.AuthorizationFailure) as error:
             raise self._keystone_error(error) from error
         except exceptions.CatalogException as error:
@@ -152,11 +170,10 @@ class Rest:
         except (exceptions.AuthPluginException, exceptions.OptionError) as error:
             raise BadConfiguration(f"{self._sections} cannot be used: {error}") from error
         except exceptions.ClientException as error:
-            raise Unavailable(f"{self._name} did not answer {method} {path}: {error}") from error
+            raise Unavailable(f"{self._name} did not answer {what}: {error}") from error
         except OSError as error:
             msg = f"The TLS files in {self._sections} cannot be used: {error}"
             raise BadConfiguration(msg) from error
-        return self._answer(method, path, response)
 
     def _answer(self, method: str, path: str, response: Any) -> _Answer | None:
         if not response.ok:

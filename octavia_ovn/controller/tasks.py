@@ -151,8 +151,13 @@ class Tasks:
         if task is None:
             return
         task.forgotten, task.successor = True, None
-        if task.future is None:
+        if task.future is None or task.future.cancel():
             self._end(key, task)
+
+    def clear(self) -> None:
+        """Forget everything, and do nothing more that has not begun: somebody else acts now."""
+        for key in [*self._done, *self._tasks]:
+            self.forget(key)
 
     def expire(self, key: Hashable) -> None:
         """Have a result asked for anew when it is used next; it serves until then."""
@@ -228,6 +233,8 @@ class Tasks:
         task.future.add_done_callback(lambda done: self._post(lambda: finish(done)))
 
     def _finish(self, key: Hashable, task: _Task, future: Future[object]) -> None:
+        if self._tasks.get(key) is not task or future.cancelled():
+            return
         task.future = None
         error = future.exception()
         if error is not None and not isinstance(error, Refused):
@@ -274,7 +281,8 @@ class Tasks:
         del self._tasks[key]
         self._wake_all(task.waiters)
         for held in self._held.pop(key, ()):
-            self._start(held, self._tasks[held])
+            if held in self._tasks:
+                self._start(held, self._tasks[held])
 
     def _wake_all(self, waiters: set[str]) -> None:
         found = sorted(waiters)

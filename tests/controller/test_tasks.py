@@ -266,6 +266,7 @@ class TestForgettingWhatIsUnderWay:
     def test_who_asks_anew_gets_a_new_answer_after_the_old_attempt(self, bench, error):
         bench.service.error = error
         bench.get()
+        bench.executor.begin()
         bench.tasks.forget("key")
         assert bench.get("lb2") is None
         assert len(bench.executor) == 1
@@ -281,6 +282,7 @@ class TestForgettingWhatIsUnderWay:
     def test_who_asks_anew_waits_while_the_service_is_away(self, bench):
         bench.service.error = Unavailable("503")
         bench.get()
+        bench.executor.begin()
         bench.tasks.forget("key")
         bench.get("lb2")
         bench.work()
@@ -290,6 +292,14 @@ class TestForgettingWhatIsUnderWay:
         bench.work()
 
         assert bench.get() == Done("answer 2")
+
+    def test_an_attempt_that_has_not_begun_is_not_made(self, bench):
+        bench.get()
+        bench.tasks.forget("key")
+        bench.work()
+
+        assert bench.service.asked == 0
+        assert bench.woken == ["lb1"]
 
     def test_a_retry_is_given_up(self, bench):
         bench.service.error = Unavailable("503")
@@ -309,6 +319,7 @@ class TestOrder:
     def test_a_deed_follows_a_task_that_is_under_way(self, bench):
         order = []
         bench.tasks.get("source", lambda: order.append("source"), "lb1")
+        bench.executor.begin()
         bench.tasks.forget("source")
         bench.tasks.do("release", lambda: order.append("release"), "lb1", after="source")
         assert len(bench.executor) == 1
@@ -341,6 +352,37 @@ class TestOrder:
 
         assert bench.service.asked == 2
         assert bench.woken == ["lb1", "lb2"]
+
+
+def test_who_does_not_act_any_more_begins_nothing(bench):
+    """Not what waits for a thread, for its retry or for another task."""
+    bench.get()
+    bench.tasks.do("release", bench.service, "lb1", after="key")
+    bench.tasks.do("other", bench.service, "lb1")
+    bench.tasks.clear()
+    bench.work()
+    assert bench.service.asked == 0
+
+    bench.service.error = Unavailable("503")
+    bench.tasks.do("other", bench.service, "lb1")
+    bench.work()
+    bench.tasks.clear()
+    bench.clock.passes(100)
+    bench.tasks.retry_due()
+    assert len(bench.executor) == 0
+    assert not bench.tasks.wait_for("other", "lb1")
+
+
+def test_what_waited_for_a_task_that_is_under_way_is_not_done_either(bench):
+    bench.get()
+    bench.executor.begin()
+    bench.tasks.do("release", bench.service, "lb1", after="key")
+    bench.tasks.clear()
+    bench.work()
+    bench.work()
+
+    assert bench.service.asked == 1
+    assert bench.tasks._done == {}
 
 
 @pytest.mark.parametrize(
