@@ -40,7 +40,9 @@ class Final(str, enum.Enum):
     DELETED = "DELETED"
 
 
-Objects = Mapping[tuple[Kind, str], Final]
+Key = tuple[Kind, str]
+"""Kind and id of an object."""
+Objects = Mapping[Key, Final]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class Pending:
             kind is Kind.LOAD_BALANCER and final is Final.DELETED
             for (kind, _), final in self.objects.items()
         )
+
+    @property
+    def deletions(self) -> frozenset[Key]:
+        """The objects that Octavia is to be told to be DELETED."""
+        return frozenset(key for key, final in self.objects.items() if final is Final.DELETED)
 
     def merge(self, later: Pending) -> Pending:
         """Return what Octavia waits for after a later request came in too."""
