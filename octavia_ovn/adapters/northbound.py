@@ -7,6 +7,7 @@ responders, NAT rows only of floating IPs.
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import (
@@ -43,7 +44,7 @@ from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
 from octavia_ovn.core.topology import switch_name
 from octavia_ovn.errors import OctaviaOvnError, Refused
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import NOBODY, Defect, Observer
 
 _DATABASE = "OVN_Northbound"
 _TABLES = {
@@ -108,6 +109,7 @@ class Northbound(NorthboundTopology):
             max_backoff=max_backoff,
             on_change=self._event,
             on_conflict=observer.conflicts,
+            on_defect=functools.partial(observer.meets, Defect.EVENT),
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
             timeout=timeout,
         )

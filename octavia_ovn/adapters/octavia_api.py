@@ -17,7 +17,7 @@ from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.insight.scene import Told
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.status import Message
-from octavia_ovn.errors import NotFound, OctaviaOvnError
+from octavia_ovn.errors import NotFound
 from octavia_ovn.observer import NOBODY, Observer
 
 if TYPE_CHECKING:
@@ -180,16 +180,15 @@ class OctaviaApi:
         An object to be deleted has: a later request holds it. So has a load balancer that is being
         updated, because the message was about its creation.
 
-        Members are found through their pools if these are in the message too. Raises nothing: an
-        object about which Octavia does not speak is not known to be settled.
+        Members are found through their pools if these are in the message too. An object that does
+        not exist is not known to be settled.
         """
         found: set[str] = set()
-        with contextlib.suppress(OctaviaOvnError):
-            for item in self._mentioned(message):
-                status = item.get("provisioning_status")
-                unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
-                if status and status not in unsettled:
-                    found.add(item["id"])
+        for item in self._mentioned(message):
+            status = item.get("provisioning_status")
+            unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
+            if status and status not in unsettled:
+                found.add(item["id"])
         return frozenset(found)
 
     def _mentioned(self, message: Message) -> Iterator[Mapping[str, Any]]:

@@ -223,12 +223,14 @@ class Watch:
         work: Callable[[Callable[[], bool]], bool],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer = NOBODY,
     ) -> None:
         self._work = work
+        self._observer = observer
         self._interval = interval
         self._clock = clock
         self._due = 0.0
-        self._office = Office(self._run, "watch")
+        self._office = Office(self._run, "watch", observer)
 
     def start(self) -> None:
         """Begin."""
@@ -258,9 +260,10 @@ class Watch:
         succeeded = False
         try:
             succeeded = self._work(self._goes_on)
-        # This thread would end unseen, and with it all repair; the next turn comes sooner instead.
+        # The thread would begin anew at once: it would forget when the next comparison is due.
         except Exception:
             LOG.exception("A comparison of Octavia, OVN and Neutron failed")
+            self._observer.crashes("watch")
         pause = self._interval if succeeded else min(self._interval, RETRY)
         with self._office.changed:
             # Unless this agent has taken over anew meanwhile.

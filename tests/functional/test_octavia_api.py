@@ -11,7 +11,7 @@ from octavia_ovn import config
 from octavia_ovn.adapters.octavia_api import OctaviaApi
 from octavia_ovn.core.insight.scene import Told
 from octavia_ovn.core.pending import Final, Kind
-from octavia_ovn.errors import NotFound, Unavailable
+from octavia_ovn.errors import NotFound, OctaviaOvnError, Unavailable
 from tests.lab.httpd import HttpServer
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00
@@ -241,9 +241,11 @@ def test_what_is_settled(octavia, client):
     assert client.settled(MESSAGE) == {"p1", "m2", "l1"}
 
 
-def test_nothing_is_settled_when_octavia_does_not_say(octavia, client):
-    octavia.http.inject(status=503)
-    assert client.settled(MESSAGE) == set()
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_what_is_settled_is_unknown_when_octavia_does_not_say(octavia, client, status):
+    octavia.http.inject(status=status)
+    with pytest.raises(OctaviaOvnError, match="Octavia answered"):
+        client.settled(MESSAGE)
 
 
 def test_an_incomplete_list_is_an_error(octavia, client):
