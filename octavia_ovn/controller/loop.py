@@ -14,7 +14,14 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, PORT, SWITCH, FactFinder
+from octavia_ovn.controller.facts import (
+    ANSWERED_BY,
+    MEMBER_FIP,
+    MONITORED,
+    PORT,
+    SWITCH,
+    FactFinder,
+)
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
@@ -94,6 +101,9 @@ class Controller:
 
     def changed(self, thing: Hashable) -> None:
         """Look again at the load balancers that depend on a thing."""
+        kind, name = thing if isinstance(thing, tuple) else ("", "")
+        if kind in ANSWERED_BY:
+            self._tasks.expire((ANSWERED_BY[kind], name))
         for lb_id in self._index.of(thing):
             self.queue.add(lb_id)
 
@@ -106,9 +116,13 @@ class Controller:
 
         First at those that Octavia waits for; the others do not keep new requests waiting.
         """
-        self._run_posted()  # what Octavia has accepted before counts no more
-        self._ledger.clear()
+        # Before all have been looked at, nothing is known to be needed no more. What was begun in
+        # a former term, or asked for, counts no more.
         self._unseen = self._names()
+        self._run_posted()
+        self._ledger.clear()
+        self._tasks.clear()
+        self._index.begin()
         for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
         for lb_id in self._unseen:
@@ -140,7 +154,7 @@ class Controller:
 
     def _release_source(self, subnet_id: str) -> None:
         thing = (MONITORED, subnet_id)
-        if not self._index.of(thing):
+        if not self._index.of(thing) and not self._unseen:
             self._release(subnet_id, thing)
 
     def _accepted(self, lb_id: str, ticket: object) -> None:
@@ -203,7 +217,8 @@ class Controller:
                 self._observer.meets(Defect.RESULT)
 
     def stand_by(self) -> None:
-        """Tell Octavia nothing more of what was found: another agent acts from now on."""
+        """Do and tell nothing more of what was begun: another agent acts from now on."""
+        self._tasks.clear()
         self._reporter.drop()
 
     def close(self, timeout: float) -> None:
@@ -295,7 +310,7 @@ class Controller:
     def _follow_up(self, lb_id: str, outcome: Outcome) -> None:
         if outcome.things is not None:
             self._unseen.discard(lb_id)
-            for thing in self._index.set(lb_id, outcome.things):
+            for thing in self._index.set(lb_id, outcome.things, outcome.former):
                 key = self._release(lb_id, thing)
                 if key is not None and not outcome.things:
                     self._releasing.setdefault(lb_id, set()).add(key)
@@ -321,10 +336,11 @@ class Controller:
     def _release(self, lb_id: str, thing: Hashable) -> Hashable | None:
         """Give back what no load balancer needs any more; return the key of the task."""
         kind, name = thing if isinstance(thing, tuple) else ("", "")
+        after: Hashable = None
         if kind == MONITORED and not self._unseen:
-            self._tasks.forget(("source", name))
-            known = self._nb.monitor_ports(name)
-            work = functools.partial(self._neutron.delete_hm_ports, name, known)
+            after = ("source", name)
+            self._tasks.forget(after)
+            work = functools.partial(self._neutron.delete_hm_ports, name)
         elif kind == MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
@@ -334,5 +350,5 @@ class Controller:
                 self._nb.forget_switch(name)
             return None
         key = ("release", name)
-        self._tasks.do(key, work, lb_id)
+        self._tasks.do(key, work, lb_id, after)
         return key

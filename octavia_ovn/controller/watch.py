@@ -42,6 +42,10 @@ class OurPort(Protocol):
     def source_of(self) -> str | None:
         """The id of the subnet whose members are checked from it."""
 
+    @property
+    def of_service(self) -> bool:
+        """Whether it belongs to the service's project, where no tenant can make one."""
+
 
 class Ports(Protocol):
     """Neutron's ports. An answer is complete or an error."""
@@ -190,9 +194,14 @@ class Rounds:
 
 
 def _surplus(ports: Iterable[OurPort]) -> Iterator[str]:
-    """Yield the health monitor ports beside the one that is used, which has the smallest id."""
+    """Yield the health monitor ports beside the one that is used, which has the smallest id.
+
+    One of a tenant's, as the former driver made them, makes none of the service's superfluous.
+    """
     used: set[str] = set()
     for port in sorted(ports, key=lambda each: each.id):
+        if not port.of_service:
+            continue
         if port.source_of in used:
             yield port.id
         elif port.source_of:

@@ -34,6 +34,7 @@ class Port:
     id: str
     vip_of: str | None = None
     source_of: str | None = None
+    of_service: bool = True
 
 
 class Ports:
@@ -195,6 +196,16 @@ def test_second_source_of_a_subnet_goes_after_some_time(world):
     assert world.ports.deleted == []
     world.round()
     assert world.ports.deleted == ["2"]
+
+
+def test_a_tenants_port_makes_no_source_of_checks_superfluous(world):
+    world.ports.ports = [
+        Port("1", source_of="subnet", of_service=False),
+        Port("2", source_of="subnet"),
+    ]
+    world.round()
+    world.round()
+    assert world.ports.deleted == []
 
 
 @pytest.mark.parametrize("what", ["load_balancers", "with_pending_children"])
