@@ -33,9 +33,10 @@ from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Accounts, Chassis, Ledger, Listeners, Statistics
-from octavia_ovn.controller.watch import Rounds, Watch
+from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
 from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.model import Mechanism
+from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
 from octavia_ovn.observer import NOBODY, Defect, Observer
 from octavia_ovn.statistics_options import AgentStatistics
@@ -122,6 +123,7 @@ class Agent:
             Endpoint.parse(*dataclasses.astuple(settings.nb)),
             changed=self._changed,
             row_changed=self._row_changed,
+            row_lost=self._row_lost,
             lock=LOCK,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
@@ -148,6 +150,7 @@ class Agent:
             self._waker.wake,
             settled=parts.listing.settled,
             retry_max=settings.retry_max_interval,
+            populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
         )
         opened.callback(self._controller.close, timeout=_LAST_WORDS)
@@ -159,7 +162,9 @@ class Agent:
             grace=settings.pending_grace,
             observer=observer,
         )
-        self._watch = Watch(self._round, settings.sync_interval, observer=observer)
+        self._watch = Watch(
+            self._round, settings.sync_interval, observer=observer, single=self._rounds.compare
+        )
         opened.callback(self._watch.close, timeout=0.0)
         self._listeners = Listeners(self._waker.wake)
         self._statistics = self._collect(settings.statistics, parts.listing, sockets)
@@ -200,6 +205,12 @@ class Agent:
     def _row_changed(self, lb_id: str) -> None:
         if self._acting:  # or else all are looked at when that begins
             self._controller.look_at(lb_id)
+
+    def _row_lost(self, lb_id: str) -> None:
+        """Have a load balancer compared of which somebody has deleted a row."""
+        if self._acting:  # or else all are compared soon after that begins
+            LOG.warning("A row of load balancer %s was deleted by somebody else", plain(lb_id))
+            self._watch.suspect(lb_id)
 
     def run(self, exit_event: Event) -> None:
         """Work until the event is set or octavia-driver-agent has gone."""

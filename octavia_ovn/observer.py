@@ -56,6 +56,8 @@ class Drift(str, enum.Enum):
     """Something is PENDING in Octavia, and nobody works on it."""
     ORPHANED = "orphaned"
     """Octavia does not know it."""
+    UNENFORCED = "unenforced"
+    """Octavia shows a restriction of clients that OVN does not enforce."""
     UNCLEAR = "unclear"
     """It could not be compared."""
     LEFT_PORT = "left_port"

@@ -65,6 +65,7 @@ class Northbound(NorthboundTopology):
 
     :param changed: see :class:`NorthboundTopology`
     :param row_changed: called with the id of a load balancer whose rows have changed
+    :param row_lost: called with the id of a load balancer when a row of it is deleted, not by us
     :param lock: name of the OVSDB lock without which nothing is written
     :param timeout: seconds that a transaction may take
     :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
@@ -80,11 +81,15 @@ class Northbound(NorthboundTopology):
         timeout: float,
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
+        row_lost: Callable[[str], None] = lambda _: None,
         observer: Observer = NOBODY,
     ) -> None:
         super().__init__(changed)
         self._observer = observer
         self._row_changed = row_changed
+        self._row_lost = row_lost
+        self._deleting: set[str] = set()
+        """The uuids of rows that we delete, until the server tells that they are gone."""
         self._responders = Responders(row_changed)
         self._timeout = timeout
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
@@ -138,6 +143,8 @@ class Northbound(NorthboundTopology):
         if table == TABLE:
             self._note_hint(row.uuid, gone=event == DELETE)
             self._row_changed(row.name)
+            if event == DELETE:
+                self._note_deletion(row)
             return
         if table in northbound_access.TABLES:
             for lb_id in northbound_access.load_balancers([row]):
@@ -167,6 +174,14 @@ class Northbound(NorthboundTopology):
             found = self.replica.get(TABLE, each)
             if found is not None:
                 self._row_changed(found.name)
+
+    def _note_deletion(self, row: Any) -> None:
+        """Tell of a row of ours that is gone, unless we have deleted it."""
+        identity = str(row.uuid)
+        if identity in self._deleting:
+            self._deleting.discard(identity)
+        elif _ours(row):
+            self._row_lost(row.name)
 
     def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
         hint = str(identity)[:HINT_DIGITS]
@@ -297,6 +312,8 @@ class Northbound(NorthboundTopology):
 
         def apply(txn: Txn) -> bool:
             operations[:] = plan()
+            # Before it is committed: the event may come with the answer.
+            self._deleting |= _deleted(operations)
             return self._apply(operations, txn)
 
         try:
@@ -305,6 +322,7 @@ class Northbound(NorthboundTopology):
             self._observer.commits(time.monotonic() - began, error)
             if isinstance(error, Refused):
                 self._seek(operations)
+                self._deleting -= _deleted(operations)
             raise
         if written:
             self._observer.commits(time.monotonic() - began)
@@ -328,6 +346,11 @@ class Northbound(NorthboundTopology):
             writer.write(operation)
         responders.write()
         return bool(operations)
+
+
+def _deleted(operations: Iterable[Operation]) -> frozenset[str]:
+    """Return the uuids of the rows that operations delete."""
+    return frozenset(each.row.uuid for each in operations if isinstance(each, rows.DeleteRow))
 
 
 def _ours(row: Any) -> bool:

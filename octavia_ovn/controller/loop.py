@@ -29,7 +29,8 @@ from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import changes
+from octavia_ovn.core import changes, requests
+from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import Operation
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
@@ -49,6 +50,7 @@ class Controller:
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
     :param settled: see :class:`Reporter`
     :param retry_max: seconds between two attempts at one load balancer at most
+    :param populated: called with the id of a load balancer that was made with its listeners
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -63,9 +65,11 @@ class Controller:
         *,
         settled: Callable[[Message], frozenset[str]],
         retry_max: float = 60.0,
+        populated: Callable[[str], object] = lambda _: None,
         observer: Observer = NOBODY,
     ) -> None:
         self._nb = nb
+        self._populated = populated
         self._neutron = neutron
         self._octavia = octavia
         self._wake = wake
@@ -166,6 +170,8 @@ class Controller:
         ended = self._ledger.accept(lb_id, ticket)
         if ended:
             self._observer.ends(lb_id, ended, failed=ticket.failed)
+        if any(map(requests.creates, ended)) and Kind.LISTENER.value in ticket.message:
+            self._populated(lb_id)
         self.queue.add(lb_id)
 
     def _objects(self, lb_id: str) -> frozenset[str] | None:

@@ -6,8 +6,7 @@ from tests.lab.errors import NotFound
 
 LOG = logging.getLogger(__name__)
 
-# The order in which Octavia works through a message. Layer 7 objects are
-# not modelled; statuses for them change no row.
+# The order in which Octavia works through a message.
 ORDER = (
     "members",
     "healthmonitors",
@@ -35,8 +34,7 @@ class StatusUpdater:
         try:
             for table in ORDER:
                 for record in status.get(table, []):
-                    if not table.startswith("l7"):
-                        self._apply_record(table, record)
+                    self._apply_record(table, record)
         except Exception as error:  # noqa: BLE001 - the driver agent answers all errors
             LOG.warning("status for %s refused: %s", record, error)
             return {
@@ -94,6 +92,9 @@ class StatusUpdater:
                         transaction.delete(child, row["id"])
                 for row in transaction.find("listeners", default_pool_id=row_id):
                     transaction.update("listeners", row["id"], default_pool_id=None)
+            if table == "listeners":
+                for row in transaction.find("l7policies", listener_id=row_id):
+                    transaction.delete("l7policies", row["id"])
 
 
 def _check(value, allowed):
