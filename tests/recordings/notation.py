@@ -1,0 +1,89 @@
+"""How a call of a driver is written down: what is set, and ids by what the script calls them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from typing import Any
+
+from octavia_lib.api.drivers import data_models, provider_base
+
+from tests.recordings.script import LABELS
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def plain(value: Any) -> Any:
+    """Show a value with models as `{class: fields}`; a field that is absent (Unset) is not there."""
+    if isinstance(value, data_models.BaseDataModel):
+        fields = {
+            name: plain(field)
+            for name, field in vars(value).items()
+            if not isinstance(field, data_models.UnsetType)
+        }
+        return {type(value).__name__: fields}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return f"<{type(value).__name__}>"
+
+
+def call(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Show a call with the names that octavia-lib gives to its arguments."""
+    signature = inspect.signature(getattr(provider_base.ProviderDriver, method))
+    bound = signature.bind(None, *args, **kwargs).arguments
+    bound.pop("self")
+    return {method: plain(bound)}
+
+
+class Names:
+    """Names for the ids of one scenario: the script's, else numbers in the order of appearance."""
+
+    def __init__(self) -> None:
+        self._labels = dict(LABELS)
+        self._ids: dict[str, str] = {}
+
+    def learn(self, name: str, answer: Any) -> None:
+        """Remember the id that an answer has, under a name, and those of named objects in it."""
+        if isinstance(answer, dict):
+            own = name or answer.get("name")
+            if own and "id" in answer and answer["id"] not in self._labels:
+                self._labels[answer["id"]] = own
+                self._ids[own] = answer["id"]
+            for item in answer.values():
+                self.learn("", item)
+        elif isinstance(answer, list):
+            for item in answer:
+                self.learn("", item)
+
+    def fill(self, value: Any) -> Any:
+        """Put ids in the place of names in braces."""
+        text = json.dumps(value)
+        for name, found in self._ids.items():
+            text = text.replace(f"{{{name}}}", found)
+        return json.loads(text)
+
+    def hide(self, value: Any) -> Any:
+        """Put names in the place of ids."""
+        return json.loads(_ID.sub(self._label, json.dumps(value, sort_keys=True)))
+
+    def _label(self, match: re.Match[str]) -> str:
+        found = match[0]
+        unnamed = f"unnamed-{sum(each.startswith('unnamed-') for each in self._labels.values())}"
+        return f"<{self._labels.setdefault(found, unnamed)}>"
+
+
+def dump(recording: dict[str, Any]) -> str:
+    """Return the text of a recording: one line for each request, so that differences are short."""
+    head = {name: value for name, value in recording.items() if name != "scenarios"}
+    lines = [f"{json.dumps(head)[:-1]},", '"scenarios": {']
+    last = len(recording["scenarios"]) - 1
+    for number, (name, steps) in enumerate(recording["scenarios"].items()):
+        lines.append(f"{json.dumps(name)}: [")
+        lines.append(",\n".join(json.dumps(step, sort_keys=True) for step in steps))
+        lines.append("]" if number == last else "],")
+    return "\n".join([*lines, "}}", ""])
