@@ -11,7 +11,6 @@ from octavia_lib.api.drivers import data_models, provider_base
 
 from tests.recordings.script import LABELS
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -26,7 +25,10 @@ def plain(value: Any) -> Any:
         }
         return {type(value).__name__: fields}
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        # VIPs on the get socket have the row of their load balancer, which is Octavia's own.
+        return {
+            key: "row" if key == "load_balancer" else plain(item) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -43,6 +45,18 @@ def call(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
     if method == "loadbalancer_create":
         _forget_chance(shown["loadbalancer"]["LoadBalancer"])
     return {method: shown}
+
+
+def vip_port(
+    port_id: str, vip: dict[str, Any], additional: list[dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Answer `create_vip_port` as a driver does that makes a port unless there is one."""
+    made = {"vip_port_id": port_id, "vip_address": "10.0.0.5"} | vip
+    others = [
+        {"ip_address": "2001:db8::5"} | each | {"port_id": made["vip_port_id"]}
+        for each in additional
+    ]
+    return made, others
 
 
 def _forget_chance(load_balancer: dict[str, Any]) -> None:
@@ -86,13 +100,23 @@ class Names:
 
     def hide(self, value: Any) -> Any:
         """Put names in the place of ids."""
-        text = _TIME.sub("<time>", json.dumps(value, sort_keys=True))
-        return json.loads(_ID.sub(self._label, text))
+        return json.loads(_ID.sub(self._label, json.dumps(value, sort_keys=True)))
 
     def _label(self, match: re.Match[str]) -> str:
         found = match[0]
         unnamed = f"unnamed-{sum(each.startswith('unnamed-') for each in self._labels.values())}"
         return f"<{self._labels.setdefault(found, unnamed)}>"
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Return the single fields of a value by their paths, so that differences are short."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    found: dict[str, Any] = {}
+    for name, item in items:
+        here = f"{path}.{name}"
+        nested = isinstance(item, (dict, list)) and item
+        found.update(flat(item, here) if nested else {here: item})
+    return found
 
 
 def dump(recording: dict[str, Any]) -> str:

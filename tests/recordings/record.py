@@ -70,12 +70,7 @@ class Recorder(provider_base.ProviderDriver):
 
     def create_vip_port(self, loadbalancer_id, project_id, vip_dictionary, additional_vip_dicts):
         """Answer with a port that the recorder has made up."""
-        vip = {"vip_port_id": uuidutils.generate_uuid(), "vip_address": "10.0.0.5"} | vip_dictionary
-        additional = [
-            {"port_id": vip["vip_port_id"], "ip_address": "2001:db8::5"} | each
-            for each in additional_vip_dicts
-        ]
-        return vip, additional
+        return notation.vip_port(uuidutils.generate_uuid(), vip_dictionary, additional_vip_dicts)
 
 
 def _recorded(method: str, answer: Any) -> Any:

@@ -37,7 +37,7 @@ def _id(number: int) -> str:
     return f"{number:08x}-0000-4000-8000-00000000beef"
 
 
-PROJECT = _id(1)
+PROJECT = "0f8fad5b-d9cb-469f-a165-70867728950e"  # that of the laboratory
 NETWORK, SUBNET, SUBNET6, MEMBER_SUBNET = _id(2), _id(3), _id(4), _id(5)
 PORT, QOS_POLICY, OTHER_QOS_POLICY, SECURITY_GROUP = _id(6), _id(7), _id(8), _id(9)
 LABELS = {
