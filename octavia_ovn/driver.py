@@ -143,20 +143,18 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def listener_create(self, listener: data_models.Listener) -> None:
         """Record a new listener."""
-        self._put_listener(models.fields(listener))
+        context, values = runtime.get(), models.fields(listener)
+        change = changes.PutListener(models.listener(values, context.preferences))
+        context.store.record(change, lb_id=values["loadbalancer_id"])
 
     @_answer
     def listener_update(
         self, old_listener: data_models.Listener, new_listener: data_models.Listener
     ) -> None:
-        """Record what a listener is now."""
-        asked = models.fields(new_listener)
-        self._put_listener(models.fields(old_listener, new_listener), asked)
-
-    @staticmethod
-    def _put_listener(values: models.Fields, asked: models.Fields | None = None) -> None:
-        change = changes.PutListener(models.listener(values, asked))
-        runtime.get().store.record(change, lb_id=values["loadbalancer_id"])
+        """Record what changes of a listener."""
+        context = runtime.get()
+        update = models.listener_update(old_listener, new_listener, context.preferences)
+        context.store.record(update, lb_id=old_listener.loadbalancer_id)
 
     @_answer
     def listener_delete(self, listener: data_models.Listener) -> None:
@@ -169,22 +167,17 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def pool_create(self, pool: data_models.Pool) -> None:
         """Record a new pool, as the default pool of the listener that it names."""
-        self._put_pool(models.fields(pool))
+        context, values = runtime.get(), models.fields(pool)
+        new = models.pool(values, context.preferences)
+        change = changes.PutPool(new, values.get("listener_id") or None)
+        context.store.record(change, lb_id=values["loadbalancer_id"])
 
     @_answer
     def pool_update(self, old_pool: data_models.Pool, new_pool: data_models.Pool) -> None:
-        """Record what a pool is now."""
-        values = models.fields(old_pool, new_pool)
-        for unchanged in ("listener_id", "members", "healthmonitor"):
-            values.pop(unchanged, None)
-        self._put_pool(values, models.fields(new_pool))
-
-    @staticmethod
-    def _put_pool(values: models.Fields, asked: models.Fields | None = None) -> None:
+        """Record what changes of a pool."""
         context = runtime.get()
-        pool = models.pool(values, context.preferences, asked)
-        change = changes.PutPool(pool, values.get("listener_id") or None)
-        context.store.record(change, lb_id=values["loadbalancer_id"])
+        update = models.pool_update(old_pool, new_pool, context.preferences)
+        context.store.record(update, lb_id=old_pool.loadbalancer_id)
 
     @_answer
     def pool_delete(self, pool: data_models.Pool) -> None:
@@ -197,17 +190,14 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def member_create(self, member: data_models.Member) -> None:
         """Record a new member."""
-        self._put_member(models.fields(member))
+        change = changes.PutMember(member.pool_id, models.member(models.fields(member)))
+        runtime.get().store.record(change, pool_id=member.pool_id)
 
     @_answer
     def member_update(self, old_member: data_models.Member, new_member: data_models.Member) -> None:
-        """Record what a member is now."""
-        self._put_member(models.fields(old_member, new_member), models.fields(new_member))
-
-    @staticmethod
-    def _put_member(values: models.Fields, asked: models.Fields | None = None) -> None:
-        change = changes.PutMember(values["pool_id"], models.member(values, asked))
-        runtime.get().store.record(change, pool_id=values["pool_id"])
+        """Record what changes of a member."""
+        update = models.member_update(old_member, new_member)
+        runtime.get().store.record(update, pool_id=update.pool_id)
 
     @_answer
     def member_delete(self, member: data_models.Member) -> None:
@@ -218,15 +208,17 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def member_batch_update(self, pool_id: str, members: Sequence[data_models.Member]) -> None:
         """Record all members that a pool has now: all of them, or none if one is refused."""
-        change = changes.ReplaceMembers(pool_id, models.members(members))
-        runtime.get().store.record(change, pool_id=pool_id)
+        update = models.members_update(pool_id, members)
+        runtime.get().store.record(update, pool_id=pool_id)
 
     # --- health monitors
 
     @_answer
     def health_monitor_create(self, healthmonitor: data_models.HealthMonitor) -> None:
         """Record a new health monitor."""
-        self._put_monitor(models.fields(healthmonitor))
+        monitor = models.health_monitor(models.fields(healthmonitor))
+        change = changes.PutMonitor(healthmonitor.pool_id, monitor)
+        runtime.get().store.record(change, pool_id=healthmonitor.pool_id)
 
     @_answer
     def health_monitor_update(
@@ -234,13 +226,9 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         old_healthmonitor: data_models.HealthMonitor,
         new_healthmonitor: data_models.HealthMonitor,
     ) -> None:
-        """Record what a health monitor is now."""
-        self._put_monitor(models.fields(old_healthmonitor, new_healthmonitor))
-
-    @staticmethod
-    def _put_monitor(values: models.Fields) -> None:
-        change = changes.PutMonitor(values["pool_id"], models.health_monitor(values))
-        runtime.get().store.record(change, pool_id=values["pool_id"])
+        """Record what changes of a health monitor."""
+        update = models.health_monitor_update(old_healthmonitor, new_healthmonitor)
+        runtime.get().store.record(update, pool_id=update.pool_id)
 
     @_answer
     def health_monitor_delete(self, healthmonitor: data_models.HealthMonitor) -> None:

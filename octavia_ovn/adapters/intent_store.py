@@ -20,7 +20,7 @@ from octavia_ovn.adapters import load_balancer_rows
 from octavia_ovn.adapters import ovsdb_wire as wire
 from octavia_ovn.adapters.load_balancer_rows import CHECK_COLUMNS, CHECKS, TABLE
 from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
-from octavia_ovn.core import changes, codec, intent, limits, model, requests, rules
+from octavia_ovn.core import changes, codec, intent, limits, model, patches, requests, rules
 from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
@@ -68,7 +68,7 @@ class IntentStore:
             [{"op": "select", "table": "NB_Global", "where": [], "columns": ["_uuid"]}]
         )
 
-    def record(self, change: changes.Change, *, lb_id: str = "", pool_id: str = "") -> bool:
+    def record(self, request: patches.Request, *, lb_id: str = "", pool_id: str = "") -> bool:
         """Record a request durably, or raise and leave everything as it was.
 
         :param lb_id: the load balancer; or else
@@ -81,12 +81,12 @@ class IntentStore:
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        request = requests.name(change, uuid.uuid4().hex)
+        name = requests.name(request, uuid.uuid4().hex)
         lost: Unanswered | None = None
         while True:
             try:
                 existing = self._find(lb_id, pool_id, deadline)
-                plan = self._plan(existing, change, request, deadline)
+                plan = self._plan(existing, request, name, deadline)
                 if plan:
                     self._session.transact(_guarded(existing, plan), deadline)
                 return bool(plan)
@@ -117,8 +117,8 @@ class IntentStore:
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        request = requests.name(change, uuid.uuid4().hex)
-        plan = self._plan(rows, change, request, deadline)
+        name = requests.name(change, uuid.uuid4().hex)
+        plan = self._plan(rows, change, name, deadline)
         try:
             self._session.transact(_guarded(rows, plan), deadline)
         except Changed:
@@ -151,15 +151,16 @@ class IntentStore:
         return [row for each in conditions for row in self._select(each, deadline)]
 
     def _plan(
-        self, existing: Sequence[Row], change: changes.Change, request: str, deadline: float
+        self, existing: Sequence[Row], request: patches.Request, name: str, deadline: float
     ) -> tuple[Operation, ...]:
         try:
-            lb = _known(existing, change)
+            lb = _known(existing, request)
+            change = patches.resolve(request, lb)
             self._admission.check(change, lb)
             change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
-            return intent.record(existing, change, request)
+            return intent.record(existing, change, name)
         except (changes.UnknownObject, codec.Undecodable) as error:
             msg = (
                 f"The request cannot be recorded: {error}. The agent restores load balancers from"
@@ -297,7 +298,7 @@ def _ours(row: Json) -> bool:
     return _UUID.fullmatch(row["name"]) is not None
 
 
-def _known(existing: Sequence[Row], change: changes.Change) -> model.LoadBalancer | None:
+def _known(existing: Sequence[Row], change: patches.Request) -> model.LoadBalancer | None:
     """Return what rows say, as far as a change builds on it.
 
     :raises Undecodable: when it does and they do not even name a VIP
