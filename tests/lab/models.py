@@ -5,7 +5,7 @@ Unset here, and what it sends as None, or as an empty list, too.
 
 Octavia has two ways to build an object. What it has just created, and what the get socket answers,
 is complete. The old object of an update, and the object of a delete, are a row of the database
-without the relations that nothing has loaded: those are the functions `stored_*`.
+without the relations that nothing has loaded (`stored_*`); in old releases they are complete, too.
 """
 
 import inspect
@@ -48,7 +48,7 @@ def load_balancer(reader, row):
 def stored_load_balancer(reader, row):
     """A load balancer before an update or a delete."""
     fields = _load_balancer_fields(row)
-    fields.update(_children(reader, row["id"], stored_pool, _stored_child_listener))
+    fields.update(_children(reader, row["id"], stored_pool, stored_listener))
     return data_models.LoadBalancer.from_dict(fields)
 
 
@@ -67,10 +67,11 @@ def _load_balancer_fields(row):
     return fields
 
 
-def new_load_balancer(reader, row, given, vip):
+def new_load_balancer(reader, row, given, vip, release):
     """What loadbalancer_create gets: only what the user gave is set.
 
     :param vip: what the driver has answered to create_vip_port
+    :param release: of Octavia, 15 or 19
     """
     fields = {
         "loadbalancer_id": row["id"],
@@ -89,7 +90,8 @@ def new_load_balancer(reader, row, given, vip):
     fields.update(_vip_fields({**row, **answered}))
     if row["additional_vips"]:
         fields["additional_vips"] = [dict(vip) for vip in row["additional_vips"]]
-    fields.update(_children(reader, row["id"], _new_child_pool, _new_child_listener))
+    listener_model = {15: _new_child_listener, 19: _new_child_listener_without_policies}[release]
+    fields.update(_children(reader, row["id"], _new_child_pool, listener_model))
     return data_models.LoadBalancer.from_dict(fields)
 
 
@@ -127,16 +129,20 @@ def _new_child_pool(reader, row):
 
 def _new_child_listener(reader, row):
     model = listener(reader, row)
-    # The policies come after the listener, and the pool is seen as it was before its children.
-    model.l7policies = []
-    if model.default_pool:
+    if model.default_pool:  # may be seen as it was before its children
         model.default_pool.members, model.default_pool.healthmonitor = [], None
+    return model
+
+
+def _new_child_listener_without_policies(reader, row):
+    model = _new_child_listener(reader, row)
+    model.l7policies = []  # they come after the listener
     return model
 
 
 def listener(reader, row):
     """A listener with its default pool and its policies."""
-    model = stored_listener(row)
+    model = stored_listener(reader, row)
     model.insert_headers = row["insert_headers"] or {}
     model.allowed_cidrs = row["allowed_cidrs"]
     model.default_pool = None
@@ -147,17 +153,13 @@ def listener(reader, row):
     return model
 
 
-def stored_listener(row):
+def stored_listener(_, row):
     """A listener before an update or a delete: no allowed CIDRs, no default pool, no policies."""
     return data_models.Listener(
         listener_id=row["id"],
         loadbalancer_id=row["load_balancer_id"],
         **_columns(row, _LISTENER_COLUMNS),
     )
-
-
-def _stored_child_listener(_, row):
-    return stored_listener(row)
 
 
 def pool(reader, row):
@@ -220,13 +222,13 @@ def health_monitor(row):
 
 def l7policy(reader, row):
     """A policy with its rules, which Octavia does not make objects of."""
-    model = stored_l7policy(row)
+    model = stored_l7policy(reader, row)
     rules = reader.find("l7rules", l7policy_id=row["id"])
     model.rules = [l7rule(rule).to_dict() for rule in rules]
     return model
 
 
-def stored_l7policy(row):
+def stored_l7policy(_, row):
     """A policy before an update: no rules."""
     return data_models.L7Policy(l7policy_id=row["id"], **_columns(row, _POLICY_COLUMNS))
 
@@ -238,3 +240,21 @@ def l7rule(row):
 def _columns(row, names):
     common = {"project_id": row["project_id"], "admin_state_up": row["enabled"]}
     return common | {name: row[name] for name in names}
+
+
+_COMPLETE = {
+    "loadbalancers": load_balancer,
+    "listeners": listener,
+    "pools": pool,
+    "l7policies": l7policy,
+}
+_STORED = {
+    "loadbalancers": stored_load_balancer,
+    "listeners": stored_listener,
+    "pools": stored_pool,
+    "l7policies": stored_l7policy,
+}
+BEFORE = {15: _COMPLETE, 19: _STORED}
+"""What the object before an update or a delete is made with, by release of Octavia."""
+RELEASE = 19 if "vip_sg_ids" in inspect.signature(data_models.LoadBalancer).parameters else 15
+"""The release that goes with this octavia-lib."""

@@ -2,6 +2,12 @@
 
 import dataclasses
 
+_OLD_CIPHERS = (
+    "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:"
+    "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:"
+    "DHE-RSA-AES256-SHA256:DHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256"
+)
 _CIPHERS = (
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:"
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -22,10 +28,8 @@ _LISTENER = {
     "hsts_preload": False,
 }
 _TLS = {
-    "listener_ciphers": _CIPHERS,
     "listener_tls_versions": ["TLSv1.2", "TLSv1.3"],
     "listener_alpn_protocols": ["h2", "http/1.1", "http/1.0"],
-    "pool_ciphers": _CIPHERS,
     "pool_tls_versions": ["TLSv1.2", "TLSv1.3"],
 }
 _FIXED = {
@@ -47,34 +51,36 @@ class Settings:
     :param tls: options of [api_settings], without `default_`
     """
 
-    timeouts: dict = dataclasses.field(default_factory=dict)
-    tls: dict = dataclasses.field(default_factory=dict)
+    timeouts: dict
+    tls: dict
 
     @classmethod
-    def read(cls, config):
-        """Take them from {section: {option: value}}; lists are separated by commas there."""
+    def read(cls, config, release):
+        """Take them from {section: {option: value}}; lists are separated by commas there.
+
+        :param release: of Octavia, 15 or 19
+        """
+        ciphers = _OLD_CIPHERS if release < 19 else _CIPHERS
+        defaults = {"listener_ciphers": ciphers, "pool_ciphers": ciphers, **_TLS}
         timeouts = {
             name: int(value)
             for name, value in config.get("haproxy_amphora", {}).items()
             if name in TIMEOUTS
         }
-        tls = {
+        given = {
             name.removeprefix("default_"): _tls_value(name, value)
             for name, value in config.get("api_settings", {}).items()
-            if name.removeprefix("default_") in _TLS
+            if name.removeprefix("default_") in defaults
         }
-        return cls(timeouts, tls)
-
-    def listener_timeouts(self):
-        return {**TIMEOUTS, **self.timeouts}
+        return cls({**TIMEOUTS, **timeouts}, {**defaults, **given})
 
     def for_null(self, kind):
         """Return what an update with null leads to, by field."""
-        tls = {**_TLS, **self.tls}
+        tls = self.tls
         if kind == "listeners":
             return {
                 **_LISTENER,
-                **self.listener_timeouts(),
+                **self.timeouts,
                 "tls_ciphers": tls["listener_ciphers"],
                 "tls_versions": tls["listener_tls_versions"],
                 "alpn_protocols": tls["listener_alpn_protocols"],

@@ -27,19 +27,17 @@ _METHODS = {
 class Network:
     """The script's network, as far as the fake Octavia asks Neutron."""
 
-    subnets = {
-        subnet_id: {
-            "id": subnet_id,
-            "network_id": script.NETWORK,
-            "ip_version": ipaddress.ip_network(cidr).version,
+    def __init__(self):
+        self.subnets = {
+            subnet_id: {
+                "id": subnet_id,
+                "network_id": script.NETWORK,
+                "ip_version": ipaddress.ip_network(cidr).version,
+            }
+            for subnet_id, cidr in script.CIDRS.items()
         }
-        for subnet_id, cidr in script.CIDRS.items()
-    }
-    ports = {
-        script.PORT: {
-            "fixed_ips": [{"subnet_id": script.SUBNET, "ip_address": script.PORT_ADDRESS}]
-        }
-    }
+        fixed_ip = {"subnet_id": script.SUBNET, "ip_address": script.PORT_ADDRESS}
+        self.ports = {script.PORT: {"fixed_ips": [fixed_ip]}}
 
 
 class Recorder:
@@ -66,17 +64,20 @@ class Recorder:
 class Replay:
     """A fake Octavia that answers one scenario of the script.
 
+    :param release: of Octavia, 15 or 19
     :param run_dir: where its sockets would go, if it were started
     """
 
-    def __init__(self, scenario, run_dir):
+    def __init__(self, scenario, release, run_dir):
         config = {}
         for option, value in scenario.options.items():
             section, name = option.split(".")
             config.setdefault(section, {})[name] = value
         self._scenario = scenario
         self._recorder = Recorder()
-        self._octavia = FakeOctavia(Network, run_dir, self._recorder, config=config)
+        self._octavia = FakeOctavia(
+            Network(), run_dir, self._recorder, config=config, release=release
+        )
         self._names = notation.Names()
         self._flavor = None
 

@@ -15,25 +15,29 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def plain(value: Any) -> Any:
-    """Show a value with models as `{class: fields}`; a field that is absent (Unset) is not there."""
+    """Show a value, with models as `{class: fields}`; what is absent (Unset) is not there."""
     if isinstance(value, data_models.BaseDataModel):
-        fields = {
-            # Octavia keeps the CIDRs of a request in a set.
-            name: sorted(field) if name == "allowed_cidrs" and field else plain(field)
-            for name, field in vars(value).items()
-            if not isinstance(field, data_models.UnsetType)
-        }
-        return {type(value).__name__: fields}
+        return {type(value).__name__: _fields(vars(value))}
     if isinstance(value, dict):
-        # VIPs on the get socket have the row of their load balancer, which is Octavia's own.
-        return {
-            key: "row" if key == "load_balancer" else plain(item) for key, item in value.items()
-        }
+        return _fields(value)
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return f"<{type(value).__name__}>"
+
+
+def _fields(values: dict[str, Any]) -> dict[str, Any]:
+    fields = {
+        name: plain(value)
+        for name, value in values.items()
+        if not isinstance(value, data_models.UnsetType)
+    }
+    if fields.get("allowed_cidrs"):  # Octavia keeps those of a request in a set
+        fields["allowed_cidrs"].sort()
+    if "load_balancer" in fields:  # a row of Octavia's, which VIPs have on the get socket
+        fields["load_balancer"] = "row"
+    return fields
 
 
 def call(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -96,18 +96,17 @@ def _wrap() -> None:
 class Network:
     """The part of Octavia's network drivers that its API asks."""
 
-
-    def get_subnet(self, subnet_id, context=None):  # noqa: D102
+    def get_subnet(self, subnet_id, context=None):
         cidr = script.CIDRS[subnet_id]
         version = 6 if ":" in cidr else 4
         return network_models.Subnet(
             subnet_id, network_id=script.NETWORK, cidr=cidr, ip_version=version
         )
 
-    def get_network(self, network_id, context=None):  # noqa: D102
+    def get_network(self, network_id, context=None):
         return network_models.Network(network_id, subnets=[script.SUBNET, script.SUBNET6])
 
-    def get_network_ip_availability(self, network):  # noqa: D102
+    def get_network_ip_availability(self, network):
         return network_models.Network_IP_Availability(
             network.id,
             subnet_ip_availability=[
@@ -115,17 +114,17 @@ class Network:
             ],
         )
 
-    def get_port(self, port_id, context=None):  # noqa: D102
+    def get_port(self, port_id, context=None):
         address = network_models.FixedIP(script.SUBNET, script.PORT_ADDRESS)
         return network_models.Port(port_id, network_id=script.NETWORK, fixed_ips=[address])
 
-    def get_security_group_by_id(self, sg_id, context=None):  # noqa: D102
+    def get_security_group_by_id(self, sg_id, context=None):
         return network_models.SecurityGroup(sg_id)
 
-    def get_qos_policy(self, qos_policy_id, context=None):  # noqa: D102
+    def get_qos_policy(self, qos_policy_id, context=None):
         return network_models.QosPolicy(qos_policy_id)
 
-    def qos_enabled(self):  # noqa: D102
+    def qos_enabled(self):
         return True
 
 
@@ -189,7 +188,7 @@ class Octavia:
         for kind, records in pending.items():
             for record in records:
                 answer = self._updater.update_loadbalancer_status({kind: [record]})
-                if answer["status_code"] != 200:  # noqa: PLR2004
+                if answer["status_code"] != 200:
                     raise RuntimeError(f"Octavia refuses {kind} {record}: {answer}")
 
     def _set(self, option: str, value: Any) -> None:

@@ -302,8 +302,8 @@ SCENARIOS = (
     Scenario(
         "VIP on a network, on a port, with security groups, on two subnets",
         (
-            _post("loadbalancers", {"vip_network_id": NETWORK, "project_id": PROJECT}, "by-network"),
-            _post("loadbalancers", {"vip_port_id": PORT, "project_id": PROJECT}, "by-port"),
+            _post("loadbalancers", {"project_id": PROJECT, "vip_network_id": NETWORK}, "by-net"),
+            _post("loadbalancers", {"project_id": PROJECT, "vip_port_id": PORT}, "by-port"),
             _balancer("grouped", vip_sg_ids=[SECURITY_GROUP]),
             _put("loadbalancers/{grouped}", {"vip_sg_ids": []}),
             _balancer("two", additional_vips=[{"subnet_id": SUBNET6}]),

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import time
 
+from tests.lab import models
 from tests.lab.errors import Conflict, NotFound
 from tests.lab.octavia.committed import Committed
 
@@ -91,12 +92,14 @@ class Calls(Committed):
 
     :param workers: WorkerPool that the driver runs in; may be set later
     :param settings: what octavia.conf says
+    :param release: of Octavia, 15 or 19
     """
 
-    def __init__(self, store, workers, settings):
+    def __init__(self, store, workers, settings, release):
         super().__init__(store)
         self.workers = workers
         self.settings = settings
+        self.release = release
         # Called with the driver's method when it has answered, and before the commit: in between
         # Octavia writes what it writes late.
         self.answered = lambda _: None
@@ -118,6 +121,10 @@ class Calls(Committed):
             call.transaction.commit()
             operation.api_seconds = time.monotonic() - operation.started
             operation.driver_seconds = session.open_seconds + session.call_seconds
+
+    def before(self, kind, call, row):
+        """Return the old object of an update, or the object of a delete."""
+        return models.BEFORE[self.release][kind](call.transaction, row)
 
     def asked(self, kind, given):
         """Return what a driver gets of the body of an update, and the row of it.

@@ -97,8 +97,5 @@ class DriverListener:
             "pools": models.pool,
             "l7policies": models.l7policy,
         }
-        if table in alone:
-            model = alone[table](row)
-        else:
-            model = with_children[table](self._store, row)
+        model = alone[table](row) if table in alone else with_children[table](self._store, row)
         return model.to_dict(recurse=True, render_unsets=True)

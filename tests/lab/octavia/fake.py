@@ -1,5 +1,6 @@
 """FakeOctavia: one store, the API on it, and what drivers and the agent ask of Octavia."""
 
+from tests.lab import models
 from tests.lab.httpd import HttpServer
 from tests.lab.octavia.driver_listener import DriverListener
 from tests.lab.octavia.health_monitors import HealthMonitors
@@ -21,10 +22,14 @@ class FakeOctavia(LoadBalancers, Listeners, Pools, Members, HealthMonitors, Laye
     :param run_dir: where the sockets go
     :param flavor: MYSQL or POSTGRESQL, see store.py
     :param config: {section: {option: value}} of octavia.conf
+    :param release: of Octavia, 15 or 19
     """
 
-    def __init__(self, neutron, run_dir, workers=None, flavor=MYSQL, config=None):
-        super().__init__(Store(flavor), workers, Settings.read(config or {}), neutron)
+    def __init__(
+        self, neutron, run_dir, workers=None, flavor=MYSQL, config=None, release=models.RELEASE
+    ):
+        settings = Settings.read(config or {}, release)
+        super().__init__(Store(flavor), workers, settings, release, neutron)
         self.driver_listener = DriverListener(
             self.store, run_dir, lambda lb: neutron.delete_port(lb["vip_port_id"])
         )

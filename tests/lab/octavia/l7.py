@@ -25,7 +25,7 @@ class Layer7(Calls):
             asked = self.asked("l7policies", given)
             call.driver(
                 "l7policy_update",
-                models.stored_l7policy(row),
+                self.before("l7policies", call, row),
                 data_models.L7Policy(l7policy_id=policy_id, **asked),
             )
             _update(call, "l7policies", policy_id, asked)

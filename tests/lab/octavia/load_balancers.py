@@ -22,8 +22,8 @@ class LoadBalancers(Calls):
     :param neutron: FakeNeutron, for VIP ports that Octavia itself owns
     """
 
-    def __init__(self, store, workers, settings, neutron):
-        super().__init__(store, workers, settings)
+    def __init__(self, store, workers, settings, release, neutron):
+        super().__init__(store, workers, settings, release)
         self._neutron = neutron
 
     def create_load_balancer(
@@ -41,6 +41,7 @@ class LoadBalancers(Calls):
         :param listeners: API dicts; default_pool names one of the pools, or is a dict of its own
         :param pools: API dicts with name, and maybe members, healthmonitor
         """
+        self._check_groups(given)
         vip = self._vip(vip_subnet_id, given)
         given = {name: value for name, value in given.items() if name not in (*VIP, *KEPT)}
         row = rows.load_balancer({**dict.fromkeys(VIP), "vip_sg_ids": [], **vip}, given)
@@ -53,13 +54,17 @@ class LoadBalancers(Calls):
             call.transaction.insert("loadbalancers", row)
             answered = self._allocate_vip(call, row, vip, additional)
             call.transaction.update("loadbalancers", row["id"], **row)
-            timeouts = self.settings.listener_timeouts()
+            timeouts = self.settings.timeouts
             _create_graph(call.transaction, row["id"], listeners, pools, timeouts)
             call.driver(
                 "loadbalancer_create",
-                models.new_load_balancer(call.transaction, row, given, answered),
+                models.new_load_balancer(call.transaction, row, given, answered, self.release),
             )
         return call.operation
+
+    def _check_groups(self, given):
+        if "vip_sg_ids" in given and self.release < 19:
+            raise BadRequest("Unknown attribute vip_sg_ids")
 
     def _vip(self, subnet_id, given):
         """Return the fields of the VIP, those included that Octavia finds out itself."""
@@ -115,6 +120,7 @@ class LoadBalancers(Calls):
         return vip
 
     def update_load_balancer(self, lb_id, **given):
+        self._check_groups(given)
         with self._call("update_load_balancer", lb_id, lb_id) as call:
             row = call.existing("loadbalancers", lb_id)
             call.set_pending(lb_id)
@@ -123,7 +129,7 @@ class LoadBalancers(Calls):
             # Octavia does not hand the security groups over.
             call.driver(
                 "loadbalancer_update",
-                models.stored_load_balancer(call.transaction, row),
+                self.before("loadbalancers", call, row),
                 data_models.LoadBalancer(loadbalancer_id=lb_id, **asked),
             )
             call.transaction.update("loadbalancers", lb_id, **columns(asked), **sg_ids)
@@ -139,7 +145,7 @@ class LoadBalancers(Calls):
             if children and not cascade:
                 raise BadRequest("Cannot delete: it has children")
             call.set_pending(lb_id, status="PENDING_DELETE")
-            model = models.stored_load_balancer(call.transaction, row)
+            model = self.before("loadbalancers", call, row)
             call.driver("loadbalancer_delete", model, cascade)
         return call.operation
 

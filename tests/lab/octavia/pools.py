@@ -32,7 +32,7 @@ class Pools(Calls):
             row = call.existing("pools", pool_id)
             call.set_pending(row["load_balancer_id"], call.pool_listeners(pool_id))
             asked = self.asked("pools", given)
-            old = models.stored_pool(call.transaction, row)
+            old = self.before("pools", call, row)
             wanted = asked.get("session_persistence")
             if wanted:
                 stored = row["session_persistence"]
@@ -52,5 +52,5 @@ class Pools(Calls):
             row = call.existing("pools", pool_id)
             call.set_pending(row["load_balancer_id"], call.pool_listeners(pool_id))
             call.transaction.update("pools", pool_id, provisioning_status="PENDING_DELETE")
-            call.driver("pool_delete", models.stored_pool(call.transaction, row))
+            call.driver("pool_delete", self.before("pools", call, row))
         return call.operation
