@@ -157,16 +157,26 @@ class IntentStore:
             lb = _known(existing, request)
             change = patches.resolve(request, lb)
             self._admission.check(change, lb)
-            change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
+            change = rules.complete(change, lb, self._networks(deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
             return intent.record(existing, change, name)
         except (changes.UnknownObject, codec.Undecodable) as error:
             msg = (
-                f"The request cannot be recorded: {error}. The agent restores load balancers from"
-                " Octavia periodically; 'openstack loadbalancer failover' does it now."
+                f"The request cannot be recorded: {error}. The load balancer is restored from"
+                " Octavia periodically; an administrator can have it done now by 'openstack"
+                " loadbalancer failover'."
             )
             raise NotFound(msg) from error
+
+    def _networks(self, deadline: float) -> rules.Networks:
+        return rules.Networks(lambda lb: self._around(lb, deadline), self._subnet_if_any)
+
+    def _subnet_if_any(self, subnet_id: str) -> Subnet | None:
+        try:
+            return self._subnet(subnet_id)
+        except NotFound:
+            return None
 
     def _hashes_ipv6(self, deadline: float) -> bool:
         return "ipv6_src" in self._session.schema(deadline).enum(TABLE, "selection_fields")
@@ -237,8 +247,9 @@ class IntentStore:
         """Yield the subnets of VIPs that are not known yet, and of the routers around them."""
         for vip in lb.vips:
             if vip.subnet_id and not vip.cidr:
-                with contextlib.suppress(NotFound):
-                    yield self._subnet(vip.subnet_id)
+                subnet = self._subnet_if_any(vip.subnet_id)
+                if subnet is not None:
+                    yield subnet
         networks = {vip.network_id for vip in lb.vips if vip.network_id}
         routers = {
             port["external_ids"].get("neutron:router_name", "")

@@ -252,11 +252,14 @@ def bare(values: Fields) -> model.LoadBalancer:
     )
 
 
-def children(values: Fields) -> dict[tuple[Kind, str], Final]:
-    """Return all that hangs on a load balancer or a pool, each to be reported DELETED."""
+def children(values: Fields, *only: str) -> dict[tuple[Kind, str], Final]:
+    """Return all that is part of an object and goes with it, each to be reported DELETED.
+
+    :param only: names of the fields with the parts that do; all when there are none
+    """
     objects: dict[tuple[Kind, str], Final] = {}
     for name, kind, key in _CHILDREN:
-        found = values.get(name) or ()
+        found = values.get(name) or () if not only or name in only else ()
         for each in found if isinstance(found, (list, tuple)) else (found,):
             child = fields(each)
             objects |= children(child)
@@ -269,6 +272,8 @@ _CHILDREN = (
     ("healthmonitor", Kind.HEALTH_MONITOR, "healthmonitor_id"),
     ("pools", Kind.POOL, "pool_id"),
     ("default_pool", Kind.POOL, "pool_id"),
+    ("rules", Kind.L7RULE, "l7rule_id"),
+    ("l7policies", Kind.L7POLICY, "l7policy_id"),
     ("listeners", Kind.LISTENER, "listener_id"),
 )
 

@@ -65,9 +65,13 @@ class PutListener:
 
 @dataclass(frozen=True, slots=True)
 class DeleteListener:
-    """Delete a listener."""
+    """Delete a listener.
+
+    :param objects: its L7 policies and their rules as Octavia knows them
+    """
 
     listener_id: str
+    objects: Objects = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,14 @@ class Resync:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Have Octavia told how objects end that OVN knows nothing of; nothing else changes."""
+
+    lb_id: str
+    objects: Objects
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """Make the load balancer what Octavia says it is.
 
@@ -171,6 +183,7 @@ Change = (
     | PutMonitor
     | DeleteMonitor
     | Resync
+    | Release
     | Restore
     | Abandon
 )
@@ -240,6 +253,11 @@ def _(_change: Resync, lb: model.LoadBalancer) -> Result:
 
 
 @_apply.register
+def _(change: Release, lb: model.LoadBalancer) -> Result:
+    return lb, change.objects
+
+
+@_apply.register
 def _(change: UpdateLoadBalancer, lb: model.LoadBalancer) -> Result:
     enabled = lb.enabled if change.enabled is None else change.enabled
     return replace(lb, enabled=enabled), {}
@@ -254,7 +272,8 @@ def _(change: PutListener, lb: model.LoadBalancer) -> Result:
 @_apply.register
 def _(change: DeleteListener, lb: model.LoadBalancer) -> Result:
     listeners = tuple(each for each in lb.listeners if each.id != change.listener_id)
-    return replace(lb, listeners=listeners), deleted(Kind.LISTENER, [change.listener_id])
+    objects = {**change.objects, **deleted(Kind.LISTENER, [change.listener_id])}
+    return replace(lb, listeners=listeners), objects
 
 
 @_apply.register

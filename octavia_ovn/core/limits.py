@@ -157,9 +157,27 @@ FAMILY = "a VIP of another IP version cannot reach member {value}"
 NO_SUBNET = (
     "{value} is in no subnet of the VIP or of the routers around it; name the member's subnet"
 )
+NO_HOST = "{value} is {what}; a member needs an address of its own that clients can be sent to"
+NOT_IN_SUBNET = "{value} {why}, the network of subnet {subnet}; no member can have it there"
+OWN_VIP = (
+    "{value} is a VIP of this load balancer; OVN does not balance a connection twice, so it would"
+    " lead nowhere"
+)
 IPV6_SOURCE_IP = (
     "this version of OVN cannot tell IPv6 clients apart by address (25.03 and later can); use"
     " SOURCE_IP_PORT without session persistence"
+)
+MEMBERS = (
+    "the pool would have {value} members, more than the {most} of [ovn] max_members; spread them"
+    " over several pools"
+)
+CIDRS = (
+    "allowed_cidrs: {value} networks are more than the {most} of [ovn] max_allowed_cidrs; name"
+    " larger networks"
+)
+DENIED = (
+    "allowed_cidrs: it takes {value} networks to say whom they deny, more than the {most} of [ovn]"
+    " max_denied_cidrs; name fewer or larger networks, or such that lie side by side"
 )
 REPEATED = (
     "allowed_cidrs: {value} is there more than once, perhaps in another spelling, which Octavia"

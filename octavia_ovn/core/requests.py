@@ -27,6 +27,7 @@ KINDS: dict[type, str] = {
     patches.UpdateMonitor: "health_monitor_put",
     changes.DeleteMonitor: "health_monitor_delete",
     changes.Resync: "load_balancer_failover",
+    changes.Release: "l7_delete",
     changes.Restore: "repair_restore",
     changes.Abandon: "repair_abandon",
 }

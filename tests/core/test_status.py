@@ -180,7 +180,18 @@ class TestReport:
             "listeners": [provisioning("l1", "ACTIVE", "ONLINE")],
             "loadbalancers": [provisioning("lb1", "ACTIVE", "ONLINE")],
         }
+        layer7 = (Kind.L7RULE, Kind.L7POLICY)
+        assert list(found) == [kind.value for kind in Kind if kind not in layer7]
+
+    def test_layer_seven_goes_between_pools_and_listeners_as_octavia_does_it(self):
+        layer7 = deleted(Kind.L7POLICY, ["x"]) | deleted(Kind.L7RULE, ["r"])
+        waiting = Pending(("r1",), {**self.CREATED.objects, **layer7})
+
+        found = report(CHECKED, waiting).message
+
         assert list(found) == [kind.value for kind in Kind]
+        assert found["l7rules"] == [{"id": "r", "provisioning_status": "DELETED"}]
+        assert found["l7policies"] == [{"id": "x", "provisioning_status": "DELETED"}]
 
     def test_health_alone_never_touches_the_provisioning_status(self):
         found = report(CHECKED, known={"m1": "ONLINE", "m2": "ONLINE"}, down=["10.0.0.2"])

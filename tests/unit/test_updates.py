@@ -12,10 +12,12 @@ from octavia_ovn.adapters.intent_store import IntentStore
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.admission import Admission
+from octavia_ovn.core.topology import Subnet
 from tests.core.builders import balancer, listener, member, monitor, pool, recorded
 from tests.core.database import Database
 from tests.core.strategies import many
 
+SUBNET = Subnet("sub1", "net1", "10.0.0.0/24")
 HASH = model.Mechanism.HASH
 KEPT = model.SessionPersistence(HASH, 90)
 LB = balancer(
@@ -39,7 +41,7 @@ class Worker:
         self.preferences = Preferences()
         self.store = self
         self.db = Database(recorded(lb))
-        self._store = IntentStore(None, 5.0, None, Admission())
+        self._store = IntentStore(None, 5.0, lambda _: SUBNET, Admission())
 
     def record(self, request, **_):
         self.db.write(self._store.plan(request, self.db.of("lb1")))
