@@ -111,4 +111,10 @@ def _admission(options: RequestOptions) -> Admission:
         Application.HTTPS: options.https_as_tcp,
     }
     carried = frozenset(each for each, on in switches.items() if on)
-    return Admission(options.strict_algorithms, carried)
+    return Admission(
+        strict_algorithms=options.strict_algorithms,
+        carried=carried,
+        max_members=options.max_members,
+        max_allowed_cidrs=options.max_allowed_cidrs,
+        max_denied_cidrs=options.max_denied_cidrs,
+    )

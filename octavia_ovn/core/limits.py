@@ -167,6 +167,18 @@ IPV6_SOURCE_IP = (
     "this version of OVN cannot tell IPv6 clients apart by address (25.03 and later can); use"
     " SOURCE_IP_PORT without session persistence"
 )
+MEMBERS = (
+    "the pool would have {value} members, more than the {most} of [ovn] max_members; spread them"
+    " over several pools"
+)
+CIDRS = (
+    "allowed_cidrs: {value} networks are more than the {most} of [ovn] max_allowed_cidrs; name"
+    " larger networks"
+)
+DENIED = (
+    "allowed_cidrs: it takes {value} networks to say whom they deny, more than the {most} of [ovn]"
+    " max_denied_cidrs; name fewer or larger networks, or such that lie side by side"
+)
 REPEATED = (
     "allowed_cidrs: {value} is there more than once, perhaps in another spelling, which Octavia"
     " cannot store when a listener changes; name each network once"
