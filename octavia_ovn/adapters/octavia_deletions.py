@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.rest import Rest
 from octavia_ovn.core import changes
-from octavia_ovn.core.pending import Final, Key, Kind, Objects
+from octavia_ovn.core.pending import Final, Key, Kind, Objects, questionable
 from octavia_ovn.errors import NotFound, OctaviaOvnError
 
 LOG = logging.getLogger(__name__)
@@ -47,14 +47,16 @@ class Deletions:
     def confirmed(self, lb_id: str, objects: Objects) -> frozenset[Key]:
         """Return those of a load balancer's objects that Octavia wants deleted.
 
+        Of L7 policies and rules that stay, which end in ERROR, it is enough that they belong to it.
+
         :param objects: what a request is about, and how each must end
         :raises Unavailable: when Octavia does not answer
         """
-        wanted = frozenset(key for key, final in objects.items() if final is Final.DELETED)
+        wanted = questionable(objects)
         found: frozenset[Key] = frozenset()
         for pause in (*_PAUSES, 0.0):
             try:
-                found = wanted & frozenset(self._shown(lb_id, frozenset(objects), wanted))
+                found = wanted & frozenset(self._shown(lb_id, objects, wanted))
             except OctaviaOvnError as error:
                 LOG.debug("Octavia's API does not show load balancer %s: %s", lb_id, error)
                 return wanted & self._known(lb_id)
@@ -67,7 +69,7 @@ class Deletions:
         tree = self._octavia.tree(lb_id)
         return changes.objects(tree) if tree else frozenset({(Kind.LOAD_BALANCER, lb_id)})
 
-    def _shown(self, lb_id: str, objects: frozenset[Key], wanted: frozenset[Key]) -> Iterator[Key]:
+    def _shown(self, lb_id: str, objects: Objects, wanted: frozenset[Key]) -> Iterator[Key]:
         """Yield what is on its way out, of the load balancer's own."""
         try:
             lb = self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
@@ -82,8 +84,8 @@ class Deletions:
         }
         yield from ((Kind.LISTENER, each) for each, goes in listeners.items() if goes)
         for policy_id in _of(Kind.L7POLICY, objects):
-            yield from self._policy(policy_id, listeners, wanted)
-        asked = objects if any(kind in _PARTS for kind, _ in wanted) else wanted
+            yield from self._policy(policy_id, listeners, objects)
+        asked: Iterable[Key] = objects if any(kind in _PARTS for kind, _ in wanted) else wanted
         for pool_id in _of(Kind.POOL, asked) & _ids(lb["pools"]):
             yield from self._pool(pool_id, going, wanted)
 
@@ -114,17 +116,18 @@ class Deletions:
         yield from (each for each in sorted(members) if self._goes(f"{path}/{each}", "member"))
 
     def _policy(
-        self, policy_id: str, listeners: Mapping[str, bool], wanted: frozenset[Key]
+        self, policy_id: str, listeners: Mapping[str, bool], objects: Objects
     ) -> Iterator[Key]:
         path = f"/lbaas/l7policies/{policy_id}"
         policy = self._get(path, "l7policy")
         if policy.get("listener_id") not in listeners:
             return
         going = listeners[policy["listener_id"]] or _is_going(policy)
-        if going:
+        if going or objects[Kind.L7POLICY, policy_id] is Final.ACTIVE:
             yield Kind.L7POLICY, policy_id
-        for rule_id in _of(Kind.L7RULE, wanted) & _ids(policy.get("rules")):
-            if going or self._goes(f"{path}/rules/{rule_id}", "rule"):
+        for rule_id in _of(Kind.L7RULE, objects) & _ids(policy.get("rules")):
+            stays = objects[Kind.L7RULE, rule_id] is Final.ACTIVE
+            if going or stays or self._goes(f"{path}/rules/{rule_id}", "rule"):
                 yield Kind.L7RULE, rule_id
 
     def _goes(self, path: str, key: str) -> bool:
@@ -147,5 +150,5 @@ def _ids(items: list[Mapping[str, str]] | None) -> set[str]:
     return {each["id"] for each in items or ()}
 
 
-def _of(kind: Kind, keys: frozenset[Key]) -> set[str]:
+def _of(kind: Kind, keys: Iterable[Key]) -> set[str]:
     return {object_id for each, object_id in keys if each is kind}

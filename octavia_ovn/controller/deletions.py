@@ -34,7 +34,7 @@ class Deletions:
         """Return what Octavia does not want deleted; None while it is being asked."""
         if pending.orphaned:
             return self._known(lb_id, pending)
-        wanted = pending.deletions
+        wanted = pending.questionable
         if not wanted:
             return frozenset()
         ask = functools.partial(self._confirmed, lb_id, pending.objects)
@@ -54,12 +54,12 @@ class Deletions:
 
     def forget(self, lb_id: str, pending: Pending | None) -> None:
         """Forget the answer about a request that has ended."""
-        if pending is not None and (pending.deletions or pending.orphaned):
+        if pending is not None and (pending.questionable or pending.orphaned):
             self._tasks.forget(_key(lb_id, pending))
 
 
 def _key(lb_id: str, pending: Pending) -> Hashable:
-    return ("deletions", lb_id, pending.requests, pending.deletions)
+    return ("deletions", lb_id, pending.requests, pending.questionable)
 
 
 def without(lb_id: str, pending: Pending, doubtful: frozenset[Key]) -> Pending | None:

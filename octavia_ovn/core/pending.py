@@ -69,9 +69,9 @@ class Pending:
         )
 
     @property
-    def deletions(self) -> frozenset[Key]:
-        """The objects that Octavia is to be told to be DELETED."""
-        return frozenset(key for key, final in self.objects.items() if final is Final.DELETED)
+    def questionable(self) -> frozenset[Key]:
+        """See :func:`questionable`."""
+        return questionable(self.objects)
 
     def merge(self, later: Pending) -> Pending:
         """Return what Octavia waits for after a later request came in too."""
@@ -88,6 +88,16 @@ class Pending:
             resync=self.resync or later.resync,
             orphaned=orphaned,
         )
+
+
+def questionable(objects: Objects) -> frozenset[Key]:
+    """Return the objects that end DELETED or in ERROR: Octavia itself must say that they are meant.
+
+    It applies whatever a provider reports, whosever the object is.
+    """
+    return frozenset(
+        key for key, final in objects.items() if final is Final.DELETED or key[0] in UNSERVED
+    )
 
 
 def active(kind: Kind, ids: Iterable[str]) -> dict[tuple[Kind, str], Final]:

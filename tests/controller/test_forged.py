@@ -52,13 +52,17 @@ def deleted(agent):
     }
 
 
-@pytest.mark.parametrize("objects", [VICTIMS, OWN, {**VICTIMS, **OWN}])
+LAYER7 = {(Kind.L7POLICY, "victim"): Final.ACTIVE, (Kind.L7RULE, "victim"): Final.ACTIVE}
+
+
+@pytest.mark.parametrize("objects", [VICTIMS, OWN, {**VICTIMS, **OWN}, LAYER7])
 def test_nothing_is_deleted_that_octavia_does_not_want_deleted(agent, objects, caplog):
     agent.octavia.kept = frozenset(objects)
     vips = agent.row.vips
     forge(agent, objects)
     agent.settle()
     assert deleted(agent) == set()
+    assert "ERROR" not in agent.octavia.provisioning.values()
     assert "vip-port" in agent.neutron.ports
     assert agent.row.vips == vips
     assert agent.pending() is None

@@ -116,7 +116,10 @@ THEIRS = {
     **to_be_deleted(Kind.HEALTH_MONITOR, ["hm9"]),
     **to_be_deleted(Kind.L7POLICY, ["other"]),
     **to_be_deleted(Kind.L7RULE, ["any"]),
+    **active(Kind.L7RULE, ["another"]),
 }
+STAYING_POLICY = active(Kind.L7POLICY, ["policy"])
+STAYING = active(Kind.L7POLICY, ["policy"]) | active(Kind.L7RULE, ["rule"])
 IN_POOL = active(Kind.POOL, ["p1"])
 
 
@@ -130,8 +133,9 @@ IN_POOL = active(Kind.POOL, ["p1"])
         ({"lb": GOING}, [WHOLE, LISTENER, POOL, MEMBER], [*WHOLE, *LISTENER, *POOL, *MEMBER]),
         ({"policy": GOING}, [POLICY, RULE], [*POLICY, *RULE]),
         ({"listener": GOING}, [LISTENER, POLICY, RULE], [*LISTENER, *POLICY, *RULE]),
-        ({"going": ["rule"]}, [RULE, active(Kind.L7POLICY, ["policy"])], RULE),
+        ({"going": ["rule"]}, [RULE, STAYING_POLICY], [*RULE, *STAYING_POLICY]),
         ({"lb": GOING}, [WHOLE, LISTENER, POLICY], [*WHOLE, *LISTENER, *POLICY]),
+        ({}, [STAYING], STAYING),
     ],
 )
 def test_what_is_on_its_way_out(world, state, asked, expected):
