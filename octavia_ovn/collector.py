@@ -206,8 +206,6 @@ class Collector:
         now = time.monotonic()
         self._try(SOUTHBOUND, self._follow)
         self._try(AGENTS, self._receive)
-        if self._identify.strikes(now):
-            self._try(SWITCH, self._who)
         if self._read.strikes(now) and self._southbound.synced:
             self._try(SWITCH, self._count)
             after = time.monotonic()
@@ -240,12 +238,13 @@ class Collector:
             self._send.due = min(self._send.due, time.monotonic() + _REPEAT)
 
     def _count(self) -> None:
+        bridge = self._switch_bridge()
         catalog = self._southbound.flows
         cookies = self._watchlist.due(catalog, time.monotonic())
         flows: list[FlowCounters] = []
         grown: list[Growth] = []
         try:
-            for reading in self._switch_bridge().read(cookies):
+            for reading in bridge.read(cookies):
                 ours = [each for each in reading.flows if serves(catalog.get(each.cookie), each)]
                 self._watchlist.seen(reading.asked, (each.cookie for each in ours))
                 flows += ours
@@ -257,19 +256,18 @@ class Collector:
                 add(self.totals, traffic)
 
     def _switch_bridge(self) -> Bridge:
-        if self._bridge is None:
-            self._bridge = Bridge(self._switch.management((self._identity or self._who()).bridge))
-        return self._bridge
+        """Return the bridge of the chassis that we are; ask now and then whether that has changed.
 
-    def _who(self) -> Identity:
-        """Ask Open vSwitch who we are, which may change."""
-        found = self._switch.identity()
-        if found != self._identity:
-            LOG.info("This is chassis %s, bridge %s", *dataclasses.astuple(found))
-            if self._bridge is not None:
-                self._bridge.close()
-            self._identity, self._bridge = found, None
-        return found
+        :raises Unavailable: when Open vSwitch does not say
+        """
+        if self._bridge is None or self._identify.strikes(time.monotonic()):
+            found = self._switch.identity()
+            if self._bridge is None or found != self._identity:
+                LOG.info("This is chassis %s, bridge %s", *dataclasses.astuple(found))
+                if self._bridge is not None:
+                    self._bridge.close()
+                self._identity, self._bridge = found, Bridge(self._switch.management(found.bridge))
+        return self._bridge
 
     def _look_at_connections(self) -> None:
         present = self._watchlist.present
@@ -321,7 +319,7 @@ class Collector:
         for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
-        due = [each.due for each in (self._read, self._look, self._send, self._identify)]
+        due = [each.due for each in (self._read, self._look, self._send)]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()
