@@ -56,6 +56,8 @@ class Drift(str, enum.Enum):
     """Something is PENDING in Octavia, and nobody works on it."""
     ORPHANED = "orphaned"
     """Octavia does not know it."""
+    UNENFORCED = "unenforced"
+    """Octavia shows a restriction of clients that OVN does not enforce."""
     UNCLEAR = "unclear"
     """It could not be compared."""
     LEFT_PORT = "left_port"
@@ -102,8 +104,8 @@ class Observer:
         :param lb_id: None when it concerns none in particular
         """
 
-    def realises(self, lb_id: str) -> None:
-        """Take note that a load balancer was realised: no defect keeps it from that any more."""
+    def overcomes(self, lb_id: str, *defects: Defect) -> None:
+        """Take note that steps have succeeded for a load balancer: no defect keeps it from them."""
 
     def crashes(self, thread: str) -> None:
         """Take note that the body of a thread has crashed; it is run again."""

@@ -63,7 +63,7 @@ class Metrics(Observer):
         """When each request was seen first that Octavia waits for, the oldest first."""
         self._waiting: dict[str, tuple[str, ...]] = {}
         self._shown: dict[str, _Shown] = {}
-        self._defective: set[str] = set()
+        self._defective: set[tuple[str, Defect]] = set()
         self._acting = False
         self._make_agent()
         self._make_requests()
@@ -127,7 +127,7 @@ class Metrics(Observer):
             "defective_load_balancers",
             "Load balancers that a defect of the agent keeps from being realised.",
         )
-        defective.set_function(lambda: len(self._defective))
+        defective.set_function(lambda: len({lb_id for lb_id, _ in list(self._defective)}))
         self._defects = self._counter(
             "defects",
             "Errors that nobody has foreseen, by the step that raised them.",
@@ -279,7 +279,7 @@ class Metrics(Observer):
     def vanishes(self, lb_id: str) -> None:
         """Count a load balancer no more, and what nobody will tell Octavia as removed."""
         self._forget(lb_id)
-        self.realises(lb_id)
+        self.overcomes(lb_id, *Defect)
         for request in self._waiting.get(lb_id, ()):
             self._requests.labels(naming.kind(request), REMOVED).inc()
         self.waits(lb_id, ())
@@ -307,11 +307,11 @@ class Metrics(Observer):
         """Count a defect, and the load balancer that it concerns."""
         self._defects.labels(defect.value).inc()
         if lb_id is not None:
-            self._defective.add(lb_id)
+            self._defective.add((lb_id, defect))
 
-    def realises(self, lb_id: str) -> None:
-        """Count a load balancer no more."""
-        self._defective.discard(lb_id)
+    def overcomes(self, lb_id: str, *defects: Defect) -> None:
+        """Count a load balancer no more, unless another step fails."""
+        self._defective.difference_update((lb_id, each) for each in defects)
 
     def crashes(self, thread: str) -> None:
         """Count a crash."""
