@@ -310,7 +310,8 @@ class Collector:
         sender = (chassis, self._session)
         for number, traffic in outbox.reports.items():
             yield Report(*sender, self._memory.incarnation, number, outbox.floor, traffic)
-        if self._levels_are_new and self.open:
+        # That there are none is told, too: a former process of this chassis may have told some.
+        if self._levels_are_new and self._turn_number:
             for part in in_parts(self.open):
                 yield Levels(*sender, self._turn_number, part)
 
