@@ -32,15 +32,16 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
+from octavia_ovn.attempts import Attempts
+from octavia_ovn.controller.accounts import Accounts
 from octavia_ovn.controller.loop import Controller
-from octavia_ovn.controller.statistics import Accounts, Chassis, Ledger, Listeners, Statistics
+from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
 from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
-from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
-from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
+from octavia_ovn.errors import BadConfiguration
 from octavia_ovn.observer import NOBODY, Defect, Observer
-from octavia_ovn.statistics_options import AgentStatistics
+from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
 LOG = log.getLogger(__name__)
 
@@ -50,9 +51,6 @@ _EXIT_POLL = 0.5
 _NEUTRON_THREADS = 8
 _LAST_WORDS = 5.0
 """Seconds for telling Octavia what is being told when the agent stops."""
-_SB_FIRST_RETRY = 1.0
-_SB_LONGEST_RETRY = 60.0
-"""Seconds between two attempts to learn what the Southbound database is like."""
 
 
 class Waker:
@@ -174,22 +172,33 @@ class Agent:
             opened.callback(self._statistics.close, timeout=0.0)
         self._acting = False
         self._sb_schema: concurrent.futures.Future[Schema] | None = None
-        self._sb_failures = 0
-        self._sb_due = 0.0
+        self._sb_attempts = Attempts(
+            "Health checks are not followed: %s",
+            "Health checks are followed",
+            first_pause=1.0,
+        )
 
     def _collect(
         self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
     ) -> Statistics | None:
         """Return what collects statistics; None when nobody wants them."""
-        if not options.key:
+        if not options.master_key:
+            return None
+        try:
+            check_master_key(options.master_key)
+        except BadConfiguration as error:
+            # Load balancers do not depend on it.
+            LOG.error("Statistics are not collected: %s", error)  # noqa: TRY400 - a sentence
             return None
 
         def ledger(chassis: Chassis) -> Ledger:
-            accounts = Accounts(octavia, sockets, self._listeners.ask)
+            accounts = Accounts(octavia, sockets, self._listeners.ask, self._observer)
             return Ledger(chassis, accounts, options.report_interval)
 
         return Statistics(
-            lambda: AgentSocket(options.bind_host, options.bind_port, options.key),
+            lambda: AgentSocket(
+                options.bind_host, options.bind_port, options.master_key, self._observer
+            ),
             ledger,
             self._observer,
         )
@@ -243,28 +252,18 @@ class Agent:
 
         Only load balancers with health checks need it, so its absence must not stop the others.
         """
-        if self._sb_schema is None:
-            if time.monotonic() < self._sb_due:
-                return
+        schema = self._sb_schema
+        if self._sb.is_open:
+            self._sb.run()
+        elif schema is None and self._sb_attempts.is_due:
             self._sb_schema = self._executor.submit(self._sb.fetch_schema)
             self._sb_schema.add_done_callback(lambda _: self._waker.wake())
-        elif self._sb.is_open:
-            self._sb.run()
-        elif self._sb_schema.done():
-            try:
-                self._sb.open(self._sb_schema.result())
-            # Load balancers without health checks do not need it, whatever is wrong with it.
-            except Exception as error:  # noqa: BLE001 - it is logged there
-                self._sb_schema = None
-                self._put_off_southbound(error)
-
-    def _put_off_southbound(self, error: Exception) -> None:
-        pause = backoff(self._sb_failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
-        self._sb_failures += 1
-        self._sb_due = time.monotonic() + pause
-        text = "Health checks are not followed: %s; next attempt in %.0f s"
-        known = isinstance(error, OctaviaOvnError)
-        LOG.warning(text, error, pause, exc_info=None if known else error)
+        elif (
+            schema is not None
+            and schema.done()
+            and not self._sb_attempts.run(lambda: self._sb.open(schema.result()))
+        ):
+            self._sb_schema = None
 
     def _take_over(self) -> None:
         """Begin or cease to act, as the lock says."""
