@@ -236,17 +236,20 @@ class Controller:
     def _look(self, batch: Sequence[str]) -> None:
         """Look at some load balancers and commit all that is asked for in one transaction."""
         outcomes: dict[str, Outcome] = {}
+        unavailable: Unavailable | None = None
         try:
             self._nb.commit(lambda: self._plan(batch, outcomes))
         except Unavailable as error:
-            LOG.warning("The Northbound database cannot be written: %s", error)
-            self._put_off(batch)
+            unavailable = error
         # Whatever it is, one of them has brought it out, and the others must not suffer.
         except Exception as error:  # noqa: BLE001 - it is logged there
             self._divide(batch, error)
         else:
             for lb_id, outcome in outcomes.items():
                 self._follow(lb_id, outcome)
+        if unavailable is not None:  # not in the handler: see errors.failure
+            LOG.warning("The Northbound database cannot be written: %s", unavailable)
+            self._put_off(batch)
 
     def _put_off(self, batch: Sequence[str]) -> None:
         """Have load balancers looked at later, with all that would be committed next.
