@@ -20,7 +20,7 @@ from octavia_ovn.adapters import load_balancer_rows
 from octavia_ovn.adapters import ovsdb_wire as wire
 from octavia_ovn.adapters.load_balancer_rows import CHECK_COLUMNS, CHECKS, TABLE
 from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
-from octavia_ovn.core import changes, codec, intent, limits, model, requests, rules
+from octavia_ovn.core import changes, codec, intent, limits, model, patches, requests, rules
 from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
@@ -68,7 +68,7 @@ class IntentStore:
             [{"op": "select", "table": "NB_Global", "where": [], "columns": ["_uuid"]}]
         )
 
-    def record(self, change: changes.Change, *, lb_id: str = "", pool_id: str = "") -> bool:
+    def record(self, request: patches.Request, *, lb_id: str = "", pool_id: str = "") -> bool:
         """Record a request durably, or raise and leave everything as it was.
 
         :param lb_id: the load balancer; or else
@@ -81,12 +81,12 @@ class IntentStore:
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        request = requests.name(change, uuid.uuid4().hex)
+        name = requests.name(request, uuid.uuid4().hex)
         lost: Unanswered | None = None
         while True:
             try:
                 existing = self._find(lb_id, pool_id, deadline)
-                plan = self._plan(existing, change, request, deadline)
+                plan = self._plan(existing, request, name, deadline)
                 if plan:
                     self._session.transact(_guarded(existing, plan), deadline)
                 return bool(plan)
@@ -117,8 +117,8 @@ class IntentStore:
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        request = requests.name(change, uuid.uuid4().hex)
-        plan = self._plan(rows, change, request, deadline)
+        name = requests.name(change, uuid.uuid4().hex)
+        plan = self._plan(rows, change, name, deadline)
         try:
             self._session.transact(_guarded(rows, plan), deadline)
         except Changed:
@@ -151,21 +151,27 @@ class IntentStore:
         return [row for each in conditions for row in self._select(each, deadline)]
 
     def _plan(
-        self, existing: Sequence[Row], change: changes.Change, request: str, deadline: float
+        self, existing: Sequence[Row], request: patches.Request, name: str, deadline: float
     ) -> tuple[Operation, ...]:
         try:
-            lb = _known(existing, change)
+            lb = _known(existing, request)
+            change = patches.resolve(request, lb)
             self._admission.check(change, lb)
-            change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
+            change = rules.complete(change, lb, self._networks(deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
-            return intent.record(existing, change, request)
+            return intent.record(existing, change, name)
         except (changes.UnknownObject, codec.Undecodable) as error:
-            msg = (
-                f"The request cannot be recorded: {error}. The agent restores load balancers from"
-                " Octavia periodically; 'openstack loadbalancer failover' does it now."
-            )
-            raise NotFound(msg) from error
+            raise _lost(str(error)) from error
+
+    def _networks(self, deadline: float) -> rules.Networks:
+        return rules.Networks(lambda lb: self._around(lb, deadline), self._subnet_if_any)
+
+    def _subnet_if_any(self, subnet_id: str) -> Subnet | None:
+        try:
+            return self._subnet(subnet_id)
+        except NotFound:
+            return None
 
     def _hashes_ipv6(self, deadline: float) -> bool:
         return "ipv6_src" in self._session.schema(deadline).enum(TABLE, "selection_fields")
@@ -203,8 +209,7 @@ class IntentStore:
             wanted = {k.POOL + pool_id, k.POOL + pool_id + k.DISABLED}
             found = [row for row in names if not wanted.isdisjoint(row["external_ids"])]
         if not found:
-            msg = f"Pool {pool_id} is not in the Northbound database."
-            raise NotFound(msg)
+            raise _lost(f"pool {pool_id} is not in the Northbound database")
         return str(found[0]["name"])
 
     def _select(self, where: Sequence[Sequence[object]], deadline: float) -> list[Row]:
@@ -236,8 +241,9 @@ class IntentStore:
         """Yield the subnets of VIPs that are not known yet, and of the routers around them."""
         for vip in lb.vips:
             if vip.subnet_id and not vip.cidr:
-                with contextlib.suppress(NotFound):
-                    yield self._subnet(vip.subnet_id)
+                subnet = self._subnet_if_any(vip.subnet_id)
+                if subnet is not None:
+                    yield subnet
         networks = {vip.network_id for vip in lb.vips if vip.network_id}
         routers = {
             port["external_ids"].get("neutron:router_name", "")
@@ -297,7 +303,16 @@ def _ours(row: Json) -> bool:
     return _UUID.fullmatch(row["name"]) is not None
 
 
-def _known(existing: Sequence[Row], change: changes.Change) -> model.LoadBalancer | None:
+def _lost(what: str) -> NotFound:
+    """Return the error for a request on a load balancer whose rows are not what Octavia has."""
+    return NotFound(
+        f"The request cannot be recorded: {what}. The agent restores what is lost from Octavia: try"
+        " again soon. If that does not help, an administrator can have it done by 'openstack"
+        " loadbalancer failover' or 'octavia-ovn sync'."
+    )
+
+
+def _known(existing: Sequence[Row], change: patches.Request) -> model.LoadBalancer | None:
     """Return what rows say, as far as a change builds on it.
 
     :raises Undecodable: when it does and they do not even name a VIP

@@ -72,6 +72,7 @@ class Port:
     device_owner: str
     fixed_ips: tuple[FixedIp, ...]
     mac: str
+    qos_policy_id: str | None = None
     of_service: bool = False
 
     @property
@@ -400,6 +401,7 @@ def _port(item: Mapping[str, Any]) -> Port:
         device_owner=item["device_owner"],
         fixed_ips=tuple(_fixed_ips(item["fixed_ips"])),
         mac=item["mac_address"],
+        qos_policy_id=item.get("qos_policy_id"),
     )
 
 

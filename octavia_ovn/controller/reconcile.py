@@ -15,8 +15,8 @@ from octavia_ovn.controller import damage
 from octavia_ovn.controller.damage import Damages, Problems
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.ledger import Ledger, Ticket
+from octavia_ovn.controller.parcels import Parcel
 from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
-from octavia_ovn.controller.reporter import Parcel
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, changes, codec, intent, model, responder, status
 from octavia_ovn.core.desired import deleting, desired
@@ -85,6 +85,10 @@ class Reconciler:
             return self._vanished(lb_id)
         pending = codec.pending(rows)
         self._observer.waits(lb_id, self._open(lb_id, pending))
+        requested = pending is not None and not status.is_first(pending)
+        return replace(self._decide(lb_id, rows, pending), requested=requested)
+
+    def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
         if pending is not None and pending.deleting:
             return self._delete(lb_id, rows, pending)
         if pending is not None and pending.resync:
@@ -150,7 +154,6 @@ class Reconciler:
             operations=operations,
             report=self._report(known, pending, heard, accepted.statuses),
             things=known.things,
-            requested=pending is not None and not status.is_first(pending),
         )
 
     def _centralise(self, known: Known) -> None:
@@ -195,7 +198,7 @@ class Reconciler:
         operations = diff(rows, deleting(rows)) + self._let_in(lb_id) + self._silence(lb_id)
         former = self._used(rows)
         if operations:
-            return Outcome(operations, things=former, again=True, requested=True)
+            return Outcome(operations, things=former, again=True)
         key = ("ports", lb_id, pending.requests)
         accepted = self._ledger.accepted(lb_id)
         told = _unanswered(pending, accepted) is None

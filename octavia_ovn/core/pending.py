@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ class Kind(str, enum.Enum):
     MEMBER = "members"
     HEALTH_MONITOR = "healthmonitors"
     POOL = "pools"
+    L7RULE = "l7rules"
+    L7POLICY = "l7policies"
     LISTENER = "listeners"
     LOAD_BALANCER = "loadbalancers"
 
@@ -21,8 +24,13 @@ class Kind(str, enum.Enum):
 
     @property
     def singular(self) -> str:
-        """The name of one, such as `healthmonitor`."""
-        return self.value.removesuffix("s")
+        """The name of one, such as `healthmonitor` or `l7policy`."""
+        return re.sub("(ie)?s$", lambda found: "y" if found[1] else "", self.value)
+
+
+UNSERVED = frozenset({Kind.L7RULE, Kind.L7POLICY})
+"""Kinds of objects that rows never hold: OVN cannot serve them. One that Octavia has nevertheless
+ends in ERROR, unless it is deleted."""
 
 
 class Final(str, enum.Enum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from octavia_ovn.core import model
 from octavia_ovn.core.health import Health, Verdict
-from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.pending import UNSERVED, Final, Kind, Objects, Pending
 
 Record = dict[str, str]
 Message = dict[str, list[Record]]
@@ -132,6 +132,7 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     message: Message = {}
     late: Message = {}
     objects = pending.objects if pending else {}
+    failed |= _unserved(objects)
     turned = _turned(statuses, known)
     recovered = {key for key in turned if statuses[key] is not Operating.ERROR}
     changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard) | turned
@@ -146,6 +147,13 @@ def report(  # noqa: PLR0913 - each is a fact of its own
         if provisioning not in (None, Final.DELETED.value) and again:
             late.setdefault(kind.value, []).append(record)
     return Report(message, late)
+
+
+def _unserved(objects: Objects) -> frozenset[tuple[Kind, str]]:
+    """Return the objects that OVN cannot serve, of those that Octavia has and keeps."""
+    return frozenset(
+        key for key, final in objects.items() if key[0] in UNSERVED and final is not Final.DELETED
+    )
 
 
 def is_first(pending: Pending | None) -> bool:
