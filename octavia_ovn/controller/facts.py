@@ -10,6 +10,7 @@ import functools
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from octavia_ovn.controller import reachability
 from octavia_ovn.controller.ports import Neutron, Northbound, Southbound, SwitchPorts
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, codec, model, responder
@@ -30,6 +31,8 @@ from octavia_ovn.core.topology import (
 SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
 MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
 VIP_PORT_PREFIX = "ovn-lb-vip-"
+_BEFORE = {"ONLINE": Verdict.UP, "ERROR": Verdict.DOWN}
+"""What a check must have said of a member that Octavia shows with that operating status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Known:
     :param failed: objects that cannot become what was asked for
     :param operations: what must be written besides its own rows
     :param member_fips: floating IPs of members: id, and whether it is distributed
+    :param obstacles: member id → why it cannot be reached, as a sentence that begins with its name
     """
 
     lb: model.LoadBalancer
@@ -49,6 +53,7 @@ class Known:
     failed: frozenset[tuple[Kind, str]] = frozenset()
     operations: tuple[Operation, ...] = ()
     member_fips: frozenset[tuple[str, bool]] = frozenset()
+    obstacles: Mapping[str, str] = field(default_factory=dict)
 
 
 class Missing(Exception):
@@ -83,7 +88,8 @@ class _Checks:
 
     mappings: dict[str, str] = field(default_factory=dict)
     verdicts: dict[Backend, Verdict] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
+    members: dict[str, Verdict] = field(default_factory=dict)
+    obstacles: dict[str, str] = field(default_factory=dict)
     failed: set[tuple[Kind, str]] = field(default_factory=set)
 
 
@@ -126,12 +132,13 @@ class FactFinder:
             attachments=places,
             floating_ips=self._floating_ips(lb),
             mappings=checks.mappings,
-            health=Health(checks.verdicts, frozenset(checks.missing)),
+            health=Health(checks.verdicts, checks.members),
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
             entrances=doors,
         )
-        return Known(lb, facts, things, frozenset(checks.failed), operations, member_fips)
+        failed = frozenset(checks.failed)
+        return Known(lb, facts, things, failed, operations, member_fips, checks.obstacles)
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
         """Find what rows that another driver wrote do not say of VIPs."""
@@ -239,16 +246,19 @@ class FactFinder:
     ) -> _Checks:
         checks = _Checks()
         for pool, member in lb.members():
-            if not pool.monitored:
-                continue
             subnet = subnets.get(member.subnet_id or "")
-            if subnet is None:
-                checks.missing.add(member.address)
-                continue
-            self._check(Checked(lb, pool, member, subnet), rows, checks)
-            if not self._sb.ready and heard.get(member.id) == "ERROR":
-                # What OVN says is not known now: it counts as it did before.
-                checks.verdicts[_backend(pool, member)] = Verdict.DOWN
+            why = reachability.obstacle(self._nb, pool, member, subnet)
+            if why is None:
+                raise Missing
+            if why:
+                checks.members[member.id] = Verdict.UNREACHABLE
+                checks.obstacles[member.id] = why
+            elif pool.monitored and subnet is not None:
+                self._check(Checked(lb, pool, member, subnet), rows, checks)
+                if not self._sb.ready:
+                    # What OVN says is not known now: it counts as it did before.
+                    before = _BEFORE.get(heard.get(member.id, ""), Verdict.UNKNOWN)
+                    checks.verdicts[_backend(pool, member)] = before
         return checks
 
     def _check(self, checked: Checked, rows: tuple[Row, ...], checks: _Checks) -> None:
@@ -256,10 +266,6 @@ class FactFinder:
         ports = self._nb.switch_ports(switch_name(subnet.network_id))
         if ports is None:
             raise Missing
-        name = ports.at(member.address)
-        if name is None:
-            checks.missing.add(member.address)
-            return
         try:
             source = self._source(lb, subnet, ports)
         except Missing:
@@ -271,9 +277,20 @@ class FactFinder:
             if pool.monitor:
                 checks.failed.add((Kind.HEALTH_MONITOR, pool.monitor.id))
             return
+        port = ports.at(member.address)
+        if port is None or port.virtual:
+            checks.members[member.id] = Verdict.UNCHECKED
+            # That of the port that checks come from: until it is known, the one from before.
+            name = min(ports.monitor_ports(subnet.id), default="") or _mapped_port(
+                rows, member.address
+            )
+            if not name:
+                raise Missing
+        else:
+            name = port.name
+            verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
+            checks.verdicts[_backend(pool, member)] = verdict
         checks.mappings[member.address] = f"{name}:{codec.bracketed(source)}"
-        verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
-        checks.verdicts[_backend(pool, member)] = verdict
 
     def _source(self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts) -> str | None:
         """Return the address that checks come from; None when Neutron refuses to give one."""
@@ -319,11 +336,19 @@ def _with_cidr(vip: model.Vip, subnets: Mapping[str, Subnet]) -> model.Vip:
 
 def _mapped_source(rows: tuple[Row, ...], address: str) -> str | None:
     """Return the source address that a member is being checked from."""
+    return codec.mapping_source(_mapping(rows, address)) or None
+
+
+def _mapped_port(rows: tuple[Row, ...], address: str) -> str:
+    """Return the switch port that a member is mapped to; empty when it is not mapped."""
+    return _mapping(rows, address).partition(":")[0]
+
+
+def _mapping(rows: tuple[Row, ...], address: str) -> str:
+    """Return the mapping of an address as it is; empty when there is none."""
     key = codec.bracketed(address)
-    for row in rows:
-        if key in row.ip_port_mappings:
-            return codec.mapping_source(row.ip_port_mappings[key]) or None
-    return None
+    found = (row.ip_port_mappings[key] for row in rows if key in row.ip_port_mappings)
+    return next(found, "")
 
 
 def _things(

@@ -12,11 +12,30 @@ from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
 
 
+class SwitchPort(Protocol):
+    """A port of a switch."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which is its id in Neutron."""
+
+    @property
+    def up(self) -> bool:
+        """Whether a hypervisor has it."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether other ports take its addresses in turns, as allowed address pairs."""
+
+
 class SwitchPorts(Protocol):
     """The ports of one switch."""
 
-    def at(self, address: str) -> str | None:
-        """Return the name of the port that has an address."""
+    def at(self, address: str) -> SwitchPort | None:
+        """Return the port that has an address."""
+
+    def monitor_ports(self, subnet_id: str) -> Collection[str]:
+        """Return the names of the health monitor ports of a subnet."""
 
     def answering(self, subnet_id: str) -> str | None:
         """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
@@ -55,6 +74,9 @@ class Northbound(Topology, Protocol):
 
     def monitor_ports(self, subnet_id: str) -> Collection[str]:
         """Return the ports that checks of a subnet come from, as far as they are known."""
+
+    def is_occupied(self, switch: str, address: str) -> bool:
+        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
 
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""

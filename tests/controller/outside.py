@@ -52,6 +52,13 @@ class Later(Executor):
         return count
 
 
+@dataclasses.dataclass(frozen=True)
+class SwitchPort:
+    name: str
+    up: bool = True
+    virtual: bool = False
+
+
 @dataclasses.dataclass
 class SwitchPorts:
     """The ports of a switch: address → name; the sources of checks, and those that answer ARP."""
@@ -59,9 +66,15 @@ class SwitchPorts:
     names: dict = dataclasses.field(default_factory=dict)
     sources: dict = dataclasses.field(default_factory=dict)
     answers: dict = dataclasses.field(default_factory=dict)
+    down: set = dataclasses.field(default_factory=set)
+    virtual: set = dataclasses.field(default_factory=set)
 
     def at(self, address):
-        return self.names.get(address)
+        name = self.names.get(address)
+        return name and SwitchPort(name, name not in self.down, name in self.virtual)
+
+    def monitor_ports(self, subnet_id):
+        return {f"hm-{subnet_id}"} if subnet_id in self.sources else set()
 
     def monitor_source(self, subnet_id):
         return self.sources.get(subnet_id)
@@ -89,6 +102,7 @@ class Northbound:
         self.ports = {"neutron-net1": SwitchPorts()}
         self.addresses = {}
         self.member_fips = {}
+        self.occupied = set()
         self.fetching = frozenset()
         self.forgotten = set()
         self.error = None
@@ -137,6 +151,9 @@ class Northbound:
             answers = found.answers.items()
             found.answers = {key: port for key, port in answers if port not in self.db.cleared}
         return found
+
+    def is_occupied(self, switch, address):
+        return (switch, address) in self.occupied
 
     def has_addresses(self, port_id):
         return self.addresses.get(port_id, False)
