@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import damage
@@ -101,7 +101,11 @@ class Reconciler:
 
     def _doubtful(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
         """Return what Octavia does not want deleted; None while it is being asked."""
-        waiting = _unanswered(pending, self._ledger.accepted(lb_id))
+        accepted = self._ledger.accepted(lb_id)
+        waiting = _unanswered(pending, accepted)
+        if waiting is None and pending is not None and accepted.failed:
+            # It was wanted when that was asked; Octavia shows ERROR since.
+            return self._deletions.unknown(lb_id, pending)
         if waiting is None:
             self._deletions.forget(lb_id, pending)
             return frozenset()
@@ -202,12 +206,15 @@ class Reconciler:
         heard: dict[str, str],
         heard_all: status.Tree | None,
     ) -> Parcel | None:
-        statuses = status.tree(known.lb, known.facts.health)
+        statuses = status.tree(known.lb, known.facts.health, known.failed)
         self._observer.shows(known.lb.id, statuses)
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all)
         requests = pending.requests if pending else ()
         ticket = Ticket(requests, statuses, report.message)
-        return self._parcel(known.lb.id, ticket, report)
+        parcel = self._parcel(known.lb.id, ticket, report)
+        if parcel is not None:
+            _log_obstacles(known, heard)
+        return parcel
 
     def _parcel(self, lb_id: str, ticket: Ticket, report: status.Report) -> Parcel | None:
         """Return what is to be sent, unless there is nothing or it is under way."""
@@ -218,7 +225,11 @@ class Reconciler:
     def _delete(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
     ) -> Outcome:
-        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
+        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes.
+
+        While Neutron refuses, Octavia shows ERROR and the row stays: without it, a comparison would
+        restore what the tenant wants to be rid of.
+        """
         operations = diff(rows, deleting(rows)) + self._let_in(lb_id) + self._silence(lb_id)
         former = self._used(rows)
         if operations:
@@ -226,22 +237,26 @@ class Reconciler:
         if asked:
             return replace(GONE, former=former)
         key = ("ports", lb_id, pending.requests)
-        if _unanswered(pending, self._ledger.accepted(lb_id)) is None:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+        accepted = self._ledger.accepted(lb_id)
+        told = _unanswered(pending, accepted) is None
+        if told and not accepted.failed:
+            return self._gone(rows, key)
         done = self._tasks.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
-        if done is None:
+        if done is None or (told and done.refusal):
             return replace(GONE, former=former)
         failed = frozenset(pending.objects) if done.refusal else frozenset()
         report = status.final(pending, failed)
         if not report.message:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+            return self._gone(rows, key)
         return Outcome(
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
             things=frozenset(),
             former=former,
         )
+
+    def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
+        self._tasks.forget(key)
+        return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
 
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Hashable]:
         """Return what a load balancer has used: an agent that has just begun never looked at it."""
@@ -294,6 +309,13 @@ def restore(
         before = None
     applied = changes.apply(before, changes.Restore(lb))
     return diff(rows, intent.with_pending(intent.rows_of(applied.lb, rows), pending))
+
+
+def _log_obstacles(known: Known, heard: Mapping[str, str]) -> None:
+    """Say why members get no connections when Octavia is about to hear that they are in ERROR."""
+    for member_id, why in known.obstacles.items():
+        if heard.get(member_id) != status.Operating.ERROR.value:
+            LOG.warning("Member %s of load balancer %s %s", member_id, known.lb.id, why)
 
 
 def _unanswered(pending: Pending | None, accepted: Ticket) -> Pending | None:
