@@ -42,6 +42,7 @@ class Controller:
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
     :param settled: see :class:`Reporter`
     :param retry_max: seconds between two attempts at one load balancer at most
+    :param clock: seconds, monotonic
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -57,6 +58,7 @@ class Controller:
         settled: Callable[[Message], frozenset[str]],
         retry_max: float = 60.0,
         observer: Observer = NOBODY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
         self._neutron = neutron
@@ -64,15 +66,13 @@ class Controller:
         self._wake = wake
         self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
+        self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
         self._ledger = Ledger()
-        self._tasks = Tasks(
-            executor, self.post, self.queue.add, time.monotonic, retry_max, observer
-        )
+        self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(
-            sink, self._accepted, time.monotonic, settled, self._objects, observer=observer
+            sink, self._accepted, clock, settled, self._objects, observer=observer
         )
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
