@@ -337,7 +337,8 @@ class Reporter:
                 again = _children(again)
         kept = without(earlier.message, ids(parcel.message)) if earlier else {}
         late = merge([kept, again])
-        due = earlier.due if earlier else self._clock() + LATE_DELAY
+        # What is told once more with the earlier records may be overwritten later than they.
+        due = self._clock() + LATE_DELAY
         return priced(Parcel(parcel.lb_id, None, late, due=due, since=due)) if late else None
 
     def _later(self, parcel: Parcel, first: float = _FIRST_RETRY) -> Parcel:
