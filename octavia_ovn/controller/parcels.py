@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.status import Message, Record
 
-BUDGET = 1.0
-"""Seconds of Octavia's work in one message, as far as one can tell."""
+BUDGET = 2.0
+"""Seconds of Octavia's work in one message, as far as one can tell: more, and small load balancers
+wait for large ones; less, and the 0.2 s that a message takes of itself count."""
 _CHANGE = 0.004
 """Seconds for a record that deletes nothing."""
 _DELETION = 0.02
@@ -63,7 +64,7 @@ def cut(parcel: Parcel) -> tuple[Message, Message]:
     """Return the records for the next message, one at least, and the rest.
 
     They keep Octavia's order: first what belongs to a load balancer, in the end itself. So it stays
-    immutable until Octavia has heard of everything.
+    immutable until Octavia knows everything.
     """
     pace, left = _pace(parcel), BUDGET
     now: Message = {}

@@ -29,7 +29,7 @@ RETRY_MAX = 60.0
 PROBLEMS = {
     "no answer": Unanswered("no answer in time"),
     "away": Unavailable("connection refused"),
-    "unforeseen": KeyError("what nobody has foreseen"),
+    "unforeseen": KeyError("a defect"),
 }
 
 
@@ -216,7 +216,7 @@ def test_a_day_in_which_nothing_can_be_compared():
 
 def test_a_day_in_which_the_metrics_port_is_taken(monkeypatch):
     class Closed:
-        """An event on which nobody waits in vain."""
+        """An event; waiting for it takes no time."""
 
         waited = 0.0
         served = False
