@@ -134,8 +134,8 @@ def test_a_large_deletion_is_told_in_parts_that_octavia_ends_soon(bench):
     assert list(messages[-1])[-1] == "loadbalancers"
     assert all("loadbalancers" not in message for message in messages[:-1])
     sizes = [len(ids(message)) for message in messages]
-    assert max(sizes) * PER_RECORD <= 2 * parcels.BUDGET
-    assert len(sizes) <= 2 * 503 * PER_RECORD / parcels.BUDGET
+    assert max(sizes) * PER_RECORD <= 2 * parcels.PART
+    assert len(sizes) <= 2 * 503 * PER_RECORD / parcels.PART
 
 
 def test_parts_adapt_to_what_octavia_takes(bench, monkeypatch):
@@ -144,7 +144,7 @@ def test_parts_adapt_to_what_octavia_takes(bench, monkeypatch):
     bench.in_time(lambda: bench.ended == ["lb"])
 
     sizes = [len(ids(message)) for _, message in bench.octavia.messages]
-    assert sizes[0] <= parcels.BUDGET / 0.02
+    assert sizes[0] <= parcels.PART / 0.02
     assert all(later <= 2 * earlier + 1 for earlier, later in itertools.pairwise(sizes))
     assert max(sizes) > 500
 
