@@ -32,14 +32,14 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
-from octavia_ovn.attempts import Attempts
 from octavia_ovn.controller.accounts import Accounts
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
 from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
+from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
-from octavia_ovn.errors import BadConfiguration, failure
+from octavia_ovn.errors import BadConfiguration, OctaviaOvnError, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
 from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
@@ -49,6 +49,9 @@ LOCK = "octavia_ovn_agent"
 _EXIT_POLL = 0.5
 """Seconds between two looks at the exit event, which cannot be waited for beside sockets."""
 _NEUTRON_THREADS = 8
+_SB_FIRST_RETRY = 1.0
+_SB_LONGEST_RETRY = 60.0
+"""Seconds between two attempts to learn what the Southbound database is like."""
 _LAST_WORDS = 5.0
 """Seconds for telling Octavia what is being told when the agent stops."""
 
@@ -90,6 +93,58 @@ class Waker:
             self._closed = True
             os.close(self._read)
             os.close(self._write)
+
+
+class HealthChecks:
+    """Follows the Southbound database, once it has been reached.
+
+    Only load balancers with health checks need it, so its absence must not stop the others.
+
+    :param executor: asks the database what it is like, beside the main loop
+    :param wake: makes the main loop turn
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        sb: Southbound,
+        executor: concurrent.futures.Executor,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sb = sb
+        self._executor = executor
+        self._wake = wake
+        self._clock = clock
+        self._schema: concurrent.futures.Future[Schema] | None = None
+        self._failures = 0
+        self._due = clock()
+
+    def run(self) -> None:
+        """Process what the database has sent, or connect to it; called by the main loop."""
+        if self._sb.is_open:
+            self._sb.run()
+        elif self._schema is None:
+            if self._clock() >= self._due:
+                self._schema = self._executor.submit(self._sb.fetch_schema)
+                self._schema.add_done_callback(lambda _: self._wake())
+        elif self._schema.done():
+            asked, self._schema = self._schema, None
+            error: Exception | None = None
+            try:
+                self._sb.open(asked.result())
+            except Exception as reason:  # noqa: BLE001 - it is logged below
+                error = reason
+            if error is not None:  # not in the handler: see errors.failure
+                self._put_off(error)
+
+    def _put_off(self, error: Exception) -> None:
+        pause = backoff(self._failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
+        self._failures += 1
+        self._due = self._clock() + pause
+        text = "Health checks are not followed: %s; next attempt in %.0f s"
+        known = isinstance(error, OctaviaOvnError)
+        LOG.warning(text, error, pause, exc_info=None if known else error)
 
 
 class Agent:
@@ -138,6 +193,7 @@ class Agent:
             max_backoff=1000 * settings.ovsdb_retry_max_interval,
         )
         opened.callback(self._sb.close)
+        self._health = HealthChecks(self._sb, self._executor, self._waker.wake)
         parts = runtime.build(settings, observer)
         self._controller = Controller(
             self._nb,
@@ -171,12 +227,6 @@ class Agent:
         if self._statistics is not None:
             opened.callback(self._statistics.close, timeout=0.0)
         self._acting = False
-        self._sb_schema: concurrent.futures.Future[Schema] | None = None
-        self._sb_attempts = Attempts(
-            "Health checks are not followed: %s",
-            "Health checks are followed",
-            first_pause=1.0,
-        )
 
     def _collect(
         self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
@@ -234,7 +284,7 @@ class Agent:
     def _turn(self) -> None:
         self._waker.clear()
         self._nb.run()
-        self._follow_southbound()
+        self._health.run()
         self._take_over()
         self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
         self._answer()
@@ -245,24 +295,6 @@ class Agent:
         self._waker.wait(poller)
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
         poller.block()
-
-    def _follow_southbound(self) -> None:
-        """Process what the Southbound database has sent; connect to it beside the loop.
-
-        Only load balancers with health checks need it, so its absence must not stop the others.
-        """
-        schema = self._sb_schema
-        if self._sb.is_open:
-            self._sb.run()
-        elif schema is None and self._sb_attempts.is_due:
-            self._sb_schema = self._executor.submit(self._sb.fetch_schema)
-            self._sb_schema.add_done_callback(lambda _: self._waker.wake())
-        elif (
-            schema is not None
-            and schema.done()
-            and not self._sb_attempts.run(lambda: self._sb.open(schema.result()))
-        ):
-            self._sb_schema = None
 
     def _take_over(self) -> None:
         """Begin or cease to act, as the lock says."""

@@ -52,6 +52,7 @@ class Controller:
     :param confirmed: says what Octavia wants deleted; called from other threads
     :param retry_max: seconds between two attempts at one load balancer at most
     :param populated: called with the id of a load balancer that was made with its listeners
+    :param clock: seconds, monotonic
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -69,6 +70,7 @@ class Controller:
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
         observer: Observer = NOBODY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
         self._populated = populated
@@ -77,15 +79,13 @@ class Controller:
         self._wake = wake
         self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
+        self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
         self._ledger = Ledger()
-        self._tasks = Tasks(
-            executor, self.post, self.queue.add, time.monotonic, retry_max, observer
-        )
+        self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(
-            sink, self._accepted, time.monotonic, settled, self._objects, observer=observer
+            sink, self._accepted, clock, settled, self._objects, observer=observer
         )
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
@@ -94,7 +94,7 @@ class Controller:
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
         self._parts: collections.deque[Sequence[str]] = collections.deque()
-        """Of batches that could not be committed: one in each turn, so that the loop goes on."""
+        """Of batches that could not be committed: one in each turn, to keep the loop turning."""
         self._alone: set[str] = set()
         """Load balancers that failed alone; they would spoil the next batch, too."""
 
