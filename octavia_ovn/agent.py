@@ -93,6 +93,55 @@ class Waker:
             os.close(self._write)
 
 
+class HealthChecks:
+    """Follows the Southbound database, once it has been reached.
+
+    Only load balancers with health checks need it, so its absence must not stop the others.
+
+    :param executor: asks the database what it is like, beside the main loop
+    :param wake: makes the main loop turn
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        sb: Southbound,
+        executor: concurrent.futures.Executor,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sb = sb
+        self._executor = executor
+        self._wake = wake
+        self._clock = clock
+        self._schema: concurrent.futures.Future[Schema] | None = None
+        self._failures = 0
+        self._due = clock()
+
+    def run(self) -> None:
+        """Process what the database has sent, or connect to it; called by the main loop."""
+        if self._sb.is_open:
+            self._sb.run()
+        elif self._schema is None:
+            if self._clock() >= self._due:
+                self._schema = self._executor.submit(self._sb.fetch_schema)
+                self._schema.add_done_callback(lambda _: self._wake())
+        elif self._schema.done():
+            asked, self._schema = self._schema, None
+            try:
+                self._sb.open(asked.result())
+            except Exception as error:  # noqa: BLE001 - it is logged there
+                self._put_off(error)
+
+    def _put_off(self, error: Exception) -> None:
+        pause = backoff(self._failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
+        self._failures += 1
+        self._due = self._clock() + pause
+        text = "Health checks are not followed: %s; next attempt in %.0f s"
+        known = isinstance(error, OctaviaOvnError)
+        LOG.warning(text, error, pause, exc_info=None if known else error)
+
+
 class Agent:
     """Replicas, controller and the loop that drives them."""
 
@@ -139,6 +188,7 @@ class Agent:
             max_backoff=1000 * settings.ovsdb_retry_max_interval,
         )
         opened.callback(self._sb.close)
+        self._health = HealthChecks(self._sb, self._executor, self._waker.wake)
         parts = runtime.build(settings, observer)
         self._controller = Controller(
             self._nb,
@@ -171,9 +221,6 @@ class Agent:
         if self._statistics is not None:
             opened.callback(self._statistics.close, timeout=0.0)
         self._acting = False
-        self._sb_schema: concurrent.futures.Future[Schema] | None = None
-        self._sb_failures = 0
-        self._sb_due = 0.0
 
     def _collect(
         self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
@@ -224,7 +271,7 @@ class Agent:
     def _turn(self) -> None:
         self._waker.clear()
         self._nb.run()
-        self._follow_southbound()
+        self._health.run()
         self._take_over()
         self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
         self._answer()
@@ -235,34 +282,6 @@ class Agent:
         self._waker.wait(poller)
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
         poller.block()
-
-    def _follow_southbound(self) -> None:
-        """Process what the Southbound database has sent; connect to it beside the loop.
-
-        Only load balancers with health checks need it, so its absence must not stop the others.
-        """
-        if self._sb_schema is None:
-            if time.monotonic() < self._sb_due:
-                return
-            self._sb_schema = self._executor.submit(self._sb.fetch_schema)
-            self._sb_schema.add_done_callback(lambda _: self._waker.wake())
-        elif self._sb.is_open:
-            self._sb.run()
-        elif self._sb_schema.done():
-            try:
-                self._sb.open(self._sb_schema.result())
-            # Load balancers without health checks do not need it, whatever is wrong with it.
-            except Exception as error:  # noqa: BLE001 - it is logged there
-                self._sb_schema = None
-                self._put_off_southbound(error)
-
-    def _put_off_southbound(self, error: Exception) -> None:
-        pause = backoff(self._sb_failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
-        self._sb_failures += 1
-        self._sb_due = time.monotonic() + pause
-        text = "Health checks are not followed: %s; next attempt in %.0f s"
-        known = isinstance(error, OctaviaOvnError)
-        LOG.warning(text, error, pause, exc_info=None if known else error)
 
     def _take_over(self) -> None:
         """Begin or cease to act, as the lock says."""

@@ -51,6 +51,7 @@ class Controller:
     :param settled: see :class:`Reporter`
     :param retry_max: seconds between two attempts at one load balancer at most
     :param populated: called with the id of a load balancer that was made with its listeners
+    :param clock: seconds, monotonic
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -67,6 +68,7 @@ class Controller:
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
         observer: Observer = NOBODY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
         self._populated = populated
@@ -75,15 +77,13 @@ class Controller:
         self._wake = wake
         self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
+        self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
         self._ledger = Ledger()
-        self._tasks = Tasks(
-            executor, self.post, self.queue.add, time.monotonic, retry_max, observer
-        )
+        self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(
-            sink, self._accepted, time.monotonic, settled, self._objects, observer=observer
+            sink, self._accepted, clock, settled, self._objects, observer=observer
         )
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
