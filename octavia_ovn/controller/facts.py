@@ -122,7 +122,7 @@ class FactFinder:
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
             operations = (
-                *checks.operations,
+                *dict.fromkeys(checks.operations),
                 *self._port_operations(lb),
                 *self._answer_operations(lb, subnets),
             )

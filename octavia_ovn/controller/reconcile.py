@@ -176,7 +176,7 @@ class Reconciler:
         heard: dict[str, str],
         heard_all: status.Tree | None,
     ) -> Parcel | None:
-        statuses = status.tree(known.lb, known.facts.health)
+        statuses = status.tree(known.lb, known.facts.health, known.failed)
         self._observer.shows(known.lb.id, statuses)
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all)
         requests = pending.requests if pending else ()
@@ -190,28 +190,36 @@ class Reconciler:
         return Parcel(lb_id, ticket, report.message, report.late)
 
     def _delete(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
-        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
+        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes.
+
+        While Neutron refuses, Octavia shows ERROR and the row stays: without it, a comparison would
+        restore what the tenant wants to be rid of.
+        """
         operations = diff(rows, deleting(rows)) + self._let_in(lb_id) + self._silence(lb_id)
         former = self._used(rows)
         if operations:
             return Outcome(operations, things=former, again=True)
         key = ("ports", lb_id, pending.requests)
-        if _unanswered(pending, self._ledger.accepted(lb_id)) is None:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+        accepted = self._ledger.accepted(lb_id)
+        told = _unanswered(pending, accepted) is None
+        if told and not accepted.failed:
+            return self._gone(rows, key)
         done = self._tasks.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
-        if done is None:
+        if done is None or (told and done.refusal):
             return replace(GONE, former=former)
         failed = frozenset(pending.objects) if done.refusal else frozenset()
         report = status.final(pending, failed)
         if not report.message:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+            return self._gone(rows, key)
         return Outcome(
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
             things=frozenset(),
             former=former,
         )
+
+    def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
+        self._tasks.forget(key)
+        return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
 
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Hashable]:
         """Return what a load balancer has used: an agent that has just begun never looked at it."""

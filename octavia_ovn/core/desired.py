@@ -38,7 +38,7 @@ class Facts:
     :param health: what the checks say
     :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
     :param unchecked: monitors that have no address to check from: OVN would leave all members out
-    :param member_status: member id → status that Octavia has heard
+    :param member_status: member id → status that Octavia has heard; so for monitors in ERROR
     :param entrances: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.entrances`
     """
@@ -244,8 +244,7 @@ def _options(row: Row, profile: Profile, flavor: model.Flavor) -> dict[str, str]
 
 def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> dict[str, str]:
     keys = {key: each for key, each in row.external_ids.items() if not codec.is_realised(key)}
-    members = {each.id for pool in shelf.pools for each in pool.members}
-    heard = {key: each for key, each in facts.member_status.items() if key in members}
+    heard = _heard(shelf, facts.member_status)
     if heard:
         keys[k.MEMBER_STATUS] = codec.member_status(heard)
     fips = facts.floating_ips
@@ -258,3 +257,14 @@ def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) 
     if facts.attachments.vip_router:
         keys[k.ROUTER_REF] = facts.attachments.vip_router
     return keys
+
+
+def _heard(shelf: Shelf, statuses: Mapping[str, str]) -> dict[str, str]:
+    """Return what Octavia has heard of a row's members, and of its monitors that are in ERROR."""
+    members = {each.id for pool in shelf.pools for each in pool.members}
+    monitors = {pool.monitor.id for pool in shelf.pools if pool.monitor}
+    return {
+        key: status
+        for key, status in statuses.items()
+        if key in members or (key in monitors and status == "ERROR")
+    }

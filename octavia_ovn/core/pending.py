@@ -72,11 +72,15 @@ class Pending:
             each for each in later.requests if each not in self.requests
         )
         orphaned = self.orphaned or later.orphaned
+        objects = self.objects
+        if self.deleting and not later.deleting:
+            # Octavia allows only a failover after a deletion, and only of one that was refused.
+            objects = dict.fromkeys(objects, Final.ACTIVE)
         return replace(
             self,
             requests=requests,
             # Of what Octavia does not know it cannot be told anything either.
-            objects={} if orphaned else {**self.objects, **later.objects},
+            objects={} if orphaned else {**objects, **later.objects},
             created=self.created or later.created,
             resync=self.resync or later.resync,
             orphaned=orphaned,

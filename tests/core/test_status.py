@@ -136,7 +136,25 @@ class TestHealth:
 def test_keeps_the_members_statuses():
     statuses = status.tree(CHECKED, health(down=["10.0.0.2"]))
 
-    assert status.member_statuses(statuses) == {"m1": "ONLINE", "m2": "ERROR"}
+    assert status.member_statuses(statuses) == {"m1": "ONLINE", "m2": "ERROR", "hm1": "ONLINE"}
+
+
+def test_a_monitor_in_error_turns_active_without_a_request():
+    """Octavia holds no request on it, so nothing has to be told twice."""
+    known = {"m1": "ONLINE", "m2": "ONLINE", "hm1": "ERROR"}
+    statuses = status.tree(CHECKED, health())
+
+    report = status.report(CHECKED, statuses, None, known)
+
+    assert report.message == {
+        "healthmonitors": [
+            {"id": "hm1", "provisioning_status": "ACTIVE", "operating_status": "ONLINE"}
+        ]
+    }
+    assert report.late == {}
+    failed = frozenset({(Kind.HEALTH_MONITOR, "hm1")})
+    unchanged = status.tree(CHECKED, health(), failed)
+    assert status.report(CHECKED, unchanged, None, known, failed).message == {}
 
 
 def provisioning(object_id, word, operating=None):
