@@ -25,6 +25,7 @@ from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.octavia_api import OctaviaApi
+from octavia_ovn.adapters.octavia_deletions import Deletions
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
@@ -38,7 +39,7 @@ from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statis
 from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
-from octavia_ovn.errors import BadConfiguration
+from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
 from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
@@ -189,6 +190,7 @@ class Agent:
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
+            confirmed=Deletions(parts.listing.rest, parts.octavia).confirmed,
             retry_max=settings.retry_max_interval,
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
@@ -218,11 +220,10 @@ class Agent:
         """Return what collects statistics; None when nobody wants them."""
         if not options.master_key:
             return None
-        try:
-            check_master_key(options.master_key)
-        except BadConfiguration as error:
+        error = failure(lambda: check_master_key(options.master_key))
+        if error is not None:
             # Load balancers do not depend on it.
-            LOG.error("Statistics are not collected: %s", error)  # noqa: TRY400 - a sentence
+            LOG.error("Statistics are not collected: %s", error)
             return None
 
         def ledger(chassis: Chassis) -> Ledger:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from octavia_ovn.core.backoff import backoff
-from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.errors import failure
 
 LOG = logging.getLogger(__name__)
 
@@ -64,17 +64,17 @@ class Attempts:
         if not self.is_due:
             return False
         try:
-            work()
-        except OctaviaOvnError as error:
+            error = failure(work)
+        except Exception as defect:
+            LOG.exception(self._fails, repr(defect))  # noqa: TRY401 - what %s in the line stands for
+            self.defects += 1
+            self._failed(_FIRST_PAUSE)
+            return False
+        if error is not None:
             if len(self._reasons) < _MOST_REASONS and str(error) not in self._reasons:
                 self._reasons.add(str(error))
                 LOG.warning(self._fails, error)
             self._failed(self._first_pause)
-            return False
-        except Exception as error:
-            LOG.exception(self._fails, repr(error))  # noqa: TRY401 - what %s in the line stands for
-            self.defects += 1
-            self._failed(_FIRST_PAUSE)
             return False
         if self._failures:
             LOG.info(self._works)

@@ -18,6 +18,7 @@ from octavia_ovn import quiet  # noqa: F401 - before the libraries that warn
 
 # isort: split
 import ovs.poller
+from oslo_config import cfg
 from oslo_log import log
 
 from octavia_ovn import statistics_options
@@ -43,7 +44,7 @@ from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
 from octavia_ovn.core.statistics.watchlist import Watchlist
-from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
+from octavia_ovn.errors import BadConfiguration, failure
 
 LOG = log.getLogger(__name__)
 
@@ -310,7 +311,8 @@ class Collector:
         sender = (chassis, self._session)
         for number, traffic in outbox.reports.items():
             yield Report(*sender, self._memory.incarnation, number, outbox.floor, traffic)
-        if self._levels_are_new and self.open:
+        # That there are none is told, too: a former process of this chassis may have told some.
+        if self._levels_are_new and self._turn_number:
             for part in in_parts(self.open):
                 yield Levels(*sender, self._turn_number, part)
 
@@ -343,15 +345,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if conf is None:
         return _USAGE
-    try:
-        settings = statistics_options.collector(conf)
-        collector = Collector(settings)
-        with offered(collector, settings), _stopping() as goes_on:
-            collector.run(goes_on)
-    except OctaviaOvnError as error:
-        LOG.error("%s", error)  # noqa: TRY400 - a sentence for an operator, not a defect
+    error = failure(lambda: _run(conf))
+    if error is not None:
+        LOG.error("%s", error)
         return _FAILED
     return 0
+
+
+def _run(conf: cfg.ConfigOpts) -> None:
+    settings = statistics_options.collector(conf)
+    collector = Collector(settings)
+    with offered(collector, settings), _stopping() as goes_on:
+        collector.run(goes_on)
 
 
 @contextlib.contextmanager

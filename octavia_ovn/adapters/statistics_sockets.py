@@ -105,11 +105,14 @@ class CollectorSocket:
             for datagram in datagrams:
                 self._socket(family).sendto(datagram, address)
         except (OSError, UnicodeError) as error:
-            if self._silent.get(host) != str(error):
-                LOG.warning("Statistics cannot be sent to %s: %s", host, error)
-            self._silent[host] = str(error)
+            reason = str(error)
         else:
             self._silent.pop(host, None)
+            return
+        # Not in the handler: see errors.failure.
+        if self._silent.get(host) != reason:
+            LOG.warning("Statistics cannot be sent to %s: %s", host, reason)
+        self._silent[host] = reason
 
     def receive(self) -> Iterator[Message]:
         """Yield the answers that have arrived."""

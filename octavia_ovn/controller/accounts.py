@@ -121,13 +121,17 @@ class Accounts:
             if now < self._retry.get(each, now):
                 continue
             try:
-                yield each, self._base(each)
-            except OctaviaOvnError as error:
-                if each not in self._retry:
-                    LOG.warning("Octavia does not give counters of listener %s: %s", each, error)
-                self._retry[each] = now
-                self._probe(error)
-                self._retry[each] = now + _RETRY
+                base = self._base(each)
+            except OctaviaOvnError as reason:
+                error = reason  # not logged in the handler: see errors.failure
+            else:
+                yield each, base
+                continue
+            if each not in self._retry:
+                LOG.warning("Octavia does not give counters of listener %s: %s", each, error)
+            self._retry[each] = now
+            self._probe(error)
+            self._retry[each] = now + _RETRY
 
     def _base(self, listener_id: str) -> Counters | None:
         if listener_id not in self._counters:

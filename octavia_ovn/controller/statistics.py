@@ -25,7 +25,7 @@ from octavia_ovn.core.statistics.messages import (
 )
 from octavia_ovn.core.statistics.totals import Totals, acknowledged
 from octavia_ovn.core.statistics.traffic import Key
-from octavia_ovn.errors import OctaviaOvnError, Unavailable
+from octavia_ovn.errors import Unavailable, failure
 from octavia_ovn.observer import NOBODY, Observer
 
 LOG = logging.getLogger(__name__)
@@ -137,9 +137,8 @@ class Ledger:
         }
         if not batch and not self._accounts.waits:
             return
-        try:
-            self._accounts.tell(batch)
-        except OctaviaOvnError as error:
+        error = failure(lambda: self._accounts.tell(batch))
+        if error is not None:
             if str(error) != self._complaint:
                 LOG.warning("Octavia could not be told statistics, which wait: %s", error)
             self._complaint = str(error)
@@ -187,9 +186,8 @@ class Statistics:
             self._try()
 
     def _try(self) -> None:
-        try:
-            self._serve()
-        except OctaviaOvnError as error:
+        error = failure(self._serve)
+        if error is not None:
             LOG.warning("%s", error)
             self._pause()
 

@@ -253,6 +253,17 @@ def test_nothing_is_lost_or_counted_twice_when_agents_take_over(world):
                 world.await_counters(total_connections=7 * turn)
 
 
+def test_that_no_connection_is_open_any_more_is_told_after_a_restart(world):
+    with world.acting():
+        world.around.open = 500
+        with world.collecting():
+            world.await_counters(active_connections=500)
+        world.around.open = 0
+        world.collector = world.new_collector()
+        with world.collecting():
+            world.await_counters(active_connections=0)
+
+
 @pytest.mark.parametrize(
     ("part", "line"),
     [

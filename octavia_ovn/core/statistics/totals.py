@@ -31,18 +31,25 @@ class _Chassis:
     :param heard: when its last message was believed, in seconds of a monotonic clock
     :param offered: the session that it is to name next
     :param session: the session that it has named; None before it has
+    :param began: when it has named it first
     :param known: numbers of its reports from `floor` on; `told`: those that Octavia has
     """
 
     heard: float
     offered: str
     session: str | None = None
+    began: float = 0.0
     incarnation: str = ""
     floor: int = 0
     known: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
     turn: int = 0
     open: dict[Key, int] = field(default_factory=dict)
+
+    def shows_open(self, now: float) -> bool:
+        """Whether its open connections still count: those of the session before only for a time."""
+        since = self.heard if self.turn else min(self.heard, self.began)
+        return now - since <= SILENCE
 
     def begins(self, incarnation: str) -> None:
         """Forget the reports of another memory of the collector."""
@@ -94,7 +101,7 @@ class Totals:
         if message.session == chassis.offered:
             # From now on nothing of the session before counts any more.
             chassis.session, chassis.offered = chassis.offered, self._new_session()
-            chassis.turn = 0
+            chassis.began, chassis.turn = now, 0
         if message.session != chassis.session:
             return Challenge(message.chassis, chassis.offered)
         chassis.heard = now
@@ -140,7 +147,7 @@ class Totals:
     def _open(self, now: float) -> dict[Key, int]:
         sums: dict[Key, int] = {}
         for chassis in self._chassis.values():
-            if now - chassis.heard <= SILENCE:
+            if chassis.shows_open(now):
                 for key, number in chassis.open.items():
                     sums[key] = sums.get(key, 0) + number
         return sums

@@ -233,6 +233,20 @@ def test_a_restarted_collector_counts_turns_from_the_beginning(agent):
     assert agent.totals.batch(0).open == {A: 0}
 
 
+def test_open_connections_of_a_former_process_end_if_it_counts_none_any_more(agent):
+    agent.take(levels(a=500))
+    agent.totals.told(agent.totals.batch(0))
+    agent.begin_anew()
+    for minute in range(1, 5):
+        agent.take(report(minute), 60.0 * minute)
+        batch = agent.totals.batch(60.0 * minute)
+        agent.totals.told(batch)
+        assert batch.open == {A: 500}
+
+    agent.take(report(9), 300.0)
+    assert agent.totals.batch(300.0).open == {A: 0}
+
+
 def test_that_there_are_none_is_told_once_by_an_agent_that_knows_nothing(agent):
     agent.take(levels(a=0))
     batch = agent.totals.batch(0)
