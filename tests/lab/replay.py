@@ -7,7 +7,7 @@ import json
 
 from tests.lab.errors import BadRequest, Conflict, NotFound
 from tests.lab.octavia import FakeOctavia
-from tests.recordings import notation, script
+from tests.recordings import notation, steps
 
 NOT_MODELLED = ("providers", "flavorprofiles", "flavors")
 """The fake is given what a flavor says, and has no flavors."""
@@ -31,13 +31,13 @@ class Network:
         self.subnets = {
             subnet_id: {
                 "id": subnet_id,
-                "network_id": script.NETWORK,
+                "network_id": steps.NETWORK,
                 "ip_version": ipaddress.ip_network(cidr).version,
             }
-            for subnet_id, cidr in script.CIDRS.items()
+            for subnet_id, cidr in steps.CIDRS.items()
         }
-        fixed_ip = {"subnet_id": script.SUBNET, "ip_address": script.PORT_ADDRESS}
-        self.ports = {script.PORT: {"fixed_ips": [fixed_ip]}}
+        fixed_ip = {"subnet_id": steps.SUBNET, "ip_address": steps.PORT_ADDRESS}
+        self.ports = {steps.PORT: {"fixed_ips": [fixed_ip]}}
 
 
 class Recorder:
@@ -62,7 +62,7 @@ class Recorder:
 
 
 class Replay:
-    """A fake Octavia that answers one scenario of the script.
+    """A fake Octavia that answers one scenario of the steps.
 
     :param release: of Octavia, 15 or 19
     :param run_dir: where its sockets would go, if it were started
