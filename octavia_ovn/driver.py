@@ -99,7 +99,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         except errors.Unanswered:
             # It may be recorded: then the agent's comparison finds that Octavia does not know it.
             raise
-        except (limits.Unsupported, errors.OctaviaOvnError):
+        except Exception:
             context.vip_ports.undo(loadbalancer.loadbalancer_id)
             raise
 
