@@ -103,7 +103,7 @@ POPULATED = {
                 {"name": "one", "address": "10.0.1.11", "protocol_port": 80},
                 {
                     "name": "two", "address": "10.0.1.12", "protocol_port": 80, "weight": 3,
-                    "subnet_id": MEMBER_SUBNET, "backup": True, "monitor_port": 81,
+                    "subnet_id": MEMBER_SUBNET, "backup": True,
                 },
             ],
         },
@@ -131,7 +131,7 @@ WITH_POLICIES = {
 }
 
 FULL_LISTENER = {
-    "name": "full", "description": "all of it", "admin_state_up": False, "connection_limit": 100,
+    "name": "full", "description": "all of it", "admin_state_up": False,
     "default_pool_id": "{pool}", "allowed_cidrs": ALLOWED, "timeout_client_data": 1,
     "timeout_member_connect": 2, "timeout_member_data": 3, "timeout_tcp_inspect": 4,
     "tags": ["t"],
@@ -142,5 +142,5 @@ FULL_POOL = {
 }  # fmt: skip
 FULL_MEMBER = {
     "name": "full", "admin_state_up": False, "weight": 9, "backup": True, "tags": ["t"],
-    "subnet_id": MEMBER_SUBNET, "monitor_address": "10.0.1.200", "monitor_port": 1234,
+    "subnet_id": MEMBER_SUBNET,
 }  # fmt: skip

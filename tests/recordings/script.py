@@ -123,7 +123,9 @@ SCENARIOS = (
         "listener for HTTP",
         (
             balancer(),
-            listener(protocol="HTTP", insert_headers=HEADERS),
+            listener(protocol="HTTP", insert_headers=HEADERS, connection_limit=100),
+            listener("plain", protocol="HTTP", protocol_port=8080),
+            put("listeners/{plain}", {"name": "x"}),
             put("listeners/{listener}", {"insert_headers": {"X-Forwarded-Port": "true"}}),
             put("listeners/{listener}", {"name": "x"}),
             delete("listeners/{listener}"),
@@ -171,6 +173,8 @@ SCENARIOS = (
             member(),
             ask("members", "member"),
             *verbs("pools/{pool}/members/{member}", MEMBER_FIELDS),
+            member("watched", host=12, monitor_address="10.0.1.200", monitor_port=1234),
+            put("pools/{pool}/members/{watched}", {"name": "x"}),
         ),
     ),
     Scenario(
@@ -205,6 +209,9 @@ SCENARIOS = (
             Step("PUT", "pools/{pool}/members", {"members": [
                 {"address": "10.0.1.13", "protocol_port": 8080, "monitor_port": 1},
             ]}),
+            Step("PUT", "pools/{pool}/members", {"members": [
+                {"address": "10.0.1.13", "protocol_port": 8080},
+            ]}),
             Step("PUT", "pools/{pool}/members", {"members": []}),
             Step("PUT", "pools/{pool}/members", {"members": []}),
         ),
@@ -226,13 +233,24 @@ SCENARIOS = (
             listener(),
             pool(listener_id="{listener}"),
             member(),
-            monitor(
-                type="HTTP", name="full", admin_state_up=False, max_retries_down=4, tags=["t"],
-                http_method="HEAD", url_path="/up", expected_codes="200-204", http_version=1.1,
-                domain_name="example.org",
-            ),
+            monitor(name="full", admin_state_up=False, max_retries_down=4, tags=["t"]),
             ask("healthmonitors", "monitor"),
-            *verbs("healthmonitors/{monitor}", HTTP_MONITOR_FIELDS),
+            *verbs("healthmonitors/{monitor}", MONITOR_FIELDS),
+        ),
+    ),
+    Scenario(
+        "health monitor for HTTP",
+        (
+            balancer(),
+            pool(),
+            monitor(type="HTTP"),
+            delete("healthmonitors/{monitor}"),
+            monitor(
+                "monitor of all", type="HTTP", http_method="HEAD", url_path="/up",
+                expected_codes="200-204", http_version=1.1, domain_name="example.org",
+            ),
+            ask("healthmonitors", "monitor of all"),
+            *verbs("healthmonitors/{monitor of all}", HTTP_MONITOR_FIELDS),
         ),
     ),
     Scenario(
