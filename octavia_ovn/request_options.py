@@ -61,8 +61,8 @@ OVN_OPTS: list[cfg.Opt] = [
         default=8192,
         min=0,
         help="Most networks that it may take to write down whom a listener denies, for each IP"
-        " version; 0 means no limit. OVN is given these, about 17 for each allowed IPv4 address and"
-        " 120 for each allowed IPv6 address, and makes five flows of each on every hypervisor."
+        " version; 0 means no limit. OVN is given these, about 25 for each allowed IPv4 address and"
+        " 100 for each allowed IPv6 address, and makes five flows of each on every hypervisor."
         " Existing lists stay.",
     ),
 ]
