@@ -1,4 +1,4 @@
-"""The databases of OVN are away for a day: they are tried with a bounded pause, and then reached."""
+"""The databases of OVN are away for a day: they are tried with a bounded pause, then reached."""
 
 import socket
 import tempfile
