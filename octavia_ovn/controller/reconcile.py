@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import damage
@@ -207,7 +207,10 @@ class Reconciler:
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all)
         requests = pending.requests if pending else ()
         ticket = Ticket(requests, statuses, report.message)
-        return self._parcel(known.lb.id, ticket, report)
+        parcel = self._parcel(known.lb.id, ticket, report)
+        if parcel is not None:
+            _log_obstacles(known, heard)
+        return parcel
 
     def _parcel(self, lb_id: str, ticket: Ticket, report: status.Report) -> Parcel | None:
         """Return what is to be sent, unless there is nothing or it is under way."""
@@ -302,6 +305,13 @@ def restore(
         before = None
     applied = changes.apply(before, changes.Restore(lb))
     return diff(rows, intent.with_pending(intent.rows_of(applied.lb, rows), pending))
+
+
+def _log_obstacles(known: Known, heard: Mapping[str, str]) -> None:
+    """Say why members get no connections when Octavia is about to hear that they are in ERROR."""
+    for member_id, why in known.obstacles.items():
+        if heard.get(member_id) != status.Operating.ERROR.value:
+            LOG.warning("Member %s of load balancer %s %s", member_id, known.lb.id, why)
 
 
 def _unanswered(pending: Pending | None, accepted: Ticket) -> Pending | None:

@@ -28,8 +28,9 @@ class Operating(str, enum.Enum):
 _OF_VERDICT = {
     Verdict.UP: Operating.ONLINE,
     Verdict.DOWN: Operating.ERROR,
-    # OVN sends connections to a member that it has not checked yet.
-    Verdict.UNKNOWN: Operating.ONLINE,
+    Verdict.UNKNOWN: Operating.OFFLINE,  # as Octavia itself calls a member that is new
+    Verdict.UNCHECKED: Operating.NO_MONITOR,
+    Verdict.UNREACHABLE: Operating.ERROR,
 }
 
 Tree = Mapping[tuple[Kind, str], Operating]
@@ -50,12 +51,15 @@ def tree(
         if pool.monitor:
             statuses[(Kind.HEALTH_MONITOR, pool.monitor.id)] = _monitor(pool.monitor, failed)
         attached = bool(lb.listeners_of(pool.id))
+        counted = (
+            status for member, status in zip(pool.members, members, strict=True) if member.enabled
+        )
         statuses[(Kind.POOL, pool.id)] = (
-            _combine(members) if pool.enabled and attached else Operating.OFFLINE
+            _combine(counted) if pool.enabled and attached else Operating.OFFLINE
         )
     for listener in lb.listeners:
         statuses[(Kind.LISTENER, listener.id)] = _listener(lb, listener, statuses)
-    below = [statuses[(Kind.LISTENER, each.id)] for each in lb.listeners]
+    below = (statuses[(Kind.LISTENER, each.id)] for each in lb.listeners if each.enabled)
     statuses[(Kind.LOAD_BALANCER, lb.id)] = _combine(below) if lb.enabled else Operating.OFFLINE
     return statuses
 
@@ -63,8 +67,6 @@ def tree(
 def _member(pool: model.Pool, member: model.Member, health: Health) -> Operating:
     if not member.enabled:
         return Operating.OFFLINE
-    if not pool.monitored:
-        return Operating.NO_MONITOR
     return _OF_VERDICT[health.of(pool, member)]
 
 
@@ -77,19 +79,23 @@ def _monitor(monitor: model.HealthMonitor, failed: frozenset[tuple[Kind, str]]) 
 def _listener(lb: model.LoadBalancer, listener: model.Listener, statuses: Tree) -> Operating:
     if not (lb.enabled and listener.enabled):
         return Operating.OFFLINE
-    below = statuses.get((Kind.POOL, listener.pool_id or ""), Operating.ONLINE)
-    return Operating.ONLINE if below is Operating.OFFLINE else below
-
-
-def _combine(below: Iterable[Operating]) -> Operating:
-    """Return the status of what consists of parts: those that are switched off do not count."""
-    counted = [each for each in below if each is not Operating.OFFLINE]
-    bad = [each for each in counted if each in (Operating.ERROR, Operating.DEGRADED)]
-    if not bad:
+    pool = lb.pool(listener.pool_id)
+    if pool is None or not pool.enabled:
         return Operating.ONLINE
-    if all(each is Operating.ERROR for each in counted):
-        return Operating.ERROR
-    return Operating.DEGRADED
+    return statuses[(Kind.POOL, pool.id)]
+
+
+def _combine(parts: Iterable[Operating]) -> Operating:
+    """Return the status of what consists of parts that are enabled.
+
+    OFFLINE says of such a part that its health is not known yet: as long as that holds of all, it
+    holds of the whole.
+    """
+    found = set(parts)
+    if found in ({Operating.ERROR}, {Operating.OFFLINE}):
+        return found.pop()
+    bad = found & {Operating.ERROR, Operating.DEGRADED}
+    return Operating.DEGRADED if bad else Operating.ONLINE
 
 
 def member_statuses(statuses: Tree) -> dict[str, str]:

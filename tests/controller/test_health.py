@@ -52,13 +52,30 @@ class TestHealth:
         assert set(agent.octavia.operating.values()) == {"ONLINE"}
         agent.assert_ended(CHECKED)
 
-    def test_a_member_without_port_is_in_error_until_it_has_one(self):
+    def test_a_member_that_has_not_answered_yet_is_not_online(self):
+        agent = agent_with(CHECKED)
+        self.dies(agent, 1, Verdict.UNKNOWN)
+
+        assert agent.octavia.operating["m1"] == "OFFLINE"
+        assert agent.octavia.operating["p1"] == "ONLINE"
+        assert agent.db.vips() == VIPS
+
+        self.dies(agent, 2, Verdict.UNKNOWN)
+
+        assert {agent.octavia.operating[each] for each in ("p1", "l1", "lb1")} == {"OFFLINE"}
+        assert agent.db.vips() == VIPS
+
+    def test_an_address_that_no_port_has_is_served_unchecked_until_one_has(self):
         agent = agent_with(CHECKED, ports=[1])
 
-        assert agent.octavia.operating["m2"] == "ERROR"
+        assert agent.octavia.operating["m2"] == "NO_MONITOR"
         assert agent.octavia.operating["hm1"] == "ONLINE"
-        assert "10.0.0.2" not in agent.row.ip_port_mappings
+        assert agent.octavia.operating["lb1"] == "ONLINE"
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "hm-sub1:10.0.0.9"
+        assert agent.db.vips() == VIPS
+        agent.assert_ended(CHECKED)
 
+        agent.sb.verdicts[("port2", "10.0.0.2", 80, "tcp")] = Verdict.UP
         agent.nb.ports["neutron-net1"].names["10.0.0.2"] = "port2"
         agent.changed(("backend", "10.0.0.2"))
         agent.settle()
@@ -66,6 +83,95 @@ class TestHealth:
         assert agent.octavia.operating["m2"] == "ONLINE"
         assert agent.row.ip_port_mappings["10.0.0.2"] == "port2:10.0.0.9"
         agent.assert_ended(CHECKED)
+
+    def test_an_address_that_several_ports_take_in_turns_is_served_unchecked(self):
+        agent = Agent()
+        ports = agent.nb.ports["neutron-net1"]
+        ports.names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
+        ports.sources = {"sub1": "10.0.0.9"}
+        ports.virtual = ports.down = {"port2"}
+        agent.created(CHECKED)
+        agent.settle()
+
+        assert agent.octavia.operating["m2"] == "NO_MONITOR"
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "hm-sub1:10.0.0.9"
+        assert agent.db.vips() == VIPS
+        agent.assert_ended(CHECKED)
+
+    def test_an_address_without_port_is_checked_at_the_source_that_neutron_has_made(self):
+        agent = Agent()
+        ports = agent.nb.ports["neutron-net1"]
+        ports.names = {"10.0.0.1": "port1"}
+        agent.created(CHECKED)
+        agent.settle()  # its switch port is not there yet
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "ovn-lb-hm-sub1:10.0.0.9"
+
+        ports.sources = {"sub1": "10.0.0.9"}
+        ports.answers = {"sub1": "ovn-lb-hm-sub1"}
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+        assert agent.db.cleared == ["ovn-lb-hm-sub1"]
+        agent.assert_ended(CHECKED)
+
+    def test_a_member_whose_port_is_down_gets_nothing_until_it_is_up(self, caplog):
+        agent = agent_with(CHECKED)
+        ports = agent.nb.ports["neutron-net1"]
+        ports.down = {"port1"}
+        agent.changed(("backend", "10.0.0.1"))
+        agent.settle()
+
+        assert agent.octavia.operating["m1"] == "ERROR"
+        assert agent.octavia.operating["lb1"] == "DEGRADED"
+        assert agent.db.vips() == {("tcp", f"{VIP}:80"): "10.0.0.2:80"}
+        assert caplog.text.count("while its port port1 is on no hypervisor") == 1
+
+        ports.down = {"port1", "port2"}
+        agent.changed(("backend", "10.0.0.2"))
+        agent.settle()
+
+        assert agent.octavia.operating["lb1"] == "ERROR"
+        assert agent.db.vips() == {("tcp", f"{VIP}:80"): ""}
+        assert agent.row.health_checks == ()
+
+        ports.down = set()
+        agent.changed(("backend", "10.0.0.1"))
+        agent.changed(("backend", "10.0.0.2"))
+        agent.settle()
+
+        assert agent.octavia.operating["lb1"] == "ONLINE"
+        assert agent.db.vips() == VIPS
+        agent.assert_ended(CHECKED)
+
+    def test_the_port_of_a_member_without_monitor_does_not_matter(self):
+        agent = agent_with(SITE)
+        agent.nb.ports["neutron-net1"].down = {"port1"}
+        agent.queue.add("lb1")
+        agent.settle()
+
+        assert agent.octavia.operating["m1"] == "NO_MONITOR"
+        assert agent.db.vips() == VIPS
+
+    @pytest.mark.parametrize("lb", [SITE, CHECKED], ids=["no monitor", "monitor"])
+    def test_a_member_at_the_address_of_a_router_or_vip_gets_nothing(self, lb, caplog):
+        agent = agent_with(lb)
+        agent.nb.occupied = {("neutron-net1", "10.0.0.1"), ("neutron-net2", "10.0.0.2")}
+        agent.changed(("member", "10.0.0.1"))
+        agent.settle()
+        agent.queue.add("lb1")
+        agent.settle()
+
+        assert agent.octavia.operating["m1"] == "ERROR"
+        assert agent.octavia.operating["lb1"] == "DEGRADED"
+        assert agent.db.vips() == {("tcp", f"{VIP}:80"): "10.0.0.2:80"}
+        assert caplog.text.count("OVN does not balance a connection twice") == 1
+
+        agent.nb.occupied = set()
+        agent.changed(("member", "10.0.0.1"))
+        agent.settle()
+
+        assert agent.octavia.operating["lb1"] == "ONLINE"
+        assert agent.db.vips() == VIPS
 
     def test_a_member_in_a_subnet_that_is_gone(self):
         lb = site(member(1), member(7, address="10.2.0.7", subnet_id="sub2"), monitor=monitor())
@@ -134,6 +240,7 @@ class TestHealth:
         successor.settle()
 
         assert agent.octavia.operating["m1"] == "ERROR"
+        assert agent.octavia.operating["m2"] == "ONLINE"
         assert len(agent.octavia.messages) == 2
 
         agent.sb.ready = True
@@ -141,7 +248,8 @@ class TestHealth:
         successor.changed(("backend", "10.0.0.1"))
         successor.settle()
 
-        assert agent.octavia.operating["m1"] == "ONLINE"
+        assert agent.octavia.operating["m1"] == "OFFLINE"
+        assert agent.octavia.operating["m2"] == "OFFLINE"
 
     def test_monitor_goes(self):
         agent = agent_with(CHECKED)
