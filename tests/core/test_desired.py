@@ -375,9 +375,14 @@ class TestOptions:
 
     def test_what_a_flavor_does_not_speak_of_may_be_set_by_hand(self):
         lb = dataclasses.replace(web(), flavor=model.Flavor(reject=True))
-        before = row(options={"ct_flush": "true", "hairpin_snat_ip": "192.0.2.7"})
+        before = row(options={"hairpin_snat_ip": "192.0.2.7"})
 
         assert render(lb, [before])[0].options == {**before.options, "reject": "true"}
+
+    def test_a_row_that_was_udp_does_not_cut_connections(self):
+        before = row(options={"ct_flush": "true", "reject": "true"})
+
+        assert render(web(member(1)), [before])[0].options == {"reject": "true"}
 
 
 class TestReferences:
