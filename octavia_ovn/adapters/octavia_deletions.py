@@ -71,30 +71,32 @@ class Deletions:
 
     def _shown(self, lb_id: str, objects: Objects, wanted: frozenset[Key]) -> Iterator[Key]:
         """Yield what is on its way out, of the load balancer's own."""
-        try:
-            lb = self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
-        except NotFound:
-            yield Kind.LOAD_BALANCER, lb_id
-            return
-        going = _is_going(lb)
-        if going:
-            yield Kind.LOAD_BALANCER, lb_id
-        listeners = {
-            each: going or self._listener_goes(each, wanted) for each in _ids(lb["listeners"])
-        }
+        lb: Json = {}
+        if (Kind.LOAD_BALANCER, lb_id) in wanted:
+            lb = self._get(f"/lbaas/loadbalancers/{lb_id}", "loadbalancer")
+            if not lb or _is_going(lb):
+                yield Kind.LOAD_BALANCER, lb_id
+        whole = _is_going(lb)
+        # What goes with the load balancer need not be asked for.
+        listeners = dict.fromkeys(_ids(lb.get("listeners")), True) if whole else {}
+        for listener_id in _of(Kind.LISTENER, wanted) - listeners.keys():
+            listeners[listener_id] = self._listener_goes(lb_id, listener_id) is True
         yield from ((Kind.LISTENER, each) for each, goes in listeners.items() if goes)
         for policy_id in _of(Kind.L7POLICY, objects):
-            yield from self._policy(policy_id, listeners, objects)
+            yield from self._policy(lb_id, policy_id, listeners, objects)
         asked: Iterable[Key] = objects if any(kind in _PARTS for kind, _ in wanted) else wanted
-        for pool_id in _of(Kind.POOL, asked) & _ids(lb["pools"]):
-            yield from self._pool(pool_id, going, wanted)
+        for pool_id in _of(Kind.POOL, asked):
+            yield from self._pool(lb_id, pool_id, whole, wanted)
 
-    def _listener_goes(self, listener_id: str, wanted: frozenset[Key]) -> bool:
-        asked = (Kind.LISTENER, listener_id) in wanted
-        return asked and self._goes(f"/lbaas/listeners/{listener_id}", "listener")
+    def _listener_goes(self, lb_id: str, listener_id: str) -> bool | None:
+        """Whether a listener is on its way out; None when it is not the load balancer's."""
+        listener = self._get(f"/lbaas/listeners/{listener_id}", "listener")
+        return _is_going(listener) if _is_of(listener, lb_id) else None
 
-    def _pool(self, pool_id: str, going: bool, wanted: frozenset[Key]) -> Iterator[Key]:
+    def _pool(self, lb_id: str, pool_id: str, going: bool, wanted: frozenset[Key]) -> Iterator[Key]:
         pool = self._get(f"/lbaas/pools/{pool_id}", "pool")
+        if not _is_of(pool, lb_id):
+            return
         going = going or _is_going(pool)
         if going:
             yield Kind.POOL, pool_id
@@ -116,13 +118,15 @@ class Deletions:
         yield from (each for each in sorted(members) if self._goes(f"{path}/{each}", "member"))
 
     def _policy(
-        self, policy_id: str, listeners: Mapping[str, bool], objects: Objects
+        self, lb_id: str, policy_id: str, listeners: Mapping[str, bool], objects: Objects
     ) -> Iterator[Key]:
         path = f"/lbaas/l7policies/{policy_id}"
         policy = self._get(path, "l7policy")
-        if policy.get("listener_id") not in listeners:
+        parent = policy.get("listener_id")
+        goes = parent and (listeners.get(parent) or self._listener_goes(lb_id, parent))
+        if goes is None:
             return
-        going = listeners[policy["listener_id"]] or _is_going(policy)
+        going = goes or _is_going(policy)
         if going or objects[Kind.L7POLICY, policy_id] is Final.ACTIVE:
             yield Kind.L7POLICY, policy_id
         for rule_id in _of(Kind.L7RULE, objects) & _ids(policy.get("rules")):
@@ -144,6 +148,10 @@ class Deletions:
 
 def _is_going(item: Json) -> bool:
     return bool(item.get("provisioning_status") == "PENDING_DELETE")
+
+
+def _is_of(item: Json, lb_id: str) -> bool:
+    return {"id": lb_id} in item.get("loadbalancers", ())
 
 
 def _ids(items: list[Mapping[str, str]] | None) -> set[str]:

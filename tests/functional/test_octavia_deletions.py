@@ -55,7 +55,7 @@ class World:
                 "listeners/l1": {"listener": child("l1", listener, "lb")},
                 "listeners/l2": {"listener": child("l2", STAYS, "lb")},
                 "listeners/other": {"listener": child("other", GOING, "theirs")},
-                "pools/p1": {"pool": pool("p1", pool_, members, "hm1")},
+                "pools/p1": {"pool": pool("p1", pool_, members, "hm1", lb_id="lb")},
                 "pools/other": {"pool": pool("other", GOING, ["m9"], "hm9", lb_id="theirs")},
                 "pools/p1/members": [
                     child(each, GOING if each in going else STAYS) for each in members
@@ -168,6 +168,7 @@ def test_a_request_that_is_not_committed_yet_is_waited_for(world):
 
 def test_a_load_balancer_that_is_gone(world):
     assert world.confirmed(WHOLE, LISTENER, THEIRS) == {LB}
+    assert world.confirmed(LISTENER, POOL, MEMBER) == set()
 
 
 def test_without_the_right_to_see_it_the_driver_agent_knows_what_belongs_to_it(world):
@@ -181,7 +182,7 @@ def test_without_the_right_to_see_it_the_driver_agent_knows_what_belongs_to_it(w
 
 def test_a_deletion_costs_few_requests(world):
     world.has(going=["m1"], listener=GOING)
-    for asked, most in ((LISTENER, 2), ({**MEMBER, **IN_POOL}, 3)):
+    for asked, most in ((LISTENER, 1), ({**MEMBER, **IN_POOL}, 2)):
         world.fake.queries.clear()
         world.confirmed(asked)
         assert len(world.fake.queries) <= most
