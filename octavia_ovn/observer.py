@@ -29,7 +29,7 @@ class Step(str, enum.Enum):
 
 
 class Defect(str, enum.Enum):
-    """Where an error is raised that nobody has foreseen."""
+    """Where an unexpected error is raised."""
 
     LOOK = "look"
     """Deciding what to do about a load balancer."""

@@ -130,7 +130,7 @@ class Metrics(Observer):
         defective.set_function(lambda: len({lb_id for lb_id, _ in list(self._defective)}))
         self._defects = self._counter(
             "defects",
-            "Errors that nobody has foreseen, by the step that raised them.",
+            "Unexpected errors, by the step that raised them.",
             ("step", [each.value for each in Defect]),
         )
         self._crashes = self._counter(

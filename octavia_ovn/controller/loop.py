@@ -94,7 +94,7 @@ class Controller:
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
         self._parts: collections.deque[Sequence[str]] = collections.deque()
-        """Of batches that could not be committed: one in each turn, so that the loop goes on."""
+        """Of batches that could not be committed: one in each turn, to keep the loop turning."""
         self._alone: set[str] = set()
         """Load balancers that failed alone; they would spoil the next batch, too."""
 

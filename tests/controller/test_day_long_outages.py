@@ -29,7 +29,7 @@ RETRY_MAX = 60.0
 PROBLEMS = {
     "no answer": Unanswered("no answer in time"),
     "away": Unavailable("connection refused"),
-    "unforeseen": KeyError("what nobody has foreseen"),
+    "unforeseen": KeyError("a defect"),
 }
 
 

@@ -125,6 +125,18 @@ def test_octavia_is_asked_only_about_a_few(told_again):
     assert asked == []
 
 
+def test_what_is_told_while_earlier_records_wait_has_its_own_second(bench):
+    """Octavia may overwrite it after the earlier ones have been told once more."""
+    bench.report({"members": [MEMBER]}, {"members": [MEMBER]})
+    bench.passes(0.9 * LATE_DELAY)
+    bench.report({"pools": [POOL]}, {"pools": [POOL]})
+    bench.passes(0.9 * LATE_DELAY)
+    assert bench.again() == {"pools": [POOL]}
+
+    bench.passes(0.1 * LATE_DELAY)
+    assert merge(bench.sink.messages[2:]) == MESSAGE
+
+
 def away(_):
     raise AWAY
 

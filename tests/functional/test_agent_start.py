@@ -126,7 +126,7 @@ def test_a_server_without_the_database_leaves_nothing_open(settings, tmp_path_fa
 
 @pytest.mark.parametrize("broken", [True, False])
 def test_a_run_that_ends_leaves_nothing_open(settings, broken):
-    """Whether it was told to end, or something that nobody has foreseen has ended it."""
+    """Whether it was told to end, or an unexpected error has ended it."""
 
     class Event:
         def __init__(self):

@@ -92,7 +92,7 @@ def test_agent_killed_at_every_point(lab, tenant, serving, story):
         if not is_hit(lab):
             break
         hits.append(points.hit)
-    # Nobody has disturbed this story: it has no point that was not one of those before.
+    # This story was not disturbed: it has no point that was not one of those before.
     undisturbed = list(points.passed)
     points.arm(None)
     assert {"before the commit", "after the commit", "before the status"} <= set(undisturbed)
