@@ -16,6 +16,7 @@ import importlib.metadata
 import itertools
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ class Octavia:
         _wrap()
         driver_factory.get_driver = self._driver
         utils.get_network_driver = Network
-        self._wsgi = app.setup_app(argv=[])
+        self._wsgi = app.setup_app(argv=["octavia-api", "--config-file", os.devnull])
         _fill()
         self._updater = driver_updater.DriverUpdater()
 
