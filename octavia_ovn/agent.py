@@ -32,14 +32,14 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
+from octavia_ovn.attempts import Attempts
 from octavia_ovn.controller.accounts import Accounts
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
 from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
-from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
-from octavia_ovn.errors import BadConfiguration, OctaviaOvnError, failure
+from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
 from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
@@ -49,9 +49,6 @@ LOCK = "octavia_ovn_agent"
 _EXIT_POLL = 0.5
 """Seconds between two looks at the exit event, which cannot be waited for beside sockets."""
 _NEUTRON_THREADS = 8
-_SB_FIRST_RETRY = 1.0
-_SB_LONGEST_RETRY = 60.0
-"""Seconds between two attempts to learn what the Southbound database is like."""
 _LAST_WORDS = 5.0
 """Seconds for telling Octavia what is being told when the agent stops."""
 
@@ -115,36 +112,25 @@ class HealthChecks:
         self._sb = sb
         self._executor = executor
         self._wake = wake
-        self._clock = clock
+        self._attempts = Attempts(
+            "Health checks are not followed: %s",
+            "Health checks are followed",
+            first_pause=1.0,
+            clock=clock,
+        )
         self._schema: concurrent.futures.Future[Schema] | None = None
-        self._failures = 0
-        self._due = clock()
 
     def run(self) -> None:
         """Process what the database has sent, or connect to it; called by the main loop."""
         if self._sb.is_open:
             self._sb.run()
         elif self._schema is None:
-            if self._clock() >= self._due:
+            if self._attempts.is_due:
                 self._schema = self._executor.submit(self._sb.fetch_schema)
                 self._schema.add_done_callback(lambda _: self._wake())
         elif self._schema.done():
             asked, self._schema = self._schema, None
-            error: Exception | None = None
-            try:
-                self._sb.open(asked.result())
-            except Exception as reason:  # noqa: BLE001 - it is logged below
-                error = reason
-            if error is not None:  # not in the handler: see errors.failure
-                self._put_off(error)
-
-    def _put_off(self, error: Exception) -> None:
-        pause = backoff(self._failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
-        self._failures += 1
-        self._due = self._clock() + pause
-        text = "Health checks are not followed: %s; next attempt in %.0f s"
-        known = isinstance(error, OctaviaOvnError)
-        LOG.warning(text, error, pause, exc_info=None if known else error)
+            self._attempts.run(lambda: self._sb.open(asked.result()))
 
 
 class Agent:

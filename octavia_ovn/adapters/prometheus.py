@@ -195,7 +195,7 @@ class Metrics(Observer):
 
     def _make_statistics(self) -> None:
         self._datagrams = self._counter(
-            "statistics_datagrams",
+            "statistics_messages",
             "Datagrams of collectors that have arrived, by what became of them.",
             ("result", DATAGRAM_RESULTS),
         )
