@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import ctypes
 import dataclasses
+import multiprocessing
 import os
 import threading
 import time
@@ -32,10 +33,12 @@ from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Accounts, Chassis, Ledger, Listeners, Statistics
-from octavia_ovn.controller.watch import Rounds, Watch
+from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
+from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.model import Mechanism
+from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import NOBODY, Defect, Observer
 from octavia_ovn.statistics_options import AgentStatistics
 
 LOG = log.getLogger(__name__)
@@ -44,6 +47,11 @@ LOCK = "octavia_ovn_agent"
 _EXIT_POLL = 0.5
 """Seconds between two looks at the exit event, which cannot be waited for beside sockets."""
 _NEUTRON_THREADS = 8
+_LAST_WORDS = 5.0
+"""Seconds for telling Octavia what is being told when the agent stops."""
+_SB_FIRST_RETRY = 1.0
+_SB_LONGEST_RETRY = 60.0
+"""Seconds between two attempts to learn what the Southbound database is like."""
 
 
 class Waker:
@@ -89,11 +97,24 @@ class Agent:
     """Replicas, controller and the loop that drives them."""
 
     def __init__(self, settings: config.Settings, observer: Observer = NOBODY) -> None:
+        with contextlib.ExitStack() as opened:
+            self._build(settings, observer, opened)
+            self._opened = opened.pop_all()
+
+    def _build(
+        self, settings: config.Settings, observer: Observer, opened: contextlib.ExitStack
+    ) -> None:
+        """Make the parts; what has been opened is closed when one of them cannot be made.
+
+        The process stays: octavia-driver-agent calls again and again.
+        """
         self._observer = observer
         self._waker = Waker()
+        opened.callback(self._waker.close)
         self._executor = concurrent.futures.ThreadPoolExecutor(
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
+        opened.callback(self._executor.shutdown, wait=False, cancel_futures=True)
         preferences = Preferences(Mechanism(settings.session_persistence))
         sockets = DriverAgent(
             settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
@@ -102,12 +123,14 @@ class Agent:
             Endpoint.parse(*dataclasses.astuple(settings.nb)),
             changed=self._changed,
             row_changed=self._row_changed,
+            row_lost=self._row_lost,
             lock=LOCK,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
             max_backoff=1000 * settings.ovsdb_retry_max_interval,
             observer=observer,
         )
+        opened.callback(self._nb.close)
         self._sb = Southbound(
             Endpoint.parse(*dataclasses.astuple(settings.sb)),
             changed=self._changed,
@@ -115,6 +138,7 @@ class Agent:
             probe_interval=settings.probe_interval,
             max_backoff=1000 * settings.ovsdb_retry_max_interval,
         )
+        opened.callback(self._sb.close)
         parts = runtime.build(settings, observer)
         self._controller = Controller(
             self._nb,
@@ -126,8 +150,10 @@ class Agent:
             self._waker.wake,
             settled=parts.listing.settled,
             retry_max=settings.retry_max_interval,
+            populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
         )
+        opened.callback(self._controller.close, timeout=_LAST_WORDS)
         self._rounds = Rounds(
             parts.repair(patience=0.0),
             parts.octavia,
@@ -136,11 +162,18 @@ class Agent:
             grace=settings.pending_grace,
             observer=observer,
         )
-        self._watch = Watch(self._round, settings.sync_interval)
+        self._watch = Watch(
+            self._round, settings.sync_interval, observer=observer, single=self._rounds.compare
+        )
+        opened.callback(self._watch.close, timeout=0.0)
         self._listeners = Listeners(self._waker.wake)
         self._statistics = self._collect(settings.statistics, parts.listing, sockets)
+        if self._statistics is not None:
+            opened.callback(self._statistics.close, timeout=0.0)
         self._acting = False
         self._sb_schema: concurrent.futures.Future[Schema] | None = None
+        self._sb_failures = 0
+        self._sb_due = 0.0
 
     def _collect(
         self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
@@ -154,7 +187,9 @@ class Agent:
             return Ledger(chassis, accounts, options.report_interval)
 
         return Statistics(
-            lambda: AgentSocket(options.bind_host, options.bind_port, options.key), ledger
+            lambda: AgentSocket(options.bind_host, options.bind_port, options.key),
+            ledger,
+            self._observer,
         )
 
     def _round(self, acting: Callable[[], bool]) -> bool:
@@ -171,24 +206,20 @@ class Agent:
         if self._acting:  # or else all are looked at when that begins
             self._controller.look_at(lb_id)
 
-    def run(self, exit_event: Event) -> None:
-        """Work until the event is set.
+    def _row_lost(self, lb_id: str) -> None:
+        """Have a load balancer compared of which somebody has deleted a row."""
+        if self._acting:  # or else all are compared soon after that begins
+            LOG.warning("A row of load balancer %s was deleted by somebody else", plain(lb_id))
+            self._watch.suspect(lb_id)
 
-        octavia-driver-agent that was killed does not stop us; a successor starts another agent, and
-        we would act on with the configuration of the past.
-        """
-        parent = os.getppid()
-        self._watch.start()
-        if self._statistics is not None:
-            self._statistics.start()
-        try:
-            while not exit_event.is_set():
-                if os.getppid() != parent:
-                    LOG.warning("octavia-driver-agent has gone; its OVN provider agent stops")
-                    break
+    def run(self, exit_event: Event) -> None:
+        """Work until the event is set or octavia-driver-agent has gone."""
+        with self._opened:
+            self._watch.start()
+            if self._statistics is not None:
+                self._statistics.start()
+            while not exit_event.is_set() and not _is_orphan():
                 self._turn()
-        finally:
-            self._close()
 
     def _turn(self) -> None:
         self._waker.clear()
@@ -196,7 +227,7 @@ class Agent:
         self._follow_southbound()
         self._take_over()
         self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
-        self._listeners.answer(self._nb.listeners)
+        self._answer()
         due = self._controller.turn() if self._acting else None
         poller = ovs.poller.Poller()
         self._nb.wait(poller)
@@ -211,6 +242,8 @@ class Agent:
         Only load balancers with health checks need it, so its absence must not stop the others.
         """
         if self._sb_schema is None:
+            if time.monotonic() < self._sb_due:
+                return
             self._sb_schema = self._executor.submit(self._sb.fetch_schema)
             self._sb_schema.add_done_callback(lambda _: self._waker.wake())
         elif self._sb.is_open:
@@ -218,9 +251,18 @@ class Agent:
         elif self._sb_schema.done():
             try:
                 self._sb.open(self._sb_schema.result())
-            except OctaviaOvnError as error:
-                LOG.warning("Health checks are not followed: %s", error)
+            # Load balancers without health checks do not need it, whatever is wrong with it.
+            except Exception as error:  # noqa: BLE001 - it is logged there
                 self._sb_schema = None
+                self._put_off_southbound(error)
+
+    def _put_off_southbound(self, error: Exception) -> None:
+        pause = backoff(self._sb_failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
+        self._sb_failures += 1
+        self._sb_due = time.monotonic() + pause
+        text = "Health checks are not followed: %s; next attempt in %.0f s"
+        known = isinstance(error, OctaviaOvnError)
+        LOG.warning(text, error, pause, exc_info=None if known else error)
 
     def _take_over(self) -> None:
         """Begin or cease to act, as the lock says."""
@@ -239,15 +281,26 @@ class Agent:
                 self._statistics.act(acting=acting)
         self._acting = acting
 
-    def _close(self) -> None:
-        self._watch.close(timeout=0.0)
-        if self._statistics is not None:
-            self._statistics.close(timeout=0.0)
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._controller.close(timeout=5.0)
-        self._nb.close()
-        self._sb.close()
-        self._waker.close()
+    def _answer(self) -> None:
+        """Answer what the statistics have asked; what fails is asked for again."""
+        try:
+            self._listeners.answer(self._nb.listeners)
+        except Exception:
+            LOG.exception("Whose rows are whose could not be said to the statistics")
+            self._observer.meets(Defect.RESULT)
+
+
+def _is_orphan() -> bool:
+    """Whether octavia-driver-agent, which has started this process, has gone.
+
+    When it is killed that does not stop us; a successor starts another agent, and we would act on
+    with the configuration of the past.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() == parent.pid:
+        return False
+    LOG.warning("octavia-driver-agent has gone; its OVN provider agent stops")
+    return True
 
 
 def _give_memory_back() -> None:
@@ -263,6 +316,8 @@ def run(exit_event: Event) -> None:
     :raises BadConfiguration: naming the option that is wrong
     :raises Unavailable: when OVN's databases do not answer; octavia-driver-agent calls again
     """
+    if _is_orphan():  # after a start that failed, too
+        return
     started = time.monotonic()
     settings = config.load()
     with _observer(settings) as observer:
@@ -290,5 +345,5 @@ def _observer(settings: config.Settings) -> Iterator[Observer]:
         raise BadConfiguration(msg) from error
     metrics = prometheus.Metrics()
     address = settings.metrics_address, settings.metrics_port
-    with prometheus_exporter.served(metrics.registry, *address):
+    with prometheus_exporter.served(metrics.registry, *address, observer=metrics):
         yield metrics

@@ -14,6 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+from octavia_ovn import quiet  # noqa: F401 - before the libraries that warn
+
+# isort: split
 import ovs.poller
 from oslo_log import log
 

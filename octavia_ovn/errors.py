@@ -6,15 +6,23 @@ cause, so that nothing above the adapters depends on a library's hierarchy.
 
 from __future__ import annotations
 
+from octavia_ovn.core.text import plain
+
 
 class OctaviaOvnError(Exception):
     """Any error of ours; the message is a sentence that an operator can act on.
+
+    It may quote what a tenant or another service has written, and ends in logs and on terminals.
 
     :cvar tenant: what a tenant reads instead, where the message may name servers, paths and
         options; empty where the message itself is for tenants, too
     """
 
     tenant = ""
+
+    def __str__(self) -> str:
+        """Return the message, in which nothing does anything but be seen."""
+        return plain(super().__str__())
 
 
 class Unavailable(OctaviaOvnError):

@@ -28,6 +28,21 @@ class Step(str, enum.Enum):
     """Telling Octavia a status."""
 
 
+class Defect(str, enum.Enum):
+    """Where an error is raised that nobody has foreseen."""
+
+    LOOK = "look"
+    """Deciding what to do about a load balancer."""
+    COMMIT = "commit"
+    """Writing what was decided."""
+    EVENT = "event"
+    """A change in one of OVN's databases."""
+    RESULT = "result"
+    """What follows from the result of a commit, or of work beside the main loop."""
+    REPORT = "report"
+    """Telling Octavia."""
+
+
 class Drift(str, enum.Enum):
     """What is found to differ from what it should be."""
 
@@ -41,6 +56,8 @@ class Drift(str, enum.Enum):
     """Something is PENDING in Octavia, and nobody works on it."""
     ORPHANED = "orphaned"
     """Octavia does not know it."""
+    UNENFORCED = "unenforced"
+    """Octavia shows a restriction of clients that OVN does not enforce."""
     UNCLEAR = "unclear"
     """It could not be compared."""
     LEFT_PORT = "left_port"
@@ -80,6 +97,18 @@ class Observer:
 
     def retries(self, step: Step) -> None:
         """Take note of something that has failed and will be tried again."""
+
+    def meets(self, defect: Defect, lb_id: str | None = None) -> None:
+        """Take note of a defect; a load balancer that it concerns stays as it is until further.
+
+        :param lb_id: None when it concerns none in particular
+        """
+
+    def overcomes(self, lb_id: str, *defects: Defect) -> None:
+        """Take note that steps have succeeded for a load balancer: no defect keeps it from them."""
+
+    def crashes(self, thread: str) -> None:
+        """Take note that the body of a thread has crashed; it is run again."""
 
     def finds(self, drift: Drift) -> None:
         """Take note of something that is not as it should be."""

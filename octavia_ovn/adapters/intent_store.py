@@ -174,12 +174,7 @@ class IntentStore:
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
             return intent.record(existing, change, name)
         except (changes.UnknownObject, codec.Undecodable) as error:
-            msg = (
-                f"The request cannot be recorded: {error}. The load balancer is restored from"
-                " Octavia periodically; an administrator can have it done now by 'openstack"
-                " loadbalancer failover'."
-            )
-            raise NotFound(msg) from error
+            raise _lost(str(error)) from error
 
     def _alone(
         self, existing: Sequence[Row], request: patches.Request, deadline: float
@@ -246,8 +241,7 @@ class IntentStore:
             wanted = {k.POOL + pool_id, k.POOL + pool_id + k.DISABLED}
             found = [row for row in names if not wanted.isdisjoint(row["external_ids"])]
         if not found:
-            msg = f"Pool {pool_id} is not in the Northbound database."
-            raise NotFound(msg)
+            raise _lost(f"pool {pool_id} is not in the Northbound database")
         return str(found[0]["name"])
 
     def _select(self, where: Sequence[Sequence[object]], deadline: float) -> list[Row]:
@@ -339,6 +333,15 @@ def _ours(row: Json) -> bool:
     if row["external_ids"]:
         return codec.is_ours(row["external_ids"])
     return _UUID.fullmatch(row["name"]) is not None
+
+
+def _lost(what: str) -> NotFound:
+    """Return the error for a request on a load balancer whose rows are not what Octavia has."""
+    return NotFound(
+        f"The request cannot be recorded: {what}. The agent restores what is lost from Octavia: try"
+        " again soon. If that does not help, an administrator can have it done by 'openstack"
+        " loadbalancer failover' or 'octavia-ovn sync'."
+    )
 
 
 def _known(existing: Sequence[Row], change: patches.Request) -> model.LoadBalancer | None:

@@ -7,6 +7,7 @@ responders, NAT rows only of floating IPs.
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import (
@@ -43,7 +44,7 @@ from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
 from octavia_ovn.core.topology import switch_name
 from octavia_ovn.errors import OctaviaOvnError, Refused
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import NOBODY, Defect, Observer
 
 _DATABASE = "OVN_Northbound"
 _TABLES = {
@@ -64,6 +65,7 @@ class Northbound(NorthboundTopology):
 
     :param changed: see :class:`NorthboundTopology`
     :param row_changed: called with the id of a load balancer whose rows have changed
+    :param row_lost: called with the id of a load balancer when a row of it is deleted, not by us
     :param lock: name of the OVSDB lock without which nothing is written
     :param timeout: seconds that a transaction may take
     :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
@@ -79,11 +81,15 @@ class Northbound(NorthboundTopology):
         timeout: float,
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
+        row_lost: Callable[[str], None] = lambda _: None,
         observer: Observer = NOBODY,
     ) -> None:
         super().__init__(changed)
         self._observer = observer
         self._row_changed = row_changed
+        self._row_lost = row_lost
+        self._deleting: set[str] = set()
+        """The uuids of rows that we delete, until the server tells that they are gone."""
         self._responders = Responders(row_changed)
         self._timeout = timeout
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
@@ -108,6 +114,7 @@ class Northbound(NorthboundTopology):
             max_backoff=max_backoff,
             on_change=self._event,
             on_conflict=observer.conflicts,
+            on_defect=functools.partial(observer.meets, Defect.EVENT),
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
             timeout=timeout,
         )
@@ -136,6 +143,8 @@ class Northbound(NorthboundTopology):
         if table == TABLE:
             self._note_hint(row.uuid, gone=event == DELETE)
             self._row_changed(row.name)
+            if event == DELETE:
+                self._note_deletion(row)
             return
         if table in northbound_access.TABLES:
             for lb_id in northbound_access.load_balancers([row]):
@@ -165,6 +174,14 @@ class Northbound(NorthboundTopology):
             found = self.replica.get(TABLE, each)
             if found is not None:
                 self._row_changed(found.name)
+
+    def _note_deletion(self, row: Any) -> None:
+        """Tell of a row of ours that is gone, unless we have deleted it."""
+        identity = str(row.uuid)
+        if identity in self._deleting:
+            self._deleting.discard(identity)
+        elif _ours(row):
+            self._row_lost(row.name)
 
     def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
         hint = str(identity)[:HINT_DIGITS]
@@ -295,6 +312,8 @@ class Northbound(NorthboundTopology):
 
         def apply(txn: Txn) -> bool:
             operations[:] = plan()
+            # Before it is committed: the event may come with the answer.
+            self._deleting |= _deleted(operations)
             return self._apply(operations, txn)
 
         try:
@@ -303,6 +322,7 @@ class Northbound(NorthboundTopology):
             self._observer.commits(time.monotonic() - began, error)
             if isinstance(error, Refused):
                 self._seek(operations)
+                self._deleting -= _deleted(operations)
             raise
         if written:
             self._observer.commits(time.monotonic() - began)
@@ -326,6 +346,11 @@ class Northbound(NorthboundTopology):
             writer.write(operation)
         responders.write()
         return bool(operations)
+
+
+def _deleted(operations: Iterable[Operation]) -> frozenset[str]:
+    """Return the uuids of the rows that operations delete."""
+    return frozenset(each.row.uuid for each in operations if isinstance(each, rows.DeleteRow))
 
 
 def _ours(row: Any) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, start_http_server
+
+from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.supervised import SupervisedThread
 
 LOG = logging.getLogger(__name__)
 
@@ -19,7 +23,11 @@ _PATIENCE = 2.0
 
 @contextlib.contextmanager
 def served(
-    registry: CollectorRegistry, address: str, port: int, section: str = "ovn"
+    registry: CollectorRegistry,
+    address: str,
+    port: int,
+    section: str = "ovn",
+    observer: Observer = NOBODY,
 ) -> Iterator[None]:
     """Serve metrics for the time of a `with` block.
 
@@ -27,16 +35,17 @@ def served(
 
     :param address: an address or name of this host
     :param section: the section of the options, for messages
+    :param observer: is told when serving crashes
     """
     closed = threading.Event()
-    thread = threading.Thread(
-        target=_serve, args=(registry, address, port, section, closed), name="metrics", daemon=True
-    )
+    serve = functools.partial(_serve, registry, address, port, section, closed)
+    thread = SupervisedThread(serve, "metrics", observer)
     thread.start()
     try:
         yield
     finally:
         closed.set()
+        thread.stop()
         thread.join(_PATIENCE)
 
 
@@ -61,7 +70,9 @@ def _serve(
             closed.wait(RETRY)
             continue
         LOG.info("Metrics are served at %s, port %d", address, port)
-        closed.wait()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        try:
+            closed.wait()
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -6,7 +6,8 @@ whenever it is asked for others, so what is needed no longer is let go only with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from octavia_ovn.adapters.ovsdb_idl import contents
 from octavia_ovn.adapters.ovsdb_replica import Replica
 from octavia_ovn.adapters.responders import CONDITION
 from octavia_ovn.core.grouping import Grouping
-from octavia_ovn.core.health import HM_PORT
+from octavia_ovn.core.health import HM_PORT, Source
+from octavia_ovn.core.model import canonical_address
 
 TABLE = "Logical_Switch_Port"
 COLUMNS = ("name", "addresses", "external_ids")
@@ -33,6 +35,8 @@ class _SwitchPort:
     """The subnet whose members are checked from it."""
     answers: bool
     """Whether OVN knows its addresses, and answers ARP for them."""
+    project: str
+    """The project that it belongs to in Neutron."""
 
     def things(self) -> Iterator[Thing]:
         """Yield what changes when the port does."""
@@ -61,10 +65,10 @@ class SwitchPorts:
         :param answers: whether OVN knows its addresses, and answers ARP for them
         """
         gone = self.remove(uuid)
-        cidrs = external_ids.get("neutron:cidrs", "").split()
-        addresses = tuple(each.partition("/")[0] for each in cidrs)
+        addresses = tuple(_addresses(external_ids.get("neutron:cidrs", "")))
         subnet_id = _monitored_subnet(external_ids) if addresses else None
-        port = self._ports[uuid] = _SwitchPort(name, addresses, subnet_id, answers)
+        project = external_ids.get("neutron:project_id", "")
+        port = self._ports[uuid] = _SwitchPort(name, addresses, subnet_id, answers, project)
         if subnet_id:
             self._sources.add(subnet_id, uuid)
         else:
@@ -88,23 +92,27 @@ class SwitchPorts:
         found = self._by_address.first(address)
         return None if found is None else self._ports[found].name
 
-    def monitor_source(self, subnet_id: str) -> str | None:
-        """Return the address of the health monitor port of a subnet."""
-        source = self._source(subnet_id)
-        return None if source is None else source.addresses[0]
+    def owner(self, address: str) -> str:
+        """Return the project of the port that has an address; empty when there is none."""
+        found = self._by_address.first(address)
+        return "" if found is None else self._ports[found].project
+
+    def monitor_source(self, subnet_id: str, projects: Sequence[str]) -> Source | None:
+        """Return the health monitor port of a subnet.
+
+        :param projects: those that it may belong to, in the order of preference: on a shared
+            network anybody can make a port that looks like one
+        """
+        ports = [self._ports[uuid] for uuid in self._sources.of(subnet_id)]
+        trusted = (port for port in ports if port.project in projects)
+        found = min(
+            trusted, key=lambda port: (projects.index(port.project), port.name), default=None
+        )
+        return None if found is None else Source(found.name, found.addresses[0], found.answers)
 
     def monitor_ports(self, subnet_id: str) -> frozenset[str]:
         """Return the names of the health monitor ports of a subnet."""
         return frozenset(self._ports[uuid].name for uuid in self._sources.of(subnet_id))
-
-    def answering(self, subnet_id: str) -> str | None:
-        """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
-        source = self._source(subnet_id)
-        return source.name if source is not None and source.answers else None
-
-    def _source(self, subnet_id: str) -> _SwitchPort | None:
-        ports = (self._ports[uuid] for uuid in self._sources.of(subnet_id))
-        return min(ports, key=lambda port: port.name, default=None)
 
 
 class FollowedPorts:
@@ -201,8 +209,22 @@ def _condition(thing: Thing) -> list[object]:
     return ["external_ids", "includes", ["map", [[_NETWORK, name]]]]
 
 
+def _addresses(cidrs: str) -> Iterator[str]:
+    """Yield the addresses in what Neutron says of a port, as the rest of us spells them."""
+    for each in cidrs.split():
+        with contextlib.suppress(ValueError):
+            yield canonical_address(each.partition("/")[0])
+
+
 def _monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
-    """Return the subnet whose members are checked from a switch port; None for other ports."""
+    """Return the subnet whose members may be checked from a switch port; None for other ports.
+
+    Those of the former driver had no device at first.
+    """
     name = external_ids.get("neutron:port_name", "")
-    ours = name.startswith(HM_PORT) and external_ids.get("neutron:device_owner") in _HM_OWNERS
+    ours = (
+        name.startswith(HM_PORT)
+        and external_ids.get("neutron:device_owner") in _HM_OWNERS
+        and external_ids.get("neutron:device_id", "") in ("", name)
+    )
     return name.removeprefix(HM_PORT) if ours else None

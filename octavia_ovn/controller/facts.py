@@ -29,7 +29,9 @@ from octavia_ovn.core.topology import (
 
 SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
 MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
-VIP_PORT_PREFIX = "ovn-lb-vip-"
+ANSWERED_BY = {PORT: "vip", MONITORED: "source"}
+"""Kind of thing → kind of task whose answer its change may change."""
+_SERVICE = ("project",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class _Checks:
     verdicts: dict[Backend, Verdict] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     failed: set[tuple[Kind, str]] = field(default_factory=set)
+    operations: list[Operation] = field(default_factory=list)
 
 
 class FactFinder:
@@ -118,7 +121,11 @@ class FactFinder:
         )
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
-            operations = (*self._port_operations(lb), *self._answer_operations(lb, subnets))
+            operations = (
+                *checks.operations,
+                *self._port_operations(lb),
+                *self._answer_operations(lb, subnets),
+            )
             doors = self._existing(doors)
         except Missing as missing:
             raise Missing(things, missing.operations) from None
@@ -147,10 +154,12 @@ class FactFinder:
         port = done.value
         if port is None:
             return replace(vip, brought=True)
-        ours = port.name.startswith(VIP_PORT_PREFIX)
+        ours = port.is_vip_of(lb_id)
         if ours and port.device_owner:
             adopt = functools.partial(self._neutron.adopt_vip_port, vip.port_id, lb_id)
-            self._tasks.get(("adopt", vip.port_id), adopt, lb_id)
+            # The rows ask for it until they say all that is known of the port.
+            if self._tasks.get(("adopt", vip.port_id), adopt, lb_id) is None:
+                raise Missing
         subnets = {each.address: each.subnet_id for each in port.fixed_ips}
         return replace(
             vip,
@@ -181,6 +190,21 @@ class FactFinder:
         """Yield what makes routers of ours answer for VIPs that no other router leads to."""
         wanted = responder.answers(lb, self._nb, subnets)
         return responder.operations(lb.id, self._nb.answers(lb.id), wanted)
+
+    def used(self, lb: model.LoadBalancer) -> frozenset[Hashable]:
+        """Return what must be given back once a load balancer is gone, as the replica shows it."""
+        ids = {vip.subnet_id for vip in lb.vips} | {each.subnet_id for _, each in lb.members()}
+        found = (self._nb.subnet(each) for each in ids if each)
+        subnets = {subnet.id: subnet for subnet in found if subnet is not None}
+        lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        places = attachments(lb, self._nb, subnets, None)
+        fips = ((MEMBER_FIP, fip_id) for fip_id, _ in self._member_fips(lb, places))
+        sources = (
+            (MONITORED, member.subnet_id)
+            for pool, member in lb.members()
+            if pool.monitored and member.subnet_id
+        )
+        return frozenset[Hashable]((*fips, *sources))
 
     def _member_fips(
         self, lb: model.LoadBalancer, places: Attachments
@@ -261,12 +285,13 @@ class FactFinder:
             checks.missing.add(member.address)
             return
         try:
-            source = self._source(lb, subnet, ports)
-        except Missing:
+            source = self._source(lb, subnet, ports, member)
+        except Missing as missing:
             # While Neutron is being asked, checks go on from where they came from.
             source = _mapped_source(rows, member.address)
             if source is None:
                 raise
+            checks.operations.extend(missing.operations)
         if source is None:
             if pool.monitor:
                 checks.failed.add((Kind.HEALTH_MONITOR, pool.monitor.id))
@@ -275,28 +300,31 @@ class FactFinder:
         verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
         checks.verdicts[_backend(pool, member)] = verdict
 
-    def _source(self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts) -> str | None:
-        """Return the address that checks come from; None when Neutron refuses to give one."""
+    def _source(
+        self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts, member: model.Member
+    ) -> str | None:
+        """Return the address that checks come from; None when Neutron refuses to give one.
+
+        The port must belong to the service. That of the former driver belongs to whom a member
+        belongs to, and will do for this one's members: they answer the checks anyway.
+        """
+        key = ("source", subnet.id)
+        project = self._project(lb.id)
         if self._tasks.wait_for(("release", subnet.id), lb.id):
             raise Missing
-        address = ports.monitor_source(subnet.id)
-        if address is not None:
-            answering = ports.answering(subnet.id)
-            if answering is not None:
-                raise Missing(operations=(ClearAddresses(answering),))
+        owner = ports.owner(member.address)
+        found = ports.monitor_source(subnet.id, [project, owner] if owner else [project])
+        if found is not None:
+            if found.answers:
+                raise Missing(operations=(ClearAddresses(found.port),))
             # Until Neutron has answered, the hypervisors have some time to follow.
-            if self._tasks.is_first_attempt(("source", subnet.id), lb.id):
+            if self._tasks.is_first_attempt(key, lb.id):
                 raise Missing
             # From now on OVN says it: were the port deleted, another would have to be made.
-            self._tasks.forget(("source", subnet.id))
-            return address
-        done = self._tasks.get(
-            ("source", subnet.id),
-            functools.partial(
-                self._neutron.make_hm_port, subnet.id, subnet.network_id, lb.project_id
-            ),
-            lb.id,
-        )
+            self._tasks.forget(key)
+            return found.address
+        make = functools.partial(self._neutron.make_hm_port, subnet.id, subnet.network_id, project)
+        done = self._tasks.get(key, make, lb.id)
         if done is None:
             raise Missing
         if done.value is None:
@@ -304,6 +332,13 @@ class FactFinder:
         return next(
             (each.address for each in done.value.fixed_ips if each.subnet_id == subnet.id), None
         )
+
+    def _project(self, waiter: str) -> str:
+        """Return the project that the service's ports belong to."""
+        done = self._tasks.get(_SERVICE, self._neutron.project, waiter)
+        if done is None or done.value is None:
+            raise Missing
+        return done.value
 
 
 def _backend(pool: model.Pool, member: model.Member) -> Backend:

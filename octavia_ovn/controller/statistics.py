@@ -18,6 +18,7 @@ from octavia_ovn.core.statistics.messages import Acknowledgement, Levels, Messag
 from octavia_ovn.core.statistics.totals import Batch, Totals, acknowledged
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
+from octavia_ovn.observer import NOBODY, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -225,12 +226,18 @@ class Statistics:
 
     :param listen: opens the way to the collectors
     :param ledger: makes a new ledger for it
+    :param observer: is told when the thread crashes
     """
 
-    def __init__(self, listen: Callable[[], Chassis], ledger: Callable[[Chassis], Ledger]) -> None:
+    def __init__(
+        self,
+        listen: Callable[[], Chassis],
+        ledger: Callable[[Chassis], Ledger],
+        observer: Observer = NOBODY,
+    ) -> None:
         self._listen = listen
         self._ledger = ledger
-        self._office = Office(self._run, "statistics")
+        self._office = Office(self._run, "statistics", observer)
 
     def start(self) -> None:
         """Begin."""
@@ -253,10 +260,6 @@ class Statistics:
             self._serve()
         except OctaviaOvnError as error:
             LOG.warning("%s", error)
-            self._pause()
-        # This thread would end unseen, and with it the statistics, until the agent is restarted.
-        except Exception:
-            LOG.exception("Statistics failed; they go on with what the collectors repeat")
             self._pause()
 
     def _serve(self) -> None:

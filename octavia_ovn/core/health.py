@@ -25,6 +25,19 @@ Backend = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A port that checks come from.
+
+    :param port: name of the switch port
+    :param answers: whether OVN answers ARP for its address; replies to checks are lost then
+    """
+
+    port: str
+    address: str
+    answers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Verdicts on backends.
 

@@ -28,6 +28,11 @@ class Kind(str, enum.Enum):
         return re.sub("(ie)?s$", lambda found: "y" if found[1] else "", self.value)
 
 
+UNSERVED = frozenset({Kind.L7RULE, Kind.L7POLICY})
+"""Kinds of objects that rows never hold: OVN cannot serve them. One that Octavia has nevertheless
+ends in ERROR, unless it is deleted."""
+
+
 class Final(str, enum.Enum):
     """The provisioning status in which an object ends when all goes well."""
 

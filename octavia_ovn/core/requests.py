@@ -1,7 +1,7 @@
 """How a request is named where Octavia waits for it: what was asked for, and which time.
 
-The name is the identity of a request. That it says the kind is for people and for metrics; nothing
-is decided on it.
+The name is the identity of a request. That it says the kind is for people and for metrics. Nothing
+is decided on it but when to compare with Octavia.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ def kind(request: str) -> str:
     """Return what a request asked for; `unknown` for names that do not say it."""
     found, _, _ = request.partition(":")
     return found if found in _KNOWN else UNKNOWN
+
+
+def creates(request: str) -> bool:
+    """Whether a request made the load balancer itself."""
+    return kind(request) == KINDS[changes.CreateLoadBalancer]
 
 
 _KNOWN = frozenset(KINDS.values())

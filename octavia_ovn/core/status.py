@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from octavia_ovn.core import model
 from octavia_ovn.core.health import Health, Verdict
-from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.pending import UNSERVED, Final, Kind, Objects, Pending
 
 Record = dict[str, str]
 Message = dict[str, list[Record]]
@@ -122,6 +122,7 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     message: Message = {}
     late: Message = {}
     objects = pending.objects if pending else {}
+    failed |= _unserved(objects)
     changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard)
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
@@ -132,6 +133,13 @@ def report(  # noqa: PLR0913 - each is a fact of its own
         if provisioning not in (None, Final.DELETED.value) and again:
             late.setdefault(kind.value, []).append(record)
     return Report(message, late)
+
+
+def _unserved(objects: Objects) -> frozenset[tuple[Kind, str]]:
+    """Return the objects that OVN cannot serve, of those that Octavia has and keeps."""
+    return frozenset(
+        key for key, final in objects.items() if key[0] in UNSERVED and final is not Final.DELETED
+    )
 
 
 def is_first(pending: Pending | None) -> bool:

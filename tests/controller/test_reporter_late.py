@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from octavia_ovn.controller.reporter import LATE_DELAY, Parcel, Reporter, ids, merge, without
+from octavia_ovn.controller.parcels import Parcel, ids, merge, without
+from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
 
 POOL = {"id": "pool", "provisioning_status": "ACTIVE"}
 MEMBER = {"id": "member", "provisioning_status": "ACTIVE"}

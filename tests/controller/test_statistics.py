@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from octavia_ovn import supervised
 from octavia_ovn.controller import statistics
 from octavia_ovn.controller.statistics import Accounts, Ledger, Listeners, Statistics
 from octavia_ovn.core.statistics.messages import Acknowledgement, Levels, Report
@@ -273,6 +274,7 @@ def test_each_term_begins_with_what_octavia_shows():
 
 def test_it_goes_on_after_failures(monkeypatch, caplog):
     monkeypatch.setattr(statistics, "_RETRY", 0.01)
+    monkeypatch.setattr(supervised, "FIRST_PAUSE", 0.01)
     thread = Thread(Unavailable("the port is taken"), RuntimeError("a defect"))
 
     thread.statistics.act(acting=True)
@@ -280,7 +282,7 @@ def test_it_goes_on_after_failures(monkeypatch, caplog):
     assert thread.turned.wait(5)
     thread.statistics.close(timeout=5)
     assert "the port is taken" in caplog.text
-    assert "Statistics failed" in caplog.text
+    assert "The thread statistics crashed" in caplog.text
 
 
 def test_closing_what_was_never_started():

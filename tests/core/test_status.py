@@ -330,3 +330,35 @@ def test_udp_members_are_checked_as_udp():
     dead = Health({("10.0.0.1", 80, "udp"): Verdict.DOWN})
 
     assert status.tree(lb, dead)[(Kind.MEMBER, "m1")] is status.Operating.ERROR
+
+
+@pytest.mark.parametrize("kind", [Kind.L7POLICY, Kind.L7RULE])
+def test_what_ovn_cannot_serve_ends_in_error_and_lets_the_others_go(kind):
+    objects = (
+        active(kind, ["x"]) | active(Kind.LISTENER, ["l1"]) | active(Kind.LOAD_BALANCER, ["lb1"])
+    )
+    lb = web(*TWO)
+    told = status.report(lb, status.tree(lb, Health()), Pending(("r",), objects), {}).message
+    assert told[kind.value] == [
+        {"id": "x", "provisioning_status": "ERROR", "operating_status": "ERROR"}
+    ]
+    assert told["listeners"][0]["provisioning_status"] == "ACTIVE"
+    assert told["loadbalancers"][0]["provisioning_status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("kind", [Kind.L7POLICY, Kind.L7RULE])
+def test_what_ovn_cannot_serve_can_be_deleted(kind):
+    lb = web(*TWO)
+    pending = Pending(("r",), deleted(kind, ["x"]))
+    told = status.report(lb, status.tree(lb, Health()), pending, {}).message
+    assert told[kind.value] == [{"id": "x", "provisioning_status": "DELETED"}]
+
+
+def test_octavias_order_of_kinds():
+    assert [each.value for each in Kind] == [
+        *("members", "healthmonitors", "pools", "l7rules", "l7policies"),
+        *("listeners", "loadbalancers"),
+    ]
+    assert [each.singular for each in Kind] == [
+        *("member", "healthmonitor", "pool", "l7rule", "l7policy", "listener", "loadbalancer")
+    ]

@@ -68,7 +68,7 @@ class Lab:
             self.nb_log = ovsdb.TransactionLog(self.env.nb.path)
             self.neutron = stack.enter_context(FakeNeutron(self._connect(stack, self.env.nb)))
             self.octavia = stack.enter_context(
-                FakeOctavia(self.neutron, self.run_dir, flavor=self._flavor)
+                FakeOctavia(self.neutron, self.run_dir, flavor=self._flavor, config=self._config)
             )
             keystone = stack.enter_context(FakeKeystone(self._endpoints))
             self.keystone = keystone

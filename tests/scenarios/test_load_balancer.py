@@ -368,8 +368,13 @@ if "vip_sg_ids" in inspect.signature(data_models.LoadBalancer).parameters:
         """They are not accepted and ignored."""
         network = project.network()
         project.refused("create_load_balancer", network.subnet, vip_sg_ids=[new_id()])
-        lb = project.load_balancer(network)
-        project.refused("update_load_balancer", lb.id, vip_sg_ids=[new_id()])
+
+    def test_d37_security_groups_of_an_update_are_not_handed_over(project):
+        """Octavia keeps them to itself: the driver cannot refuse, and changes nothing."""
+        lb = project.serving(project.network())
+        vips = lb.vips()
+        lb.update(vip_sg_ids=[new_id()])
+        assert lb.vips() == vips
 
 
 def test_b36_disabled_load_balancer_is_created_without_vips(project):
