@@ -46,6 +46,8 @@ SERVICES = (
     "tests/sandbox/test_dataplane_isolated.py",
 )
 """What passes through Octavia's API, with few packets."""
+CLIENTS = ("tests/clients",)
+"""Clients that others wrote, and what such clients send."""
 _COMPLETE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
