@@ -39,12 +39,12 @@ def _fits(listed: Listed, filters: Mapping[str, str]) -> bool:
 
 
 def _answer(call: F) -> F:
-    """Turn our errors into those that Octavia turns into an HTTP status."""
+    """Call with ids in lower case, and turn our errors into those that Octavia answers with."""
 
     @functools.wraps(call)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return call(*args, **kwargs)
+            return call(*models.canonical_ids(args), **models.canonical_ids(kwargs))
         except limits.Unsupported as error:
             raise exceptions.UnsupportedOptionError(
                 user_fault_string=str(error), operator_fault_string=str(error)

@@ -3,7 +3,8 @@
 Each file of `bodies` names where its requests are from, and is a story of one load balancer from
 its creation to its end. A step may say:
 
-* `keep`: the name under which later steps know what it made; `find`: names of what else there is
+* `keep`: the name under which later steps know what it made, and in capitals its id in capitals;
+  `find`: names of what else there is
 * `refused`: words of the sentence that the user reads, while no row changes; otherwise it is
   accepted, and all parts of the load balancer become ACTIVE
 * `rows`: whether the rows of the Northbound database are the `same` afterwards or `changed`
@@ -44,7 +45,9 @@ def _nothing_left(site: Site) -> Iterator[None]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_requests_of(site: Site, file: Path) -> None:
     story = yaml.safe_load(file.read_text(encoding="utf-8"))
-    names = site.names()
+    names: dict[str, str] = {}
+    for name, value in site.names().items():
+        _know(names, name, value)
     for step in story["steps"]:
         before = site.rows()
         if "refused" in step:
@@ -72,10 +75,14 @@ def _send(site: Site, story: Json, step: Json) -> Json:
 def _learn(site: Site, step: Json, answer: Json, names: dict[str, str]) -> None:
     if name := step.get("keep"):
         (made,) = answer.values()
-        names[name] = made["id"]
+        _know(names, name, made["id"])
     for name, path in step.get("find", {}).items():
         (listed,) = (each for each in site.cloud.octavia("GET", path).values() if each)
-        names[name] = listed[0]["id"]
+        _know(names, name, listed[0]["id"])
+
+
+def _know(names: dict[str, str], name: str, value: str) -> None:
+    names |= {name: value, name.upper(): value.upper()}
 
 
 def _check(site: Site, shows: Json) -> None:
