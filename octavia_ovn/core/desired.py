@@ -183,9 +183,10 @@ def _checks(
 def _check(monitor: model.HealthMonitor, pool: model.Pool, key: str, address: str) -> HealthCheck:
     return HealthCheck(
         vip=key,
+        # Another driver may have let in 0, at which OVN never pauses.
         options={
-            "interval": str(monitor.delay),
-            "timeout": str(monitor.timeout),
+            "interval": str(max(1, monitor.delay)),
+            "timeout": str(max(1, monitor.timeout)),
             "success_count": str(monitor.max_retries),
             "failure_count": str(monitor.max_retries_down),
         },

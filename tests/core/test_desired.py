@@ -197,6 +197,13 @@ class TestChecks:
     def test_none_without_something_to_check(self, lb):
         assert self.checks(lb) == []
 
+    def test_a_check_pauses(self):
+        lb = web(member(1), monitor=dataclasses.replace(monitor(), delay=0, timeout=0))
+
+        (check,) = self.checks(lb)
+
+        assert check.options["interval"] == check.options["timeout"] == "1"
+
     def test_none_without_an_address_to_check_from(self):
         lb = web(member(1), monitor=monitor())
 
@@ -285,6 +292,12 @@ class TestOptions:
         (found,) = render(web(persistence=persistence))
 
         assert found.options == {"reject": "true", "affinity_timeout": "90"}
+
+    @pytest.mark.parametrize(("asked", "known"), [(-1, "1"), (0, "360"), (70000, "65535")])
+    def test_affinity_within_what_ovn_knows(self, asked, known):
+        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, asked)
+
+        assert render(web(persistence=persistence))[0].options["affinity_timeout"] == known
 
     def test_foreign_ones_stay(self):
         before = row(options={"affinity_timeout": "5", "reject": "false", "add_route": "true"})
