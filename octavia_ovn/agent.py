@@ -25,20 +25,23 @@ from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.octavia_api import OctaviaApi
+from octavia_ovn.adapters.octavia_deletions import Deletions
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
+from octavia_ovn.attempts import Attempts
+from octavia_ovn.controller.accounts import Accounts
 from octavia_ovn.controller.loop import Controller
-from octavia_ovn.controller.statistics import Accounts, Chassis, Ledger, Listeners, Statistics
-from octavia_ovn.controller.watch import Rounds, Watch
-from octavia_ovn.core.backoff import backoff
+from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
+from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
 from octavia_ovn.core.model import Mechanism
-from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
+from octavia_ovn.core.text import plain
+from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
-from octavia_ovn.statistics_options import AgentStatistics
+from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
 LOG = log.getLogger(__name__)
 
@@ -48,9 +51,6 @@ _EXIT_POLL = 0.5
 _NEUTRON_THREADS = 8
 _LAST_WORDS = 5.0
 """Seconds for telling Octavia what is being told when the agent stops."""
-_SB_FIRST_RETRY = 1.0
-_SB_LONGEST_RETRY = 60.0
-"""Seconds between two attempts to learn what the Southbound database is like."""
 
 
 class Waker:
@@ -112,33 +112,25 @@ class HealthChecks:
         self._sb = sb
         self._executor = executor
         self._wake = wake
-        self._clock = clock
+        self._attempts = Attempts(
+            "Health checks are not followed: %s",
+            "Health checks are followed",
+            first_pause=1.0,
+            clock=clock,
+        )
         self._schema: concurrent.futures.Future[Schema] | None = None
-        self._failures = 0
-        self._due = clock()
 
     def run(self) -> None:
         """Process what the database has sent, or connect to it; called by the main loop."""
         if self._sb.is_open:
             self._sb.run()
         elif self._schema is None:
-            if self._clock() >= self._due:
+            if self._attempts.is_due:
                 self._schema = self._executor.submit(self._sb.fetch_schema)
                 self._schema.add_done_callback(lambda _: self._wake())
         elif self._schema.done():
             asked, self._schema = self._schema, None
-            try:
-                self._sb.open(asked.result())
-            except Exception as error:  # noqa: BLE001 - it is logged there
-                self._put_off(error)
-
-    def _put_off(self, error: Exception) -> None:
-        pause = backoff(self._failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
-        self._failures += 1
-        self._due = self._clock() + pause
-        text = "Health checks are not followed: %s; next attempt in %.0f s"
-        known = isinstance(error, OctaviaOvnError)
-        LOG.warning(text, error, pause, exc_info=None if known else error)
+            self._attempts.run(lambda: self._sb.open(asked.result()))
 
 
 class Agent:
@@ -171,6 +163,7 @@ class Agent:
             Endpoint.parse(*dataclasses.astuple(settings.nb)),
             changed=self._changed,
             row_changed=self._row_changed,
+            row_lost=self._row_lost,
             lock=LOCK,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
@@ -197,7 +190,9 @@ class Agent:
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
+            confirmed=Deletions(parts.listing.rest, parts.octavia).confirmed,
             retry_max=settings.retry_max_interval,
+            populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
         )
         opened.callback(self._controller.close, timeout=_LAST_WORDS)
@@ -209,7 +204,9 @@ class Agent:
             grace=settings.pending_grace,
             observer=observer,
         )
-        self._watch = Watch(self._round, settings.sync_interval, observer=observer)
+        self._watch = Watch(
+            self._round, settings.sync_interval, observer=observer, single=self._rounds.compare
+        )
         opened.callback(self._watch.close, timeout=0.0)
         self._listeners = Listeners(self._waker.wake)
         self._statistics = self._collect(settings.statistics, parts.listing, sockets)
@@ -221,15 +218,22 @@ class Agent:
         self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
     ) -> Statistics | None:
         """Return what collects statistics; None when nobody wants them."""
-        if not options.key:
+        if not options.master_key:
+            return None
+        error = failure(lambda: check_master_key(options.master_key))
+        if error is not None:
+            # Load balancers do not depend on it.
+            LOG.error("Statistics are not collected: %s", error)
             return None
 
         def ledger(chassis: Chassis) -> Ledger:
-            accounts = Accounts(octavia, sockets, self._listeners.ask)
+            accounts = Accounts(octavia, sockets, self._listeners.ask, self._observer)
             return Ledger(chassis, accounts, options.report_interval)
 
         return Statistics(
-            lambda: AgentSocket(options.bind_host, options.bind_port, options.key),
+            lambda: AgentSocket(
+                options.bind_host, options.bind_port, options.master_key, self._observer
+            ),
             ledger,
             self._observer,
         )
@@ -247,6 +251,12 @@ class Agent:
     def _row_changed(self, lb_id: str) -> None:
         if self._acting:  # or else all are looked at when that begins
             self._controller.look_at(lb_id)
+
+    def _row_lost(self, lb_id: str) -> None:
+        """Have a load balancer compared of which somebody has deleted a row."""
+        if self._acting:  # or else all are compared soon after that begins
+            LOG.warning("A row of load balancer %s was deleted by somebody else", plain(lb_id))
+            self._watch.suspect(lb_id)
 
     def run(self, exit_event: Event) -> None:
         """Work until the event is set or octavia-driver-agent has gone."""

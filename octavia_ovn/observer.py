@@ -56,6 +56,8 @@ class Drift(str, enum.Enum):
     """Something is PENDING in Octavia, and nobody works on it."""
     ORPHANED = "orphaned"
     """Octavia does not know it."""
+    UNENFORCED = "unenforced"
+    """Octavia shows a restriction of clients that OVN does not enforce."""
     UNCLEAR = "unclear"
     """It could not be compared."""
     LEFT_PORT = "left_port"
@@ -116,6 +118,15 @@ class Observer:
 
     def compares(self, *, succeeded: bool) -> None:
         """Take note of a comparison of Octavia, OVN and Neutron, and whether it was possible."""
+
+    def receives_statistics(self, result: str) -> None:
+        """Take note of a datagram of a collector.
+
+        :param result: `accepted`, or why it is not believed
+        """
+
+    def drops_statistics(self) -> None:
+        """Take note that the traffic of a listener is dropped, because Octavia refuses it."""
 
     def calls(self, service: str, operation: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Return what is entered for the time of a call; its errors leave through it.

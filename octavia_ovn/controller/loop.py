@@ -14,15 +14,23 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, PORT, SWITCH, FactFinder
+from octavia_ovn.controller.facts import (
+    ANSWERED_BY,
+    MEMBER_FIP,
+    MONITORED,
+    PORT,
+    SWITCH,
+    FactFinder,
+)
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
+from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import changes
+from octavia_ovn.core import changes, requests
+from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import Operation
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
@@ -41,7 +49,9 @@ class Controller:
 
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
     :param settled: see :class:`Reporter`
+    :param confirmed: says what Octavia wants deleted; called from other threads
     :param retry_max: seconds between two attempts at one load balancer at most
+    :param populated: called with the id of a load balancer that was made with its listeners
     :param clock: seconds, monotonic
     """
 
@@ -56,11 +66,14 @@ class Controller:
         wake: Callable[[], None],
         *,
         settled: Callable[[Message], frozenset[str]],
+        confirmed: Confirmed,
         retry_max: float = 60.0,
+        populated: Callable[[str], object] = lambda _: None,
         observer: Observer = NOBODY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
+        self._populated = populated
         self._neutron = neutron
         self._octavia = octavia
         self._wake = wake
@@ -76,7 +89,7 @@ class Controller:
         )
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, self._tasks, self._ledger, observer
+            nb, finder, neutron, octavia, self._tasks, self._ledger, confirmed, observer
         )
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
@@ -94,6 +107,9 @@ class Controller:
 
     def changed(self, thing: Hashable) -> None:
         """Look again at the load balancers that depend on a thing."""
+        kind, name = thing if isinstance(thing, tuple) else ("", "")
+        if kind in ANSWERED_BY:
+            self._tasks.expire((ANSWERED_BY[kind], name))
         for lb_id in self._index.of(thing):
             self.queue.add(lb_id)
 
@@ -106,9 +122,13 @@ class Controller:
 
         First at those that Octavia waits for; the others do not keep new requests waiting.
         """
-        self._run_posted()  # what Octavia has accepted before counts no more
-        self._ledger.clear()
+        # Before all have been looked at, nothing is known to be needed no more. What was begun in
+        # a former term, or asked for, counts no more.
         self._unseen = self._names()
+        self._run_posted()
+        self._ledger.clear()
+        self._tasks.clear()
+        self._index.begin()
         for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
         for lb_id in self._unseen:
@@ -140,7 +160,7 @@ class Controller:
 
     def _release_source(self, subnet_id: str) -> None:
         thing = (MONITORED, subnet_id)
-        if not self._index.of(thing):
+        if not self._index.of(thing) and not self._unseen:
             self._release(subnet_id, thing)
 
     def _accepted(self, lb_id: str, ticket: object) -> None:
@@ -152,6 +172,8 @@ class Controller:
         ended = self._ledger.accept(lb_id, ticket)
         if ended:
             self._observer.ends(lb_id, ended, failed=ticket.failed)
+        if any(map(requests.creates, ended)) and Kind.LISTENER.value in ticket.message:
+            self._populated(lb_id)
         self.queue.add(lb_id)
 
     def _objects(self, lb_id: str) -> frozenset[str] | None:
@@ -203,7 +225,8 @@ class Controller:
                 self._observer.meets(Defect.RESULT)
 
     def stand_by(self) -> None:
-        """Tell Octavia nothing more of what was found: another agent acts from now on."""
+        """Do and tell nothing more of what was begun: another agent acts from now on."""
+        self._tasks.clear()
         self._reporter.drop()
 
     def close(self, timeout: float) -> None:
@@ -213,17 +236,20 @@ class Controller:
     def _look(self, batch: Sequence[str]) -> None:
         """Look at some load balancers and commit all that is asked for in one transaction."""
         outcomes: dict[str, Outcome] = {}
+        unavailable: Unavailable | None = None
         try:
             self._nb.commit(lambda: self._plan(batch, outcomes))
         except Unavailable as error:
-            LOG.warning("The Northbound database cannot be written: %s", error)
-            self._put_off(batch)
+            unavailable = error
         # Whatever it is, one of them has brought it out, and the others must not suffer.
         except Exception as error:  # noqa: BLE001 - it is logged there
             self._divide(batch, error)
         else:
             for lb_id, outcome in outcomes.items():
                 self._follow(lb_id, outcome)
+        if unavailable is not None:  # not in the handler: see errors.failure
+            LOG.warning("The Northbound database cannot be written: %s", unavailable)
+            self._put_off(batch)
 
     def _put_off(self, batch: Sequence[str]) -> None:
         """Have load balancers looked at later, with all that would be committed next.
@@ -295,7 +321,7 @@ class Controller:
     def _follow_up(self, lb_id: str, outcome: Outcome) -> None:
         if outcome.things is not None:
             self._unseen.discard(lb_id)
-            for thing in self._index.set(lb_id, outcome.things):
+            for thing in self._index.set(lb_id, outcome.things, outcome.former):
                 key = self._release(lb_id, thing)
                 if key is not None and not outcome.things:
                     self._releasing.setdefault(lb_id, set()).add(key)
@@ -321,10 +347,11 @@ class Controller:
     def _release(self, lb_id: str, thing: Hashable) -> Hashable | None:
         """Give back what no load balancer needs any more; return the key of the task."""
         kind, name = thing if isinstance(thing, tuple) else ("", "")
+        after: Hashable = None
         if kind == MONITORED and not self._unseen:
-            self._tasks.forget(("source", name))
-            known = self._nb.monitor_ports(name)
-            work = functools.partial(self._neutron.delete_hm_ports, name, known)
+            after = ("source", name)
+            self._tasks.forget(after)
+            work = functools.partial(self._neutron.delete_hm_ports, name)
         elif kind == MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
@@ -334,5 +361,5 @@ class Controller:
                 self._nb.forget_switch(name)
             return None
         key = ("release", name)
-        self._tasks.do(key, work, lb_id)
+        self._tasks.do(key, work, lb_id, after)
         return key

@@ -42,6 +42,7 @@ class Verdict(str, enum.Enum):
     DIFFERENT = "different"
     STUCK = "stuck"
     ORPHANED = "orphaned"
+    UNENFORCED = "unenforced"
     UNCLEAR = "unclear"
 
 
@@ -78,6 +79,10 @@ class Listed(Protocol):
     @property
     def children(self) -> frozenset[str]:
         """The ids of its listeners and pools."""
+
+    @property
+    def security_groups(self) -> tuple[str, ...]:
+        """The ids of security groups that Octavia shows for its VIP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,10 @@ class Listing(Protocol):
         """Return all load balancers of the provider that the account may see."""
 
     def with_pending_children(self) -> Collection[str]:
-        """Return the ids of load balancers that have a listener, pool or monitor in PENDING."""
+        """Return the ids of load balancers that have something below them in PENDING."""
+
+    def load_balancer(self, lb_id: str) -> Listed | None:
+        """Return one load balancer of the provider; None when there is none of that id."""
 
     def pending(self, lb_id: str) -> Objects:
         """Return the objects of a load balancer that are in PENDING, and how each must end."""
@@ -190,6 +198,17 @@ class Repair:
         for lb_id in sorted(orphans):
             yield self._guard(lb_id, self._orphan, lb_id, rows[lb_id])
 
+    def compare_one(self, lb_id: str) -> Finding:
+        """Compare a load balancer by its id, and nothing else; nothing is changed."""
+        return self._guard(lb_id, self._compare_one, lb_id)
+
+    def _compare_one(self, lb_id: str) -> Finding:
+        rows = self._store.rows(lb_id)
+        listed = self._listing.load_balancer(lb_id)
+        if listed is None:
+            return Finding(lb_id, Verdict.RIGHT, "Octavia does not know it")
+        return self._compare(listed, rows, Depth.LISTS, suspect=True)
+
     def mend(self, finding: Finding) -> bool:
         """Record what mends a finding.
 
@@ -219,7 +238,7 @@ class Repair:
         found = self._compare_with(listed, rows, depth, suspect)
         for _ in range(_ATTEMPTS):
             if found.change is None:
-                return found
+                return _unenforced(listed) or found if _is_right(found) else found
             now = self._store.rows(listed.id)
             if _same(now, rows):
                 return found
@@ -318,6 +337,22 @@ def _looks_right(listed: Listed, rows: Sequence[Row]) -> bool:
         return False
     children = {each.id for each in decoded.lb.listeners} | {each.id for each in decoded.lb.pools}
     return not decoded.problems and children == listed.children
+
+
+def _is_right(finding: Finding) -> bool:
+    return finding.verdict is Verdict.RIGHT and not finding.pending
+
+
+def _unenforced(listed: Listed) -> Finding | None:
+    """Return what Octavia shows of a load balancer and OVN does not do.
+
+    Octavia does not tell a provider of security groups that an update sets: it cannot refuse them.
+    """
+    if not listed.security_groups:
+        return None
+    groups = ", ".join(listed.security_groups)
+    detail = f"vip_sg_ids ({groups}) keep nobody out; restrict clients by allowed_cidrs"
+    return Finding(listed.id, Verdict.UNENFORCED, detail)
 
 
 def _gone(objects: Objects) -> frozenset[str]:

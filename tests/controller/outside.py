@@ -4,11 +4,14 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import Source, Verdict
 from octavia_ovn.core.topology import Subnet
-from octavia_ovn.errors import NotFound
+from octavia_ovn.errors import NotFound, Unavailable
 from tests.core.builders import Cloud
 from tests.core.database import Database
+
+SERVICE, TENANT = "service", "tenant"
+"""Projects."""
 
 
 class Clock:
@@ -38,11 +41,18 @@ class Later(Executor):
     def __len__(self):
         return len(self._work)
 
+    def begin(self):
+        """Begin all that waits: it cannot be cancelled any more."""
+        for future, _ in self._work:
+            future.set_running_or_notify_cancel()
+
     def run(self):
         """Run all that waits; return how much it was."""
         count = len(self._work)
         for _ in range(count):
             future, work = self._work.popleft()
+            if not future.running() and not future.set_running_or_notify_cancel():
+                continue
             try:
                 result = work()
             except Exception as error:  # noqa: BLE001 - it is the caller's
@@ -52,6 +62,14 @@ class Later(Executor):
         return count
 
 
+@dataclasses.dataclass(frozen=True)
+class SwitchPort:
+    name: str
+    up: bool = True
+    virtual: bool = False
+    project: str = TENANT
+
+
 @dataclasses.dataclass
 class SwitchPorts:
     """The ports of a switch: address → name; the sources of checks, and those that answer ARP."""
@@ -59,15 +77,21 @@ class SwitchPorts:
     names: dict = dataclasses.field(default_factory=dict)
     sources: dict = dataclasses.field(default_factory=dict)
     answers: dict = dataclasses.field(default_factory=dict)
+    owners: dict = dataclasses.field(default_factory=dict)
+    down: set = dataclasses.field(default_factory=set)
+    virtual: set = dataclasses.field(default_factory=set)
 
     def at(self, address):
-        return self.names.get(address)
+        name = self.names.get(address)
+        return name and SwitchPort(name, name not in self.down, name in self.virtual)
 
-    def monitor_source(self, subnet_id):
-        return self.sources.get(subnet_id)
-
-    def answering(self, subnet_id):
-        return self.answers.get(subnet_id)
+    def monitor_source(self, subnet_id, projects):
+        """The source, if one of the projects has it; it is the service's unless told."""
+        address = self.sources.get(subnet_id)
+        if address is None or self.owners.get(subnet_id, SERVICE) not in projects:
+            return None
+        port = self.answers.get(subnet_id)
+        return Source(port or f"hm-{subnet_id}", address, answers=port is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +113,10 @@ class Northbound:
         self.ports = {"neutron-net1": SwitchPorts()}
         self.addresses = {}
         self.member_fips = {}
+        self.occupied = set()
         self.fetching = frozenset()
         self.forgotten = set()
         self.error = None
-
-    def monitor_ports(self, subnet_id):
-        return ()
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -138,6 +160,9 @@ class Northbound:
             found.answers = {key: port for key, port in answers if port not in self.db.cleared}
         return found
 
+    def is_occupied(self, switch, address):
+        return (switch, address) in self.occupied
+
     def has_addresses(self, port_id):
         return self.addresses.get(port_id, False)
 
@@ -180,6 +205,9 @@ class Port:
     device_id: str = ""
     project_id: str | None = None
 
+    def is_vip_of(self, lb_id):
+        return self.name == f"ovn-lb-vip-{lb_id}" and self.device_id in ("", f"lb-{lb_id}")
+
 
 class Neutron:
     """Ports and subnets. With `error` set it raises that instead of doing anything."""
@@ -207,12 +235,18 @@ class Neutron:
             raise NotFound(port_id)
         return self.ports[port_id]
 
+    def project(self):
+        """Keystone says it: it may be away, but refuses nothing."""
+        if isinstance(self.error, Unavailable):
+            raise self.error
+        return SERVICE
+
     def adopt_vip_port(self, port_id, lb_id):
         self._answer()
         self.ports[port_id].device_owner = ""
         self.ports[port_id].device_id = f"lb-{lb_id}"
 
-    def touch_port(self, port_id):
+    def touch_port(self, port_id, address):
         self._answer()
         self.touched.append(port_id)
 
@@ -220,9 +254,11 @@ class Neutron:
         self._answer()
         self.touched.append(fip_id)
 
-    def delete_port(self, port_id):
+    def delete_vip_port(self, port_id, lb_id, project_id):
         self._answer()
-        self.ports.pop(port_id, None)
+        port = self.ports.get(port_id)
+        if port is not None and port.is_vip_of(lb_id):
+            del self.ports[port_id]
 
     def delete_vip_ports(self, lb_id):
         self._answer()
@@ -238,7 +274,7 @@ class Neutron:
         made = Port(name, name, fixed_ips=(address,), project_id=project_id)
         return self.ports.setdefault(name, made)
 
-    def delete_hm_ports(self, subnet_id, known):
+    def delete_hm_ports(self, subnet_id):
         self._answer()
         self.ports.pop(f"ovn-lb-hm-{subnet_id}", None)
 
@@ -248,6 +284,7 @@ class Octavia:
 
     def __init__(self):
         self.trees = {}
+        self.kept = frozenset()
         self.error = None
         self.provisioning = {}
         self.operating = {}
@@ -257,6 +294,12 @@ class Octavia:
         if self.error is not None:
             raise self.error
         return self.trees.get(lb_id)
+
+    def confirmed(self, lb_id, objects):
+        """Whatever rows say is wanted, but for what a test has put into `kept`."""
+        if self.error is not None:
+            raise self.error
+        return frozenset(objects) - self.kept
 
     def update_status(self, status):
         if self.error is not None:

@@ -89,6 +89,7 @@ class Bench(LoopBench):
             self.executor,
             lambda: None,
             settled=self._settled,
+            confirmed=self.octavia.confirmed,
             retry_max=RETRY_MAX,
             observer=self.metrics,
             clock=self.clock,
@@ -216,36 +217,31 @@ def test_a_day_in_which_nothing_can_be_compared():
 
 
 def test_a_day_in_which_the_metrics_port_is_taken(monkeypatch):
-    class Closed:
-        """An event; waiting for it takes no time."""
+    class Closed(threading.Event):
+        """An event that lets time pass instead of waiting."""
 
         waited = 0.0
-        served = False
 
-        def is_set(self):
-            return self.served
+        def wait(self, timeout):
+            self.waited += timeout
+            return self.is_set()
 
-        def wait(self, seconds=None):
-            if seconds is None:
-                self.served = True
-            else:
-                self.waited += seconds
+    class Server(contextlib.nullcontext):
+        """Serves once."""
 
-        def join(self):
-            pass
-
-        shutdown = server_close = join
+        def turn(self):
+            closed.set()
 
     closed = Closed()
 
-    def start(*_, **__):
+    def start(*_):
         if closed.waited < DAY:
             raise OSError(98, "Address already in use")
-        return closed, closed
+        return Server()
 
-    monkeypatch.setattr(prometheus_exporter, "start_http_server", start)
+    monkeypatch.setattr(prometheus_exporter, "_Server", start)
     prometheus_exporter._serve(None, "127.0.0.1", 9478, "ovn", closed)
-    assert closed.served
+    assert closed.is_set()
     assert closed.waited == DAY
 
 

@@ -225,7 +225,7 @@ def test_everything_is_read(reader):
         ("10.0.0.1", 80, "tcp"): Verdict.DOWN,
         ("10.0.0.1", 443, "tcp"): Verdict.UP,
     }
-    assert scene.health.missing == {"10.0.1.2"}
+    assert scene.health.members == {"m2": Verdict.UNREACHABLE}
     assert scene.acls == ()
     assert scene.answers_for_down
 
@@ -250,6 +250,18 @@ def test_a_router_of_ours_that_answers_for_the_vip(reader, sessions):
         ]
     )
     assert reader.scene(LB.id, None)[0].answered == {VIP}
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [("Logical_Router", R1), ("Logical_Router_Port", f"lrp-r1-{NET1}")]
+)
+def test_what_is_administratively_down(reader, sessions, table, name):
+    assert reader.scene(LB.id, None)[0].down == frozenset()
+    where = [["name", "==", name]]
+    for enabled in (True, False):
+        row = {"enabled": enabled}
+        sessions[0].transact([{"op": "update", "table": table, "where": where, "row": row}])
+        assert reader.scene(LB.id, None)[0].down == (frozenset() if enabled else {name})
 
 
 def test_a_client_and_the_rules_on_its_way(reader):

@@ -7,10 +7,13 @@ import threading
 import uuid
 
 from tests.lab.errors import Conflict, NotFound
+from tests.lab.hypervisor import Hypervisor
 from tests.lab.ipam import Addresses
 from tests.lab.ovn_mirror import ROUTER_GATEWAY, ROUTER_INTERFACE, OvnMirror
 
 PROJECT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+SERVICE_PROJECT = "5e4f1c52-0d0a-4a4e-9c61-6b8d0b6c1f0a"
+"""The project of the account that Octavia's drivers use."""
 VM_OWNER = "compute:nova"
 
 
@@ -23,6 +26,7 @@ class Networks:
         self.ports = {}
         self._addresses = Addresses(self.subnets)
         self._mirror = OvnMirror(nb_client)
+        self.hypervisor = Hypervisor(nb_client)
         self._lock = threading.RLock()
         self._random = random.Random(7)
 
@@ -120,6 +124,8 @@ class Networks:
             port["tenant_id"] = port["project_id"]
             self.ports[port["id"]] = port
             self._mirror.create_port(port, self._prefix_lengths(port))
+            if port["device_owner"].startswith("compute:"):
+                self.hypervisor.plug(port["id"])
         return port
 
     def update_port(self, port_id, **attributes):
