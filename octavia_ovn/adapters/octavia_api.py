@@ -212,10 +212,11 @@ class OctaviaApi:
     def _mentioned(self, message: Message) -> Iterator[Mapping[str, Any]]:
         """Yield the objects that a status message is about, as far as they exist."""
         for kind, records in message.items():
-            for record in records if kind != Kind.MEMBER.value else ():
+            # Those are below others; rules are not asked about.
+            for record in records if Kind(kind) not in (Kind.MEMBER, Kind.L7RULE) else ():
                 with contextlib.suppress(NotFound):
                     path = f"/lbaas/{kind}/{record['id']}"
-                    yield self.rest.get(path)[kind.removesuffix("s")]
+                    yield self.rest.get(path)[Kind(kind).singular]
         members = {record["id"] for record in message.get(Kind.MEMBER.value, ())}
         for pool in message.get(Kind.POOL.value, ()) if members else ():
             with contextlib.suppress(NotFound):

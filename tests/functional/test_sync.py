@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.lab import rows
 from tests.lab.env import wait_until
 from tests.lab.ovsdb import delete, insert, mutate, omap, oset, update
 from tests.lab.tenant import Tenant
@@ -365,22 +366,18 @@ def test_l7_policies_of_a_populated_create(world):
     world.settle()
     octavia = world.lab.octavia
     (listener,) = octavia.store.find("listeners", load_balancer_id=lb_id)
+    policy = rows.l7policy(listener["id"], {"action": "REJECT"})
+    path = {"type": "PATH", "compare_type": "STARTS_WITH", "value": "/admin"}
+    rule = rows.l7rule(policy["id"], path)
     with octavia.store.begin() as transaction:
-        for table, row in (
-            ("l7policies", {"id": f"policy-{lb_id}", "listener_id": listener["id"]}),
-            ("l7rules", {"id": f"rule-{lb_id}", "l7policy_id": f"policy-{lb_id}"}),
-        ):
+        for table, row in (("l7policies", policy), ("l7rules", rule)):
             transaction.insert(table, {**row, "provisioning_status": "PENDING_CREATE"})
     assert world.check()[1][lb_id] == "stuck"
     world.sync()
-    octavia.wait_active(lb_id)
 
     def statuses():
-        rows = (
-            octavia.store.get("l7policies", f"policy-{lb_id}"),
-            octavia.store.get("l7rules", f"rule-{lb_id}"),
-        )
-        return [each["provisioning_status"] for each in rows]
+        found = octavia.row("l7policies", policy["id"]), octavia.row("l7rules", rule["id"])
+        return [each["provisioning_status"] for each in found]
 
     assert wait_until(lambda: statuses() == ["ERROR", "ERROR"], PATIENCE, 0.05) is not None
     assert octavia.row("listeners", listener["id"])["provisioning_status"] == "ACTIVE"
