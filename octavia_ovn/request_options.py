@@ -44,8 +44,8 @@ OVN_OPTS: list[cfg.Opt] = [
         "max_members",
         default=500,
         min=0,
-        help="Most members of a pool; 0 means no limit. Each is a bucket of an OpenFlow group."
-        " Groups of more than about 800 (IPv6: 600) serve, but 'ovs-ofctl dump-groups', which"
+        help="Most members of a pool; 0 means no limit. Each is a bucket of an OpenFlow group, and"
+        " groups of more than about 800 (IPv6: 600) serve, but 'ovs-ofctl dump-groups', which"
         " collectors of support data call, cannot show them and was seen to end ovs-vswitchd."
         " Existing pools stay.",
     ),
@@ -61,8 +61,8 @@ OVN_OPTS: list[cfg.Opt] = [
         default=8192,
         min=0,
         help="Most networks that it may take to write down whom a listener denies, for each IP"
-        " version; 0 means no limit. OVN is given these, about 17 for each allowed IPv4 address and"
-        " 120 for each allowed IPv6 address, and makes five flows of each on every hypervisor."
+        " version; 0 means no limit. OVN is given these, about 25 for each allowed IPv4 address and"
+        " 100 for each allowed IPv6 address, and makes five flows of each on every hypervisor."
         " Existing lists stay.",
     ),
 ]

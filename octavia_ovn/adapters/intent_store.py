@@ -18,19 +18,29 @@ from typing import Any
 
 from octavia_ovn.adapters import load_balancer_rows
 from octavia_ovn.adapters import ovsdb_wire as wire
+from octavia_ovn.adapters.intent_operations import SHARED, guarded, unchanged_where
 from octavia_ovn.adapters.load_balancer_rows import CHECK_COLUMNS, CHECKS, TABLE
 from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
-from octavia_ovn.core import changes, codec, intent, limits, model, patches, requests, rules
+from octavia_ovn.core import (
+    changes,
+    codec,
+    intent,
+    limits,
+    model,
+    patches,
+    requests,
+    rules,
+    sharing,
+)
 from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
+from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.topology import Subnet, switch_name
-from octavia_ovn.errors import NotFound, Unanswered, Unavailable
+from octavia_ovn.errors import Conflict, NotFound, Unanswered, Unavailable
 
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
 _REMEMBERED = 10_000
-_GUARDED = ("protocol", "external_ids")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Json = dict[str, Any]
@@ -76,6 +86,7 @@ class IntentStore:
         :returns: whether anything had to be written
         :raises Unsupported: when OVN cannot do what is asked
         :raises NotFound: when the database lacks what the request is about
+        :raises Conflict: when another load balancer serves the same
         :raises Unanswered: when it may be recorded, and nobody can be asked
         :raises Unavailable: when the database did not answer in time
         :raises Refused: when the database does not accept it
@@ -88,7 +99,8 @@ class IntentStore:
                 existing = self._find(lb_id, pool_id, deadline)
                 plan = self._plan(existing, request, name, deadline)
                 if plan:
-                    self._session.transact(_guarded(existing, plan), deadline)
+                    alone = self._alone(existing, request, deadline)
+                    self._session.transact([*alone, *guarded(existing, plan)], deadline)
                 return bool(plan)
             except (Changed, Unavailable) as error:  # noqa: PERF203 - each attempt may fail
                 lost = error if isinstance(error, Unanswered) else lost
@@ -120,7 +132,7 @@ class IntentStore:
         name = requests.name(change, uuid.uuid4().hex)
         plan = self._plan(rows, change, name, deadline)
         try:
-            self._session.transact(_guarded(rows, plan), deadline)
+            self._session.transact(guarded(rows, plan), deadline)
         except Changed:
             return False
         return bool(plan)
@@ -163,6 +175,26 @@ class IntentStore:
             return intent.record(existing, change, name)
         except (changes.UnknownObject, codec.Undecodable) as error:
             raise _lost(str(error)) from error
+
+    def _alone(
+        self, existing: Sequence[Row], request: patches.Request, deadline: float
+    ) -> list[Json]:
+        """Return the condition that what a request would serve is served by nothing else.
+
+        :raises Conflict: when another load balancer on the same port of a user's serves it
+        """
+        if not isinstance(request, sharing.SERVING):
+            return []
+        asked = sharing.asked(request, _known(existing, request))
+        if asked is None:
+            return []
+        where = [["external_ids", "includes", wire.ovs_map({k.VIP_PORT: asked.port_id})]]
+        rows = self._session.select(TABLE, where, SHARED, deadline)
+        for row in rows:
+            clash = asked.clash(row["name"], next(iter(row["protocol"]), ""), row["external_ids"])
+            if clash is not None:
+                raise Conflict(clash)
+        return [unchanged_where(where, rows)]
 
     def _networks(self, deadline: float) -> rules.Networks:
         return rules.Networks(lambda lb: self._around(lb, deadline), self._subnet_if_any)
@@ -330,70 +362,3 @@ def _known(existing: Sequence[Row], change: patches.Request) -> model.LoadBalanc
         )
         raise Unavailable(msg)
     return decoded.lb if decoded else None
-
-
-# --- operations, as the server takes them ------------------------------------------------------
-
-
-def _guarded(existing: Sequence[Row], plan: Iterable[Operation]) -> list[Json]:
-    """Return the operations, preceded by the condition that nothing has changed since."""
-    waits = [_unchanged(row) for row in existing]
-    if not existing:
-        waits = [_absent(each.row.name) for each in plan if isinstance(each, InsertRow)][:1]
-    return [*waits, *map(_json, plan)]
-
-
-def _unchanged(row: Row) -> Json:
-    found = {"protocol": _protocol(row.protocol), "external_ids": wire.ovs_map(row.external_ids)}
-    return _wait([["_uuid", "==", wire.ovs_uuid(row.uuid)]], _GUARDED, [found])
-
-
-def _absent(name: str) -> Json:
-    return _wait([["name", "==", name]], ("name",), [])
-
-
-def _wait(where: Sequence[object], columns: Sequence[str], found: Sequence[object]) -> Json:
-    return {
-        "op": "wait",
-        "timeout": 0,
-        "table": TABLE,
-        "where": where,
-        "columns": list(columns),
-        "until": "==",
-        "rows": found,
-    }
-
-
-def _json(operation: Operation) -> Json:
-    """Return one operation of the core in the server's form.
-
-    :raises TypeError: for an operation that a request never needs
-    """
-    if isinstance(operation, InsertRow):
-        row = operation.row
-        values = {
-            "name": row.name,
-            "protocol": _protocol(row.protocol),
-            "external_ids": wire.ovs_map(row.external_ids),
-        }
-        return {"op": "insert", "table": TABLE, "row": values}
-    if isinstance(operation, SetKeys):
-        return _mutate(operation.uuid, operation.column, operation.put, operation.remove)
-    if isinstance(operation, SetColumn):
-        where = [["_uuid", "==", wire.ovs_uuid(operation.uuid)]]
-        values = {operation.column: wire.ovs_set(sorted(operation.values))}
-        return {"op": "update", "table": TABLE, "where": where, "row": values}
-    raise TypeError(operation)
-
-
-def _mutate(uuid_: str, column: str, put: Mapping[str, str], remove: Iterable[str]) -> Json:
-    # Inserting a key that is there changes nothing, so it must go first.
-    mutations = [[column, "delete", wire.ovs_set(sorted({*remove, *put}))]]
-    if put:
-        mutations.append([column, "insert", wire.ovs_map(put)])
-    where = [["_uuid", "==", wire.ovs_uuid(uuid_)]]
-    return {"op": "mutate", "table": TABLE, "where": where, "mutations": mutations}
-
-
-def _protocol(protocol: str) -> list[object]:
-    return wire.ovs_set([protocol] if protocol else [])

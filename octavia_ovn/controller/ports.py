@@ -8,6 +8,7 @@ from typing import Protocol
 from octavia_ovn.core import model
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.health import Source, Verdict
+from octavia_ovn.core.pending import Key, Objects
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
 
@@ -199,6 +200,11 @@ class Neutron(Protocol):
 
     def delete_hm_ports(self, subnet_id: str) -> None:
         """Delete the health monitor ports of a subnet."""
+
+
+Confirmed = Callable[[str, Objects], Collection[Key]]
+"""Returns, of what a request on a load balancer is about, what Octavia wants deleted. May wait
+until Octavia has committed the request, and raise errors of :mod:`octavia_ovn.errors`."""
 
 
 class Octavia(Protocol):

@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import damage
 from octavia_ovn.controller.damage import Damages, Problems
+from octavia_ovn.controller.deletions import Deletions, without
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.parcels import Parcel
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
+from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, changes, codec, intent, model, responder, status
 from octavia_ovn.core.desired import deleting, desired
 from octavia_ovn.core.diff import diff
-from octavia_ovn.core.pending import Pending
+from octavia_ovn.core.pending import Key, Pending
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
 from octavia_ovn.observer import NOBODY, Observer
 
@@ -64,8 +65,10 @@ class Reconciler:
         octavia: Octavia,
         tasks: Tasks,
         ledger: Ledger,
+        confirmed: Confirmed,
         observer: Observer = NOBODY,
     ) -> None:
+        self._deletions = Deletions(tasks, octavia, confirmed)
         self._nb = nb
         self._finder = finder
         self._neutron = neutron
@@ -89,8 +92,31 @@ class Reconciler:
         return replace(self._decide(lb_id, rows, pending), requested=requested)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
+        doubtful = self._doubtful(lb_id, pending)
+        if pending is not None and doubtful:
+            believed = without(lb_id, pending, doubtful)
+            return Outcome(diff(rows, intent.with_pending(rows, believed)), again=True)
+        outcome = self._act(lb_id, rows, pending, asked=doubtful is None)
+        return replace(outcome, report=None) if doubtful is None else outcome
+
+    def _doubtful(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
+        """Return what Octavia does not want deleted; None while it is being asked."""
+        waiting = _unanswered(pending, self._ledger.accepted(lb_id))
+        if waiting is None:
+            self._deletions.forget(lb_id, pending)
+            return frozenset()
+        return self._deletions.doubtful(lb_id, waiting)
+
+    def _act(
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None, *, asked: bool
+    ) -> Outcome:
+        """Do what the rows say.
+
+        :param asked: whether Octavia has not said yet what it wants deleted: what cannot be taken
+            back waits for that, and nothing is reported
+        """
         if pending is not None and pending.deleting:
-            return self._delete(lb_id, rows, pending)
+            return self._delete(lb_id, rows, pending, asked=asked)
         if pending is not None and pending.resync:
             return self._resync(lb_id, rows, pending)
         decoded, problems = damage.read(rows)
@@ -192,7 +218,9 @@ class Reconciler:
             return None
         return Parcel(lb_id, ticket, report.message, report.late)
 
-    def _delete(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
+    def _delete(
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
+    ) -> Outcome:
         """First the rows stop serving, then the ports go, then Octavia hears, then the row goes.
 
         While Neutron refuses, Octavia shows ERROR and the row stays: without it, a comparison would
@@ -202,6 +230,8 @@ class Reconciler:
         former = self._used(rows)
         if operations:
             return Outcome(operations, things=former, again=True)
+        if asked:
+            return replace(GONE, former=former)
         key = ("ports", lb_id, pending.requests)
         accepted = self._ledger.accepted(lb_id)
         told = _unanswered(pending, accepted) is None

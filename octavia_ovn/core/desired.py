@@ -189,9 +189,10 @@ def _checks(
 def _check(monitor: model.HealthMonitor, pool: model.Pool, key: str, address: str) -> HealthCheck:
     return HealthCheck(
         vip=key,
+        # Another driver may have let in 0, at which OVN never pauses.
         options={
-            "interval": str(monitor.delay),
-            "timeout": str(monitor.timeout),
+            "interval": str(max(1, monitor.delay)),
+            "timeout": str(max(1, monitor.timeout)),
             "success_count": str(monitor.max_retries),
             "failure_count": str(monitor.max_retries_down),
         },
@@ -234,20 +235,18 @@ def _selection_fields(
 def _options(row: Row, shelf: Shelf, flavor: model.Flavor) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
-    Those that only flavors set are ours where the flavor says something. A UDP client that goes on
+    That of the hairpin address is ours where the flavor says something. A UDP client that keeps
     sending would stay with a member that has left for ever: its flow never ends. OVN flushes it if
-    told so before, so every UDP row says it from the beginning.
+    told so before, so every UDP row says it from the beginning, and a row that is no longer UDP
+    does not keep it.
     """
     affinity = shelf.profile.affinity if shelf.profile else None
     ours = {
         REJECT: None if flavor.reject is False else "true",
         AFFINITY: str(affinity) if affinity else None,
     }
-    flush = flavor.ct_flush
-    if flush is None and shelf.protocol is model.Protocol.UDP:
-        flush = True
-    if flush is not None:
-        ours[CT_FLUSH] = "true" if flush else None
+    udp = shelf.protocol is model.Protocol.UDP
+    ours[CT_FLUSH] = "true" if (udp if flavor.ct_flush is None else flavor.ct_flush) else None
     if flavor.hairpin_snat_ip:
         ours[HAIRPIN] = " ".join(flavor.hairpin_snat_ip)
     options = {**row.options, **ours}

@@ -40,7 +40,9 @@ class Final(str, enum.Enum):
     DELETED = "DELETED"
 
 
-Objects = Mapping[tuple[Kind, str], Final]
+Key = tuple[Kind, str]
+"""Kind and id of an object."""
+Objects = Mapping[Key, Final]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class Pending:
             for (kind, _), final in self.objects.items()
         )
 
+    @property
+    def questionable(self) -> frozenset[Key]:
+        """See :func:`questionable`."""
+        return questionable(self.objects)
+
     def merge(self, later: Pending) -> Pending:
         """Return what Octavia waits for after a later request came in too."""
         requests = self.requests + tuple(
@@ -85,6 +92,16 @@ class Pending:
             resync=self.resync or later.resync,
             orphaned=orphaned,
         )
+
+
+def questionable(objects: Objects) -> frozenset[Key]:
+    """Return the objects that end DELETED or in ERROR: Octavia itself must say that they are meant.
+
+    It applies whatever a provider reports, whosever the object is.
+    """
+    return frozenset(
+        key for key, final in objects.items() if final is Final.DELETED or key[0] in UNSERVED
+    )
 
 
 def active(kind: Kind, ids: Iterable[str]) -> dict[tuple[Kind, str], Final]:

@@ -284,6 +284,7 @@ class Octavia:
 
     def __init__(self):
         self.trees = {}
+        self.kept = frozenset()
         self.error = None
         self.provisioning = {}
         self.operating = {}
@@ -293,6 +294,12 @@ class Octavia:
         if self.error is not None:
             raise self.error
         return self.trees.get(lb_id)
+
+    def confirmed(self, lb_id, objects):
+        """Whatever rows say is wanted, but for what a test has put into `kept`."""
+        if self.error is not None:
+            raise self.error
+        return frozenset(objects) - self.kept
 
     def update_status(self, status):
         if self.error is not None:
