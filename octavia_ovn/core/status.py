@@ -36,8 +36,13 @@ _OF_VERDICT = {
 Tree = Mapping[tuple[Kind, str], Operating]
 
 
-def tree(lb: model.LoadBalancer, health: Health) -> dict[tuple[Kind, str], Operating]:
-    """Return the operating status of every object of a load balancer."""
+def tree(
+    lb: model.LoadBalancer, health: Health, *, lost: bool = False
+) -> dict[tuple[Kind, str], Operating]:
+    """Return the operating status of every object of a load balancer.
+
+    :param lost: whether a VIP is not served because it is not ours any more
+    """
     statuses: dict[tuple[Kind, str], Operating] = {}
     for pool in lb.pools:
         members = [_member(pool, member, health) for member in pool.members]
@@ -57,7 +62,8 @@ def tree(lb: model.LoadBalancer, health: Health) -> dict[tuple[Kind, str], Opera
     for listener in lb.listeners:
         statuses[(Kind.LISTENER, listener.id)] = _listener(lb, listener, statuses)
     below = (statuses[(Kind.LISTENER, each.id)] for each in lb.listeners if each.enabled)
-    statuses[(Kind.LOAD_BALANCER, lb.id)] = _combine(below) if lb.enabled else Operating.OFFLINE
+    whole = Operating.ERROR if lost else _combine(below)
+    statuses[(Kind.LOAD_BALANCER, lb.id)] = whole if lb.enabled else Operating.OFFLINE
     return statuses
 
 
@@ -118,17 +124,22 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     known: Mapping[str, str],
     failed: frozenset[tuple[Kind, str]] = frozenset(),
     heard: Tree | None = None,
+    marked: bool = False,
 ) -> Report:
     """Compute what to tell Octavia.
 
     :param known: member statuses that Octavia has heard, as the rows keep them
     :param heard: statuses of all objects that Octavia has heard, None when that is not known
     :param failed: pending objects that end in ERROR
+    :param marked: whether Octavia may not have heard that a VIP is lost, or is not any more
     """
     message: Message = {}
     late: Message = {}
     objects = pending.objects if pending else {}
     changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard)
+    key = (Kind.LOAD_BALANCER, lb.id)
+    if marked and (heard or {}).get(key) is not statuses[key]:
+        changed |= {key}
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
         record = _record(key, objects.get(key), statuses, failed)

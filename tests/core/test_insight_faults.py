@@ -8,10 +8,11 @@ from octavia_ovn.core import health, model
 from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.scene import Switch
-from tests.core.builders import VIP, balancer, listener, member, web
+from tests.core.builders import VIP, balancer, listener, member, stored, web
 from tests.core.scenes import (
     ACLS,
     ALONE,
+    ATTACHED,
     DROP,
     FAR,
     FIP,
@@ -57,6 +58,13 @@ def unbound(*names):
 
 
 FAULTS = [
+    (
+        "lost VIP",
+        scene(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"})),
+        FAR,
+        "vip-port",
+        "is not served: it is gone",
+    ),
     ("no rows", scene(rows=(), intent=None), NEAR, "octavia", "has no row"),
     ("down", scene(DISABLED), NEAR, "load-balancer", "administratively down"),
     ("no listener", scene(balancer()), NEAR, "listener", "no listener at all"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavia_ovn.core import model
+from octavia_ovn.core import codec, model
 from octavia_ovn.core.insight import backends, compare, rules
 from octavia_ovn.core.insight.findings import Check, Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.path import Path
@@ -188,6 +188,12 @@ def _gateway(path: Path) -> Iterator[Finding]:
 def _vip_port(path: Path) -> Iterator[Finding]:
     """Check that the right one answers ARP for the VIP."""
     port = path.scene.ports.get(path.vip.port_id or "")
+    why = (codec.read_lost_vips(path.scene.rows) or {}).get(path.vip.address)
+    if why:
+        yield fault(
+            f"The VIP {path.vip.address} is not served: {why}.",
+            "Once the port has the address again, or the address is free: octavia-ovn sync",
+        )
     if path.client_switch != path.vip_switch or not path.is_inside:
         return
     on_switch = {each.router for each in path.scene.ports_on_switch(path.vip_switch)}
