@@ -75,7 +75,10 @@ class VipGuard:
             return self._anew(lb, index, vip, why)
         if done.value is None or any(each.address == vip.address for each in done.value.fixed_ips):
             return vip, ""
-        return self._returned(lb, vip, f"its port {vip.port_id} has another address in Neutron")
+        why = f"its port {vip.port_id} has another address in Neutron"
+        # Whoever writes into the rows must not make us change a port that is somebody else's.
+        ours = done.value.vip_of == lb.id
+        return self._returned(lb, vip, why) if ours else (vip, why)
 
     def _anew(
         self, lb: model.LoadBalancer, index: int, vip: model.Vip, why: str

@@ -201,6 +201,12 @@ class Port:
     device_id: str = ""
     project_id: str | None = None
 
+    @property
+    def vip_of(self):
+        return (
+            self.name.removeprefix("ovn-lb-vip-") if self.name.startswith("ovn-lb-vip-") else None
+        )
+
 
 class Neutron:
     """Ports and subnets. With `error` set it raises that instead of doing anything."""

@@ -134,6 +134,15 @@ def test_a_port_of_ours_gets_its_address_back_while_that_is_free():
     assert agent.db.vips() == VIPS
 
 
+def test_a_port_of_somebody_else_that_the_rows_name_is_left_alone(caplog):
+    agent = agent_with()
+    victim = Port("vip-port", "database", fixed_ips=(FixedIp(OTHER, "sub1"),))
+    lose(agent, victim)
+
+    assert_closed(agent, caplog, "has another address")
+    assert victim.fixed_ips == (FixedIp(OTHER, "sub1"),)
+
+
 def test_a_port_of_ours_does_not_get_back_what_somebody_else_has(caplog):
     agent = agent_with()
     move(agent, TAKEN)

@@ -192,7 +192,8 @@ def _vip_port(path: Path) -> Iterator[Finding]:
     if why:
         yield fault(
             f"The VIP {path.vip.address} is not served: {why}.",
-            "Once the port has the address again, or the address is free: octavia-ovn sync",
+            "It is served again once its port has the address again, or the address is free and the"
+            " agent compares ([ovn] sync_interval).",
         )
     if path.client_switch != path.vip_switch or not path.is_inside:
         return
