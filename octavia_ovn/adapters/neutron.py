@@ -239,6 +239,15 @@ class Neutron:
                 raise
             return made
 
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+        """Give a port one address instead of those that it has.
+
+        :raises Conflict: when something else has the address
+        """
+        fixed_ip = _without_none({"subnet_id": subnet_id, "ip_address": address})
+        change = {"port": {"fixed_ips": [fixed_ip]}}
+        return _port(self._rest.put(f"/ports/{port_id}", change)["port"])
+
     def _find_vip_port(
         self, attributes: Mapping[str, Any], subnet_id: str | None, address: str | None
     ) -> Port | None:
