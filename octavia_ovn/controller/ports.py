@@ -147,10 +147,6 @@ class Port(Protocol):
         """Its name."""
 
     @property
-    def vip_of(self) -> str | None:
-        """The id of the load balancer, if this is a VIP port of ours."""
-
-    @property
     def device_owner(self) -> str:
         """Who uses it."""
 

@@ -212,12 +212,6 @@ class Port:
     def is_vip_of(self, lb_id):
         return self.name == f"ovn-lb-vip-{lb_id}" and self.device_id in ("", f"lb-{lb_id}")
 
-    @property
-    def vip_of(self):
-        return (
-            self.name.removeprefix("ovn-lb-vip-") if self.name.startswith("ovn-lb-vip-") else None
-        )
-
 
 class Neutron:
     """Ports and subnets. With `error` set it raises that instead of doing anything."""
