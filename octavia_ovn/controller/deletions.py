@@ -29,6 +29,8 @@ class Deletions:
         self._tasks = tasks
         self._octavia = octavia
         self._confirmed = confirmed
+        self._wanted: dict[str, frozenset[Key]] = {}
+        """Load balancer → what Octavia has wanted deleted of it."""
 
     def doubtful(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
         """Return what Octavia does not want deleted; None while it is being asked."""
@@ -41,7 +43,12 @@ class Deletions:
         done = self._tasks.get(_key(lb_id, pending), ask, lb_id)
         if done is None:
             return None
-        return wanted.difference(done.value or ())
+        self._wanted[lb_id] = wanted.intersection(done.value or ())
+        return wanted - self._wanted[lb_id]
+
+    def unknown(self, lb_id: str, pending: Pending) -> frozenset[Key]:
+        """Return what Octavia has not wanted deleted when it was asked last."""
+        return pending.questionable - self._wanted.get(lb_id, frozenset())
 
     def _known(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
         """Return a load balancer that is to go as unknown to Octavia, although it is known."""
@@ -54,6 +61,7 @@ class Deletions:
 
     def forget(self, lb_id: str, pending: Pending | None) -> None:
         """Forget the answer about a request that has ended."""
+        self._wanted.pop(lb_id, None)
         if pending is not None and (pending.questionable or pending.orphaned):
             self._tasks.forget(_key(lb_id, pending))
 

@@ -101,7 +101,11 @@ class Reconciler:
 
     def _doubtful(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
         """Return what Octavia does not want deleted; None while it is being asked."""
-        waiting = _unanswered(pending, self._ledger.accepted(lb_id))
+        accepted = self._ledger.accepted(lb_id)
+        waiting = _unanswered(pending, accepted)
+        if waiting is None and pending is not None and accepted.failed:
+            # It was wanted when that was asked; Octavia shows ERROR since.
+            return self._deletions.unknown(lb_id, pending)
         if waiting is None:
             self._deletions.forget(lb_id, pending)
             return frozenset()

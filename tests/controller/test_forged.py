@@ -85,6 +85,24 @@ def test_what_octavia_wants_deleted_is(agent):
     assert agent.pending() is None
 
 
+def test_what_was_proven_once_proves_nothing_that_is_added_later(agent):
+    """A deletion that Neutron holds up ends in ERROR first, and is told once more in the end."""
+    agent.asked(changes.DeleteLoadBalancer(LB, OWN))
+    agent.neutron.error = Refused("port in use")
+    agent.settle()
+    assert agent.octavia.provisioning["lb1"] == "ERROR"
+    agent.octavia.kept = frozenset(VICTIMS)
+    pending = agent.pending()
+    forged = dataclasses.replace(pending, objects={**pending.objects, **VICTIMS})
+    keys = {**agent.row.external_ids, codec.keys.PENDING: codec.encode_pending(forged)}
+    agent.db.edit(agent.row.uuid, external_ids=keys)
+    agent.neutron.error = None
+    agent.tasks.forget_refusals()
+    agent.queue.add("lb1")
+    agent.waits(600)
+    assert deleted(agent) == {each for _, each in OWN}
+
+
 @pytest.mark.parametrize("answer", [LB, Refused("a TERMINATED_HTTPS listener")])
 def test_what_octavia_knows_is_no_orphan(agent, answer):
     tree = agent.octavia.tree
