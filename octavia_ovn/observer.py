@@ -60,6 +60,8 @@ class Drift(str, enum.Enum):
     """Octavia shows a restriction of clients that OVN does not enforce."""
     UNCLEAR = "unclear"
     """It could not be compared."""
+    VIP_PORT = "vip_port"
+    """A VIP's port was deleted in Neutron, or has another address."""
     LEFT_PORT = "left_port"
     """A VIP port is there whose load balancer is not."""
 

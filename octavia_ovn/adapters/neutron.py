@@ -9,14 +9,24 @@ is.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from octavia_ovn.adapters.neutron_ports import (
+    ADDITIONAL,
+    DEVICE,
+    HM_OWNER,
+    HM_OWNERS,
+    VIP,
+    VIP_OWNERS,
+    Port,
+    hm_subnet,
+    port_of,
+    vip_owner,
+)
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.health import HM_PORT
-from octavia_ovn.core.model import canonical_address
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import NOBODY, Observer
@@ -26,14 +36,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-HM_OWNER = "ovn-lb-hm:distributed"
-
-_VIP = "ovn-lb-vip-"
-_ADDITIONAL = "ovn-lb-vip-additional-"
-_DEVICE = "lb-"
-# Owners of VIP ports and health monitor ports, ours and those of the former driver.
-_VIP_OWNERS = ("", "ovn-lb:vip")
-_HM_OWNERS = (HM_OWNER, "network:distributed")
 _OLD_ADDITIONAL = 10
 _REMEMBERED = 10_000  # subnets
 _FIELDS = (
@@ -46,63 +48,6 @@ _FIELDS = (
     "fixed_ips",
     "mac_address",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FixedIp:
-    """An address of a port, in its canonical spelling."""
-
-    subnet_id: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A port.
-
-    :param of_service: whether it belongs to the project of the service's account, as far as that
-        has been asked for
-    """
-
-    id: str
-    name: str
-    network_id: str
-    project_id: str
-    device_id: str
-    device_owner: str
-    fixed_ips: tuple[FixedIp, ...]
-    mac: str
-    qos_policy_id: str | None = None
-    of_service: bool = False
-
-    @property
-    def vip_of(self) -> str | None:
-        """The id of the load balancer, if this is a VIP port of ours."""
-        return vip_owner(self)
-
-    @property
-    def source_of(self) -> str | None:
-        """The id of the subnet, if this is a health monitor port of ours."""
-        return hm_subnet(self)
-
-    def is_vip_of(self, lb_id: str) -> bool:
-        """Whether it is a VIP port that a driver, ours or the former, made for a load balancer.
-
-        The former driver gave its ports names but at first no device.
-        """
-        return (
-            re.fullmatch(_vip_names(lb_id), self.name) is not None
-            and self.device_id in ("", f"{_DEVICE}{lb_id}")
-            and self.device_owner in _VIP_OWNERS
-        )
-
-    def has(self, subnet_id: str | None, address: str | None) -> bool:
-        """Whether one of the addresses fits; None fits any."""
-        wanted = canonical_address(address) if address else None
-        return any(
-            subnet_id in (None, each.subnet_id) and wanted in (None, each.address)
-            for each in self.fixed_ips
-        )
 
 
 class Neutron:
@@ -145,7 +90,7 @@ class Neutron:
 
         :raises NotFound: when there is none
         """
-        return _port(self._rest.get(f"/ports/{port_id}")["port"])
+        return port_of(self._rest.get(f"/ports/{port_id}")["port"])
 
     def ports_of(self, device_id: str) -> tuple[Port, ...]:
         """Return the ports of a device, the smallest id first."""
@@ -158,7 +103,7 @@ class Neutron:
     def list_our_ports(self) -> tuple[Port, ...]:
         """Return all VIP and health monitor ports in the cloud whose name and device agree."""
         project = self.project()
-        ports = self._ports({"device_owner": (*_VIP_OWNERS, HM_OWNER)})
+        ports = self._ports({"device_owner": (*VIP_OWNERS, HM_OWNER)})
         return tuple(
             replace(each, of_service=each.project_id == project)
             for each in ports
@@ -197,7 +142,7 @@ class Neutron:
         Without an owner Neutron leaves the addresses off the switch port, see
         :meth:`create_vip_port`.
         """
-        change = {"device_owner": "", "device_id": f"{_DEVICE}{lb_id}"}
+        change = {"device_owner": "", "device_id": f"{DEVICE}{lb_id}"}
         self._rest.put(f"/ports/{port_id}", {"port": change})
 
     def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
@@ -218,14 +163,14 @@ class Neutron:
         :raises Unavailable: when no port was made, as far as can be seen: one that appears later is
             found by its name, see :meth:`delete_vip_ports`
         """
-        name = f"{_VIP}{lb_id}" if index is None else f"{_ADDITIONAL}{index}-{lb_id}"
+        name = f"{VIP}{lb_id}" if index is None else f"{ADDITIONAL}{index}-{lb_id}"
         fixed_ip = {"subnet_id": subnet_id, "ip_address": address}
         # No device_owner: then Neutron leaves the addresses off the switch port, and OVN does not
         # answer ARP for the VIP with the MAC of a port that nobody is behind.
         attributes = {
             "name": name,
             "network_id": network_id,
-            "device_id": f"{_DEVICE}{lb_id}",
+            "device_id": f"{DEVICE}{lb_id}",
             "admin_state_up": True,
             "project_id": project_id,
             "qos_policy_id": qos_policy_id,
@@ -238,6 +183,15 @@ class Neutron:
             if made is None:
                 raise
             return made
+
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+        """Give a port one address instead of those that it has.
+
+        :raises Conflict: when something else has the address
+        """
+        fixed_ip = _without_none({"subnet_id": subnet_id, "ip_address": address})
+        change = {"port": {"fixed_ips": [fixed_ip]}}
+        return port_of(self._rest.put(f"/ports/{port_id}", change)["port"])
 
     def _find_vip_port(
         self, attributes: Mapping[str, Any], subnet_id: str | None, address: str | None
@@ -277,11 +231,11 @@ class Neutron:
 
         The former driver gave its ports names but no device.
         """
-        for port in self.ports_of(f"{_DEVICE}{lb_id}"):
+        for port in self.ports_of(f"{DEVICE}{lb_id}"):
             if port.is_vip_of(lb_id):
                 self.delete_port(port.id)
-        additional = (f"{_ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
-        for port in self._ports({"name": (f"{_VIP}{lb_id}", *additional)}):
+        additional = (f"{ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
+        for port in self._ports({"name": (f"{VIP}{lb_id}", *additional)}):
             if port.is_vip_of(lb_id):
                 self.delete_port(port.id)
 
@@ -337,7 +291,7 @@ class Neutron:
         return tuple(
             each
             for each in ports
-            if each.device_owner in _HM_OWNERS and each.device_id in ("", name)
+            if each.device_owner in HM_OWNERS and each.device_id in ("", name)
         )
 
     # --- floating IPs
@@ -358,29 +312,10 @@ class Neutron:
 
     def _ports(self, query: Query) -> tuple[Port, ...]:
         items = self._rest.list("/ports", "ports", {**query, "fields": _FIELDS})
-        return tuple(sorted(map(_port, items), key=lambda port: port.id))
+        return tuple(sorted(map(port_of, items), key=lambda port: port.id))
 
     def _create_port(self, attributes: Mapping[str, Any]) -> Port:
-        return _port(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
-
-
-def vip_owner(port: Port) -> str | None:
-    """Return the id of the load balancer that a VIP port of ours belongs to; else None."""
-    lb_id = port.device_id.removeprefix(_DEVICE)
-    ours = port.device_id.startswith(_DEVICE) and re.fullmatch(_vip_names(lb_id), port.name)
-    return lb_id if ours else None
-
-
-def _vip_names(lb_id: str) -> str:
-    """Return a pattern of the names that VIP ports of a load balancer may have."""
-    return rf"{_VIP}{re.escape(lb_id)}|{_ADDITIONAL}\d+-{re.escape(lb_id)}"
-
-
-def hm_subnet(port: Port) -> str | None:
-    """Return the id of the subnet that a health monitor port of ours belongs to; else None."""
-    ours = port.device_owner == HM_OWNER and port.device_id == port.name
-    ours = ours and port.device_id.startswith(HM_PORT)
-    return port.device_id.removeprefix(HM_PORT) if ours else None
+        return port_of(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -389,21 +324,3 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _subnet(item: Mapping[str, Any]) -> Subnet:
     return Subnet(item["id"], item["network_id"], item["cidr"])
-
-
-def _port(item: Mapping[str, Any]) -> Port:
-    return Port(
-        id=item["id"],
-        name=item["name"],
-        network_id=item["network_id"],
-        project_id=item.get("project_id") or "",
-        device_id=item["device_id"],
-        device_owner=item["device_owner"],
-        fixed_ips=tuple(_fixed_ips(item["fixed_ips"])),
-        mac=item["mac_address"],
-        qos_policy_id=item.get("qos_policy_id"),
-    )
-
-
-def _fixed_ips(items: Iterable[Mapping[str, str]]) -> Iterable[FixedIp]:
-    return (FixedIp(item["subnet_id"], canonical_address(item["ip_address"])) for item in items)

@@ -33,8 +33,8 @@ from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_idl import DELETE, contents
 from octavia_ovn.adapters.ovsdb_replica import Replica
 from octavia_ovn.adapters.ovsdb_txn import Txn
-from octavia_ovn.adapters.responders import CONDITION, WRITTEN, Responders, ResponderWriter
-from octavia_ovn.adapters.switch_ports import FollowedPorts, SwitchPorts
+from octavia_ovn.adapters.responders import WRITTEN, Responders, ResponderWriter
+from octavia_ovn.adapters.switch_ports import FollowedPorts, SwitchPorts, addresses
 from octavia_ovn.adapters.vip_index import VipIndex
 from octavia_ovn.core import codec, responder, rows
 from octavia_ovn.core.access import Access
@@ -107,7 +107,7 @@ class Northbound(NorthboundTopology):
             unread=WRITTEN,
             conditions={
                 "NAT": [["type", "==", "dnat_and_snat"]],
-                switch_ports.TABLE: [CONDITION],
+                switch_ports.TABLE: switch_ports.CONDITIONS,
                 **northbound_access.CONDITIONS,
             },
             lock=lock,
@@ -242,6 +242,14 @@ class Northbound(NorthboundTopology):
     def is_occupied(self, switch: str, address: str) -> bool:
         """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
         return (switch, address) in self._vips or self.has_router_address(switch, address)
+
+    def holds(self, port_id: str, address: str, *, brought: bool) -> bool | None:
+        """Whether a VIP's port has its address; None while that is being fetched.
+
+        :param brought: whether the user made the port, so that it may have an owner
+        """
+        found = self._followed.named(port_id) if brought else self._followed.known(port_id)
+        return None if found is None else any(address in addresses(row) for row in found)
 
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""

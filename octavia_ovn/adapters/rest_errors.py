@@ -57,10 +57,11 @@ def neutron(body: Mapping[str, object]) -> Fault | None:
 def octavia(body: Mapping[str, object]) -> Fault | None:
     """Read an error of Octavia's API."""
     message = body.get("faultstring")
-    # Errors raised while Octavia looks for the controller of a path are formatted by WebOb; all of
-    # Octavia's have this title, whatever their status.
+    # What Octavia raises before it has found the controller of a path is formatted by Pecan or
+    # WebOb; all of it has this title, whatever its status.
     if message is None and body.get("title") == "Bad Request":
-        message = str(body.get("message", "")).rpartition("<br />")[2].strip()
+        message = body.get("description") or body.get("message", "")
+        message = str(message).rpartition("<br />")[2].strip()
     if message is None:
         return None
     kind = "NotFound" if "not found" in str(message).lower() else ""

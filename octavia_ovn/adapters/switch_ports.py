@@ -24,6 +24,9 @@ _NETWORK = "neutron:network_name"
 _HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
 _SWITCH, _PORT = "switch", "port"
 _VIRTUAL = "virtual"
+CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [["neutron:device_owner", ""]]]]]
+"""What is always replicated: ports of responders, and those without an owner, as VIP ports are.
+There are few others: Neutron gives a port an owner once a machine or a service has it."""
 
 Thing = tuple[str, str]
 
@@ -112,7 +115,7 @@ class SwitchPorts:
 class FollowedPorts:
     """The ports that somebody has asked for, in a replica that has others as well.
 
-    :param replica: has :data:`TABLE` with :data:`COLUMNS` and, of it, only responders' ports
+    :param replica: has :data:`TABLE` with :data:`COLUMNS`, and of it what :data:`CONDITIONS` select
     :param changed: called with ("backend", address), ("monitored", subnet id), ("port", name) or
         ("switch", name) when something about it has changed, or is known now
     """
@@ -134,9 +137,7 @@ class FollowedPorts:
         """Learn that a row is there now, or gone."""
         uuid = str(row.uuid)
         things = self._remove(uuid) if gone else self._put(uuid, row)
-        if (_PORT, row.name) in self._wanted:
-            things |= {(_PORT, row.name)}
-        for thing in sorted(things):
+        for thing in sorted(things | {(_PORT, row.name)}):
             self._changed(thing)
 
     def _put(self, uuid: str, row: Any) -> frozenset[Thing]:
@@ -174,6 +175,10 @@ class FollowedPorts:
         """Return the ports of a switch that are in the replica."""
         return self._switches.get(switch) or SwitchPorts()
 
+    def known(self, name: str) -> list[Any]:
+        """Return the rows of a port that are in the replica; does not fetch any."""
+        return list(self._replica.find(TABLE, "name", name))
+
     def named(self, name: str) -> list[Any] | None:
         """Return the rows of a port, one or none; None while they are being fetched."""
         return self._replica.find(TABLE, "name", name) if self._follow((_PORT, name)) else None
@@ -192,7 +197,7 @@ class FollowedPorts:
         if thing not in self._asked:
             self._asked = set(self._wanted)
             self._awaited = {thing, *self._awaited} & self._asked
-            self._replica.restrict(TABLE, [CONDITION, *map(_condition, sorted(self._asked))])
+            self._replica.restrict(TABLE, [*CONDITIONS, *map(_condition, sorted(self._asked))])
         return thing not in self._awaited
 
 
@@ -203,14 +208,19 @@ def _condition(thing: Thing) -> list[object]:
     return ["external_ids", "includes", ["map", [[_NETWORK, name]]]]
 
 
+def addresses(row: Any) -> tuple[str, ...]:
+    """Return the addresses that Neutron has given the port of a row."""
+    return tuple(_addresses(contents(row, "external_ids").get("neutron:cidrs", "")))
+
+
 def switch_port(row: Any) -> SwitchPort:
     """Return what a row of :data:`TABLE` says; unless it says that the port is up, it is not."""
     external_ids = contents(row, "external_ids")
-    addresses = tuple(_addresses(external_ids.get("neutron:cidrs", "")))
+    found = addresses(row)
     return SwitchPort(
         name=row.name,
-        addresses=addresses,
-        source_of=_monitored_subnet(external_ids) if addresses else None,
+        addresses=found,
+        source_of=_monitored_subnet(external_ids) if found else None,
         answers=bool(contents(row, "addresses")),
         project=external_ids.get("neutron:project_id", ""),
         up=True in contents(row, "up"),

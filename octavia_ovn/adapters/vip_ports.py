@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from octavia_ovn.adapters.neutron import FixedIp, Neutron, Port
+from octavia_ovn.adapters.neutron import Neutron
+from octavia_ovn.adapters.neutron_ports import FixedIp, Port
 from octavia_ovn.core.addresses import misfit
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, Unanswered, failure

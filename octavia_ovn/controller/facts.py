@@ -7,13 +7,14 @@ others go on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller import reachability
 from octavia_ovn.controller.ports import Neutron, Northbound, Southbound
 from octavia_ovn.controller.sources import NoSource, Sources
 from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.controller.vip_guard import VipGuard
 from octavia_ovn.core import access, codec, model, responder
 from octavia_ovn.core.desired import Facts
 from octavia_ovn.core.health import Backend, Health, Source, Verdict
@@ -105,6 +106,11 @@ class FactFinder:
         self._neutron = neutron
         self._tasks = tasks
         self._sources = Sources(neutron, tasks)
+        self._guard = VipGuard(nb, neutron, tasks)
+
+    def forget(self) -> None:
+        """Forget answers that may have changed without an event, before all are looked at again."""
+        self._guard.forget()
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
         """Return what is known about a load balancer.
@@ -112,6 +118,8 @@ class FactFinder:
         :raises Missing: when something is not known yet
         """
         lb = self._complete(decoded.lb)
+        guarded = self._guard.guard(lb)
+        lb = replace(lb, vips=guarded.vips)
         subnets = self._subnets(lb)
         lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
         if any(member.subnet_id is None for _, member in lb.members()):
@@ -128,10 +136,11 @@ class FactFinder:
         )
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
+            answers = self._answer_operations(lb, subnets, guarded.lost)
             operations = (
                 *dict.fromkeys(checks.operations),
                 *self._port_operations(lb),
-                *self._answer_operations(lb, subnets),
+                *answers,
             )
             doors = self._existing(doors)
         except Missing as missing:
@@ -144,6 +153,7 @@ class FactFinder:
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
             entrances=doors,
+            lost=guarded.lost or (None if codec.read_lost_vips(rows) is None else {}),
         )
         failed = frozenset(checks.failed)
         return Known(lb, facts, things, failed, operations, member_fips, checks.obstacles)
@@ -193,10 +203,10 @@ class FactFinder:
         return found
 
     def _answer_operations(
-        self, lb: model.LoadBalancer, subnets: Mapping[str, Subnet]
+        self, lb: model.LoadBalancer, subnets: Mapping[str, Subnet], lost: Collection[str]
     ) -> Iterator[Operation]:
         """Yield what makes routers of ours answer for VIPs that no other router leads to."""
-        wanted = responder.answers(lb, self._nb, subnets)
+        wanted = responder.answers(lb, self._nb, subnets, lost)
         return responder.operations(lb.id, self._nb.answers(lb.id), wanted)
 
     def used(self, lb: model.LoadBalancer) -> frozenset[Hashable]:

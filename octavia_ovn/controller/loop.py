@@ -87,7 +87,7 @@ class Controller:
         self._reporter = Reporter(
             sink, self._accepted, clock, settled, self._objects, observer=observer
         )
-        finder = FactFinder(nb, sb, neutron, self._tasks)
+        self._finder = finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
             nb, finder, neutron, octavia, self._tasks, self._ledger, confirmed, observer
         )
@@ -144,6 +144,7 @@ class Controller:
 
     def _queue_all(self) -> None:
         self._tasks.forget_refusals()
+        self._finder.forget()
         for lb_id in self._names():
             self.queue.add_idle(lb_id)
 

@@ -74,6 +74,12 @@ class Northbound(Topology, Protocol):
     def is_occupied(self, switch: str, address: str) -> bool:
         """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
 
+    def holds(self, port_id: str, address: str, *, brought: bool) -> bool | None:
+        """Whether OVN shows that a VIP's port has its address; None while that is being fetched.
+
+        :param brought: whether the user made the port, so that it may have an owner
+        """
+
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
 
@@ -185,6 +191,21 @@ class Neutron(Protocol):
 
     def touch_port(self, port_id: str, address: str) -> None:
         """Have Neutron write the switch port of a port anew, if it has an address."""
+
+    def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
+        self,
+        lb_id: str,
+        project_id: str | None,
+        network_id: str,
+        subnet_id: str | None = None,
+        address: str | None = None,
+        qos_policy_id: str | None = None,
+        index: int | None = None,
+    ) -> Port:
+        """Make the port of a VIP, or return the one that an earlier attempt has made."""
+
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+        """Give a port one address instead of those that it has."""
 
     def touch_floating_ip(self, fip_id: str) -> None:
         """Have Neutron write the NAT row of a floating IP anew."""

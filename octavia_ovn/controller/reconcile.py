@@ -20,11 +20,11 @@ from octavia_ovn.controller.parcels import Parcel
 from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, changes, codec, intent, model, responder, status
-from octavia_ovn.core.desired import deleting, desired
+from octavia_ovn.core.desired import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
-from octavia_ovn.core.pending import Key, Pending
+from octavia_ovn.core.pending import Key, Kind, Pending
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import NOBODY, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -174,6 +174,13 @@ class Reconciler:
             known = self._finder.find(decoded, rows)
         except Missing as missing:
             return Outcome(missing.operations, things=missing.things or None)
+        key = (Kind.LOAD_BALANCER, known.lb.id)
+        lost = bool(known.facts.lost)
+        statuses = status.tree(known.lb, known.facts.health, known.failed, lost=lost)
+        known = replace(
+            known, facts=_marked(known.facts, (accepted.statuses or {}).get(key), statuses[key])
+        )
+        self._note_vips(decoded.lb, known, codec.read_lost_vips(rows) or {})
         facts = replace(known.facts, member_status=heard)
         wanted = intent.with_pending(desired(known.lb, rows, facts), pending)
         kept_out = access.difference(self._nb.access(known.lb.id), access.wanted(known.lb, facts))
@@ -182,9 +189,30 @@ class Reconciler:
             self._centralise(known)
         return Outcome(
             operations=operations,
-            report=self._report(known, pending, heard, accepted.statuses),
+            report=self._report(known, statuses, pending, heard, accepted.statuses),
             things=known.things,
         )
+
+    def _note_vips(
+        self, before: model.LoadBalancer, known: Known, lost_before: Mapping[str, str]
+    ) -> None:
+        """Say which VIPs have been lost, and which have got another port, since the last look."""
+        for address, why in (known.facts.lost or {}).items():
+            if address not in lost_before:
+                self._observer.finds(Drift.VIP_PORT)
+                LOG.error("VIP %s of load balancer %s is not served: %s", address, before.id, why)
+        for old, new in zip(before.vips, known.lb.vips, strict=True):
+            if old.port_id != new.port_id:
+                self._observer.finds(Drift.VIP_PORT)
+                self._observer.repairs(Drift.VIP_PORT)
+                LOG.warning(
+                    "Port %s of VIP %s of load balancer %s was deleted in Neutron; %s is in its"
+                    " place. Octavia goes on showing the former",
+                    old.port_id,
+                    old.address,
+                    before.id,
+                    new.port_id,
+                )
 
     def _centralise(self, known: Known) -> None:
         """Have Neutron see that a floating IP belongs to a member now, once its rows say so.
@@ -202,13 +230,14 @@ class Reconciler:
     def _report(
         self,
         known: Known,
+        statuses: dict[tuple[Kind, str], status.Operating],
         pending: Pending | None,
         heard: dict[str, str],
         heard_all: status.Tree | None,
     ) -> Parcel | None:
-        statuses = status.tree(known.lb, known.facts.health, known.failed)
         self._observer.shows(known.lb.id, statuses)
-        report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all)
+        marked = known.facts.lost is not None
+        report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all, marked)
         requests = pending.requests if pending else ()
         ticket = Ticket(requests, statuses, report.message)
         parcel = self._parcel(known.lb.id, ticket, report)
@@ -309,6 +338,11 @@ def restore(
         before = None
     applied = changes.apply(before, changes.Restore(lb))
     return diff(rows, intent.with_pending(intent.rows_of(applied.lb, rows), pending))
+
+
+def _marked(facts: Facts, heard: status.Operating | None, now: status.Operating) -> Facts:
+    """Take the mark of a lost VIP off the rows once Octavia has heard that none is any more."""
+    return replace(facts, lost=None) if facts.lost == {} and heard is now else facts
 
 
 def _log_obstacles(known: Known, heard: Mapping[str, str]) -> None:

@@ -43,6 +43,7 @@ class Verdict(str, enum.Enum):
     STUCK = "stuck"
     ORPHANED = "orphaned"
     UNENFORCED = "unenforced"
+    VIP_LOST = "without a VIP"
     UNCLEAR = "unclear"
 
 
@@ -261,7 +262,7 @@ class Repair:
         if in_pending:
             return Finding(lb_id, Verdict.RIGHT, "a request has just come in", pending=True)
         if depth is Depth.LISTS and _looks_right(listed, rows):
-            return Finding(lb_id, Verdict.RIGHT)
+            return _as_it_should_be(lb_id, rows)
         return self._compare_tree(lb_id, rows)
 
     def _compare_tree(self, lb_id: str, rows: Sequence[Row]) -> Finding:
@@ -271,7 +272,7 @@ class Repair:
         change = changes.Restore(tree)
         operations = self._store.plan(change, rows)
         if not operations:
-            return Finding(lb_id, Verdict.RIGHT)
+            return _as_it_should_be(lb_id, rows)
         verdict = Verdict.DIFFERENT if rows else Verdict.MISSING
         detail = describe(operations, rows) if rows else "it has no rows"
         return Finding(lb_id, verdict, detail, change, rows)
@@ -353,6 +354,15 @@ def _unenforced(listed: Listed) -> Finding | None:
     groups = ", ".join(listed.security_groups)
     detail = f"vip_sg_ids ({groups}) keep nobody out; restrict clients by allowed_cidrs"
     return Finding(listed.id, Verdict.UNENFORCED, detail)
+
+
+def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
+    """Return what there is to say of rows that agree with Octavia: whether all VIPs are served."""
+    lost = codec.read_lost_vips(rows)
+    if not lost:
+        return Finding(lb_id, Verdict.RIGHT)
+    detail = "; ".join(f"VIP {address} is not served: {why}" for address, why in lost.items())
+    return Finding(lb_id, Verdict.VIP_LOST, detail)
 
 
 def _gone(objects: Objects) -> frozenset[str]:

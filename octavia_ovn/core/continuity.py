@@ -14,7 +14,7 @@ def keep(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.
     """Let an existing load balancer keep what Octavia does not know of it."""
     if before is None:
         return after
-    vips = {(vip.address, vip.port_id): vip for vip in before.vips}
+    vips = {(vip.address, vip.replaces or vip.port_id): vip for vip in before.vips}
     return replace(
         after,
         vips=tuple(_merge_vip(vips.get((vip.address, vip.port_id)), vip) for vip in after.vips),
@@ -27,6 +27,8 @@ def _merge_vip(before: model.Vip | None, after: model.Vip) -> model.Vip:
         return after
     return replace(
         after,
+        port_id=before.port_id,
+        replaces=before.replaces,
         subnet_id=after.subnet_id or before.subnet_id,
         network_id=after.network_id or before.network_id,
         cidr=after.cidr or before.cidr,

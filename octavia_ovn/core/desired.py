@@ -5,7 +5,7 @@ A pure function: no order of events, no restart and no repetition leads anywhere
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.core import codec, model, slots
@@ -41,6 +41,8 @@ class Facts:
     :param member_status: member id → status that Octavia has heard; so for monitors in ERROR
     :param entrances: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.entrances`
+    :param lost: VIPs that Neutron has taken from us, and why: they are not served. Empty when there
+        are none and Octavia has not been told yet, None when it has
     """
 
     attachments: Attachments
@@ -51,6 +53,7 @@ class Facts:
     unchecked: frozenset[str] = frozenset()
     member_status: Mapping[str, str] = field(default_factory=dict)
     entrances: frozenset[str] = frozenset()
+    lost: Mapping[str, str] | None = None
 
 
 def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
@@ -104,7 +107,7 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
 
 
 def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> Row:
-    addresses = list(addresses_of(lb, facts.floating_ips))
+    addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = shelf.profile or Profile()
     vips = dict(_vips(shelf, addresses, facts.health)) if lb.enabled else {}
     checks = _checks(shelf, addresses, vips, facts.unchecked)
@@ -121,9 +124,13 @@ def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> R
     )
 
 
-def addresses_of(lb: model.LoadBalancer, floating_ips: Mapping[str, str]) -> Iterator[str]:
+def addresses_of(
+    lb: model.LoadBalancer, floating_ips: Mapping[str, str], lost: Collection[str] = ()
+) -> Iterator[str]:
     """Yield every address that clients may use."""
     for vip in lb.vips:
+        if vip.address in lost:
+            continue
         yield vip.address
         if vip.address in floating_ips:
             yield floating_ips[vip.address]
@@ -265,6 +272,8 @@ def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) 
     if additional:
         keys[k.ADDITIONAL_FIPS] = ",".join(additional)
     keys[k.SWITCH_REFS] = codec.switch_refs(facts.attachments.switch_refs)
+    if facts.lost is not None:
+        keys[k.LOST_VIPS] = codec.lost_vips(facts.lost)
     if facts.attachments.vip_router:
         keys[k.ROUTER_REF] = facts.attachments.vip_router
     return keys

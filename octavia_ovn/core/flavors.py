@@ -12,10 +12,11 @@ from dataclasses import replace
 from octavia_ovn.core import model
 
 DESCRIPTIONS: Mapping[str, str] = {
-    "reject": "Boolean. Refuse connections at once while health monitors call all members dead"
-    " (true, the default), or leave clients without an answer (false).",
+    "reject": "Boolean. Refuse connections at once while no member may serve (true, the default),"
+    " or leave clients without an answer (false).",
     "ct_flush": "Boolean. When a member is deleted, disabled or gets weight 0, also end the"
-    " connections that it has (true), or let them go on (false, the default).",
+    " connections that it has (true, the default for UDP), or let them go on (false, the default"
+    " for TCP and SCTP).",
     "hairpin_snat_ip": "The address, instead of the VIP, that a member sees when it connects to its"
     " own load balancer and is chosen itself: an IPv4 address, an IPv6 address, or one of both"
     " separated by a space.",

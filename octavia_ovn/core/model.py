@@ -121,7 +121,8 @@ class Vip:
     """An address that clients connect to, and the Neutron port that holds it.
 
     What is None is not known yet, as in rows that another driver wrote. `brought` says that the
-    user made the port: it is never renamed, given another owner or deleted.
+    user made the port: it is never renamed, given another owner or deleted. `replaces` is the port
+    that Octavia knows, where that was deleted in Neutron and the agent has made another.
     """
 
     address: str
@@ -130,10 +131,11 @@ class Vip:
     network_id: str | None = None
     cidr: str | None = None
     brought: bool | None = None
+    replaces: str | None = None
 
     def __post_init__(self) -> None:
         _check_address(self.address)
-        for value in (self.port_id, self.subnet_id, self.network_id):
+        for value in (self.port_id, self.subnet_id, self.network_id, self.replaces):
             _check_optional_id(value)
         if self.cidr is not None:
             _network(self.cidr)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from octavia_ovn.core import model
@@ -61,12 +61,18 @@ def mac(switch: str) -> str:
 
 
 def answers(
-    lb: model.LoadBalancer, topology: Topology, subnets: Mapping[str, Subnet]
+    lb: model.LoadBalancer,
+    topology: Topology,
+    subnets: Mapping[str, Subnet],
+    lost: Collection[str] = (),
 ) -> dict[str, frozenset[str]]:
-    """Return what responders must answer for: switch → addresses as `10.0.0.5/24`."""
+    """Return what responders must answer for: switch → addresses as `10.0.0.5/24`.
+
+    :param lost: VIPs that are not to be served
+    """
     if not lb.enabled:
         return {}
-    cidrs = {vip.address: vip.cidr for vip in lb.vips if vip.cidr}
+    cidrs = {vip.address: vip.cidr for vip in lb.vips if vip.cidr and vip.address not in lost}
     found: dict[str, set[str]] = {}
     for switch, address in unrouted_vips(lb, topology, subnets):
         if address in cidrs:

@@ -37,11 +37,16 @@ Tree = Mapping[tuple[Kind, str], Operating]
 
 
 def tree(
-    lb: model.LoadBalancer, health: Health, failed: frozenset[tuple[Kind, str]] = frozenset()
+    lb: model.LoadBalancer,
+    health: Health,
+    failed: frozenset[tuple[Kind, str]] = frozenset(),
+    *,
+    lost: bool = False,
 ) -> dict[tuple[Kind, str], Operating]:
     """Return the operating status of every object of a load balancer.
 
     :param failed: monitors that cannot become what was asked for
+    :param lost: whether a VIP is not served because it is not ours any more
     """
     statuses: dict[tuple[Kind, str], Operating] = {}
     for pool in lb.pools:
@@ -60,7 +65,8 @@ def tree(
     for listener in lb.listeners:
         statuses[(Kind.LISTENER, listener.id)] = _listener(lb, listener, statuses)
     below = (statuses[(Kind.LISTENER, each.id)] for each in lb.listeners if each.enabled)
-    statuses[(Kind.LOAD_BALANCER, lb.id)] = _combine(below) if lb.enabled else Operating.OFFLINE
+    whole = Operating.ERROR if lost else _combine(below)
+    statuses[(Kind.LOAD_BALANCER, lb.id)] = whole if lb.enabled else Operating.OFFLINE
     return statuses
 
 
@@ -127,6 +133,7 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     known: Mapping[str, str],
     failed: frozenset[tuple[Kind, str]] = frozenset(),
     heard: Tree | None = None,
+    marked: bool = False,
 ) -> Report:
     """Compute what to tell Octavia.
 
@@ -134,6 +141,7 @@ def report(  # noqa: PLR0913 - each is a fact of its own
         monitors
     :param heard: statuses of all objects that Octavia has heard, None when that is not known
     :param failed: pending objects that end in ERROR
+    :param marked: whether Octavia may not have heard that a VIP is lost, or is not any more
     """
     message: Message = {}
     late: Message = {}
@@ -142,6 +150,9 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     turned = _turned(statuses, known)
     recovered = {key for key in turned if statuses[key] is not Operating.ERROR}
     changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard) | turned
+    key = (Kind.LOAD_BALANCER, lb.id)
+    if marked and (heard or {}).get(key) is not statuses[key]:
+        changed |= {key}
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
         # Octavia has a monitor in provisioning status ERROR that could not be had before.

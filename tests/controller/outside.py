@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future
 
 from octavia_ovn.core.health import Source, Verdict
 from octavia_ovn.core.topology import Subnet
-from octavia_ovn.errors import NotFound, Unavailable
+from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
 from tests.core.database import Database
 
@@ -114,6 +114,7 @@ class Northbound:
         self.addresses = {}
         self.member_fips = {}
         self.occupied = set()
+        self.held = {}
         self.fetching = frozenset()
         self.forgotten = set()
         self.error = None
@@ -162,6 +163,9 @@ class Northbound:
 
     def is_occupied(self, switch, address):
         return (switch, address) in self.occupied
+
+    def holds(self, port_id, address, *, brought):
+        return self.held.get(port_id, True)
 
     def has_addresses(self, port_id):
         return self.addresses.get(port_id, False)
@@ -218,6 +222,7 @@ class Neutron:
         self.ports = {}
         self.subnets = {}
         self.touched = []
+        self.refusal = None
 
     def _answer(self):
         if self.error is not None:
@@ -245,6 +250,30 @@ class Neutron:
         self._answer()
         self.ports[port_id].device_owner = ""
         self.ports[port_id].device_id = f"lb-{lb_id}"
+
+    def create_vip_port(
+        self, lb_id, project_id, network_id, subnet_id=None, address=None, index=None
+    ):
+        self._answer()
+        if self.refusal is not None:
+            raise self.refusal
+        name = f"ovn-lb-vip-{lb_id}" if index is None else f"ovn-lb-vip-additional-{index}-{lb_id}"
+        if any(address in (each.address for each in port.fixed_ips) for port in self.all_ports()):
+            raise Conflict(f"{address} is in use")
+        fixed_ips = (FixedIp(address, subnet_id),)
+        made = Port("new-port", name, fixed_ips=fixed_ips, project_id=project_id)
+        self.ports[made.id] = made
+        return made
+
+    def set_address(self, port_id, subnet_id, address):
+        self._answer()
+        if any(address in (each.address for each in port.fixed_ips) for port in self.all_ports()):
+            raise Conflict(f"{address} is in use")
+        self.ports[port_id].fixed_ips = (FixedIp(address, subnet_id),)
+        return self.ports[port_id]
+
+    def all_ports(self):
+        return self.ports.values()
 
     def touch_port(self, port_id, address):
         self._answer()

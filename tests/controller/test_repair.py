@@ -252,6 +252,26 @@ def test_what_the_rows_know_better_is_kept(store, octavia, repair):
     assert verdicts(repair) == {"lb1": Verdict.RIGHT}
 
 
+@pytest.mark.parametrize("depth", [Depth.LISTS, Depth.TREES])
+def test_a_vip_that_is_not_served_is_told(store, octavia, repair, depth):
+    store.put(WEB)
+    octavia.has(WEB)
+    (row,) = store.rows("lb1")
+    lost = {**row.external_ids, "octavia:lost_vips": '{"10.0.0.100":"it was deleted"}'}
+    store.database.edit(row.uuid, external_ids=lost)
+    (found,) = repair.compare(depth=depth)
+    assert found.verdict is Verdict.VIP_LOST
+    assert found.detail == "VIP 10.0.0.100 is not served: it was deleted"
+    assert mend(repair, depth=depth) == {"lb1": Action.NOTHING}
+
+
+def test_a_port_that_stands_in_for_one_that_octavia_shows_is_kept(store, octavia, repair):
+    stand_in = dataclasses.replace(WEB.vips[0], port_id="new-port", replaces="vip-port")
+    store.put(dataclasses.replace(WEB, vips=(stand_in,)))
+    octavia.has(WEB)
+    assert verdicts(repair) == {"lb1": Verdict.RIGHT}
+
+
 ALL_PENDING = dict.fromkeys(changes.objects(WEB), Final.ACTIVE)
 
 

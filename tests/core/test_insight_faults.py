@@ -9,10 +9,11 @@ from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.scene import Switch
 from octavia_ovn.core.topology import RouterPort
-from tests.core.builders import VIP, balancer, listener, member, web
+from tests.core.builders import VIP, balancer, listener, member, stored, web
 from tests.core.scenes import (
     ACLS,
     ALONE,
+    ATTACHED,
     DROP,
     EXT,
     FAR,
@@ -62,6 +63,13 @@ def unbound(*names):
 
 
 FAULTS = [
+    (
+        "lost VIP",
+        scene(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"})),
+        FAR,
+        "vip-port",
+        "is not served: it is gone",
+    ),
     ("no rows", scene(rows=(), intent=None), NEAR, "octavia", "has no row"),
     ("down", scene(DISABLED), NEAR, "load-balancer", "administratively down"),
     ("no listener", scene(balancer()), NEAR, "listener", "no listener at all"),

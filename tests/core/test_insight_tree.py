@@ -11,8 +11,9 @@ from octavia_ovn.core.insight.scene import Scene, Told
 from octavia_ovn.core.insight.tree import State, overview
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.rows import ROUTER, SWITCH
-from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip, web
+from tests.core.builders import VIP, balancer, listener, member, monitor, pool, stored, vip, web
 from tests.core.scenes import (
+    ATTACHED,
     CHECKED,
     EXT,
     FIP,
@@ -70,10 +71,14 @@ def test_monitor_and_persistence():
     assert [each.id for each in a_pool.children] == ["hm1", "m1"]
 
 
+LOST = scene(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
+
+
 @pytest.mark.parametrize(
     ("found", "object_id", "ovn", "state"),
     [
         (scene(rows=(), intent=None), "lb1", "no row", State.BAD),
+        (LOST, "lb1", f"{VIP} is not served: it is gone", State.BAD),
         (scene(dataclasses.replace(LB, enabled=False)), "lb1", "disabled", State.OFF),
         (scene(dataclasses.replace(LB, enabled=False)), "l1", "disabled", State.OFF),
         (scene(balancer([listener(enabled=False)])), "l1", "disabled", State.OFF),

@@ -1,5 +1,7 @@
 """The agent's replica of the Northbound database, against a real server."""
 
+import json
+
 import pytest
 
 from octavia_ovn.adapters.northbound import Northbound
@@ -170,3 +172,59 @@ def test_attempts_to_connect_are_no_further_apart_than_was_asked_for(followed):
 
     for replica in (nb.replica, nb._entrances._replica):
         assert replica._channel._reconnect.get_max_backoff() == 7000
+
+
+def vip_port(name, address, owner=""):
+    """Return the operations that make a VIP's port on a switch of its own."""
+    ids = {
+        "neutron:network_name": f"net-{name}",
+        "neutron:cidrs": f"{address}/24",
+        "neutron:device_owner": owner,
+    }
+    row = {"name": name, "external_ids": ["map", list(ids.items())], "up": True}
+    yield insert("Logical_Switch_Port", **row) | {"uuid-name": f"port{name}"}
+    yield insert("Logical_Switch", name=f"net-{name}", ports=["named-uuid", f"port{name}"])
+
+
+def test_vip_ports_are_known_without_being_asked_for(followed, write):
+    write([*vip_port("ours", "10.0.0.5"), *vip_port("machine", "10.0.0.6", "compute:nova")])
+    nb = followed.nb
+    followed.until(lambda: nb.holds("ours", "10.0.0.5", brought=False))
+
+    assert not nb.holds("ours", "10.0.0.9", brought=False)
+    assert replicated_ports(nb) == ["ours"]
+
+    assert nb.holds("machine", "10.0.0.6", brought=True) is None
+    followed.until(lambda: nb.holds("machine", "10.0.0.6", brought=True))
+    assert nb.holds("ours", "10.0.0.5", brought=False)
+
+    followed.told.clear()
+    write([{"op": "delete", "table": "Logical_Switch", "where": [["name", "==", "net-ours"]]}])
+    followed.until(lambda: nb.holds("ours", "10.0.0.5", brought=False) is False)
+    assert ("port", "ours") in followed.told
+
+
+def test_a_member_port_that_goes_down_is_told(followed, write):
+    write(list(vip_port("one", "10.0.0.1", "compute:nova")))
+    nb = followed.nb
+    nb.switch_ports("net-one")
+    followed.until(lambda: nb.switch_ports("net-one"))
+    assert nb.switch_ports("net-one").at("10.0.0.1").up
+
+    followed.told.clear()
+    where = [["name", "==", "one"]]
+    write([{"op": "update", "table": "Logical_Switch_Port", "where": where, "row": {"up": False}}])
+    followed.until(lambda: not nb.switch_ports("net-one").at("10.0.0.1").up)
+    assert ("backend", "10.0.0.1") in followed.told
+
+
+def test_addresses_that_ovn_answers_for_itself(followed, write):
+    vips = json.dumps({"vips": [{"network_id": "n1"}]})
+    ids = {"neutron:vip": "10.0.0.5", "octavia:loadbalancer": vips}
+    row = {"name": "lb1", "external_ids": ["map", list(ids.items())]}
+    write([insert("Load_Balancer", **row)])
+    nb = followed.nb
+    followed.until(lambda: nb.is_occupied("neutron-n1", "10.0.0.5"))
+
+    assert not nb.is_occupied("neutron-n2", "10.0.0.5")
+    assert ("member", "10.0.0.5") in followed.told

@@ -34,5 +34,8 @@ class FakeNeutron(FloatingIps):
                 self._addresses.add(fixed_ip)
 
     def adopt_rows(self):
-        """Find the rows of what has been adopted."""
+        """Find the rows of what has been adopted, whose machines are running."""
         self._mirror.find_rows()
+        for port in self.ports.values():
+            if port["device_owner"].startswith("compute:"):
+                self.hypervisor.plug(port["id"])

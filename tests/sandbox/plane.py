@@ -162,6 +162,30 @@ class Plane:
         fixed_ips = [{"subnet_id": subnet} for subnet in subnets]
         return self.cloud.create("port", network_id=self.servers, name="mine", fixed_ips=fixed_ips)
 
+    @contextlib.contextmanager
+    def address_pair(self, name: str, address: str) -> Iterator[None]:
+        """While a server has an address beside that of its port, as keepalived gives it."""
+        guests = self.scenery.stack.guests
+        path = f"/v2.0/ports/{guests.get(name).port_id}"
+        pairs: dict[str, object] = {"allowed_address_pairs": [{"ip_address": address}]}
+        self.cloud.put("network", path, {"port": pairs})
+        guests.run(name, ("ip", "address", "add", f"{address}/24", "dev", "eth0"))
+        try:
+            yield
+        finally:
+            guests.run(name, ("ip", "address", "del", f"{address}/24", "dev", "eth0"))
+            self.cloud.put("network", path, {"port": {"allowed_address_pairs": []}})
+
+    @contextlib.contextmanager
+    def unplugged(self, name: str) -> Iterator[None]:
+        """While no hypervisor has a server's port."""
+        guest, settings = self.scenery.stack.guests.get(name), self.scenery.stack.settings
+        ovn.unplug(settings, guest.device)
+        try:
+            yield
+        finally:
+            ovn.plug(settings, "br-int", guest.device, port_id=guest.port_id)
+
     def floating_ip(self, port_id: str) -> str:
         """Give a port a floating IP."""
         made = self.cloud.create(
@@ -209,12 +233,21 @@ class Plane:
         found = self._run("crowd", "tcp", address, count, *sources)
         return {source: set(answers) for source, answers in found.items()}
 
-    @contextlib.contextmanager
-    def connection(self, client: str, address: str) -> Iterator[Connection]:
+    def connection(
+        self, client: str, address: str
+    ) -> contextlib.AbstractContextManager[Connection]:
         """Hold one TCP connection."""
+        return self._held("hold", client, address)
+
+    def datagrams(self, client: str, address: str) -> contextlib.AbstractContextManager[Connection]:
+        """Hold one UDP socket."""
+        return self._held("hold-udp", client, address)
+
+    @contextlib.contextmanager
+    def _held(self, kind: str, client: str, address: str) -> Iterator[Connection]:
         inside = namespaces.command(
             self.scenery.stack.guests.get(client).namespace,
-            (sys.executable, _TRAFFIC, "hold", address, "80", self._local_port(1)),
+            (sys.executable, _TRAFFIC, kind, address, "80", self._local_port(1)),
         )
         with subprocess.Popen(
             inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -116,3 +116,53 @@ def test_a_network_that_joins_the_router_later(plane: Plane) -> None:
 
         disconnect(plane.cloud, plane.router, subnet)
         until(lambda: not plane.hangs_on(lb, network))
+
+
+def test_a_vip_port_that_is_deleted_in_neutron_is_made_anew(plane: Plane) -> None:
+    lb = plane.load_balancer(plane.listener(plane.member("one")))
+    vip, dead = lb["vip_address"], lb["vip_port_id"]
+    plane.cloud.delete("network", f"/v2.0/ports/{dead}")
+    until(lambda: plane.row(lb)["external_ids"]["neutron:vip_port_id"] != dead)
+    made = plane.row(lb)["external_ids"]["neutron:vip_port_id"]
+    (port,) = plane.cloud.neutron("ports", id=made)
+    assert port["name"] == f"ovn-lb-vip-{lb['id']}"
+    assert [each["ip_address"] for each in port["fixed_ips"]] == [vip]
+    plane.sync()
+    for client in ("beside", "behind"):
+        assert plane.ask(client, vip, 3) == {"one": 3}
+    assert plane.cloud.wait_for(lb["id"])["vip_port_id"] == dead  # no driver can change that
+
+
+def test_a_vip_port_whose_address_is_changed_gets_it_back(plane: Plane) -> None:
+    lb = plane.load_balancer(plane.listener(plane.member("one")))
+    vip, port_id = lb["vip_address"], lb["vip_port_id"]
+    elsewhere = [{"subnet_id": plane.servers4, "ip_address": "10.20.0.240"}]
+    path = f"/v2.0/ports/{port_id}"
+    plane.cloud.put("network", path, {"port": {"fixed_ips": elsewhere}})
+    until(lambda: _addresses(plane, port_id) == [vip])
+    plane.sync()
+    assert plane.ask("behind", vip, 3) == {"one": 3}
+
+
+def test_a_vip_whose_port_the_user_deletes_is_not_served_any_more(plane: Plane) -> None:
+    port = plane.port(plane.servers4)
+    vip = port["fixed_ips"][0]["ip_address"]
+    lb = plane.load_balancer(plane.listener(plane.member("one")), vip_port_id=port["id"])
+    assert plane.ask("behind", vip, 3) == {"one": 3}
+
+    plane.cloud.delete("network", f"/v2.0/ports/{port['id']}")
+    until(lambda: plane.cloud.wait_for(lb["id"])["operating_status"] == "ERROR")
+    assert plane.row(lb)["vips"] == {}
+    taken = plane.cloud.create(
+        "port",
+        network_id=plane.servers,
+        fixed_ips=[{"subnet_id": plane.servers4, "ip_address": vip}],
+    )
+    plane.sync()
+    assert plane.ask("behind", vip, 1) == {"timeout": 1}
+    plane.cloud.delete("network", f"/v2.0/ports/{taken['id']}")
+
+
+def _addresses(plane: Plane, port_id: str) -> list[str]:
+    (port,) = plane.cloud.neutron("ports", id=port_id)
+    return [each["ip_address"] for each in port["fixed_ips"]]

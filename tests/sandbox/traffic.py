@@ -2,8 +2,8 @@
 
 ``traffic.py tcp|udp ADDRESS PORT LOCAL COUNT [SOURCE...]``: that many times, with a new socket
 each; from each source address, if some are given. Prints JSON: source (or "") -> list of answers.
-``traffic.py hold ADDRESS PORT LOCAL``: one connection; a request for each line of standard input,
-the answer as a line of standard output.
+``traffic.py hold|hold-udp ADDRESS PORT LOCAL``: one connection, or one UDP socket; a request for
+each line of standard input, the answer as a line of standard output.
 
 Local ports are counted up from LOCAL. Were they left to chance, one might return within minutes
 with another VIP before the same server; conntrack would take that for the old connection.
@@ -18,6 +18,10 @@ import http.client
 import json
 import socket
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TIMEOUT = 3.0
 _AT_ONCE = 8
@@ -47,10 +51,32 @@ def hold(address: str, port: int, local: int) -> None:
     )
     connection.auto_open = 0  # never a second one
     connection.connect()
+
+    def ask() -> bytes:
+        connection.request("GET", "/")
+        return connection.getresponse().read()
+
+    _answer_lines(ask)
+
+
+def hold_udp(address: str, port: int, local: int) -> None:
+    """Ask from one socket for as long as somebody wants to know."""
+    with socket.socket(_family(address), socket.SOCK_DGRAM) as client:
+        client.settimeout(_TIMEOUT)
+        client.bind(("", local))
+        client.connect((address, port))
+
+        def ask() -> bytes:
+            client.send(b"who?")
+            return client.recv(512)
+
+        _answer_lines(ask)
+
+
+def _answer_lines(ask: Callable[[], bytes]) -> None:
     for _ in sys.stdin:
         try:
-            connection.request("GET", "/")
-            answer = _name(connection.getresponse().read())
+            answer = _name(ask())
         except (OSError, http.client.HTTPException) as error:
             answer = f"broken: {error!r}"
         print(answer, flush=True)
@@ -77,8 +103,8 @@ def _family(address: str) -> int:
 
 def main(kind: str, address: str, port: str, local: str, count: str = "1", *sources: str) -> None:
     """See above."""
-    if kind == "hold":
-        hold(address, int(port), int(local))
+    if kind in ("hold", "hold-udp"):
+        {"hold": hold, "hold-udp": hold_udp}[kind](address, int(port), int(local))
         return
     asked = [
         (source, int(local) + number) for source in sources or ("",) for number in range(int(count))

@@ -58,7 +58,13 @@ NEUTRON = [
     (404, {"NeutronError": "a sentence"}, Meaning.REFUSED),
 ]
 OCTAVIA = [
-    (404, octavia("load balancer 1 not found."), Meaning.MISSING),
+    (404, octavia("Load Balancer 1 not found."), Meaning.MISSING),
+    # The members of a pool that does not exist.
+    (
+        404,
+        {"code": 404, "title": "Bad Request", "description": "Pool 1 not found."},
+        Meaning.MISSING,
+    ),
     (
         404,
         {
@@ -82,6 +88,8 @@ IN_FRONT = [
     {},
     {"message": "The Keystone service is temporarily unavailable.<br /><br />\n\n\n"},
     {"message": "Not Found", "code": "404 Not Found", "title": "Not Found"},
+    # A path that the service does not have, or does not have yet.
+    {"code": 404, "title": "Not Found", "description": ""},
     {"error": {"code": 403, "title": "Forbidden", "message": KEYSTONE}},
     {"status": 404, "error": "no route"},
 ]

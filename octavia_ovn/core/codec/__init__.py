@@ -13,6 +13,7 @@ from octavia_ovn.core.codec.read import (
     pending,
     vips,
 )
+from octavia_ovn.core.codec.read import lost_vips as read_lost_vips
 from octavia_ovn.core.codec.write import (
     bracketed,
     dumps,
@@ -20,6 +21,7 @@ from octavia_ovn.core.codec.write import (
     encode_pending,
     endpoint,
     endpoints,
+    lost_vips,
     mapping_source,
     member_status,
     switch_refs,
@@ -40,9 +42,11 @@ __all__ = [
     "is_ours",
     "is_realised",
     "listeners_by_port",
+    "lost_vips",
     "mapping_source",
     "member_status",
     "pending",
+    "read_lost_vips",
     "switch_refs",
     "vips",
 ]

@@ -29,6 +29,8 @@ POOL_MARK = "octavia:pool:"
 """Always has the value MARKED, so that the row of a pool can be selected by the server."""
 MARKED = "True"
 PENDING = "octavia:pending"
+LOST_VIPS = "octavia:lost_vips"
+"""JSON: VIP → why it is not served; an empty object until Octavia has heard that all are again."""
 CHECK_MONITOR = "octavia:healthmonitor"
 CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
@@ -42,7 +44,9 @@ _INTENT_KEYS = frozenset(
     {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER, FLAVOR}
 )
 _INTENT_PREFIXES = (LISTENER, LISTENER_ATTRIBUTES, POOL, POOL_ATTRIBUTES, POOL_MARK)
-_REALISED_KEYS = frozenset({VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, MEMBER_STATUS})
+_REALISED_KEYS = frozenset(
+    {VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, MEMBER_STATUS, LOST_VIPS}
+)
 
 
 def is_intent(key: str) -> bool:

@@ -240,17 +240,30 @@ class _Details(TypedDict, total=False):
     network_id: str
     cidr: str
     brought: bool
+    replaces: str
 
 
 def _vip_details(value: object) -> _Details:
     found = value if isinstance(value, dict) else {}
     details = _Details()
-    for key in ("subnet_id", "network_id", "cidr"):
+    for key in ("subnet_id", "network_id", "cidr", "replaces"):
         if isinstance(found.get(key), str):
             details[key] = found[key]
     if isinstance(found.get("brought"), bool):
         details["brought"] = found["brought"]
     return details
+
+
+def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
+    """Return which VIPs are not served because they are not ours any more: address → why.
+
+    None when no row has ever said so since Octavia has last been told; see `Facts.lost`.
+    """
+    marks = [row.external_ids[k.LOST_VIPS] for row in rows if k.LOST_VIPS in row.external_ids]
+    try:
+        return texts(json.loads(marks[0])) if marks else None
+    except _UNREADABLE:
+        return {}
 
 
 def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:

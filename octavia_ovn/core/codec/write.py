@@ -88,6 +88,11 @@ def member_status(statuses: Mapping[str, str]) -> str:
     return json.dumps(dict(sorted(statuses.items())))
 
 
+def lost_vips(lost: Mapping[str, str]) -> str:
+    """Return the value of `octavia:lost_vips`."""
+    return dumps(dict(lost))
+
+
 def encode_pending(pending: Pending) -> str:
     """Return the value of `octavia:pending`."""
     objects: dict[str, dict[str, str]] = {}
@@ -105,6 +110,7 @@ def _lb_attributes(lb: model.LoadBalancer) -> dict[str, object]:
             network_id=vip.network_id,
             cidr=vip.cidr,
             brought=vip.brought,
+            replaces=vip.replaces,
         )
         for vip in lb.vips
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavia_ovn.core import model
+from octavia_ovn.core import codec, model
 from octavia_ovn.core.insight import backends, compare, rules
 from octavia_ovn.core.insight.backends import router_remedy
 from octavia_ovn.core.insight.findings import Check, Finding, fault, ok, unclear, warning
@@ -211,6 +211,13 @@ def _gateway(path: Path) -> Iterator[Finding]:
 def _vip_port(path: Path) -> Iterator[Finding]:
     """Check that the right one answers ARP for the VIP."""
     port = path.scene.ports.get(path.vip.port_id or "")
+    why = (codec.read_lost_vips(path.scene.rows) or {}).get(path.vip.address)
+    if why:
+        yield fault(
+            f"The VIP {path.vip.address} is not served: {why}.",
+            "It is served again once its port has the address again, or the address is free and the"
+            " agent compares ([ovn] sync_interval).",
+        )
     if path.client_switch != path.vip_switch or not path.is_inside:
         return
     on_switch = {each.router for each in path.scene.ports_on_switch(path.vip_switch)}

@@ -157,6 +157,9 @@ class _Layout:
             state, ovn = State.BAD, "no row"
         elif not self._lb.enabled:
             state, ovn = State.OFF, "disabled"
+        elif lost := codec.read_lost_vips(self._scene.rows):
+            why = "; ".join(f"{address} is not served: {each}" for address, each in lost.items())
+            state, ovn = State.BAD, why
         return self._node(
             Kind.LOAD_BALANCER,
             self._lb.id,

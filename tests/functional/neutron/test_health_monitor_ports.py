@@ -2,8 +2,7 @@
 
 import pytest
 
-from octavia_ovn.adapters import neutron
-from octavia_ovn.adapters.neutron import HM_OWNER
+from octavia_ovn.adapters.neutron_ports import HM_OWNER
 from octavia_ovn.errors import Refused, Unavailable
 from tests.functional.neutron.calls import LB, make_vip_port, requests
 from tests.lab.networks import PROJECT, SERVICE_PROJECT
@@ -115,8 +114,8 @@ def test_our_ports(cloud, client, subnet):
     )
     found = client.list_our_ports()
     assert {each.id for each in found} == ours
-    assert {neutron.vip_owner(each) for each in found} == {LB, None}
-    assert {neutron.hm_subnet(each) for each in found} == {subnet["id"], None}
+    assert {each.vip_of for each in found} == {LB, None}
+    assert {each.source_of for each in found} == {subnet["id"], None}
 
 
 def test_our_ports_tell_those_of_the_service_from_those_of_tenants(cloud, client, subnet):

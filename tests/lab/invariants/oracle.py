@@ -20,7 +20,7 @@ class Oracle:
             tree = Tree(self._lab, lb_id)
             if tree.lb["provisioning_status"] == "DELETED":
                 return list(self._remains(tree, at_once))
-            return list(_complaints(Seen(self._lab, tree), at_once))
+            return list(_complaints(Seen(self._lab, tree, at_once), at_once))
 
     def _remains(self, tree, at_once):
         lb_id = tree.lb["id"]

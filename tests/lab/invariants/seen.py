@@ -44,10 +44,12 @@ class Seen:
     :ivar rows: its rows in the northbound database
     :ivar switches: all of them, as are `routers` and `checks` of health by UUID
     :ivar health: what the southbound database says of backends
+    :ivar at_once: whether northd may still be at work on what has just been written
     """
 
-    def __init__(self, lab, tree):
+    def __init__(self, lab, tree, at_once=False):
         self.lab, self.tree, self.neutron = lab, tree, lab.neutron
+        self.at_once = at_once
         nb = lab.nb.snapshot(
             "Load_Balancer",
             "Load_Balancer_Health_Check",
