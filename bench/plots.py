@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.results import Results, number
 
 _CLOUD = re.compile(r"(\d+) ports, (\d+) LBs")
-_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 460, 280, 60, 44, 130, 40
-_COLOURS = ("#b04a3f", "#2c6fa6", "#5a8f3d")
+_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 460, 292, 60, 56, 70, 40
 _TICKS = 4
+_GLYPH = 6.6
+"""Width of a character in pixels, rather too much: fonts differ."""
+_LINE = 14
+"""Pixels between two texts, one above the other."""
+_STYLE = """
+.bg{fill:#fff}.t{fill:#333}.h{fill:#333;font-weight:bold}.grid{stroke:#ddd}
+.line{stroke-width:2}
+.s0{fill:#b04a3f}.s1{fill:#2c6fa6}.s2{fill:#5a8f3d}
+.line.s0{stroke:#b04a3f}.line.s1{stroke:#2c6fa6}.line.s2{stroke:#5a8f3d}
+@media (prefers-color-scheme:dark){
+.bg{fill:#14181f}.t,.h{fill:#e0e4ea}.grid{stroke:#3a4353}
+.s0{fill:#e88a80}.s1{fill:#78b4e8}.s2{fill:#9ccf7d}
+.line.s0{stroke:#e88a80}.line.s1{stroke:#78b4e8}.line.s2{stroke:#9ccf7d}
+}.line{fill:none!important}
+"""
 
 Points = list[tuple[float, float]]
 
@@ -61,8 +76,12 @@ def write(results: Results, directory: Path) -> None:
     for plot in PLOTS:
         series = {driver: _points(results, driver, plot) for driver in results.drivers}
         if all(len(points) > 1 for points in series.values()):
-            text = "\n".join(_svg(plot, series)) + "\n"
-            (directory / f"{plot.name}.svg").write_text(text, encoding="utf-8")
+            (directory / f"{plot.name}.svg").write_text(draw(plot, series), encoding="utf-8")
+
+
+def draw(plot: Plot, series: dict[str, Points]) -> str:
+    """Return one diagram as an SVG document; it follows the reader's light or dark theme."""
+    return "\n".join(_svg(plot, series)) + "\n"
 
 
 def _points(results: Results, driver: str, plot: Plot) -> Points:
@@ -90,39 +109,56 @@ def _svg(plot: Plot, series: dict[str, Points]) -> Iterator[str]:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
         f' width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" font-size="11">'
     )
-    yield '<rect width="100%" height="100%" fill="white"/>'
-    yield _text(_LEFT, 18, f"{plot.title} ({plot.unit})", weight="bold")
+    yield f"<style>{_STYLE}</style>"
+    yield '<rect width="100%" height="100%" class="bg"/>'
+    yield _text(_LEFT, 18, f"{plot.title} ({plot.unit})", style="h")
+    yield from _legend(series)
     for tick in range(_TICKS + 1):
         value = highest_y * tick / _TICKS
         x, y = at(0, value)
-        yield f'<path d="M{x} {y}H{_WIDTH - _RIGHT}" stroke="#ddd"/>'
+        yield f'<path d="M{x} {y}H{_WIDTH - _RIGHT}" class="grid"/>'
         yield _text(x - 6, y + 4, f"{value:g}", anchor="end")
     for x in sorted({x for points in series.values() for x, _ in points}):
         yield _text(at(x, 0)[0], _HEIGHT - _BOTTOM + 16, f"{x:,.0f}", anchor="middle")
     what = "load balancers" if plot.per else "Neutron ports"
     yield _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, what, anchor="middle")
-    for colour, (driver, points) in zip(_COLOURS, series.items(), strict=False):
-        yield from _line(driver, [at(*point) for point in points], points[-1][1], colour)
+    lines = [[at(*point) for point in points] for points in series.values()]
+    places = _apart([line[-1][1] + 4 for line in lines])
+    for index, (line, points, y) in enumerate(zip(lines, series.values(), places, strict=True)):
+        yield from _line(line, f"s{index}")
+        yield _text(line[-1][0] + 8, y, number(points[-1][1]), style=f"s{index}")
     yield "</svg>"
 
 
-def _line(
-    driver: str, points: Sequence[tuple[float, float]], last: float, colour: str
-) -> Iterator[str]:
+def _legend(series: Iterable[str]) -> Iterator[str]:
+    """Name the drivers above the diagram, where there is room for any name."""
+    x = float(_LEFT)
+    for index, driver in enumerate(series):
+        yield f'<rect x="{x}" y="29" width="10" height="10" class="s{index}"/>'
+        yield _text(x + 15, 38, driver, style=f"s{index}")
+        x += 15 + _GLYPH * len(driver) + 18
+
+
+def _line(points: Sequence[tuple[float, float]], style: str) -> Iterator[str]:
     path = " ".join(f"{x},{y}" for x, y in points)
-    yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+    yield f'<polyline points="{path}" class="line {style}"/>'
     for x, y in points:
-        yield f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
-    x, y = points[-1]
-    yield _text(x + 8, y + 4, f"{driver}: {number(last)}", fill=colour)
+        yield f'<circle cx="{x}" cy="{y}" r="3" class="{style}"/>'
 
 
-def _text(
-    x: float, y: float, text: str, anchor: str = "start", fill: str = "#333", weight: str = "normal"
-) -> str:
+def _apart(places: Sequence[float]) -> list[float]:
+    """Return heights near those given at which texts do not cover each other."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    found = list(places)
+    for upper, lower in itertools.pairwise(order):
+        found[lower] = max(found[lower], found[upper] + _LINE)
+    return found
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", style: str = "t") -> str:
     return (
-        f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{fill}" font-weight="{weight}">'
-        f"{html.escape(text)}</text>"
+        f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" class="{style}">{html.escape(text)}'
+        "</text>"
     )
 
 

@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import ctypes
 import dataclasses
+import multiprocessing
 import os
 import threading
 import time
@@ -24,19 +25,23 @@ from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.octavia_api import OctaviaApi
+from octavia_ovn.adapters.octavia_deletions import Deletions
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
+from octavia_ovn.attempts import Attempts
+from octavia_ovn.controller.accounts import Accounts
 from octavia_ovn.controller.loop import Controller
-from octavia_ovn.controller.statistics import Accounts, Chassis, Ledger, Listeners, Statistics
-from octavia_ovn.controller.watch import Rounds, Watch
+from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
+from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
 from octavia_ovn.core.model import Mechanism
-from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
-from octavia_ovn.observer import NOBODY, Observer
-from octavia_ovn.statistics_options import AgentStatistics
+from octavia_ovn.core.text import plain
+from octavia_ovn.errors import BadConfiguration, failure
+from octavia_ovn.observer import NOBODY, Defect, Observer
+from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
 LOG = log.getLogger(__name__)
 
@@ -44,6 +49,8 @@ LOCK = "octavia_ovn_agent"
 _EXIT_POLL = 0.5
 """Seconds between two looks at the exit event, which cannot be waited for beside sockets."""
 _NEUTRON_THREADS = 8
+_LAST_WORDS = 5.0
+"""Seconds for telling Octavia what is being told when the agent stops."""
 
 
 class Waker:
@@ -85,15 +92,69 @@ class Waker:
             os.close(self._write)
 
 
+class HealthChecks:
+    """Follows the Southbound database, once it has been reached.
+
+    Only load balancers with health checks need it, so its absence must not stop the others.
+
+    :param executor: asks the database what it is like, beside the main loop
+    :param wake: makes the main loop turn
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        sb: Southbound,
+        executor: concurrent.futures.Executor,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sb = sb
+        self._executor = executor
+        self._wake = wake
+        self._attempts = Attempts(
+            "Health checks are not followed: %s",
+            "Health checks are followed",
+            first_pause=1.0,
+            clock=clock,
+        )
+        self._schema: concurrent.futures.Future[Schema] | None = None
+
+    def run(self) -> None:
+        """Process what the database has sent, or connect to it; called by the main loop."""
+        if self._sb.is_open:
+            self._sb.run()
+        elif self._schema is None:
+            if self._attempts.is_due:
+                self._schema = self._executor.submit(self._sb.fetch_schema)
+                self._schema.add_done_callback(lambda _: self._wake())
+        elif self._schema.done():
+            asked, self._schema = self._schema, None
+            self._attempts.run(lambda: self._sb.open(asked.result()))
+
+
 class Agent:
     """Replicas, controller and the loop that drives them."""
 
     def __init__(self, settings: config.Settings, observer: Observer = NOBODY) -> None:
+        with contextlib.ExitStack() as opened:
+            self._build(settings, observer, opened)
+            self._opened = opened.pop_all()
+
+    def _build(
+        self, settings: config.Settings, observer: Observer, opened: contextlib.ExitStack
+    ) -> None:
+        """Make the parts; what has been opened is closed when one of them cannot be made.
+
+        The process stays: octavia-driver-agent calls again and again.
+        """
         self._observer = observer
         self._waker = Waker()
+        opened.callback(self._waker.close)
         self._executor = concurrent.futures.ThreadPoolExecutor(
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
+        opened.callback(self._executor.shutdown, wait=False, cancel_futures=True)
         preferences = Preferences(Mechanism(settings.session_persistence))
         sockets = DriverAgent(
             settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
@@ -102,12 +163,14 @@ class Agent:
             Endpoint.parse(*dataclasses.astuple(settings.nb)),
             changed=self._changed,
             row_changed=self._row_changed,
+            row_lost=self._row_lost,
             lock=LOCK,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
             max_backoff=1000 * settings.ovsdb_retry_max_interval,
             observer=observer,
         )
+        opened.callback(self._nb.close)
         self._sb = Southbound(
             Endpoint.parse(*dataclasses.astuple(settings.sb)),
             changed=self._changed,
@@ -115,6 +178,8 @@ class Agent:
             probe_interval=settings.probe_interval,
             max_backoff=1000 * settings.ovsdb_retry_max_interval,
         )
+        opened.callback(self._sb.close)
+        self._health = HealthChecks(self._sb, self._executor, self._waker.wake)
         parts = runtime.build(settings, observer)
         self._controller = Controller(
             self._nb,
@@ -125,9 +190,12 @@ class Agent:
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
+            confirmed=Deletions(parts.listing.rest, parts.octavia).confirmed,
             retry_max=settings.retry_max_interval,
+            populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
         )
+        opened.callback(self._controller.close, timeout=_LAST_WORDS)
         self._rounds = Rounds(
             parts.repair(patience=0.0),
             parts.octavia,
@@ -136,25 +204,38 @@ class Agent:
             grace=settings.pending_grace,
             observer=observer,
         )
-        self._watch = Watch(self._round, settings.sync_interval)
+        self._watch = Watch(
+            self._round, settings.sync_interval, observer=observer, single=self._rounds.compare
+        )
+        opened.callback(self._watch.close, timeout=0.0)
         self._listeners = Listeners(self._waker.wake)
         self._statistics = self._collect(settings.statistics, parts.listing, sockets)
+        if self._statistics is not None:
+            opened.callback(self._statistics.close, timeout=0.0)
         self._acting = False
-        self._sb_schema: concurrent.futures.Future[Schema] | None = None
 
     def _collect(
         self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
     ) -> Statistics | None:
         """Return what collects statistics; None when nobody wants them."""
-        if not options.key:
+        if not options.master_key:
+            return None
+        error = failure(lambda: check_master_key(options.master_key))
+        if error is not None:
+            # Load balancers do not depend on it.
+            LOG.error("Statistics are not collected: %s", error)
             return None
 
         def ledger(chassis: Chassis) -> Ledger:
-            accounts = Accounts(octavia, sockets, self._listeners.ask)
+            accounts = Accounts(octavia, sockets, self._listeners.ask, self._observer)
             return Ledger(chassis, accounts, options.report_interval)
 
         return Statistics(
-            lambda: AgentSocket(options.bind_host, options.bind_port, options.key), ledger
+            lambda: AgentSocket(
+                options.bind_host, options.bind_port, options.master_key, self._observer
+            ),
+            ledger,
+            self._observer,
         )
 
     def _round(self, acting: Callable[[], bool]) -> bool:
@@ -171,32 +252,28 @@ class Agent:
         if self._acting:  # or else all are looked at when that begins
             self._controller.look_at(lb_id)
 
-    def run(self, exit_event: Event) -> None:
-        """Work until the event is set.
+    def _row_lost(self, lb_id: str) -> None:
+        """Have a load balancer compared of which somebody has deleted a row."""
+        if self._acting:  # or else all are compared soon after that begins
+            LOG.warning("A row of load balancer %s was deleted by somebody else", plain(lb_id))
+            self._watch.suspect(lb_id)
 
-        octavia-driver-agent that was killed does not stop us; a successor starts another agent, and
-        we would act on with the configuration of the past.
-        """
-        parent = os.getppid()
-        self._watch.start()
-        if self._statistics is not None:
-            self._statistics.start()
-        try:
-            while not exit_event.is_set():
-                if os.getppid() != parent:
-                    LOG.warning("octavia-driver-agent has gone; its OVN provider agent stops")
-                    break
+    def run(self, exit_event: Event) -> None:
+        """Work until the event is set or octavia-driver-agent has gone."""
+        with self._opened:
+            self._watch.start()
+            if self._statistics is not None:
+                self._statistics.start()
+            while not exit_event.is_set() and not _is_orphan():
                 self._turn()
-        finally:
-            self._close()
 
     def _turn(self) -> None:
         self._waker.clear()
         self._nb.run()
-        self._follow_southbound()
+        self._health.run()
         self._take_over()
         self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
-        self._listeners.answer(self._nb.listeners)
+        self._answer()
         due = self._controller.turn() if self._acting else None
         poller = ovs.poller.Poller()
         self._nb.wait(poller)
@@ -204,23 +281,6 @@ class Agent:
         self._waker.wait(poller)
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
         poller.block()
-
-    def _follow_southbound(self) -> None:
-        """Process what the Southbound database has sent; connect to it beside the loop.
-
-        Only load balancers with health checks need it, so its absence must not stop the others.
-        """
-        if self._sb_schema is None:
-            self._sb_schema = self._executor.submit(self._sb.fetch_schema)
-            self._sb_schema.add_done_callback(lambda _: self._waker.wake())
-        elif self._sb.is_open:
-            self._sb.run()
-        elif self._sb_schema.done():
-            try:
-                self._sb.open(self._sb_schema.result())
-            except OctaviaOvnError as error:
-                LOG.warning("Health checks are not followed: %s", error)
-                self._sb_schema = None
 
     def _take_over(self) -> None:
         """Begin or cease to act, as the lock says."""
@@ -239,15 +299,26 @@ class Agent:
                 self._statistics.act(acting=acting)
         self._acting = acting
 
-    def _close(self) -> None:
-        self._watch.close(timeout=0.0)
-        if self._statistics is not None:
-            self._statistics.close(timeout=0.0)
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._controller.close(timeout=5.0)
-        self._nb.close()
-        self._sb.close()
-        self._waker.close()
+    def _answer(self) -> None:
+        """Answer what the statistics have asked; what fails is asked for again."""
+        try:
+            self._listeners.answer(self._nb.listeners)
+        except Exception:
+            LOG.exception("Whose rows are whose could not be said to the statistics")
+            self._observer.meets(Defect.RESULT)
+
+
+def _is_orphan() -> bool:
+    """Whether octavia-driver-agent, which has started this process, has gone.
+
+    When it is killed that does not stop us; a successor starts another agent, and we would act on
+    with the configuration of the past.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() == parent.pid:
+        return False
+    LOG.warning("octavia-driver-agent has gone; its OVN provider agent stops")
+    return True
 
 
 def _give_memory_back() -> None:
@@ -263,6 +334,8 @@ def run(exit_event: Event) -> None:
     :raises BadConfiguration: naming the option that is wrong
     :raises Unavailable: when OVN's databases do not answer; octavia-driver-agent calls again
     """
+    if _is_orphan():  # after a start that failed, too
+        return
     started = time.monotonic()
     settings = config.load()
     with _observer(settings) as observer:
@@ -290,5 +363,5 @@ def _observer(settings: config.Settings) -> Iterator[Observer]:
         raise BadConfiguration(msg) from error
     metrics = prometheus.Metrics()
     address = settings.metrics_address, settings.metrics_port
-    with prometheus_exporter.served(metrics.registry, *address):
+    with prometheus_exporter.served(metrics.registry, *address, observer=metrics):
         yield metrics

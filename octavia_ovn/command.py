@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Iterable, Sequence
 
 from oslo_config import cfg
 from oslo_log import log
+
+PACKAGE = "octavia-ovn"
+
+
+def version(name: str) -> str:
+    """Return what a command answers to `--version`.
+
+    :param name: of the command
+    """
+    return f"{name} {importlib.metadata.version(PACKAGE)}"
 
 
 def configured(
@@ -32,7 +43,7 @@ def configured(
         conf.register_opts(list(each), group=section)
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        conf(given, project=project, prog=name, description=description)
+        conf(given, project=project, prog=name, version=version(name), description=description)
     except cfg.Error as error:
         sys.stderr.write(f"{name}: {error}\n")
         return None

@@ -21,6 +21,7 @@ from oslo_config import cfg
 
 from octavia_ovn.database_options import SOUTHBOUND_OPTS, Database, database_opts
 from octavia_ovn.errors import BadConfiguration
+from octavia_ovn.request_options import OCTAVIA_OPTS, OVN_OPTS, RequestOptions
 from octavia_ovn.statistics_options import AGENT_OPTS, SECTION, AgentStatistics
 
 _FALLBACK = "service_auth"
@@ -56,25 +57,7 @@ _OVN_OPTS = [
         help="Milliseconds of silence after which a database connection is probed; 0 turns probes"
         " off, other values below 1000 count as 1000.",
     ),
-    cfg.BoolOpt(
-        "strict_algorithms",
-        default=False,
-        help="Refuse pools with lb_algorithm ROUND_ROBIN. OVN chooses a member anew for every"
-        " connection, in no particular order, which is close to but not the same as round robin.",
-    ),
-    cfg.BoolOpt(
-        "https_as_tcp",
-        default=True,
-        help="Serve listeners and pools with protocol HTTPS as TCP: TLS passes through unseen and"
-        " ends in the members. Switched off, new ones are refused.",
-    ),
-    cfg.BoolOpt(
-        "http_as_tcp",
-        default=True,
-        help="Serve listeners and pools with protocol HTTP as TCP, one member for a whole"
-        " connection, if they ask for nothing that takes reading requests: inserted headers, L7"
-        " policies and persistence by cookie are refused. Switched off, new ones are refused.",
-    ),
+    *OVN_OPTS,
     cfg.StrOpt(
         "session_persistence",
         default="hash",
@@ -192,10 +175,8 @@ class Settings:
     connection_timeout: int
     ovsdb_retry_max_interval: int
     probe_interval: int
-    strict_algorithms: bool
-    https_as_tcp: bool
-    http_as_tcp: bool
     session_persistence: str
+    requests: RequestOptions
     sync_interval: int
     pending_grace: int
     retry_max_interval: int
@@ -248,10 +229,8 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         connection_timeout=reader.get("ovn", "ovsdb_connection_timeout"),
         ovsdb_retry_max_interval=reader.get("ovn", "ovsdb_retry_max_interval"),
         probe_interval=reader.get("ovn", "ovsdb_probe_interval"),
-        strict_algorithms=reader.get("ovn", "strict_algorithms"),
-        https_as_tcp=reader.get("ovn", "https_as_tcp"),
-        http_as_tcp=reader.get("ovn", "http_as_tcp"),
         session_persistence=reader.get("ovn", "session_persistence"),
+        requests=RequestOptions.read(reader.get),
         sync_interval=reader.get("ovn", "sync_interval"),
         pending_grace=reader.get("ovn", "pending_grace"),
         retry_max_interval=reader.get("ovn", "retry_max_interval"),
@@ -281,6 +260,8 @@ class _Reader:
             default_config_dirs=_names(conf, "config_dir"),
         )
         register_opts(self._own)
+        for section, opt in OCTAVIA_OPTS:
+            self.add(section, [opt])
 
     def get(self, section: str, name: str) -> Any:
         """Return the value of an option, its default when it is not set.

@@ -8,9 +8,10 @@ nothing has changed anywhere.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from octavia_lib.api.drivers import data_models, exceptions, provider_base
 from oslo_log import log
@@ -20,16 +21,17 @@ from octavia_ovn.adapters import octavia_models as models
 from octavia_ovn.adapters.vip_ports import VipRequest
 from octavia_ovn.controller.repair import Listed
 from octavia_ovn.controller.sync import Action, sync
-from octavia_ovn.core import changes, flavors, limits
+from octavia_ovn.core import changes, flavors, limits, pending
+from octavia_ovn.core.pending import Kind
 
 LOG = log.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 # octavia-lib 3.9 and later can say it, and Octavia answers 409; before, 500 with the sentence.
-_CONFLICT = getattr(exceptions, "Conflict", exceptions.DriverError)
+CONFLICT = getattr(exceptions, "Conflict", exceptions.DriverError)
+_UNFORESEEN = "The provider has failed; the log of Octavia's API says more."
 _FILTERS = {"id", "project_id"}
-_NO_ZONES = str(limits.refuse(limits.AVAILABILITY_ZONES))
 
 
 def _fits(listed: Listed, filters: Mapping[str, str]) -> bool:
@@ -37,25 +39,32 @@ def _fits(listed: Listed, filters: Mapping[str, str]) -> bool:
 
 
 def _answer(call: F) -> F:
-    """Turn our errors into those that Octavia turns into an HTTP status."""
+    """Call with ids in lower case, and turn our errors into those that Octavia answers with."""
 
     @functools.wraps(call)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return call(*args, **kwargs)
+            return call(*models.canonical_ids(args), **models.canonical_ids(kwargs))
         except limits.Unsupported as error:
             raise exceptions.UnsupportedOptionError(
                 user_fault_string=str(error), operator_fault_string=str(error)
             ) from error
         except errors.Conflict as error:
-            raise _CONFLICT(
+            raise CONFLICT(
                 user_fault_string=str(error), operator_fault_string=str(error)
             ) from error
         except errors.OctaviaOvnError as error:
-            LOG.error("%s failed: %s", call.__name__, error)  # noqa: TRY400 - expected, and it says why
+            failure = error
+        except Exception as error:
+            LOG.exception("%s failed in a way that was not foreseen", call.__name__)
             raise exceptions.DriverError(
-                user_fault_string=str(error), operator_fault_string=str(error)
+                user_fault_string=_UNFORESEEN, operator_fault_string=repr(error)
             ) from error
+        # Not in the handler: see errors.failure.
+        LOG.error("%s failed: %s", call.__name__, failure)
+        raise exceptions.DriverError(
+            user_fault_string=failure.tenant or str(failure), operator_fault_string=str(failure)
+        ) from failure
 
     return wrapper  # type: ignore[return-value]
 
@@ -92,15 +101,20 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         except errors.Unanswered:
             # It may be recorded: then the agent's comparison finds that Octavia does not know it.
             raise
-        except (limits.Unsupported, errors.OctaviaOvnError):
+        except Exception:
             context.vip_ports.undo(loadbalancer.loadbalancer_id)
             raise
 
     @staticmethod
     def _create(loadbalancer: data_models.LoadBalancer, context: runtime.Runtime) -> None:
         surroundings = models.Surroundings(context.cidr, context.vip_ports.is_brought)
-        lb = models.load_balancer(models.fields(loadbalancer), context.preferences, surroundings)
-        context.store.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
+        values = models.fields(loadbalancer)
+        lb = models.load_balancer(values, context.preferences, surroundings)
+        with contextlib.ExitStack() as stack:
+            if lb.vips[0].brought and values.get("vip_qos_policy_id"):
+                port_id, policy_id = values["vip_port_id"], values["vip_qos_policy_id"]
+                stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
+            context.store.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
 
     @_answer
     def loadbalancer_delete(
@@ -124,14 +138,14 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         context = runtime.get()
         values = models.fields(new_loadbalancer)
         limits.check("load balancer", values)
-        if "vip_qos_policy_id" in values:
-            # Without it nothing can be recorded afterwards, and the port would keep the policy.
-            context.store.ping()
-            context.vip_ports.set_qos_policy(
-                old_loadbalancer.vip_port_id, values["vip_qos_policy_id"]
-            )
         change = changes.UpdateLoadBalancer(values.get("admin_state_up"))
-        context.store.record(change, lb_id=new_loadbalancer.loadbalancer_id)
+        with contextlib.ExitStack() as stack:
+            if "vip_qos_policy_id" in values:
+                # Without it nothing can be recorded afterwards.
+                context.store.ping()
+                port_id, policy_id = old_loadbalancer.vip_port_id, values["vip_qos_policy_id"]
+                stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
+            context.store.record(change, lb_id=new_loadbalancer.loadbalancer_id)
 
     @_answer
     def loadbalancer_failover(self, loadbalancer_id: str) -> None:
@@ -143,25 +157,24 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def listener_create(self, listener: data_models.Listener) -> None:
         """Record a new listener."""
-        self._put_listener(models.fields(listener))
+        context, values = runtime.get(), models.fields(listener)
+        change = changes.PutListener(models.listener(values, context.preferences))
+        context.store.record(change, lb_id=values["loadbalancer_id"])
 
     @_answer
     def listener_update(
         self, old_listener: data_models.Listener, new_listener: data_models.Listener
     ) -> None:
-        """Record what a listener is now."""
-        asked = models.fields(new_listener)
-        self._put_listener(models.fields(old_listener, new_listener), asked)
-
-    @staticmethod
-    def _put_listener(values: models.Fields, asked: models.Fields | None = None) -> None:
-        change = changes.PutListener(models.listener(values, asked))
-        runtime.get().store.record(change, lb_id=values["loadbalancer_id"])
+        """Record what changes of a listener."""
+        context = runtime.get()
+        update = models.listener_update(old_listener, new_listener, context.preferences)
+        context.store.record(update, lb_id=old_listener.loadbalancer_id)
 
     @_answer
     def listener_delete(self, listener: data_models.Listener) -> None:
         """Record that a listener goes."""
-        change = changes.DeleteListener(listener.listener_id)
+        below = models.children(models.fields(listener), "l7policies")
+        change = changes.DeleteListener(listener.listener_id, below)
         runtime.get().store.record(change, lb_id=listener.loadbalancer_id)
 
     # --- pools
@@ -169,22 +182,17 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def pool_create(self, pool: data_models.Pool) -> None:
         """Record a new pool, as the default pool of the listener that it names."""
-        self._put_pool(models.fields(pool))
+        context, values = runtime.get(), models.fields(pool)
+        new = models.pool(values, context.preferences)
+        change = changes.PutPool(new, values.get("listener_id") or None)
+        context.store.record(change, lb_id=values["loadbalancer_id"])
 
     @_answer
     def pool_update(self, old_pool: data_models.Pool, new_pool: data_models.Pool) -> None:
-        """Record what a pool is now."""
-        values = models.fields(old_pool, new_pool)
-        for unchanged in ("listener_id", "members", "healthmonitor"):
-            values.pop(unchanged, None)
-        self._put_pool(values, models.fields(new_pool))
-
-    @staticmethod
-    def _put_pool(values: models.Fields, asked: models.Fields | None = None) -> None:
+        """Record what changes of a pool."""
         context = runtime.get()
-        pool = models.pool(values, context.preferences, asked)
-        change = changes.PutPool(pool, values.get("listener_id") or None)
-        context.store.record(change, lb_id=values["loadbalancer_id"])
+        update = models.pool_update(old_pool, new_pool, context.preferences)
+        context.store.record(update, lb_id=old_pool.loadbalancer_id)
 
     @_answer
     def pool_delete(self, pool: data_models.Pool) -> None:
@@ -197,17 +205,14 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def member_create(self, member: data_models.Member) -> None:
         """Record a new member."""
-        self._put_member(models.fields(member))
+        change = changes.PutMember(member.pool_id, models.member(models.fields(member)))
+        runtime.get().store.record(change, pool_id=member.pool_id)
 
     @_answer
     def member_update(self, old_member: data_models.Member, new_member: data_models.Member) -> None:
-        """Record what a member is now."""
-        self._put_member(models.fields(old_member, new_member), models.fields(new_member))
-
-    @staticmethod
-    def _put_member(values: models.Fields, asked: models.Fields | None = None) -> None:
-        change = changes.PutMember(values["pool_id"], models.member(values, asked))
-        runtime.get().store.record(change, pool_id=values["pool_id"])
+        """Record what changes of a member."""
+        update = models.member_update(old_member, new_member)
+        runtime.get().store.record(update, pool_id=update.pool_id)
 
     @_answer
     def member_delete(self, member: data_models.Member) -> None:
@@ -218,15 +223,17 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def member_batch_update(self, pool_id: str, members: Sequence[data_models.Member]) -> None:
         """Record all members that a pool has now: all of them, or none if one is refused."""
-        change = changes.ReplaceMembers(pool_id, models.members(members))
-        runtime.get().store.record(change, pool_id=pool_id)
+        update = models.members_update(pool_id, members)
+        runtime.get().store.record(update, pool_id=pool_id)
 
     # --- health monitors
 
     @_answer
     def health_monitor_create(self, healthmonitor: data_models.HealthMonitor) -> None:
         """Record a new health monitor."""
-        self._put_monitor(models.fields(healthmonitor))
+        monitor = models.health_monitor(models.fields(healthmonitor))
+        change = changes.PutMonitor(healthmonitor.pool_id, monitor)
+        runtime.get().store.record(change, pool_id=healthmonitor.pool_id)
 
     @_answer
     def health_monitor_update(
@@ -234,13 +241,9 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         old_healthmonitor: data_models.HealthMonitor,
         new_healthmonitor: data_models.HealthMonitor,
     ) -> None:
-        """Record what a health monitor is now."""
-        self._put_monitor(models.fields(old_healthmonitor, new_healthmonitor))
-
-    @staticmethod
-    def _put_monitor(values: models.Fields) -> None:
-        change = changes.PutMonitor(values["pool_id"], models.health_monitor(values))
-        runtime.get().store.record(change, pool_id=values["pool_id"])
+        """Record what changes of a health monitor."""
+        update = models.health_monitor_update(old_healthmonitor, new_healthmonitor)
+        runtime.get().store.record(update, pool_id=update.pool_id)
 
     @_answer
     def health_monitor_delete(self, healthmonitor: data_models.HealthMonitor) -> None:
@@ -283,21 +286,40 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Refuse a flavor with an unknown key or a wrong value."""
         models.flavor(flavor_metadata)
 
-    def get_supported_availability_zone_metadata(self) -> NoReturn:
-        """Refuse: there are no zones."""
-        raise exceptions.NotImplementedError(
-            user_fault_string=_NO_ZONES, operator_fault_string=_NO_ZONES
-        )
+    def get_supported_availability_zone_metadata(self) -> dict[str, str]:
+        """Return the keys that an availability zone may have: there are none."""
+        return {}
 
-    def validate_availability_zone(self, availability_zone_metadata: dict[str, Any]) -> NoReturn:  # noqa: ARG002
-        """Refuse: there are no zones."""
-        self.get_supported_availability_zone_metadata()
+    @_answer
+    def validate_availability_zone(self, availability_zone_metadata: dict[str, Any]) -> None:
+        """Refuse a zone that asks for anything."""
+        limits.check("load balancer", {"availability_zone": availability_zone_metadata})
 
-    # --- what layer 4 does not have
+    # --- layer 7: OVN has none of it, but what has come into Octavia can be deleted
 
     @_answer
     def _refuse_l7(self, *_: object) -> None:
         raise limits.refuse(limits.L7)
 
-    l7policy_create = l7policy_update = l7policy_delete = _refuse_l7
-    l7rule_create = l7rule_update = l7rule_delete = _refuse_l7
+    l7policy_create = l7policy_update = _refuse_l7
+    l7rule_create = l7rule_update = _refuse_l7
+
+    @_answer
+    def l7policy_delete(self, l7policy: data_models.L7Policy) -> None:
+        """Record that a policy goes, with its rules."""
+        policy = runtime.get().octavia.l7policy(l7policy.l7policy_id)
+        self._release(policy, models.children({"l7policies": [policy]}))
+
+    @_answer
+    def l7rule_delete(self, l7rule: data_models.L7Rule) -> None:
+        """Record that a rule goes."""
+        policy = runtime.get().octavia.l7policy(l7rule.l7policy_id)
+        rule = pending.deleted(Kind.L7RULE, [l7rule.l7rule_id])
+        self._release(policy, rule | pending.active(Kind.L7POLICY, [l7rule.l7policy_id]))
+
+    @staticmethod
+    def _release(policy: models.Fields, objects: pending.Objects) -> None:
+        context, listener_id = runtime.get(), policy["listener_id"]
+        lb_id = context.octavia.load_balancer_of(listener_id)
+        listener = pending.active(Kind.LISTENER, [listener_id])
+        context.store.record(changes.Release(lb_id, {**objects, **listener}), lb_id=lb_id)

@@ -6,17 +6,53 @@ cause, so that nothing above the adapters depends on a library's hierarchy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from octavia_ovn.core.text import plain
+
 
 class OctaviaOvnError(Exception):
-    """Any error of ours; the message is a sentence that an operator can act on."""
+    """Any error of ours; the message is a sentence that an operator can act on.
+
+    It may quote what a tenant or another service has written, and ends in logs and on terminals.
+
+    :cvar tenant: what a tenant reads instead, where the message may name servers, paths and
+        options; empty where the message itself is for tenants, too
+    """
+
+    tenant = ""
+
+    def __str__(self) -> str:
+        """Return the message, in which nothing does anything but be seen."""
+        return plain(super().__str__())
+
+
+def failure(work: Callable[[], object]) -> OctaviaOvnError | None:
+    """Do some work; return the error of ours that has ended it, to be logged.
+
+    oslo.log appends an error that is being handled to each warning, with its class: a line that
+    names the error itself says it once only where the handler has been left.
+    """
+    try:
+        work()
+    except OctaviaOvnError as error:
+        return error
+    return None
 
 
 class Unavailable(OctaviaOvnError):
     """A service did not answer, or answered that it cannot serve now: trying again later helps."""
 
+    tenant = "A service that the provider needs does not answer now; nothing has changed."
+
 
 class Unanswered(Unavailable):
     """A request was sent and no answer came: whether it was executed is not known."""
+
+    tenant = (
+        "A service that the provider needs did not answer, so whether anything has changed is not"
+        " known. Look at the load balancer before you try again."
+    )
 
 
 class Refused(OctaviaOvnError):
@@ -33,3 +69,5 @@ class Conflict(Refused):
 
 class BadConfiguration(OctaviaOvnError):
     """An option is missing or wrong; the message names it and says what to set."""
+
+    tenant = "The provider is not configured rightly; the log of Octavia's API says more."

@@ -28,6 +28,21 @@ class Step(str, enum.Enum):
     """Telling Octavia a status."""
 
 
+class Defect(str, enum.Enum):
+    """Where an unexpected error is raised."""
+
+    LOOK = "look"
+    """Deciding what to do about a load balancer."""
+    COMMIT = "commit"
+    """Writing what was decided."""
+    EVENT = "event"
+    """A change in one of OVN's databases."""
+    RESULT = "result"
+    """What follows from the result of a commit, or of work beside the main loop."""
+    REPORT = "report"
+    """Telling Octavia."""
+
+
 class Drift(str, enum.Enum):
     """What is found to differ from what it should be."""
 
@@ -41,6 +56,8 @@ class Drift(str, enum.Enum):
     """Something is PENDING in Octavia, and nobody works on it."""
     ORPHANED = "orphaned"
     """Octavia does not know it."""
+    UNENFORCED = "unenforced"
+    """Octavia shows a restriction of clients that OVN does not enforce."""
     UNCLEAR = "unclear"
     """It could not be compared."""
     VIP_PORT = "vip_port"
@@ -83,6 +100,18 @@ class Observer:
     def retries(self, step: Step) -> None:
         """Take note of something that has failed and will be tried again."""
 
+    def meets(self, defect: Defect, lb_id: str | None = None) -> None:
+        """Take note of a defect; a load balancer that it concerns stays as it is until further.
+
+        :param lb_id: None when it concerns none in particular
+        """
+
+    def overcomes(self, lb_id: str, *defects: Defect) -> None:
+        """Take note that steps have succeeded for a load balancer: no defect keeps it from them."""
+
+    def crashes(self, thread: str) -> None:
+        """Take note that the body of a thread has crashed; it is run again."""
+
     def finds(self, drift: Drift) -> None:
         """Take note of something that is not as it should be."""
 
@@ -91,6 +120,15 @@ class Observer:
 
     def compares(self, *, succeeded: bool) -> None:
         """Take note of a comparison of Octavia, OVN and Neutron, and whether it was possible."""
+
+    def receives_statistics(self, result: str) -> None:
+        """Take note of a datagram of a collector.
+
+        :param result: `accepted`, or why it is not believed
+        """
+
+    def drops_statistics(self) -> None:
+        """Take note that the traffic of a listener is dropped, because Octavia refuses it."""
 
     def calls(self, service: str, operation: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Return what is entered for the time of a call; its errors leave through it.

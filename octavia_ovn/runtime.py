@@ -22,9 +22,11 @@ from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.adapters.vip_ports import VipPorts
 from octavia_ovn.controller.repair import Repair
 from octavia_ovn.core.admission import Admission
+from octavia_ovn.core.limits import Usual
 from octavia_ovn.core.model import Application, Mechanism
 from octavia_ovn.errors import NotFound
 from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.request_options import RequestOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,10 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
     neutron = Neutron(settings.neutron, observer)
-    preferences = Preferences(Mechanism(settings.session_persistence))
+    preferences = Preferences(
+        Mechanism(settings.session_persistence),
+        Usual(settings.requests.filled_in, settings.requests.strict_options),
+    )
     sockets = DriverAgent(
         settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
     )
@@ -89,7 +94,7 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
             session,
             settings.connection_timeout,
             neutron.subnet,
-            _admission(settings),
+            _admission(settings.requests),
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
@@ -100,10 +105,16 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
     )
 
 
-def _admission(settings: config.Settings) -> Admission:
+def _admission(options: RequestOptions) -> Admission:
     switches = {
-        Application.HTTP: settings.http_as_tcp,
-        Application.HTTPS: settings.https_as_tcp,
+        Application.HTTP: options.http_as_tcp,
+        Application.HTTPS: options.https_as_tcp,
     }
     carried = frozenset(each for each, on in switches.items() if on)
-    return Admission(settings.strict_algorithms, carried)
+    return Admission(
+        strict_algorithms=options.strict_algorithms,
+        carried=carried,
+        max_members=options.max_members,
+        max_allowed_cidrs=options.max_allowed_cidrs,
+        max_denied_cidrs=options.max_denied_cidrs,
+    )

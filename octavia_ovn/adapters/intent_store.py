@@ -18,19 +18,29 @@ from typing import Any
 
 from octavia_ovn.adapters import load_balancer_rows
 from octavia_ovn.adapters import ovsdb_wire as wire
+from octavia_ovn.adapters.intent_operations import SHARED, guarded, unchanged_where
 from octavia_ovn.adapters.load_balancer_rows import CHECK_COLUMNS, CHECKS, TABLE
 from octavia_ovn.adapters.ovsdb_session import Changed, OvsdbSession
-from octavia_ovn.core import changes, codec, intent, limits, model, requests, rules
+from octavia_ovn.core import (
+    changes,
+    codec,
+    intent,
+    limits,
+    model,
+    patches,
+    requests,
+    rules,
+    sharing,
+)
 from octavia_ovn.core.admission import Admission
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.rows import HealthCheck, InsertRow, Operation, Row, SetColumn, SetKeys
+from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.topology import Subnet, switch_name
-from octavia_ovn.errors import NotFound, Unanswered, Unavailable
+from octavia_ovn.errors import Conflict, NotFound, Unanswered, Unavailable
 
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
 _REMEMBERED = 10_000
-_GUARDED = ("protocol", "external_ids")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Json = dict[str, Any]
@@ -68,7 +78,7 @@ class IntentStore:
             [{"op": "select", "table": "NB_Global", "where": [], "columns": ["_uuid"]}]
         )
 
-    def record(self, change: changes.Change, *, lb_id: str = "", pool_id: str = "") -> bool:
+    def record(self, request: patches.Request, *, lb_id: str = "", pool_id: str = "") -> bool:
         """Record a request durably, or raise and leave everything as it was.
 
         :param lb_id: the load balancer; or else
@@ -76,19 +86,21 @@ class IntentStore:
         :returns: whether anything had to be written
         :raises Unsupported: when OVN cannot do what is asked
         :raises NotFound: when the database lacks what the request is about
+        :raises Conflict: when another load balancer serves the same
         :raises Unanswered: when it may be recorded, and nobody can be asked
         :raises Unavailable: when the database did not answer in time
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        request = requests.name(change, uuid.uuid4().hex)
+        name = requests.name(request, uuid.uuid4().hex)
         lost: Unanswered | None = None
         while True:
             try:
                 existing = self._find(lb_id, pool_id, deadline)
-                plan = self._plan(existing, change, request, deadline)
+                plan = self._plan(existing, request, name, deadline)
                 if plan:
-                    self._session.transact(_guarded(existing, plan), deadline)
+                    alone = self._alone(existing, request, deadline)
+                    self._session.transact([*alone, *guarded(existing, plan)], deadline)
                 return bool(plan)
             except (Changed, Unavailable) as error:  # noqa: PERF203 - each attempt may fail
                 lost = error if isinstance(error, Unanswered) else lost
@@ -117,10 +129,10 @@ class IntentStore:
         :raises Refused: when the database does not accept it
         """
         deadline = time.monotonic() + self._timeout
-        request = requests.name(change, uuid.uuid4().hex)
-        plan = self._plan(rows, change, request, deadline)
+        name = requests.name(change, uuid.uuid4().hex)
+        plan = self._plan(rows, change, name, deadline)
         try:
-            self._session.transact(_guarded(rows, plan), deadline)
+            self._session.transact(guarded(rows, plan), deadline)
         except Changed:
             return False
         return bool(plan)
@@ -151,21 +163,47 @@ class IntentStore:
         return [row for each in conditions for row in self._select(each, deadline)]
 
     def _plan(
-        self, existing: Sequence[Row], change: changes.Change, request: str, deadline: float
+        self, existing: Sequence[Row], request: patches.Request, name: str, deadline: float
     ) -> tuple[Operation, ...]:
         try:
-            lb = _known(existing, change)
+            lb = _known(existing, request)
+            change = patches.resolve(request, lb)
             self._admission.check(change, lb)
-            change = rules.complete(change, lb, lambda lb: self._around(lb, deadline))
+            change = rules.complete(change, lb, self._networks(deadline))
             if rules.needs_ipv6_hash(change, lb) and not self._hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
-            return intent.record(existing, change, request)
+            return intent.record(existing, change, name)
         except (changes.UnknownObject, codec.Undecodable) as error:
-            msg = (
-                f"The request cannot be recorded: {error}. The agent restores load balancers from"
-                " Octavia periodically; 'openstack loadbalancer failover' does it now."
-            )
-            raise NotFound(msg) from error
+            raise _lost(str(error)) from error
+
+    def _alone(
+        self, existing: Sequence[Row], request: patches.Request, deadline: float
+    ) -> list[Json]:
+        """Return the condition that what a request would serve is served by nothing else.
+
+        :raises Conflict: when another load balancer on the same port of a user's serves it
+        """
+        if not isinstance(request, sharing.SERVING):
+            return []
+        asked = sharing.asked(request, _known(existing, request))
+        if asked is None:
+            return []
+        where = [["external_ids", "includes", wire.ovs_map({k.VIP_PORT: asked.port_id})]]
+        rows = self._session.select(TABLE, where, SHARED, deadline)
+        for row in rows:
+            clash = asked.clash(row["name"], next(iter(row["protocol"]), ""), row["external_ids"])
+            if clash is not None:
+                raise Conflict(clash)
+        return [unchanged_where(where, rows)]
+
+    def _networks(self, deadline: float) -> rules.Networks:
+        return rules.Networks(lambda lb: self._around(lb, deadline), self._subnet_if_any)
+
+    def _subnet_if_any(self, subnet_id: str) -> Subnet | None:
+        try:
+            return self._subnet(subnet_id)
+        except NotFound:
+            return None
 
     def _hashes_ipv6(self, deadline: float) -> bool:
         return "ipv6_src" in self._session.schema(deadline).enum(TABLE, "selection_fields")
@@ -203,8 +241,7 @@ class IntentStore:
             wanted = {k.POOL + pool_id, k.POOL + pool_id + k.DISABLED}
             found = [row for row in names if not wanted.isdisjoint(row["external_ids"])]
         if not found:
-            msg = f"Pool {pool_id} is not in the Northbound database."
-            raise NotFound(msg)
+            raise _lost(f"pool {pool_id} is not in the Northbound database")
         return str(found[0]["name"])
 
     def _select(self, where: Sequence[Sequence[object]], deadline: float) -> list[Row]:
@@ -236,8 +273,9 @@ class IntentStore:
         """Yield the subnets of VIPs that are not known yet, and of the routers around them."""
         for vip in lb.vips:
             if vip.subnet_id and not vip.cidr:
-                with contextlib.suppress(NotFound):
-                    yield self._subnet(vip.subnet_id)
+                subnet = self._subnet_if_any(vip.subnet_id)
+                if subnet is not None:
+                    yield subnet
         networks = {vip.network_id for vip in lb.vips if vip.network_id}
         routers = {
             port["external_ids"].get("neutron:router_name", "")
@@ -297,7 +335,16 @@ def _ours(row: Json) -> bool:
     return _UUID.fullmatch(row["name"]) is not None
 
 
-def _known(existing: Sequence[Row], change: changes.Change) -> model.LoadBalancer | None:
+def _lost(what: str) -> NotFound:
+    """Return the error for a request on a load balancer whose rows are not what Octavia has."""
+    return NotFound(
+        f"The request cannot be recorded: {what}. The agent restores what is lost from Octavia: try"
+        " again soon. If that does not help, an administrator can have it done by 'openstack"
+        " loadbalancer failover' or 'octavia-ovn sync'."
+    )
+
+
+def _known(existing: Sequence[Row], change: patches.Request) -> model.LoadBalancer | None:
     """Return what rows say, as far as a change builds on it.
 
     :raises Undecodable: when it does and they do not even name a VIP
@@ -315,70 +362,3 @@ def _known(existing: Sequence[Row], change: changes.Change) -> model.LoadBalance
         )
         raise Unavailable(msg)
     return decoded.lb if decoded else None
-
-
-# --- operations, as the server takes them ------------------------------------------------------
-
-
-def _guarded(existing: Sequence[Row], plan: Iterable[Operation]) -> list[Json]:
-    """Return the operations, preceded by the condition that nothing has changed since."""
-    waits = [_unchanged(row) for row in existing]
-    if not existing:
-        waits = [_absent(each.row.name) for each in plan if isinstance(each, InsertRow)][:1]
-    return [*waits, *map(_json, plan)]
-
-
-def _unchanged(row: Row) -> Json:
-    found = {"protocol": _protocol(row.protocol), "external_ids": wire.ovs_map(row.external_ids)}
-    return _wait([["_uuid", "==", wire.ovs_uuid(row.uuid)]], _GUARDED, [found])
-
-
-def _absent(name: str) -> Json:
-    return _wait([["name", "==", name]], ("name",), [])
-
-
-def _wait(where: Sequence[object], columns: Sequence[str], found: Sequence[object]) -> Json:
-    return {
-        "op": "wait",
-        "timeout": 0,
-        "table": TABLE,
-        "where": where,
-        "columns": list(columns),
-        "until": "==",
-        "rows": found,
-    }
-
-
-def _json(operation: Operation) -> Json:
-    """Return one operation of the core in the server's form.
-
-    :raises TypeError: for an operation that a request never needs
-    """
-    if isinstance(operation, InsertRow):
-        row = operation.row
-        values = {
-            "name": row.name,
-            "protocol": _protocol(row.protocol),
-            "external_ids": wire.ovs_map(row.external_ids),
-        }
-        return {"op": "insert", "table": TABLE, "row": values}
-    if isinstance(operation, SetKeys):
-        return _mutate(operation.uuid, operation.column, operation.put, operation.remove)
-    if isinstance(operation, SetColumn):
-        where = [["_uuid", "==", wire.ovs_uuid(operation.uuid)]]
-        values = {operation.column: wire.ovs_set(sorted(operation.values))}
-        return {"op": "update", "table": TABLE, "where": where, "row": values}
-    raise TypeError(operation)
-
-
-def _mutate(uuid_: str, column: str, put: Mapping[str, str], remove: Iterable[str]) -> Json:
-    # Inserting a key that is there changes nothing, so it must go first.
-    mutations = [[column, "delete", wire.ovs_set(sorted({*remove, *put}))]]
-    if put:
-        mutations.append([column, "insert", wire.ovs_map(put)])
-    where = [["_uuid", "==", wire.ovs_uuid(uuid_)]]
-    return {"op": "mutate", "table": TABLE, "where": where, "mutations": mutations}
-
-
-def _protocol(protocol: str) -> list[object]:
-    return wire.ovs_set([protocol] if protocol else [])

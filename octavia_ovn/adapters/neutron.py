@@ -1,14 +1,17 @@
 """Neutron: subnets, and the ports that load balancers and their health checks need.
 
 Whatever is made here carries its load balancer's or subnet's id in name and device_id, so that it
-is found again when an answer was lost. What does not carry them is a user's and is left alone.
+is found again when an answer was lost. What does not carry them is a user's and is left alone: no
+id of a port that comes from elsewhere is changed or deleted before Neutron has said whose port it
+is.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
@@ -21,6 +24,8 @@ from octavia_ovn.observer import NOBODY, Observer
 if TYPE_CHECKING:
     from octavia_ovn.config import Service
 
+LOG = logging.getLogger(__name__)
+
 HM_OWNER = "ovn-lb-hm:distributed"
 
 _VIP = "ovn-lb-vip-"
@@ -31,7 +36,16 @@ _VIP_OWNERS = ("", "ovn-lb:vip")
 _HM_OWNERS = (HM_OWNER, "network:distributed")
 _OLD_ADDITIONAL = 10
 _REMEMBERED = 10_000  # subnets
-_FIELDS = ("id", "name", "network_id", "device_id", "device_owner", "fixed_ips", "mac_address")
+_FIELDS = (
+    "id",
+    "name",
+    "network_id",
+    "project_id",
+    "device_id",
+    "device_owner",
+    "fixed_ips",
+    "mac_address",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +58,22 @@ class FixedIp:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port."""
+    """A port.
+
+    :param of_service: whether it belongs to the project of the service's account, as far as that
+        has been asked for
+    """
 
     id: str
     name: str
     network_id: str
+    project_id: str
     device_id: str
     device_owner: str
     fixed_ips: tuple[FixedIp, ...]
     mac: str
+    qos_policy_id: str | None = None
+    of_service: bool = False
 
     @property
     def vip_of(self) -> str | None:
@@ -63,6 +84,17 @@ class Port:
     def source_of(self) -> str | None:
         """The id of the subnet, if this is a health monitor port of ours."""
         return hm_subnet(self)
+
+    def is_vip_of(self, lb_id: str) -> bool:
+        """Whether it is a VIP port that a driver, ours or the former, made for a load balancer.
+
+        The former driver gave its ports names but at first no device.
+        """
+        return (
+            re.fullmatch(_vip_names(lb_id), self.name) is not None
+            and self.device_id in ("", f"{_DEVICE}{lb_id}")
+            and self.device_owner in _VIP_OWNERS
+        )
 
     def has(self, subnet_id: str | None, address: str | None) -> bool:
         """Whether one of the addresses fits; None fits any."""
@@ -83,6 +115,13 @@ class Neutron:
     def __init__(self, service: Service, observer: Observer = NOBODY) -> None:
         self._rest = Rest(service, "network", "Neutron", "/v2.0", observer=observer)
         self._subnets: dict[str, Subnet] = {}
+
+    def project(self) -> str:
+        """Return the id of the project that the service's account acts in.
+
+        What belongs to it no tenant can have made. Empty where there is no Keystone.
+        """
+        return self._rest.project()
 
     # --- subnets
 
@@ -118,8 +157,13 @@ class Neutron:
 
     def list_our_ports(self) -> tuple[Port, ...]:
         """Return all VIP and health monitor ports in the cloud whose name and device agree."""
+        project = self.project()
         ports = self._ports({"device_owner": (*_VIP_OWNERS, HM_OWNER)})
-        return tuple(each for each in ports if vip_owner(each) or hm_subnet(each))
+        return tuple(
+            replace(each, of_service=each.project_id == project)
+            for each in ports
+            if vip_owner(each) or hm_subnet(each)
+        )
 
     def delete_port(self, port_id: str) -> None:
         """Delete a port; it is fine when it is gone already."""
@@ -132,15 +176,16 @@ class Neutron:
         """
         self._rest.put(f"/ports/{port_id}", {"port": {"qos_policy_id": policy_id}})
 
-    def touch_port(self, port_id: str) -> None:
+    def touch_port(self, port_id: str, address: str) -> None:
         """Have Neutron write the switch port of a port anew; fine when it is gone.
 
-        An update that changes nothing raises its revision number, which is enough.
+        An update that changes nothing raises its revision number, which is enough. A port that does
+        not have the address (any longer) is left alone.
         """
-        path = f"/ports/{port_id}"
         try:
-            name = self._rest.get(path, {"fields": "name"})["port"]["name"]
-            self._rest.put(path, {"port": {"name": name}})
+            port = self.port(port_id)
+            if port.has(None, address):
+                self._rest.put(f"/ports/{port_id}", {"port": {"name": port.name}})
         except NotFound:
             return
 
@@ -214,28 +259,51 @@ class Neutron:
             return None
         return next((each for each in ports if each.has(subnet_id, address)), None)
 
+    def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None = None) -> None:
+        """Delete a VIP port that a driver has made; it is fine when it is gone.
+
+        Whoever may write the Northbound database can name any port: that of somebody else is kept,
+        and the log says so.
+
+        :param project_id: that of the load balancer; None if it is not known
+        """
+        try:
+            port = self.port(port_id)
+        except NotFound:
+            return
+        if port.is_vip_of(lb_id) and project_id in (None, port.project_id):
+            self.delete_port(port_id)
+        else:
+            LOG.error(
+                "Port %s is kept: the rows of load balancer %s say that it was made for its VIP,"
+                " and its name, device and project in Neutron do not",
+                port_id,
+                lb_id,
+            )
+
     def delete_vip_ports(self, lb_id: str) -> None:
         """Find and delete the VIP ports of a load balancer that a driver has made; no user's port.
 
         The former driver gave its ports names but no device.
         """
         for port in self.ports_of(f"{_DEVICE}{lb_id}"):
-            if vip_owner(port) == lb_id:
+            if port.is_vip_of(lb_id):
                 self.delete_port(port.id)
         additional = (f"{_ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
         for port in self._ports({"name": (f"{_VIP}{lb_id}", *additional)}):
-            if not port.device_id and port.device_owner in _VIP_OWNERS:
+            if port.is_vip_of(lb_id):
                 self.delete_port(port.id)
 
     # --- health monitor ports
 
-    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str | None) -> Port:
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> Port:
         """Make the port that health checks of a subnet's members come from.
 
         Called when OVN has none. If two are made all the same, the one with the smallest id is
         used, and the other goes with the next comparison.
 
-        :returns: the new port, or when that fails the one that is there
+        :param project_id: that of the service's account, which no tenant can give to a port
+        :returns: the new port, or when that fails the one that the project has
         :raises Refused: when Neutron will not, as when a quota or the subnet is used up
         """
         attributes = {
@@ -246,33 +314,40 @@ class Neutron:
             "admin_state_up": True,
             "port_security_enabled": False,
             "security_groups": [],
-            "project_id": project_id,
+            "project_id": project_id or None,
             "fixed_ips": [{"subnet_id": subnet_id}],
         }
         try:
             return self._create_port(attributes)
         except (Refused, Unavailable):
-            made = next(iter(self._hm_ports(subnet_id)), None)
+            ours = (each for each in self._hm_ports(subnet_id) if each.project_id == project_id)
+            made = next(ours, None)
             if made is None:
                 raise
             return made
 
-    def delete_hm_ports(self, subnet_id: str, known: Collection[str] = ()) -> None:
+    def delete_hm_ports(self, subnet_id: str) -> None:
         """Delete the health monitor ports of a subnet; it is fine when there are none.
 
-        :param known: their ids, if they are known: then nobody has to ask for them
+        Also those of other projects: the former driver made them in that of a member. What a tenant
+        makes to look like one is of no other use.
         """
-        for port_id in known or [port.id for port in self._hm_ports(subnet_id)]:
-            self.delete_port(port_id)
+        for port in self._hm_ports(subnet_id):
+            self.delete_port(port.id)
 
     def _hm_ports(self, subnet_id: str) -> tuple[Port, ...]:
-        """Return the health monitor ports of a subnet, the smallest id first.
+        """Return the health monitor ports of a subnet in all projects, the smallest id first.
 
-        Those of the former driver that have no device only when there is no other.
+        Those of the former driver had no device at first.
         """
         name = f"{HM_PORT}{subnet_id}"
-        found = tuple(each for each in self.ports_named(name) if each.device_owner in _HM_OWNERS)
-        return tuple(each for each in found if each.device_id == name) or found
+        # Neutron finds the ports of a subnet by an index, but has none of names.
+        ports = self._ports({"name": name, "fixed_ips": f"subnet_id={subnet_id}"})
+        return tuple(
+            each
+            for each in ports
+            if each.device_owner in _HM_OWNERS and each.device_id in ("", name)
+        )
 
     # --- floating IPs
 
@@ -301,14 +376,19 @@ class Neutron:
 def vip_owner(port: Port) -> str | None:
     """Return the id of the load balancer that a VIP port of ours belongs to; else None."""
     lb_id = port.device_id.removeprefix(_DEVICE)
-    names = rf"{_VIP}{re.escape(lb_id)}|{_ADDITIONAL}\d+-{re.escape(lb_id)}"
-    ours = port.device_id.startswith(_DEVICE) and re.fullmatch(names, port.name)
+    ours = port.device_id.startswith(_DEVICE) and re.fullmatch(_vip_names(lb_id), port.name)
     return lb_id if ours else None
+
+
+def _vip_names(lb_id: str) -> str:
+    """Return a pattern of the names that VIP ports of a load balancer may have."""
+    return rf"{_VIP}{re.escape(lb_id)}|{_ADDITIONAL}\d+-{re.escape(lb_id)}"
 
 
 def hm_subnet(port: Port) -> str | None:
     """Return the id of the subnet that a health monitor port of ours belongs to; else None."""
-    ours = port.device_owner == HM_OWNER and port.device_id.startswith(HM_PORT)
+    ours = port.device_owner == HM_OWNER and port.device_id == port.name
+    ours = ours and port.device_id.startswith(HM_PORT)
     return port.device_id.removeprefix(HM_PORT) if ours else None
 
 
@@ -325,10 +405,12 @@ def _port(item: Mapping[str, Any]) -> Port:
         id=item["id"],
         name=item["name"],
         network_id=item["network_id"],
+        project_id=item.get("project_id") or "",
         device_id=item["device_id"],
         device_owner=item["device_owner"],
         fixed_ips=tuple(_fixed_ips(item["fixed_ips"])),
         mac=item["mac_address"],
+        qos_policy_id=item.get("qos_policy_id"),
     )
 
 

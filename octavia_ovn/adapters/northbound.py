@@ -7,6 +7,7 @@ responders, NAT rows only of floating IPs.
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import (
@@ -42,9 +43,8 @@ from octavia_ovn.core.grouping import Grouping
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
-from octavia_ovn.core.topology import switch_name
 from octavia_ovn.errors import OctaviaOvnError, Refused
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import NOBODY, Defect, Observer
 
 _DATABASE = "OVN_Northbound"
 _TABLES = {
@@ -65,6 +65,7 @@ class Northbound(NorthboundTopology):
 
     :param changed: see :class:`NorthboundTopology`
     :param row_changed: called with the id of a load balancer whose rows have changed
+    :param row_lost: called with the id of a load balancer when a row of it is deleted, not by us
     :param lock: name of the OVSDB lock without which nothing is written
     :param timeout: seconds that a transaction may take
     :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
@@ -80,11 +81,15 @@ class Northbound(NorthboundTopology):
         timeout: float,
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
+        row_lost: Callable[[str], None] = lambda _: None,
         observer: Observer = NOBODY,
     ) -> None:
         super().__init__(changed)
         self._observer = observer
         self._row_changed = row_changed
+        self._row_lost = row_lost
+        self._deleting: set[str] = set()
+        """The uuids of rows that we delete, until the server tells that they are gone."""
         self._responders = Responders(row_changed)
         self._timeout = timeout
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
@@ -110,6 +115,7 @@ class Northbound(NorthboundTopology):
             max_backoff=max_backoff,
             on_change=self._event,
             on_conflict=observer.conflicts,
+            on_defect=functools.partial(observer.meets, Defect.EVENT),
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
             timeout=timeout,
         )
@@ -139,6 +145,8 @@ class Northbound(NorthboundTopology):
             self._note_hint(row.uuid, gone=event == DELETE)
             self._note_vips(row, gone=event == DELETE)
             self._row_changed(row.name)
+            if event == DELETE:
+                self._note_deletion(row)
             return
         if table in northbound_access.TABLES:
             for lb_id in northbound_access.load_balancers([row]):
@@ -168,6 +176,14 @@ class Northbound(NorthboundTopology):
             found = self.replica.get(TABLE, each)
             if found is not None:
                 self._row_changed(found.name)
+
+    def _note_deletion(self, row: Any) -> None:
+        """Tell of a row of ours that is gone, unless we have deleted it."""
+        identity = str(row.uuid)
+        if identity in self._deleting:
+            self._deleting.discard(identity)
+        elif _ours(row):
+            self._row_lost(row.name)
 
     def _note_vips(self, row: Any, *, gone: bool) -> None:
         external_ids = None if gone else contents(row, "external_ids")
@@ -222,13 +238,6 @@ class Northbound(NorthboundTopology):
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
         return self._followed.of_switch(switch)
-
-    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
-        """Return the health monitor ports of a subnet that are known; does not fetch any."""
-        subnet = self.subnet(subnet_id)
-        if subnet is None:
-            return frozenset()
-        return self._followed.known_of(switch_name(subnet.network_id)).monitor_ports(subnet_id)
 
     def is_occupied(self, switch: str, address: str) -> bool:
         """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
@@ -315,6 +324,8 @@ class Northbound(NorthboundTopology):
 
         def apply(txn: Txn) -> bool:
             operations[:] = plan()
+            # Before it is committed: the event may come with the answer.
+            self._deleting |= _deleted(operations)
             return self._apply(operations, txn)
 
         try:
@@ -323,6 +334,7 @@ class Northbound(NorthboundTopology):
             self._observer.commits(time.monotonic() - began, error)
             if isinstance(error, Refused):
                 self._seek(operations)
+                self._deleting -= _deleted(operations)
             raise
         if written:
             self._observer.commits(time.monotonic() - began)
@@ -346,6 +358,11 @@ class Northbound(NorthboundTopology):
             writer.write(operation)
         responders.write()
         return bool(operations)
+
+
+def _deleted(operations: Iterable[Operation]) -> frozenset[str]:
+    """Return the uuids of the rows that operations delete."""
+    return frozenset(each.row.uuid for each in operations if isinstance(each, rows.DeleteRow))
 
 
 def _ours(row: Any) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from octavia_lib.common import constants
+
 from octavia_ovn.adapters import octavia_models as models
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.core import limits, model
-from octavia_ovn.errors import Refused
+from octavia_ovn.errors import NotFound, Refused
 
 
 class Octavia:
@@ -29,3 +33,25 @@ class Octavia:
             return models.existing_load_balancer(values, self._preferences)
         except limits.Unsupported as error:
             raise Refused(str(error)) from error
+
+    def l7policy(self, policy_id: str) -> dict[str, Any]:
+        """Return an L7 policy with its rules and the id of its listener.
+
+        :raises NotFound: when Octavia does not know it
+        :raises Unavailable: when Octavia does not answer
+        """
+        return self._get(constants.L7POLICIES, policy_id)
+
+    def load_balancer_of(self, listener_id: str) -> str:
+        """Return the id of the load balancer that a listener belongs to.
+
+        :raises NotFound: when Octavia does not know the listener
+        :raises Unavailable: when Octavia does not answer
+        """
+        return str(self._get(constants.LISTENERS, listener_id)["loadbalancer_id"])
+
+    def _get(self, kind: str, object_id: str) -> dict[str, Any]:
+        found = self._agent.get(kind, object_id)
+        if found is None:
+            raise NotFound(f"Octavia does not know {object_id} among its {kind}.")
+        return found

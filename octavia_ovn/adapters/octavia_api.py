@@ -17,7 +17,7 @@ from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.insight.scene import Told
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.status import Message
-from octavia_ovn.errors import NotFound, OctaviaOvnError
+from octavia_ovn.errors import NotFound
 from octavia_ovn.observer import NOBODY, Observer
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _FIELDS = (
     "vip_network_id",
     "listeners",
     "pools",
+    "vip_sg_ids",
     "created_at",
     "updated_at",
 )
@@ -55,6 +56,7 @@ class ListedLoadBalancer:
 
     :param idle: seconds since Octavia has changed it, as far as the hosts' clocks agree
     :param children: the ids of its listeners and pools
+    :param security_groups: the ids in `vip_sg_ids`
     """
 
     id: str
@@ -67,6 +69,7 @@ class ListedLoadBalancer:
     vip_network_id: str | None
     idle: float
     children: frozenset[str] = frozenset()
+    security_groups: tuple[str, ...] = ()
 
 
 class OctaviaApi:
@@ -85,7 +88,7 @@ class OctaviaApi:
         clock: Callable[[], float] = time.time,
         observer: Observer = NOBODY,
     ) -> None:
-        self._rest = Rest(
+        self.rest = Rest(
             service, "load-balancer", "Octavia", "/v2.0", page=_PAGE, observer=observer
         )
         self._clock = clock
@@ -97,15 +100,25 @@ class OctaviaApi:
         does not say so: that one is not listed does not prove that it does not exist.
         """
         query: Query = {"provider": provider, "fields": _FIELDS}
-        items = self._rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
         now = self._clock()
         # Octavia can be configured to ignore filters.
         return tuple(_listed(item, now) for item in items if item["provider"] == provider)
 
-    def with_pending_children(self) -> frozenset[str]:
-        """Return the ids of load balancers that have a listener, pool or monitor in PENDING.
+    def load_balancer(self, lb_id: str, provider: str = "ovn") -> ListedLoadBalancer | None:
+        """Return one load balancer as it is listed; None if the provider has none of that id."""
+        with contextlib.suppress(NotFound):
+            item = self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
+            deleted = item["provisioning_status"] == Final.DELETED.value
+            if item["provider"] == provider and not deleted:
+                return _listed(item, self._clock())
+        return None
 
-        Members cannot be listed without asking for each pool; see :meth:`pending`.
+    def with_pending_children(self) -> frozenset[str]:
+        """Return the ids of load balancers that have something below them in PENDING.
+
+        Listeners, pools, monitors and L7 policies are looked at. Members and L7 rules cannot be
+        listed without asking for each pool and policy; see :meth:`pending`.
         """
         found: set[str] = set()
         for kind in ("listeners", "pools"):
@@ -113,13 +126,17 @@ class OctaviaApi:
         for monitor in self._in_pending("healthmonitors"):
             for pool_id in _ids(monitor["pools"]):
                 with contextlib.suppress(NotFound):
-                    pool = self._rest.get(f"/lbaas/pools/{pool_id}")["pool"]
+                    pool = self.rest.get(f"/lbaas/pools/{pool_id}")["pool"]
                     found.update(_ids(pool["loadbalancers"]))
+        for policy in self._in_pending("l7policies"):
+            with contextlib.suppress(NotFound):
+                listener = self.rest.get(f"/lbaas/listeners/{policy['listener_id']}")["listener"]
+                found.update(_ids(listener["loadbalancers"]))
         return frozenset(found)
 
     def _in_pending(self, kind: str) -> Iterator[dict[str, Any]]:
         for status in _PENDING:
-            items = self._rest.list(f"/lbaas/{kind}", kind, {"provisioning_status": status})
+            items = self.rest.list(f"/lbaas/{kind}", kind, {"provisioning_status": status})
             yield from (item for item in items if item["provisioning_status"] == status)
 
     def pending(self, lb_id: str) -> Objects:
@@ -138,7 +155,7 @@ class OctaviaApi:
     def named(self, name: str) -> tuple[str, ...]:
         """Return the ids of the load balancers that have a name."""
         query = {"name": name, "fields": ("id", "name")}
-        items = self._rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
         # Octavia can be configured to ignore filters.
         return tuple(sorted(item["id"] for item in items if item["name"] == name))
 
@@ -149,7 +166,7 @@ class OctaviaApi:
         """
         return {
             (kind, item["id"]): Told(
-                item["name"] or "", item["provisioning_status"], item["operating_status"]
+                item.get("name") or "", item["provisioning_status"], item["operating_status"]
             )
             for kind, item in self._objects(lb_id)
         }
@@ -159,10 +176,11 @@ class OctaviaApi:
         with contextlib.suppress(NotFound):
             yield (
                 Kind.LOAD_BALANCER,
-                self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"],
+                self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"],
             )
             for item in self._children("listeners", lb_id):
                 yield Kind.LISTENER, item
+                yield from self._policies(item)
             for pool in self._children("pools", lb_id):
                 yield Kind.POOL, pool
                 yield from self._parts(pool)
@@ -170,7 +188,7 @@ class OctaviaApi:
     def listener_statistics(self, listener_id: str) -> dict[str, int] | None:
         """Return the counters that Octavia shows of a listener; None when there is none."""
         with contextlib.suppress(NotFound):
-            found = self._rest.get(f"/lbaas/listeners/{listener_id}/stats")["stats"]
+            found = self.rest.get(f"/lbaas/listeners/{listener_id}/stats")["stats"]
             return {name: int(value) for name, value in found.items()}
         return None
 
@@ -180,16 +198,15 @@ class OctaviaApi:
         An object to be deleted has: a later request holds it. So has a load balancer that is being
         updated, because the message was about its creation.
 
-        Members are found through their pools if these are in the message too. Raises nothing: an
-        object about which Octavia does not speak is not known to be settled.
+        Members are found through their pools if these are in the message too. An object that does
+        not exist is not known to be settled.
         """
         found: set[str] = set()
-        with contextlib.suppress(OctaviaOvnError):
-            for item in self._mentioned(message):
-                status = item.get("provisioning_status")
-                unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
-                if status and status not in unsettled:
-                    found.add(item["id"])
+        for item in self._mentioned(message):
+            status = item.get("provisioning_status")
+            unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
+            if status and status not in unsettled:
+                found.add(item["id"])
         return frozenset(found)
 
     def _mentioned(self, message: Message) -> Iterator[Mapping[str, Any]]:
@@ -198,26 +215,37 @@ class OctaviaApi:
             for record in records if kind != Kind.MEMBER.value else ():
                 with contextlib.suppress(NotFound):
                     path = f"/lbaas/{kind}/{record['id']}"
-                    yield self._rest.get(path)[kind.removesuffix("s")]
+                    yield self.rest.get(path)[kind.removesuffix("s")]
         members = {record["id"] for record in message.get(Kind.MEMBER.value, ())}
         for pool in message.get(Kind.POOL.value, ()) if members else ():
             with contextlib.suppress(NotFound):
-                listed = self._rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
+                listed = self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
                 yield from (item for item in listed if item["id"] in members)
 
     def _children(self, kind: str, lb_id: str) -> list[dict[str, Any]]:
-        items = self._rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
+        items = self.rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
         return [item for item in items if {"id": lb_id} in item["loadbalancers"]]
+
+    def _policies(self, listener: Mapping[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
+        """Yield the L7 policies of a listener, and their rules."""
+        for policy_id in sorted(_ids(listener.get("l7policies") or ())):
+            with contextlib.suppress(NotFound):
+                path = f"/lbaas/l7policies/{policy_id}"
+                policy = self.rest.get(path)["l7policy"]
+                yield Kind.L7POLICY, policy
+                if policy.get("rules"):
+                    for rule in self.rest.list(f"{path}/rules", "rules"):
+                        yield Kind.L7RULE, rule
 
     def _parts(self, pool: Mapping[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
         """Yield members and health monitor of a pool, unless the pool has gone meanwhile."""
         with contextlib.suppress(NotFound):
             if pool["members"]:
-                for item in self._rest.list(f"/lbaas/pools/{pool['id']}/members", "members"):
+                for item in self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members"):
                     yield Kind.MEMBER, item
             if pool.get("healthmonitor_id"):
                 path = f"/lbaas/healthmonitors/{pool['healthmonitor_id']}"
-                yield Kind.HEALTH_MONITOR, self._rest.get(path)["healthmonitor"]
+                yield Kind.HEALTH_MONITOR, self.rest.get(path)["healthmonitor"]
 
 
 def _ids(items: Iterable[Mapping[str, str]]) -> set[str]:
@@ -238,6 +266,8 @@ def _listed(item: Mapping[str, Any], now: float) -> ListedLoadBalancer:
         children=frozenset(
             each["id"] for kind in ("listeners", "pools") for each in item.get(kind) or ()
         ),
+        # Older ones do not know it.
+        security_groups=tuple(sorted(item.get("vip_sg_ids") or ())),
     )
 
 

@@ -1,33 +1,31 @@
-"""From octavia-lib's data models to ours. `Unset` ends here.
-
-Octavia hands over whole objects on create and the old object with the changed fields on update;
-both become one complete object of ours.
-"""
+"""From octavia-lib's data models to ours, and to updates of ours."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import collections
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
 from octavia_lib.api.drivers import data_models
 
-from octavia_ovn.core import flavors, limits, model
+from octavia_ovn.adapters import octavia_fields as tables
+from octavia_ovn.adapters.octavia_fields import (
+    Fields,
+    Preferences,
+    Table,
+    canonical_ids,
+    fields,
+    patch,
+    valid,
+)
+from octavia_ovn.core import flavors, limits, model, patches
 from octavia_ovn.core.pending import Final, Kind
 
+__all__ = ["Fields", "Preferences", "canonical_ids", "fields"]  # beside what is defined here
+
 T = TypeVar("T")
-Fields = Mapping[str, Any]
-
-_APPLICATIONS = {each.value for each in model.Application}
-_FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/32", "/128"}
-
-
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What the operator has decided about the meaning of requests."""
-
-    persistence: model.Mechanism = model.Mechanism.HASH
+Given: TypeAlias = data_models.BaseDataModel | Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,45 +46,19 @@ _NOTHING: Fields = {}
 Options without a meaning may have been accepted for it by another driver, or before a setting."""
 
 
-def fields(*sources: data_models.BaseDataModel | Fields) -> dict[str, Any]:
-    """Return the fields that are set, those of later objects over those of earlier ones.
-
-    Octavia's get socket delivers unset fields as None; None therefore counts as set only in an
-    object of the API.
-    """
-    found: dict[str, Any] = {}
-    for source in sources:
-        items = source if isinstance(source, Mapping) else vars(source)
-        found.update(
-            {
-                key: value
-                for key, value in items.items()
-                if not isinstance(value, data_models.UnsetType)
-            }
-        )
-    return found
+# --- new objects: all that a request sets, and defaults for the rest
 
 
-def listener(values: Fields, asked: Fields | None = None) -> model.Listener:
+def listener(
+    values: Fields, preferences: Preferences, asked: Fields | None = None
+) -> model.Listener:
     """Return a listener.
 
     :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("listener", values if asked is None else asked)
-    if asked is not None:
-        _check_repeated(asked.get("allowed_cidrs") or ())
-    return _valid(
-        lambda: model.Listener(
-            id=values["listener_id"],
-            protocol=_protocol(values["protocol"]),
-            application=_application(values["protocol"]),
-            port=values["protocol_port"],
-            pool_id=values.get("default_pool_id") or None,
-            enabled=_enabled(values),
-            allowed_cidrs=model.canonical_networks(values.get("allowed_cidrs") or ()),
-        )
-    )
+    limits.check("listener", values if asked is None else asked, preferences.usual)
+    return _new(model.Listener, tables.LISTENER, values)
 
 
 def pool(values: Fields, preferences: Preferences, asked: Fields | None = None) -> model.Pool:
@@ -95,27 +67,8 @@ def pool(values: Fields, preferences: Preferences, asked: Fields | None = None) 
     :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("pool", values if asked is None else asked)
-    monitor = values.get("healthmonitor")
-    return _valid(
-        lambda: model.Pool(
-            id=values["pool_id"],
-            protocol=_protocol(values["protocol"]),
-            application=_application(values["protocol"]),
-            algorithm=_choice(model.Algorithm, values["lb_algorithm"], limits.ALGORITHMS),
-            persistence=_persistence(values.get("session_persistence"), preferences),
-            enabled=_enabled(values),
-            members=members(values.get("members") or (), None if asked is None else _NOTHING),
-            monitor=health_monitor(fields(monitor)) if monitor else None,
-        )
-    )
-
-
-def members(
-    objects: Iterable[data_models.Member | Fields], asked: Fields | None = None
-) -> tuple[model.Member, ...]:
-    """Return several members; see :func:`member`."""
-    return tuple(member(fields(each), asked) for each in objects)
+    limits.check("pool", values if asked is None else asked, preferences.usual)
+    return valid(lambda: _whole_pool(values, preferences, asked).apply())
 
 
 def member(values: Fields, asked: Fields | None = None) -> model.Member:
@@ -125,18 +78,7 @@ def member(values: Fields, asked: Fields | None = None) -> model.Member:
     :raises Unsupported: when it asks for something that OVN cannot do
     """
     limits.check("member", values if asked is None else asked)
-    weight = values.get("weight")
-    return _valid(
-        lambda: model.Member(
-            id=values["member_id"],
-            address=model.canonical_address(values["address"]),
-            port=values["protocol_port"],
-            subnet_id=values.get("subnet_id") or None,
-            weight=1 if weight is None else weight,
-            backup=bool(values.get("backup")),
-            enabled=_enabled(values),
-        )
-    )
+    return _new(model.Member, tables.MEMBER, values)
 
 
 def health_monitor(values: Fields) -> model.HealthMonitor:
@@ -144,19 +86,119 @@ def health_monitor(values: Fields) -> model.HealthMonitor:
 
     :raises Unsupported: when OVN has no such check
     """
-    kind = _choice(model.MonitorType, values["type"], limits.MONITORS)
-    down = values.get("max_retries_down")
-    return _valid(
-        lambda: model.HealthMonitor(
-            id=values["healthmonitor_id"],
-            type=kind,
-            delay=values["delay"],
-            timeout=values["timeout"],
-            max_retries=values["max_retries"],
-            max_retries_down=3 if down is None else down,
-            enabled=_enabled(values),
-        )
+    return _new(model.HealthMonitor, tables.HEALTH_MONITOR, values)
+
+
+def _new(kind: type[T], table: Table, values: Fields) -> T:
+    return valid(lambda: patch(kind, table, values).apply())
+
+
+def _whole_pool(
+    values: Fields, preferences: Preferences, asked: Fields | None
+) -> patches.Patch[model.Pool]:
+    """Return what values set of a pool, its members and its monitor included."""
+    itself = patch(model.Pool, tables.pool(preferences), values)
+    members = tuple(member(fields(each), asked) for each in values.get("members") or ())
+    monitor = values.get("healthmonitor")
+    children = {
+        "members": members,
+        "monitor": health_monitor(fields(monitor)) if monitor else None,
+    }
+    return patches.Patch(model.Pool, {**itself.fields, **children})
+
+
+# --- updates: what a request sets, and nothing else
+
+
+def listener_update(old: Given, new: Given, preferences: Preferences) -> patches.UpdateListener:
+    """Return what an update of a listener changes.
+
+    :raises Unsupported: when it asks for something that OVN cannot do
+    """
+    asked = _asked("listener", old, new, preferences.usual)
+    _check_repeated(asked.get("allowed_cidrs") or ())
+    named, whole = _parts(model.Listener, tables.LISTENER, old, asked)
+    return patches.UpdateListener(asked["listener_id"], named, whole)
+
+
+def pool_update(old: Given, new: Given, preferences: Preferences) -> patches.UpdatePool:
+    """Return what an update of a pool changes; its members and monitor stay.
+
+    :raises Unsupported: when it asks for something that OVN cannot do
+    """
+    asked = _asked("pool", old, new, preferences.usual)
+    table = tables.pool(preferences)
+    named, _ = _parts(model.Pool, table, old, asked)
+    complete = tables.names(table) | {"members", "healthmonitor"}
+    whole = _whole(
+        complete, fields(old, asked), lambda all_: _whole_pool(all_, preferences, _NOTHING)
     )
+    return patches.UpdatePool(asked["pool_id"], named, whole)
+
+
+def member_update(old: Given, new: Given) -> patches.UpdateMember:
+    """Return what an update of a member changes.
+
+    :raises Unsupported: when it asks for something that OVN cannot do
+    """
+    asked = _asked("member", old, new)
+    named, whole = _parts(model.Member, tables.MEMBER, old, asked)
+    return patches.UpdateMember(asked["member_id"], named, whole, fields(old)["pool_id"])
+
+
+def members_update(pool_id: str, given: Iterable[Given]) -> patches.UpdateMembers:
+    """Return what makes these the members of a pool, each new or changed.
+
+    :raises Unsupported: when one asks for something that OVN cannot do
+    """
+    updates = []
+    for each in given:
+        values = fields(each)
+        limits.check("member", values)
+        named = patch(model.Member, tables.MEMBER, values)
+        updates.append(patches.UpdateMember(values["member_id"], named, named, pool_id))
+    return patches.UpdateMembers(pool_id, tuple(updates))
+
+
+def health_monitor_update(old: Given, new: Given) -> patches.UpdateMonitor:
+    """Return what an update of a health monitor changes.
+
+    :raises Unsupported: when OVN has no such check
+    """
+    asked = fields(new)
+    named, whole = _parts(model.HealthMonitor, tables.HEALTH_MONITOR, old, asked)
+    pool_id = fields(old)["pool_id"]
+    return patches.UpdateMonitor(asked["healthmonitor_id"], named, whole, pool_id)
+
+
+def _asked(kind: str, old: Given, new: Given, usual: limits.Usual = limits.BUILT_IN) -> Fields:
+    """Return the fields that an update sets, after checking those that it changes."""
+    asked, before = fields(new), fields(old)
+    changed = {key: each for key, each in asked.items() if key not in before or before[key] != each}
+    limits.check(kind, changed, usual, before)
+    return asked
+
+
+def _parts(
+    kind: type[T], table: Table, old: Given, asked: Fields
+) -> tuple[patches.Patch[T], patches.Patch[T] | None]:
+    """Return what an update names, and the whole object after it if all of it is known."""
+    whole = _whole(tables.names(table), fields(old, asked), lambda all_: patch(kind, table, all_))
+    return patch(kind, table, asked), whole
+
+
+def _whole(complete: frozenset[str], values: Fields, build: Callable[[Fields], T]) -> T | None:
+    if not complete <= values.keys():
+        return None
+    try:
+        return build(values)
+    except limits.Unsupported:
+        # What OVN cannot do was there before, and is no part of the request: only rows that serve
+        # the object somehow can be changed.
+        return None
+
+
+# --- load balancers
 
 
 def flavor(metadata: object) -> model.Flavor:
@@ -186,7 +228,7 @@ def existing_load_balancer(values: Fields, preferences: Preferences) -> model.Lo
 
     :raises Unsupported: when OVN cannot serve it at all
     """
-    return _tree(values, preferences, UNKNOWN, _NOTHING)
+    return _tree(canonical_ids(values), preferences, UNKNOWN, _NOTHING)
 
 
 def _tree(
@@ -194,13 +236,13 @@ def _tree(
 ) -> model.LoadBalancer:
     listeners = values.get("listeners") or ()
     chosen = flavor(values.get("flavor") or {})
-    return _valid(
+    return valid(
         lambda: model.LoadBalancer(
             id=values["loadbalancer_id"],
             vips=tuple(_vips(values, surroundings)),
             project_id=values.get("project_id") or None,
-            enabled=_enabled(values),
-            listeners=tuple(listener(fields(each), asked) for each in listeners),
+            enabled=tables.enabled(values.get("admin_state_up")),
+            listeners=tuple(listener(fields(each), preferences, asked) for each in listeners),
             pools=tuple(
                 flavors.with_mechanism(each, chosen) for each in _pools(values, preferences, asked)
             ),
@@ -218,11 +260,14 @@ def bare(values: Fields) -> model.LoadBalancer:
     )
 
 
-def children(values: Fields) -> dict[tuple[Kind, str], Final]:
-    """Return all that hangs on a load balancer or a pool, each to be reported DELETED."""
+def children(values: Fields, *only: str) -> dict[tuple[Kind, str], Final]:
+    """Return all that is part of an object and goes with it, each to be reported DELETED.
+
+    :param only: names of the fields with the parts that do; all when there are none
+    """
     objects: dict[tuple[Kind, str], Final] = {}
     for name, kind, key in _CHILDREN:
-        found = values.get(name) or ()
+        found = values.get(name) or () if not only or name in only else ()
         for each in found if isinstance(found, (list, tuple)) else (found,):
             child = fields(each)
             objects |= children(child)
@@ -235,6 +280,8 @@ _CHILDREN = (
     ("healthmonitor", Kind.HEALTH_MONITOR, "healthmonitor_id"),
     ("pools", Kind.POOL, "pool_id"),
     ("default_pool", Kind.POOL, "pool_id"),
+    ("rules", Kind.L7RULE, "l7rule_id"),
+    ("l7policies", Kind.L7POLICY, "l7policy_id"),
     ("listeners", Kind.LISTENER, "listener_id"),
 )
 
@@ -274,52 +321,6 @@ def _vips(values: Fields, surroundings: Surroundings) -> Iterable[model.Vip]:
 
 def _check_repeated(cidrs: Sequence[str]) -> None:
     """Refuse what Octavia's database would refuse after we have recorded it."""
-    if len(cidrs) > len(set(cidrs)):
-        raise limits.refuse(limits.REPEATED)
-
-
-def _enabled(values: Fields) -> bool:
-    return values.get("admin_state_up") is not False
-
-
-def _application(name: str) -> model.Application | None:
-    return model.Application(name) if name in _APPLICATIONS else None
-
-
-def _protocol(name: str) -> model.Protocol:
-    if name in _APPLICATIONS:
-        return model.Protocol.TCP
-    try:
-        return model.Protocol[name]
-    except KeyError:
-        raise limits.refuse(limits.PROTOCOLS, value=name) from None
-
-
-def _persistence(value: Fields | None, preferences: Preferences) -> model.SessionPersistence | None:
-    if not value:
-        return None
-    if value.get("type") != "SOURCE_IP":
-        raise limits.refuse(limits.PERSISTENCE, value=value.get("type"))
-    granularity = value.get("persistence_granularity")
-    if granularity and granularity not in _FULL_MASKS:
-        raise limits.refuse(limits.GRANULARITY, value=granularity)
-    timeout = value.get("persistence_timeout")
-    return model.SessionPersistence(preferences.persistence, timeout or None)
-
-
-Choice = TypeVar("Choice", model.Algorithm, model.MonitorType)
-
-
-def _choice(kind: type[Choice], name: str, sentence: str) -> Choice:
-    try:
-        return kind(name)
-    except ValueError:
-        raise limits.refuse(sentence, value=name) from None
-
-
-def _valid(build: Callable[[], T]) -> T:
-    """Return what is built, or say what is wrong with it to the user."""
-    try:
-        return build()
-    except (ValueError, TypeError, ipaddress.AddressValueError) as error:
-        raise limits.Unsupported(str(error)) from error
+    repeated = [each for each, count in collections.Counter(cidrs).items() if count > 1]
+    if repeated:
+        raise limits.refuse(limits.REPEATED, value=", ".join(repeated))

@@ -17,14 +17,25 @@ from typing import Any
 
 from octavia_lib.common import constants
 
-from octavia_ovn.errors import Refused, Unavailable
+from octavia_ovn.errors import Refused, Unanswered, Unavailable
 from octavia_ovn.observer import NOBODY, Observer
 
 _NAME = "octavia-driver-agent"
 _CHUNK = 65536
+_TIMEOUT = 60.0
+"""More seconds than a database has a transaction wait for a lock (MySQL: 50): whoever sends a
+status again before that may have both executed."""
 # What the driver agent reports as a fault of the record although its own database is at fault.
 _DATABASE_FAULT = re.compile(
     r"\([\w.]*(?:OperationalError|InternalError|InterfaceError)\)|QueuePool limit"
+    # psycopg2 has a class for each of PostgreSQL's conditions: those of its connection, of a
+    # transaction that lost against another, of resources, and of what an operator does.
+    r"|\(psycopg2\.errors\.(?:\w*Connection\w*|CannotConnectNow|TransactionRollback|DeadlockDetected"
+    r"|SerializationFailure|StatementCompletionUnknown|InFailedSqlTransaction|InsufficientResources"
+    r"|DiskFull|OutOfMemory|ObjectInUse|LockNotAvailable|ObjectNotInPrerequisiteState"
+    r"|OperatorIntervention|QueryCanceled|AdminShutdown|CrashShutdown|DatabaseDropped"
+    r"|IdleSessionTimeout|IdleInTransactionSessionTimeout|ReadOnlySqlTransaction|SystemError"
+    r"|IoError|FdwError)\)"
 )
 
 
@@ -57,7 +68,7 @@ class DriverAgent:
         status_path: str,
         stats_path: str,
         get_path: str,
-        timeout: float = 30.0,
+        timeout: float = _TIMEOUT,
         observer: Observer = NOBODY,
     ) -> None:
         self._status_path = status_path
@@ -72,7 +83,8 @@ class DriverAgent:
         :param status: lists of records with `id`, `provisioning_status` and `operating_status`, by
             kind: `loadbalancers`, `listeners` and so on
         :raises StatusRefused: when it cannot apply a record
-        :raises Unavailable: when the driver agent or its database does not answer
+        :raises Unanswered: when it does not answer in time, and may still be at work
+        :raises Unavailable: when the driver agent or its database cannot be told
         """
         with self._observer.calls(_NAME, "status"):
             _check(self._ask(self._status_path, status), "status")
@@ -108,22 +120,24 @@ class DriverAgent:
     def _ask(self, path: str, request: Mapping[str, object]) -> dict[str, Any]:
         deadline = time.monotonic() + self._timeout
         body = json.dumps(request).encode()
+        kind: type[Unavailable] = Unavailable  # until it has the request
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
                 _limit(peer, deadline)
                 peer.connect(path)
+                kind = Unanswered
                 peer.sendall(b"%d\n%b" % (len(body), body))
                 answer = json.loads(_receive(peer, deadline))
         except BlockingIOError as error:
             msg = f"octavia-driver-agent did not answer at {path} within {self._timeout:g} s"
-            raise Unavailable(msg) from error
+            raise kind(msg) from error
         except (OSError, EOFError) as error:
-            raise Unavailable(f"octavia-driver-agent does not serve {path}: {error}") from error
+            raise kind(f"octavia-driver-agent does not serve {path}: {error}") from error
         except ValueError as error:
             msg = f"octavia-driver-agent does not speak its protocol at {path}: {error}"
-            raise Unavailable(msg) from error
+            raise kind(msg) from error
         if not isinstance(answer, dict):
-            raise Unavailable(f"octavia-driver-agent does not speak its protocol at {path}")
+            raise kind(f"octavia-driver-agent does not speak its protocol at {path}")
         return answer
 
 

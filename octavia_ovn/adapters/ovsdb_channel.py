@@ -187,7 +187,8 @@ class Channel:
             if isinstance(message, str):
                 raise ValueError(message)  # noqa: TRY004  # a str is the library's error
             if message.type == message.T_REQUEST and message.method == "echo":
-                self.send(ovs.jsonrpc.Message.create_reply(message.params, message.id))
+                if self.send(ovs.jsonrpc.Message.create_reply(message.params, message.id)):
+                    return  # The connection is lost, and with it all that it has brought.
             elif message.type != message.T_REPLY or message.id != "echo":
                 if message.type == message.T_REPLY and isinstance(message.result, list):
                     ovsdb_wire.share_strings(message.result)

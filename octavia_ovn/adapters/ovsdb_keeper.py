@@ -6,12 +6,14 @@ has in its hands does not keep the session alive: a session that is forgotten is
 
 from __future__ import annotations
 
+import functools
 import logging
 import select
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING
+
+from octavia_ovn.supervised import SupervisedThread
 
 if TYPE_CHECKING:
     from octavia_ovn.adapters.ovsdb_connection import Connection, SharedConnection
@@ -35,12 +37,10 @@ def start(
         name: of the thread.
 
     """
-    threading.Thread(
-        target=_keep,
-        args=(weakref.ref(owner), shared, connection, connection.fileno(), interval),
-        name=name,
-        daemon=True,
-    ).start()
+    keep = functools.partial(
+        _keep, weakref.ref(owner), shared, connection, connection.fileno(), interval
+    )
+    SupervisedThread(keep, name).start()
 
 
 def _keep(

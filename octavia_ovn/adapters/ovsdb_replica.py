@@ -59,6 +59,7 @@ class Replica:
         on_change: called from `run` with table, `create`, `update` or `delete`, the row, and for an
             update a row of only the previous values, None where they are not known.
         on_conflict: called when `transact` plans anew because what it was planned on has changed.
+        on_defect: called when `on_change` has raised, which has been logged.
         required: tables (`NAT`) and columns (`Load_Balancer.selection_fields`) that must exist.
         timeout: seconds that the constructor may take for asking the server for its schema.
         schema: the schema, if it is known already; then the constructor asks nobody.
@@ -83,6 +84,7 @@ class Replica:
         max_backoff: int = MAX_BACKOFF,
         on_change: OnChange | None = None,
         on_conflict: Callable[[], None] | None = None,
+        on_defect: Callable[[], None] | None = None,
         required: Collection[str] = (),
         timeout: float = 30.0,
         schema: Schema | None = None,
@@ -93,6 +95,7 @@ class Replica:
         self._lock = lock
         self._on_change = on_change
         self._on_conflict = on_conflict
+        self._on_defect = on_defect
         self._was_current = False
         self._indexed: set[tuple[str, str]] = set()
         self._require(required)
@@ -113,9 +116,20 @@ class Replica:
         changed = bool(self._idl.events) or self._idl.change_seqno != before
         while self._idl.events:
             event = self._idl.events.popleft()
-            if self._on_change is not None:
-                self._on_change(*event)
+            self._tell(event)
         return changed
+
+    def _tell(self, event: tuple[str, str, Row, Row | None]) -> None:
+        """Tell one change; a defect that it brings out does not keep the others back."""
+        if self._on_change is None:
+            return
+        try:
+            self._on_change(*event)
+        except Exception:
+            table, kind, row, _ = event
+            LOG.exception("%s: %s of %s %s was not followed", self._database, kind, table, row.uuid)
+            if self._on_defect is not None:
+                self._on_defect()
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Arrange for the poller to wake up when `run` has something to do."""

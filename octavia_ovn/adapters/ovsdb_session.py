@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from octavia_ovn.adapters import ovsdb_keeper, ovsdb_servers
 from octavia_ovn.adapters.ovsdb_connection import SharedConnection
 from octavia_ovn.adapters.ovsdb_wire import Schema, failure
+from octavia_ovn.core.backoff import backoff
 from octavia_ovn.errors import OctaviaOvnError, Refused, Unanswered, Unavailable
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class OvsdbSession:
             NotSent: none was found in time.
 
         """
-        pause = _FIRST_PAUSE
+        failures = 0
         while True:
             connection, cause = ovsdb_servers.connect_once(self.endpoint, self.database, deadline)
             if connection is not None:
@@ -229,10 +230,11 @@ class OvsdbSession:
                     self, shared, connection, interval=self._probe_interval, name=name
                 )
                 return connection
+            pause = backoff(failures, _FIRST_PAUSE, _MAX_PAUSE)
             if time.monotonic() + pause >= deadline:
                 raise self._not_sent(cause)
             time.sleep(pause)
-            pause = min(2 * pause, _MAX_PAUSE)
+            failures += 1
 
     def _shared(self) -> SharedConnection:
         """Return this process's part of the session; let go of an inherited one."""

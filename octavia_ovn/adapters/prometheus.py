@@ -19,9 +19,10 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from octavia_ovn.core import requests as naming
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.statistics.messages import Reason
 from octavia_ovn.core.status import Operating, Tree
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused, Unavailable
-from octavia_ovn.observer import Drift, Observer, Step
+from octavia_ovn.observer import Defect, Drift, Observer, Step
 
 _REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -37,7 +38,10 @@ _RESULTS: Mapping[type[OctaviaOvnError], str] = {
 }
 """The results of calls and transactions that end in errors; the first that fits."""
 CALL_RESULTS = (SUCCESS, *_RESULTS.values())
-
+DATAGRAM_RESULTS = ("accepted", *(each.value for each in Reason))
+"""What becomes of a datagram with statistics."""
+THREADS = ("reporter", "reporter-ask", "watch", "statistics", "metrics")
+"""The threads of an agent beside its main loop."""
 
 _Shown = tuple[Operating, Mapping[Operating, int]]
 """The operating status of a load balancer, and how many members have which."""
@@ -59,11 +63,13 @@ class Metrics(Observer):
         """When each request was seen first that Octavia waits for, the oldest first."""
         self._waiting: dict[str, tuple[str, ...]] = {}
         self._shown: dict[str, _Shown] = {}
+        self._defective: set[tuple[str, Defect]] = set()
         self._acting = False
         self._make_agent()
         self._make_requests()
         self._make_outside()
         self._make_findings()
+        self._make_statistics()
         self.acts(acting=False)
 
     # --- definitions
@@ -115,6 +121,22 @@ class Metrics(Observer):
             "retries",
             "What has failed and is tried again, by step.",
             ("step", [each.value for each in Step]),
+        )
+
+        defective = self._gauge(
+            "defective_load_balancers",
+            "Load balancers that a defect of the agent keeps from being realised.",
+        )
+        defective.set_function(lambda: len({lb_id for lb_id, _ in list(self._defective)}))
+        self._defects = self._counter(
+            "defects",
+            "Unexpected errors, by the step that raised them.",
+            ("step", [each.value for each in Defect]),
+        )
+        self._crashes = self._counter(
+            "thread_crashes",
+            "Crashes of threads beside the main loop, each of which runs again, by thread.",
+            ("thread", THREADS),
         )
 
     def _make_outside(self) -> None:
@@ -171,6 +193,17 @@ class Metrics(Observer):
             ("result", (SUCCESS, ERROR)),
         )
 
+    def _make_statistics(self) -> None:
+        self._datagrams = self._counter(
+            "statistics_messages",
+            "Datagrams of collectors that have arrived, by what became of them.",
+            ("result", DATAGRAM_RESULTS),
+        )
+        self._dropped = self._counter(
+            "statistics_dropped",
+            "How often the traffic of a listener was dropped, because Octavia refuses it.",
+        )
+
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
 
@@ -194,6 +227,7 @@ class Metrics(Observer):
         self._since.clear()
         self._waiting.clear()
         self._shown.clear()
+        self._defective.clear()
         for gauge, status in itertools.product((self._load_balancers, self._members), Operating):
             gauge.labels(status.value).set(0)
 
@@ -245,6 +279,7 @@ class Metrics(Observer):
     def vanishes(self, lb_id: str) -> None:
         """Count a load balancer no more, and what nobody will tell Octavia as removed."""
         self._forget(lb_id)
+        self.overcomes(lb_id, *Defect)
         for request in self._waiting.get(lb_id, ()):
             self._requests.labels(naming.kind(request), REMOVED).inc()
         self.waits(lb_id, ())
@@ -268,6 +303,20 @@ class Metrics(Observer):
         """Count a retry."""
         self._retries.labels(step.value).inc()
 
+    def meets(self, defect: Defect, lb_id: str | None = None) -> None:
+        """Count a defect, and the load balancer that it concerns."""
+        self._defects.labels(defect.value).inc()
+        if lb_id is not None:
+            self._defective.add((lb_id, defect))
+
+    def overcomes(self, lb_id: str, *defects: Defect) -> None:
+        """Count a load balancer no more, unless another step fails."""
+        self._defective.difference_update((lb_id, each) for each in defects)
+
+    def crashes(self, thread: str) -> None:
+        """Count a crash."""
+        self._crashes.labels(thread).inc()
+
     def finds(self, drift: Drift) -> None:
         """Count what was found."""
         self._found.labels(drift.value).inc()
@@ -279,6 +328,14 @@ class Metrics(Observer):
     def compares(self, *, succeeded: bool) -> None:
         """Count a comparison."""
         self._comparisons.labels(SUCCESS if succeeded else ERROR).inc()
+
+    def receives_statistics(self, result: str) -> None:
+        """Count a datagram."""
+        self._datagrams.labels(result).inc()
+
+    def drops_statistics(self) -> None:
+        """Count it."""
+        self._dropped.inc()
 
     @contextlib.contextmanager
     def calls(self, service: str, operation: str) -> Iterator[None]:

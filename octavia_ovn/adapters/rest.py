@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import http
+import logging
 import re
 import threading
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions, loading
 
+from octavia_ovn.adapters import rest_errors
+from octavia_ovn.adapters.rest_errors import Meaning
 from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import NOBODY, Observer
 
@@ -24,16 +27,30 @@ if TYPE_CHECKING:
 
 Query = Mapping[str, str | Sequence[str]]
 
-_LATER = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
+LOG = logging.getLogger(__name__)
 _CREDENTIALS = {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}
 # Endpoints may name a version or not.
 _VERSION = re.compile(r"(/v\d+(\.\d+)?)?/*$")
-# Answers of status 409 that mean that there is too little, not that somebody else has it.
-_EXHAUSTED = {
-    "OverQuota",
-    "IpAddressGenerationFailure",
-    "IpAddressGenerationFailureNoMatchingSubnet",
+_REFUSALS = {
+    Meaning.FORBIDDEN: Refused,
+    Meaning.MISSING: NotFound,
+    Meaning.TAKEN: Conflict,
+    Meaning.REFUSED: Refused,
 }
+
+
+class _Answer(dict[str, Any]):
+    """The object in an answer; one that lacks what was asked for is a proxy's.
+
+    :param what: says whose answer it is
+    """
+
+    def __init__(self, values: Mapping[str, Any], what: str) -> None:
+        super().__init__(values)
+        self._what = what
+
+    def __missing__(self, key: str) -> Any:
+        raise Unavailable(f"{self._what} without {key}")
 
 
 class Rest:
@@ -60,6 +77,7 @@ class Rest:
         self._type = service_type
         self._name = name
         self._version = version
+        self._reader = rest_errors.READERS[service_type]
         self._page = page
         self._observer = observer
         self._lock = threading.Lock()
@@ -84,7 +102,7 @@ class Rest:
         params: Query | None = {**(query or {}), "limit": str(self._page)}
         while params is not None:
             answer = self.get(path, params)
-            if not isinstance(answer, Mapping) or key not in answer:
+            if answer is None:
                 raise Unavailable(f"{self._name} did not answer with {key} to GET {path}")
             items.extend(answer[key])
             # Behind a proxy the host in a link may be wrong, so only its query is used.
@@ -123,10 +141,28 @@ class Rest:
         with self._observer.calls(self._name.lower(), method):
             return self._ask(method, path, body, query)
 
+    def project(self) -> str:
+        """Return the id of the project that the account acts in; empty without Keystone.
+
+        :raises Unavailable: when Keystone does not answer
+        """
+        with self._translated("its account's project"):
+            return self._connected().get_project_id() or ""
+
     def _ask(self, method: str, path: str, body: object, query: Query | None) -> Any:
         path = self._version + path
-        try:
+        with self._translated(f"{method} {path}"):
             response = self._send(method, path, json=body, params=query)
+        return self._answer(method, path, response)
+
+    @contextlib.contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Turn errors of keystoneauth into ours.
+
+        :param what: what was asked for
+        """
+        try:
+            yield
         except (exceptions.HttpError, exceptions.AuthorizationFailure) as error:
             raise self._keystone_error(error) from error
         except exceptions.CatalogException as error:
@@ -134,16 +170,20 @@ class Rest:
         except (exceptions.AuthPluginException, exceptions.OptionError) as error:
             raise BadConfiguration(f"{self._sections} cannot be used: {error}") from error
         except exceptions.ClientException as error:
-            raise Unavailable(f"{self._name} did not answer {method} {path}: {error}") from error
+            raise Unavailable(f"{self._name} did not answer {what}: {error}") from error
         except OSError as error:
             msg = f"The TLS files in {self._sections} cannot be used: {error}"
             raise BadConfiguration(msg) from error
+
+    def _answer(self, method: str, path: str, response: Any) -> _Answer | None:
         if not response.ok:
             raise self._error(method, path, response)
-        try:
-            return response.json() if response.content else None
-        except ValueError as error:
-            raise Unavailable(f"{self._name} did not answer in JSON to {method} {path}") from error
+        if not response.content:
+            return None
+        body = _body(response)
+        if body is None:
+            raise Unavailable(f"{self._name} did not answer in a JSON object to {method} {path}")
+        return _Answer(body, f"{self._name} answered {method} {path}")
 
     def _send(self, method: str, path: str, **kwargs: Any) -> Any:
         session = self._connected()
@@ -216,20 +256,22 @@ class Rest:
         )
 
     def _error(self, method: str, path: str, response: Any) -> Unavailable | Refused:
-        status = response.status_code
-        kind, message = _fault(response)
-        answer = f"{self._name} answered {status} to {method} {path}"
+        body = _body(response) or {}
+        fault = self._reader(body)
+        meaning = rest_errors.meaning(response.status_code, fault)
+        answer = f"{self._name} answered {response.status_code} to {method} {path}"
+        message = fault.message if fault is not None else _sentence(body)
         detail = f"{answer}: {message}" if message else answer
-        if status in _CREDENTIALS:
+        if meaning is Meaning.FORBIDDEN:
+            LOG.warning("%s: see the account in %s and its roles", detail, self._sections)
+        if meaning in _REFUSALS:
+            # Of what cannot be helped by trying again, the user reads the service's own sentence.
+            return _REFUSALS[meaning](message or answer)
+        if meaning is Meaning.ACCOUNT:
             return Unavailable(f"{detail}: see the account in {self._sections}")
-        if status in _LATER or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Unavailable(detail)
-        # Of what cannot be helped by trying again, the user reads the service's own sentence.
-        if status == http.HTTPStatus.NOT_FOUND:
-            return NotFound(message or answer)
-        if status == http.HTTPStatus.CONFLICT and kind not in _EXHAUSTED:
-            return Conflict(message or answer)
-        return Refused(message or answer)
+        if meaning is Meaning.FOREIGN:
+            return Unavailable(f"{detail}, in a format that is not {self._name}'s")
+        return Unavailable(detail)
 
 
 def _next_page(links: Sequence[Mapping[str, str]]) -> Query | None:
@@ -240,22 +282,20 @@ def _next_page(links: Sequence[Mapping[str, str]]) -> Query | None:
     return None
 
 
-def _fault(response: Any) -> tuple[str, str]:
-    """Return type and message of an error, as far as the body says them.
-
-    Neutron wraps them in an object of its own, Octavia writes `faultstring`, middleware `error`.
-    """
+def _body(response: Any) -> Mapping[str, Any] | None:
+    """Return the JSON object in the body of a response; None if there is none."""
     try:
         body = response.json()
     except ValueError:
-        return "", ""
-    if not isinstance(body, Mapping):
-        return "", ""
-    if "faultstring" in body:
-        return "", str(body["faultstring"])
+        return None
+    return body if isinstance(body, Mapping) else None
+
+
+def _sentence(body: Mapping[str, object]) -> str:
+    """Return what the body of middleware's or a proxy's error says, as far as it is known."""
     for value in body.values():
         if isinstance(value, Mapping):
-            return str(value.get("type", "")), str(value.get("message", ""))
+            return str(value.get("message", ""))
         if isinstance(value, str):
-            return "", value
-    return "", ""
+            return value
+    return ""

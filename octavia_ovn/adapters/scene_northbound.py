@@ -70,10 +70,18 @@ class NorthboundRows:
             for row in found
         }
 
-    def routers(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the names that Neutron has for routers, by name of the row."""
-        found = self._select.with_value("Logical_Router", "name", names, ("name", "external_ids"))
-        return {row["name"]: row["external_ids"].get(_ROUTER, "") for row in found}
+    def routers(self, names: Iterable[str]) -> tuple[dict[str, str], frozenset[str]]:
+        """Return the names that Neutron has for routers, by name of the row, and who is down."""
+        columns = ("name", "external_ids", "enabled")
+        found = self._select.with_value("Logical_Router", "name", names, columns)
+        labels = {row["name"]: row["external_ids"].get(_ROUTER, "") for row in found}
+        return labels, frozenset(row["name"] for row in found if not _enabled(row))
+
+    def interfaces_down(self, names: Iterable[str]) -> frozenset[str]:
+        """Return which of some routers' interfaces are administratively down."""
+        columns = ("name", "enabled")
+        rows = self._select.with_value("Logical_Router_Port", "name", names, columns)
+        return frozenset(row["name"] for row in rows if not _enabled(row))
 
     def router_ports_around(self, switches: Iterable[str]) -> tuple[RouterPort, ...]:
         """Return the interfaces of all routers that have one on some switches."""
@@ -154,6 +162,11 @@ class NorthboundRows:
         return {uuid: {row["name"] for row in rows} for uuid, rows in found.items()}, acls
 
 
+def _enabled(row: Json) -> bool:
+    """Whether a row is administratively up, as one is that says nothing of it."""
+    return bool(row["enabled"] != [False])
+
+
 def _port(row: Json) -> Port:
     ids = row["external_ids"]
     return Port(
@@ -165,7 +178,7 @@ def _port(row: Json) -> Port:
         ips=tuple(
             model.canonical_address(each.partition("/")[0]) for each in ids.get(_CIDRS, "").split()
         ),
-        enabled=row["enabled"] != [False],
+        enabled=_enabled(row),
         silent=row["options"].get("disable_arp_nd_rsp") == "true",
         uuid=row["_uuid"],
     )

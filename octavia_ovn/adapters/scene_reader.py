@@ -107,13 +107,15 @@ class SceneReader:
         names |= {each for row in scene.rows for each in row.switches}
         routers = {each.router for each in router_ports}
         routers |= {each for row in scene.rows for each in row.routers}
+        labels, down = self._nb.routers(routers)
         return replace(
             scene,
             answered=answered,
             answers_for_down=self._nb.answers_for_down_ports(),
             router_ports=router_ports,
             switches=self._nb.switches(names),
-            routers=self._nb.routers(routers),
+            routers=labels,
+            down=down | self._nb.interfaces_down(each.name for each in router_ports),
             floating_ips=self._nb.floating_ips(vip.port_id for vip in lb.vips if vip.port_id),
         )
 

@@ -6,7 +6,8 @@ whenever it is asked for others, so what is needed no longer is let go only with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from octavia_ovn.adapters.ovsdb_idl import contents
 from octavia_ovn.adapters.ovsdb_replica import Replica
 from octavia_ovn.adapters.responders import CONDITION
 from octavia_ovn.core.grouping import Grouping
-from octavia_ovn.core.health import HM_PORT
+from octavia_ovn.core.health import HM_PORT, Source
 from octavia_ovn.core.model import canonical_address
 
 TABLE = "Logical_Switch_Port"
@@ -36,6 +37,7 @@ class SwitchPort:
 
     :param source_of: the subnet whose members are checked from it
     :param answers: whether OVN knows its addresses, and answers ARP for them
+    :param project: the project that it belongs to in Neutron
     :param up: whether a hypervisor has it
     :param virtual: whether other ports take its addresses in turns, as allowed address pairs
     """
@@ -44,6 +46,7 @@ class SwitchPort:
     addresses: tuple[str, ...]
     source_of: str | None
     answers: bool
+    project: str
     up: bool
     virtual: bool
 
@@ -95,23 +98,18 @@ class SwitchPorts:
         found = self._by_address.first(address)
         return None if found is None else self._ports[found]
 
-    def monitor_source(self, subnet_id: str) -> str | None:
-        """Return the address of the health monitor port of a subnet."""
-        source = self._source(subnet_id)
-        return None if source is None else source.addresses[0]
+    def monitor_source(self, subnet_id: str, projects: Sequence[str]) -> Source | None:
+        """Return the health monitor port of a subnet.
 
-    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
-        """Return the names of the health monitor ports of a subnet."""
-        return frozenset(self._ports[uuid].name for uuid in self._sources.of(subnet_id))
-
-    def answering(self, subnet_id: str) -> str | None:
-        """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
-        source = self._source(subnet_id)
-        return source.name if source is not None and source.answers else None
-
-    def _source(self, subnet_id: str) -> SwitchPort | None:
-        ports = (self._ports[uuid] for uuid in self._sources.of(subnet_id))
-        return min(ports, key=lambda port: port.name, default=None)
+        :param projects: those that it may belong to, in the order of preference: on a shared
+            network anybody can make a port that looks like one
+        """
+        ports = [self._ports[uuid] for uuid in self._sources.of(subnet_id)]
+        trusted = (port for port in ports if port.project in projects)
+        found = min(
+            trusted, key=lambda port: (projects.index(port.project), port.name), default=None
+        )
+        return None if found is None else Source(found.name, found.addresses[0], found.answers)
 
 
 class FollowedPorts:
@@ -212,25 +210,40 @@ def _condition(thing: Thing) -> list[object]:
 
 def addresses(row: Any) -> tuple[str, ...]:
     """Return the addresses that Neutron has given the port of a row."""
-    cidrs = contents(row, "external_ids").get("neutron:cidrs", "").split()
-    return tuple(canonical_address(each.partition("/")[0]) for each in cidrs)
+    return tuple(_addresses(contents(row, "external_ids").get("neutron:cidrs", "")))
 
 
 def switch_port(row: Any) -> SwitchPort:
     """Return what a row of :data:`TABLE` says; unless it says that the port is up, it is not."""
+    external_ids = contents(row, "external_ids")
     found = addresses(row)
     return SwitchPort(
         name=row.name,
         addresses=found,
-        source_of=_monitored_subnet(contents(row, "external_ids")) if found else None,
+        source_of=_monitored_subnet(external_ids) if found else None,
         answers=bool(contents(row, "addresses")),
+        project=external_ids.get("neutron:project_id", ""),
         up=True in contents(row, "up"),
         virtual=row.type == _VIRTUAL,
     )
 
 
+def _addresses(cidrs: str) -> Iterator[str]:
+    """Yield the addresses in what Neutron says of a port, as the rest of us spells them."""
+    for each in cidrs.split():
+        with contextlib.suppress(ValueError):
+            yield canonical_address(each.partition("/")[0])
+
+
 def _monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
-    """Return the subnet whose members are checked from a switch port; None for other ports."""
+    """Return the subnet whose members may be checked from a switch port; None for other ports.
+
+    Those of the former driver had no device at first.
+    """
     name = external_ids.get("neutron:port_name", "")
-    ours = name.startswith(HM_PORT) and external_ids.get("neutron:device_owner") in _HM_OWNERS
+    ours = (
+        name.startswith(HM_PORT)
+        and external_ids.get("neutron:device_owner") in _HM_OWNERS
+        and external_ids.get("neutron:device_id", "") in ("", name)
+    )
     return name.removeprefix(HM_PORT) if ours else None

@@ -1,1 +1,3 @@
 """Commands for operators."""
+
+from octavia_ovn import quiet  # noqa: F401 - before the libraries that warn

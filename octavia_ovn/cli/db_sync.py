@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oslo_log import log
-
-from octavia_ovn import config, runtime
-from octavia_ovn.cli.logs import run
+from octavia_ovn import runtime
+from octavia_ovn.cli import settings
+from octavia_ovn.cli.logs import attempt, run
 from octavia_ovn.command import configured
-from octavia_ovn.errors import OctaviaOvnError
 
-LOG = log.getLogger(__name__)
 _FAILED = 2
 
 
@@ -30,8 +27,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if conf is None:
         return _FAILED
-    try:
-        return run(runtime.build(config.load(conf)))
-    except OctaviaOvnError as error:
-        LOG.error("The load balancers could not be compared: %s", error)  # noqa: TRY400
-        return _FAILED
+    return attempt(lambda: run(runtime.build(settings.read(conf))), otherwise=_FAILED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from oslo_log import log
 
@@ -10,8 +10,23 @@ from octavia_ovn import runtime
 from octavia_ovn.cli.output import summary
 from octavia_ovn.controller.repair import Finding, Verdict
 from octavia_ovn.controller.sync import Action, Result, sync
+from octavia_ovn.errors import OctaviaOvnError
 
 LOG = log.getLogger(__name__)
+
+
+def attempt(work: Callable[[], int], *, otherwise: int) -> int:
+    """Do some work of a command; log why not when it cannot be done.
+
+    :param otherwise: what to return then
+    """
+    try:
+        return work()
+    except OctaviaOvnError as error:
+        reason = error
+    # oslo.log appends an error that is being handled to each line, and would say it twice.
+    LOG.error("The load balancers could not be compared: %s", reason)
+    return otherwise
 
 
 def run(parts: runtime.Runtime, *, dry_run: bool = False) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ from octavia_ovn.cli import output, settings
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
+from octavia_ovn.cli.statistics_key import statistics_key
 from octavia_ovn.cli.trace import trace
+from octavia_ovn.command import PACKAGE
 from octavia_ovn.controller.repair import Depth, Verdict
 from octavia_ovn.controller.sync import Action, Result, sync
 from octavia_ovn.errors import NotFound, Unavailable
@@ -32,6 +35,7 @@ A load balancer is
              is lost, damaged, or not in Octavia any more
   stuck      Octavia shows it or a part of it in PENDING, and nobody works on it
   orphaned   it has rows, and Octavia does not know it
+  unenforced Octavia shows vip_sg_ids, which OVN does not enforce: use allowed_cidrs
   unclear    it could not be compared
 
 \b
@@ -71,6 +75,7 @@ Examples
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(importlib.metadata.version(PACKAGE), message="%(prog)s %(version)s")
 def main() -> None:
     """Look at Octavia's load balancers of the provider "ovn", compare them with OVN, repair them.
 
@@ -204,4 +209,5 @@ def _status(results: list[Result], good: set[Action]) -> int:
 
 
 main.add_command(show)
+main.add_command(statistics_key)
 main.add_command(trace)

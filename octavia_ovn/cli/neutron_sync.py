@@ -10,13 +10,9 @@ from typing import Any
 
 from neutron_lib.ovn import constants, db_sync
 from oslo_config import cfg
-from oslo_log import log
 
-from octavia_ovn import config, runtime
+from octavia_ovn import runtime
 from octavia_ovn.cli import logs, settings
-from octavia_ovn.errors import OctaviaOvnError
-
-LOG = log.getLogger(__name__)
 
 _OPTIONS = [
     cfg.MultiStrOpt(
@@ -62,8 +58,9 @@ class OctaviaOvnSynchronizer(db_sync.BaseOvnDbSynchronizer):  # type: ignore[mis
         if self._mode == constants.OVN_DB_SYNC_MODE_OFF:
             return
         dry_run = self._mode == constants.OVN_DB_SYNC_MODE_LOG
-        try:
-            found = config.load(self._octavia_conf) if self._octavia_conf else settings.load()
-            logs.run(runtime.build(found), dry_run=dry_run)
-        except OctaviaOvnError as error:
-            LOG.error("The load balancers could not be compared: %s", error)  # noqa: TRY400
+        logs.attempt(lambda: self._sync(dry_run=dry_run), otherwise=1)
+
+    def _sync(self, *, dry_run: bool) -> int:
+        conf = self._octavia_conf
+        found = settings.read(conf) if conf else settings.load()
+        return logs.run(runtime.build(found), dry_run=dry_run)

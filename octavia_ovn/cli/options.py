@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from octavia_ovn.core.text import plain
 from octavia_ovn.errors import OctaviaOvnError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +48,7 @@ def answered(command: F) -> F:
         try:
             status = command(**options)
         except OctaviaOvnError as error:
-            click.echo(f"octavia-ovn: {error}", err=True)
+            click.echo(plain(f"octavia-ovn: {error}"), err=True)
             status = FAILED
         sys.exit(status)
 

@@ -10,20 +10,31 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from octavia_ovn.controller.repair import Finding, Verdict
 from octavia_ovn.controller.sync import Result
+from octavia_ovn.core.text import plain
 
-_STYLES = {Verdict.RIGHT: "green", Verdict.UNCLEAR: "red"}
+_STYLES = {Verdict.RIGHT: "green", Verdict.UNCLEAR: "red", Verdict.UNENFORCED: "red"}
 _STYLE = "yellow"
 _WIDE = 1000
 
 
 def terminal() -> Console:
-    """Return where to print tables for people."""
+    """Return where to print tables for people; all that is printed is a :func:`text`."""
     console = Console()
     # Whoever reads it from a file or a pipe wants lines, not a width.
     return console if console.is_terminal else Console(width=_WIDE)
+
+
+def text(*parts: str | tuple[str, str]) -> Text:
+    """Return text to print, whatever is in it: no markup, and nothing that a terminal obeys.
+
+    :param parts: words, or words and their style
+    """
+    pairs = ((each, "") if isinstance(each, str) else each for each in parts)
+    return Text.assemble(*((plain(words), style) for words, style in pairs))
 
 
 def progress() -> Progress:
@@ -62,8 +73,8 @@ def dump(results: Sequence[Result], *, acted: bool) -> None:
     """Print what was found as one JSON object."""
     counts = collections.Counter(each.finding.verdict.name.lower() for each in results)
     items = [_item(each, acted=acted) for each in results]
-    text = json.dumps({"load_balancers": items, "summary": dict(sorted(counts.items()))}, indent=2)
-    click.echo(text)
+    found = {"load_balancers": items, "summary": dict(sorted(counts.items()))}
+    click.echo(json.dumps(found, indent=2))
 
 
 def _table(results: Iterable[Result], *, acted: bool) -> Table:
@@ -72,17 +83,16 @@ def _table(results: Iterable[Result], *, acted: bool) -> Table:
     for each in results:
         finding = each.finding
         style = _STYLES.get(finding.verdict, _STYLE)
-        row = [finding.lb_id, f"[{style}]{finding.verdict.value}[/]", _plain(finding.detail)]
+        row = [
+            text(finding.lb_id),
+            text((finding.verdict.value, style)),
+            text(finding.detail),
+        ]
         if acted:
             reason = f": {each.reason}" if each.reason and each.reason != finding.detail else ""
-            row.append(_plain(each.action.value + reason))
+            row.append(text(each.action.value + reason))
         table.add_row(*row)
     return table
-
-
-def _plain(text: str) -> str:
-    """Return text whose brackets are no markup."""
-    return text.replace("[", r"\[")
 
 
 def _item(result: Result, *, acted: bool) -> dict[str, str]:

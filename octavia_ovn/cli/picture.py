@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from octavia_ovn.core.insight.tree import Address, Node, Overview, Place, State
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ROUTER
+from octavia_ovn.core.text import plain
 
 _WIDTH, _MARGIN = 1240, 32
 _CARD = 58
@@ -344,4 +345,5 @@ def _attachment(place: Place) -> str:
 
 
 def _escape(text: str) -> str:
-    return markup.escape(text)
+    """Return text that is no markup, of characters that XML allows."""
+    return "\n".join(markup.escape(plain(line)) for line in text.split("\n"))

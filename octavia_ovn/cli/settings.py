@@ -24,6 +24,15 @@ def load(files: Sequence[str] = (), directories: Sequence[str] = ()) -> config.S
         conf(arguments, project="octavia")
     except (cfg.Error, OSError) as error:
         raise BadConfiguration(f"The configuration cannot be read: {error}") from error
+    return read(conf)
+
+
+def read(conf: cfg.ConfigOpts) -> config.Settings:
+    """Return the options of a parsed configuration.
+
+    :raises BadConfiguration: when no file was read, or naming the option that is wrong
+    """
+    # The defaults alone name a database on this host, which may be nobody's or somebody else's.
     if not conf.config_file and not conf.config_dir:
         msg = "There is no /etc/octavia/octavia.conf: name the configuration with --config-file."
         raise BadConfiguration(msg)

@@ -11,10 +11,10 @@ from typing import Any
 import click
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from octavia_ovn.cli import output, picture, settings, sources
 from octavia_ovn.cli.options import RIGHT, WRONG, answered, configured
+from octavia_ovn.cli.output import text
 from octavia_ovn.core.insight.tree import Node, Overview, Place, State, overview
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import BadConfiguration, Refused
@@ -27,6 +27,8 @@ _KINDS = {
     Kind.POOL: "pool",
     Kind.HEALTH_MONITOR: "health monitor",
     Kind.MEMBER: "member",
+    Kind.L7POLICY: "L7 policy",
+    Kind.L7RULE: "L7 rule",
 }
 
 _HELP = """\
@@ -92,7 +94,7 @@ def _write(path: str, text: str, option: str) -> None:
 
 def _page(found: Overview) -> RenderableType:
     parts: list[RenderableType] = [_tree(found), _addresses(found), _places(found)]
-    parts += [Text(f"! {note}", style="yellow") for note in found.notes]
+    parts += [text((f"! {note}", "yellow")) for note in found.notes]
     return Group(*parts)
 
 
@@ -100,18 +102,16 @@ def _tree(found: Overview) -> Table:
     table = _table("Object", "What", "Octavia", "OVN")
     table.columns[0].no_wrap = True
     for prefix, below, node in _lines(found.root):
-        title = Text.assemble(
-            prefix, (_KINDS[node.kind], "dim"), " ", (node.name or node.id, "bold")
-        )
+        title = text(prefix, (_KINDS[node.kind], "dim"), " ", (node.name or node.id, "bold"))
         mark = {State.GOOD: "● ", State.BAD: "✗ ", State.OFF: "○ ", State.ATTENTION: "! "}[
             node.state
         ]
-        ovn = Text(mark + node.ovn, style=STYLES[node.state])
+        ovn = text((mark + node.ovn, STYLES[node.state]))
         bad = node.octavia.startswith("ERROR") or node.octavia.endswith("ERROR")
-        octavia = Text(node.octavia or "not known", style="red" if bad else "")
-        table.add_row(title, Text(node.details), octavia, ovn)
+        octavia = text((node.octavia or "not known", "red" if bad else ""))
+        table.add_row(title, text(node.details), octavia, ovn)
         for each in node.differences:
-            table.add_row(Text(below), "", Text(f"≠ {each}", style=_DIFFERENT), "")
+            table.add_row(text(below), "", text((f"≠ {each}", _DIFFERENT)), "")
     return table
 
 
@@ -127,10 +127,10 @@ def _addresses(found: Overview) -> Table:
     table = _table("VIP", "Floating IP", "Network", "Port")
     for each in found.addresses:
         table.add_row(
-            Text(each.address, style="bold"),
-            each.floating_ip or "none",
-            Text(f"{each.network} ({each.switch})"),
-            Text(each.port),
+            text((each.address, "bold")),
+            text(each.floating_ip or "none"),
+            text(f"{each.network} ({each.switch})"),
+            text(each.port),
         )
     return table
 
@@ -139,8 +139,8 @@ def _places(found: Overview) -> Table:
     table = _table("Attached to", "Row", "For", "")
     for each in found.places:
         kind = "router" if each.table == "Logical_Router" else "network"
-        name = Text.assemble((kind, "dim"), " ", (each.label, "bold"))
-        table.add_row(name, each.name, each.purpose, Text(*_attachment(each)))
+        name = text((kind, "dim"), " ", (each.label, "bold"))
+        table.add_row(name, text(each.name), text(each.purpose), text(_attachment(each)))
     return table
 
 

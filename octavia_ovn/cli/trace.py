@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from octavia_ovn.cli import output, settings, sources
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
+from octavia_ovn.cli.output import text
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.path import NoPath, paths
 from octavia_ovn.core.insight.trace import Explanation, explain
@@ -117,23 +117,23 @@ def _print(explanations: Sequence[Explanation], notes: Sequence[str]) -> None:
     for each in explanations:
         path = each.path
         title = f"From {path.client.title} to {path.protocol} {path.key}"
-        console.print(Text(title, style="bold"))
+        console.print(text((title, "bold")))
         console.print(_table(each))
         mark, style = _MARKS[each.verdict]
-        console.print(Text(f"{mark} {_WORDS[each.verdict]}", style=style))
+        console.print(text((f"{mark} {_WORDS[each.verdict]}", style)))
     for note in notes:
-        console.print(Text(f"! {note}", style="yellow"))
+        console.print(text((f"! {note}", "yellow")))
 
 
 def _table(explanation: Explanation) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     for check, finding in explanation.findings:
         mark, style = _MARKS[finding.verdict]
-        plain = finding.verdict is Verdict.OK
-        sentence = Text(finding.sentence, style="" if plain else style)
-        table.add_row(Text(f"  {mark}", style=style), Text(check.title, style="dim"), sentence)
+        good = finding.verdict is Verdict.OK
+        sentence = text((finding.sentence, "" if good else style))
+        table.add_row(text((f"  {mark}", style)), text((check.title, "dim")), sentence)
         if finding.remedy:
-            table.add_row("", "", Text(f"→ {finding.remedy}", style="cyan"))
+            table.add_row("", "", text((f"→ {finding.remedy}", "cyan")))
     return table
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from octavia_ovn.controller.ports import Octavia
 from octavia_ovn.controller.tasks import Done, Tasks
 from octavia_ovn.core import changes, codec, model
-from octavia_ovn.core.pending import Final, Pending
+from octavia_ovn.core.pending import UNSERVED, Final, Pending
 from octavia_ovn.core.rows import Row
 from octavia_ovn.errors import Unavailable
 from octavia_ovn.observer import NOBODY, Drift, Observer
@@ -71,7 +71,11 @@ class Damages:
         """Return Octavia's tree once it has what was asked for."""
         tree = self._octavia.tree(lb_id)
         objects = pending.objects if pending else {}
-        wanted = {each for each, final in objects.items() if final is Final.ACTIVE}
+        wanted = {
+            key
+            for key, final in objects.items()
+            if final is Final.ACTIVE and key[0] not in UNSERVED
+        }
         if tree is not None and not wanted <= changes.objects(tree):
             raise Unavailable(f"Octavia has not committed a request on load balancer {lb_id} yet")
         return tree

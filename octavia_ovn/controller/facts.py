@@ -11,12 +11,13 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller import reachability
-from octavia_ovn.controller.ports import Neutron, Northbound, Southbound, SwitchPorts
+from octavia_ovn.controller.ports import Neutron, Northbound, Southbound
+from octavia_ovn.controller.sources import NoSource, Sources
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.controller.vip_guard import VipGuard
 from octavia_ovn.core import access, codec, model, responder
 from octavia_ovn.core.desired import Facts
-from octavia_ovn.core.health import Backend, Health, Verdict
+from octavia_ovn.core.health import Backend, Health, Source, Verdict
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
 from octavia_ovn.core.rules import place_members
@@ -31,7 +32,8 @@ from octavia_ovn.core.topology import (
 
 SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
 MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
-VIP_PORT_PREFIX = "ovn-lb-vip-"
+ANSWERED_BY = {PORT: "vip", MONITORED: "source"}
+"""Kind of thing → kind of task whose answer its change may change."""
 _BEFORE = {"ONLINE": Verdict.UP, "ERROR": Verdict.DOWN}
 """What a check must have said of a member that Octavia shows with that operating status."""
 
@@ -92,6 +94,7 @@ class _Checks:
     members: dict[str, Verdict] = field(default_factory=dict)
     obstacles: dict[str, str] = field(default_factory=dict)
     failed: set[tuple[Kind, str]] = field(default_factory=set)
+    operations: list[Operation] = field(default_factory=list)
 
 
 class FactFinder:
@@ -102,6 +105,7 @@ class FactFinder:
         self._sb = sb
         self._neutron = neutron
         self._tasks = tasks
+        self._sources = Sources(neutron, tasks)
         self._guard = VipGuard(nb, neutron, tasks)
 
     def forget(self) -> None:
@@ -132,8 +136,11 @@ class FactFinder:
         )
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
-            answers = self._answer_operations(lb, subnets, guarded.lost)
-            operations = (*self._port_operations(lb), *answers)
+            operations = (
+                *dict.fromkeys(checks.operations),
+                *self._port_operations(lb),
+                *self._answer_operations(lb, subnets, guarded.lost),
+            )
             doors = self._existing(doors)
         except Missing as missing:
             raise Missing(things, missing.operations) from None
@@ -164,10 +171,12 @@ class FactFinder:
         port = done.value
         if port is None:
             return replace(vip, brought=True)
-        ours = port.name.startswith(VIP_PORT_PREFIX)
+        ours = port.is_vip_of(lb_id)
         if ours and port.device_owner:
             adopt = functools.partial(self._neutron.adopt_vip_port, vip.port_id, lb_id)
-            self._tasks.get(("adopt", vip.port_id), adopt, lb_id)
+            # The rows ask for it until they say all that is known of the port.
+            if self._tasks.get(("adopt", vip.port_id), adopt, lb_id) is None:
+                raise Missing
         subnets = {each.address: each.subnet_id for each in port.fixed_ips}
         return replace(
             vip,
@@ -198,6 +207,21 @@ class FactFinder:
         """Yield what makes routers of ours answer for VIPs that no other router leads to."""
         wanted = responder.answers(lb, self._nb, subnets, lost)
         return responder.operations(lb.id, self._nb.answers(lb.id), wanted)
+
+    def used(self, lb: model.LoadBalancer) -> frozenset[Hashable]:
+        """Return what must be given back once a load balancer is gone, as the replica shows it."""
+        ids = {vip.subnet_id for vip in lb.vips} | {each.subnet_id for _, each in lb.members()}
+        found = (self._nb.subnet(each) for each in ids if each)
+        subnets = {subnet.id: subnet for subnet in found if subnet is not None}
+        lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        places = attachments(lb, self._nb, subnets, None)
+        fips = ((MEMBER_FIP, fip_id) for fip_id, _ in self._member_fips(lb, places))
+        sources = (
+            (MONITORED, member.subnet_id)
+            for pool, member in lb.members()
+            if pool.monitored and member.subnet_id
+        )
+        return frozenset[Hashable]((*fips, *sources))
 
     def _member_fips(
         self, lb: model.LoadBalancer, places: Attachments
@@ -276,61 +300,28 @@ class FactFinder:
         ports = self._nb.switch_ports(switch_name(subnet.network_id))
         if ports is None:
             raise Missing
+        port = ports.at(member.address)
         try:
-            source = self._source(lb, subnet, ports)
-        except Missing:
+            source = self._sources.find(lb, subnet, ports, port.project if port else "")
+        except NoSource as missing:
             # While Neutron is being asked, checks go on from where they came from.
-            source = _mapped_source(rows, member.address)
+            source = _mapped(rows, member.address)
             if source is None:
-                raise
+                raise Missing(operations=missing.operations) from None
+            checks.operations.extend(missing.operations)
         if source is None:
+            checks.members[member.id] = Verdict.UNCHECKED
             if pool.monitor:
                 checks.failed.add((Kind.HEALTH_MONITOR, pool.monitor.id))
             return
-        port = ports.at(member.address)
+        name = source.port
         if port is None or port.virtual:
             checks.members[member.id] = Verdict.UNCHECKED
-            # That of the port that checks come from: until it is known, the one from before.
-            name = min(ports.monitor_ports(subnet.id), default="") or _mapped_port(
-                rows, member.address
-            )
-            if not name:
-                raise Missing
         else:
             name = port.name
             verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
             checks.verdicts[_backend(pool, member)] = verdict
-        checks.mappings[member.address] = f"{name}:{codec.bracketed(source)}"
-
-    def _source(self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts) -> str | None:
-        """Return the address that checks come from; None when Neutron refuses to give one."""
-        if self._tasks.wait_for(("release", subnet.id), lb.id):
-            raise Missing
-        address = ports.monitor_source(subnet.id)
-        if address is not None:
-            answering = ports.answering(subnet.id)
-            if answering is not None:
-                raise Missing(operations=(ClearAddresses(answering),))
-            # Until Neutron has answered, the hypervisors have some time to follow.
-            if self._tasks.is_first_attempt(("source", subnet.id), lb.id):
-                raise Missing
-            # From now on OVN says it: were the port deleted, another would have to be made.
-            self._tasks.forget(("source", subnet.id))
-            return address
-        done = self._tasks.get(
-            ("source", subnet.id),
-            functools.partial(
-                self._neutron.make_hm_port, subnet.id, subnet.network_id, lb.project_id
-            ),
-            lb.id,
-        )
-        if done is None:
-            raise Missing
-        if done.value is None:
-            return None
-        return next(
-            (each.address for each in done.value.fixed_ips if each.subnet_id == subnet.id), None
-        )
+        checks.mappings[member.address] = f"{name}:{codec.bracketed(source.address)}"
 
 
 def _backend(pool: model.Pool, member: model.Member) -> Backend:
@@ -344,21 +335,16 @@ def _with_cidr(vip: model.Vip, subnets: Mapping[str, Subnet]) -> model.Vip:
     return replace(vip, cidr=subnet.cidr, network_id=vip.network_id or subnet.network_id)
 
 
-def _mapped_source(rows: tuple[Row, ...], address: str) -> str | None:
-    """Return the source address that a member is being checked from."""
-    return codec.mapping_source(_mapping(rows, address)) or None
+def _mapped(rows: tuple[Row, ...], address: str) -> Source | None:
+    """Return from where a member is being checked.
 
-
-def _mapped_port(rows: tuple[Row, ...], address: str) -> str:
-    """Return the switch port that a member is mapped to; empty when it is not mapped."""
-    return _mapping(rows, address).partition(":")[0]
-
-
-def _mapping(rows: tuple[Row, ...], address: str) -> str:
-    """Return the mapping of an address as it is; empty when there is none."""
+    Its port is that of the member, unless the member itself has none.
+    """
     key = codec.bracketed(address)
     found = (row.ip_port_mappings[key] for row in rows if key in row.ip_port_mappings)
-    return next(found, "")
+    mapping = next(found, "")
+    source = codec.mapping_source(mapping)
+    return Source(mapping.partition(":")[0], source) if source else None
 
 
 def _things(

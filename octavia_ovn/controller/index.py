@@ -13,10 +13,22 @@ class Index:
     def __init__(self) -> None:
         self._things: dict[str, frozenset[Hashable]] = {}
         self._dependants: Grouping[Hashable, str] = Grouping()
+        self._leaving: set[str] = set()
 
-    def set(self, lb_id: str, things: Iterable[Hashable]) -> frozenset[Hashable]:
-        """Say all that a load balancer depends on now; return what nobody depends on any more."""
+    def set(
+        self, lb_id: str, things: Iterable[Hashable], former: Iterable[Hashable] = ()
+    ) -> frozenset[Hashable]:
+        """Say all that a load balancer depends on now; return what nobody depends on any more.
+
+        :param former: what one that is leaving has depended on until now, though that was never
+            said here; counts the first time only
+        """
         new, old = frozenset(things), self._things.get(lb_id, frozenset())
+        if new or not former:
+            self._leaving.discard(lb_id)
+        elif lb_id not in self._leaving:
+            self._leaving.add(lb_id)
+            old = old.union(former)
         abandoned = set()
         for thing in old - new:
             self._dependants.discard(thing, lb_id)
@@ -29,6 +41,10 @@ class Index:
         else:
             self._things.pop(lb_id, None)
         return frozenset(abandoned)
+
+    def begin(self) -> None:
+        """Forget who is leaving: what has been given back may have been taken again since."""
+        self._leaving.clear()
 
     def of(self, thing: Hashable) -> frozenset[str]:
         """Return the load balancers that depend on a thing."""

@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from octavia_ovn.controller.facts import MEMBER_FIP, MONITORED, PORT, SWITCH, FactFinder
+from octavia_ovn.controller.facts import (
+    ANSWERED_BY,
+    MEMBER_FIP,
+    MONITORED,
+    PORT,
+    SWITCH,
+    FactFinder,
+)
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
+from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.core import changes, requests
+from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import Operation
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
-from octavia_ovn.observer import NOBODY, Observer, Step
+from octavia_ovn.observer import NOBODY, Defect, Observer, Step
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +49,10 @@ class Controller:
 
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
     :param settled: see :class:`Reporter`
+    :param confirmed: says what Octavia wants deleted; called from other threads
     :param retry_max: seconds between two attempts at one load balancer at most
+    :param populated: called with the id of a load balancer that was made with its listeners
+    :param clock: seconds, monotonic
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -53,31 +66,37 @@ class Controller:
         wake: Callable[[], None],
         *,
         settled: Callable[[Message], frozenset[str]],
+        confirmed: Confirmed,
         retry_max: float = 60.0,
+        populated: Callable[[str], object] = lambda _: None,
         observer: Observer = NOBODY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
+        self._populated = populated
         self._neutron = neutron
         self._octavia = octavia
         self._wake = wake
         self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
+        self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
         self._ledger = Ledger()
-        self._tasks = Tasks(
-            executor, self.post, self.queue.add, time.monotonic, retry_max, observer
-        )
+        self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(
-            sink, self._accepted, time.monotonic, settled, self._is_known, observer=observer
+            sink, self._accepted, clock, settled, self._objects, observer=observer
         )
         self._finder = finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, self._tasks, self._ledger, observer
+            nb, finder, neutron, octavia, self._tasks, self._ledger, confirmed, observer
         )
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
+        self._parts: collections.deque[Sequence[str]] = collections.deque()
+        """Of batches that could not be committed: one in each turn, to keep the loop turning."""
+        self._alone: set[str] = set()
+        """Load balancers that failed alone; they would spoil the next batch, too."""
 
     # --- what comes in
 
@@ -88,6 +107,9 @@ class Controller:
 
     def changed(self, thing: Hashable) -> None:
         """Look again at the load balancers that depend on a thing."""
+        kind, name = thing if isinstance(thing, tuple) else ("", "")
+        if kind in ANSWERED_BY:
+            self._tasks.expire((ANSWERED_BY[kind], name))
         for lb_id in self._index.of(thing):
             self.queue.add(lb_id)
 
@@ -100,9 +122,13 @@ class Controller:
 
         First at those that Octavia waits for; the others do not keep new requests waiting.
         """
-        self._run_posted()  # what Octavia has accepted before counts no more
-        self._ledger.clear()
+        # Before all have been looked at, nothing is known to be needed no more. What was begun in
+        # a former term, or asked for, counts no more.
         self._unseen = self._names()
+        self._run_posted()
+        self._ledger.clear()
+        self._tasks.clear()
+        self._index.begin()
         for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
         for lb_id in self._unseen:
@@ -135,7 +161,7 @@ class Controller:
 
     def _release_source(self, subnet_id: str) -> None:
         thing = (MONITORED, subnet_id)
-        if not self._index.of(thing):
+        if not self._index.of(thing) and not self._unseen:
             self._release(subnet_id, thing)
 
     def _accepted(self, lb_id: str, ticket: object) -> None:
@@ -147,14 +173,23 @@ class Controller:
         ended = self._ledger.accept(lb_id, ticket)
         if ended:
             self._observer.ends(lb_id, ended, failed=ticket.failed)
+        if any(map(requests.creates, ended)) and Kind.LISTENER.value in ticket.message:
+            self._populated(lb_id)
         self.queue.add(lb_id)
 
-    def _is_known(self, lb_id: str) -> bool:
-        """Whether Octavia has the load balancer, as far as it says; called from any thread."""
+    def _objects(self, lb_id: str) -> frozenset[str] | None:
+        """Return the ids of what Octavia has of a load balancer; called from any thread."""
         try:
-            return self._octavia.tree(lb_id) is not None
-        except OctaviaOvnError:
-            return True
+            tree = self._octavia.tree(lb_id)
+        except OctaviaOvnError as error:
+            LOG.debug("Octavia does not say what load balancer %s has: %s", lb_id, error)
+            return None
+        # Whatever else is wrong with an answer, the reporter can do without it.
+        except Exception:
+            LOG.exception("What Octavia has of load balancer %s cannot be read", lb_id)
+            self._observer.meets(Defect.REPORT)
+            return None
+        return frozenset(each for _, each in changes.objects(tree)) if tree else frozenset()
 
     # --- what is done
 
@@ -162,20 +197,37 @@ class Controller:
         """Do what is due; return the seconds until something else is due, None if nothing is."""
         self._run_posted()
         self._tasks.retry_due()
-        batch = self.queue.ready(BATCH, IDLE_BATCH)
-        if batch:
-            self._look(batch)
+        # One of what is left of batches that failed, and what is due: neither keeps the other back.
+        part = self._parts.popleft() if self._parts else ()
+        for batch in (part, self._batch()):
+            if batch:
+                self._look(batch)
+        if self._parts:
+            return 0.0
         return min(
             (due for due in (self.queue.next_due(), self._tasks.next_due()) if due is not None),
             default=None,
         )
 
+    def _batch(self) -> Sequence[str]:
+        """Return what is due, without what is looked at alone."""
+        ready = self.queue.ready(BATCH, IDLE_BATCH)
+        self._parts.extend((each,) for each in ready if each in self._alone)
+        return [each for each in ready if each not in self._alone]
+
     def _run_posted(self) -> None:
         while self._posted:
-            self._posted.popleft()()
+            function = self._posted.popleft()
+            try:
+                function()
+            # The result of one task must not end the loop for all load balancers.
+            except Exception:
+                LOG.exception("The result of work beside the main loop could not be used")
+                self._observer.meets(Defect.RESULT)
 
     def stand_by(self) -> None:
-        """Tell Octavia nothing more of what was found: another agent acts from now on."""
+        """Do and tell nothing more of what was begun: another agent acts from now on."""
+        self._tasks.clear()
         self._reporter.drop()
 
     def close(self, timeout: float) -> None:
@@ -185,60 +237,99 @@ class Controller:
     def _look(self, batch: Sequence[str]) -> None:
         """Look at some load balancers and commit all that is asked for in one transaction."""
         outcomes: dict[str, Outcome] = {}
+        unavailable: Unavailable | None = None
         try:
             self._nb.commit(lambda: self._plan(batch, outcomes))
         except Unavailable as error:
-            LOG.warning("The Northbound database cannot be written: %s", error)
-            for lb_id in batch:
-                self._retry(lb_id)
-        except OctaviaOvnError as error:
-            self._one_by_one(batch, error)
+            unavailable = error
+        # Whatever it is, one of them has brought it out, and the others must not suffer.
+        except Exception as error:  # noqa: BLE001 - it is logged there
+            self._divide(batch, error)
         else:
             for lb_id, outcome in outcomes.items():
                 self._follow(lb_id, outcome)
+        if unavailable is not None:  # not in the handler: see errors.failure
+            LOG.warning("The Northbound database cannot be written: %s", unavailable)
+            self._put_off(batch)
 
-    def _one_by_one(self, batch: Sequence[str], error: OctaviaOvnError) -> None:
-        """Find the one that the database refuses; the others must not suffer."""
+    def _put_off(self, batch: Sequence[str]) -> None:
+        """Have load balancers looked at later, with all that would be committed next.
+
+        A transaction may take its whole time-out, in which the loop does nothing else.
+        """
+        for lb_id in itertools.chain(batch, *self._parts):
+            self._retry(lb_id)
+        self._parts.clear()
+
+    def _divide(self, batch: Sequence[str], error: Exception) -> None:
+        """Find those that cannot be committed, by halves; the others must not suffer."""
         if len(batch) > 1:
-            for lb_id in batch:
-                self._look([lb_id])
+            middle = len(batch) // 2
+            self._parts.extendleft((batch[middle:], batch[:middle]))
             return
-        delay = self._retry(batch[0])
-        LOG.error("Load balancer %s: %s; next attempt in %.1f s", batch[0], error, delay)
+        lb_id = batch[0]
+        self._alone.add(lb_id)
+        if isinstance(error, OctaviaOvnError):
+            delay = self._retry(lb_id)
+            LOG.error("Load balancer %s: %s; next attempt in %.1f s", lb_id, error, delay)
+        else:
+            self._isolate(lb_id, Defect.COMMIT, error)
 
     def _retry(self, lb_id: str) -> float:
         """Have a load balancer looked at again; return the seconds until then."""
         self._observer.retries(Step.LOOK)
         return self.queue.retry(lb_id)
 
+    def _isolate(self, lb_id: str, defect: Defect, error: Exception) -> None:
+        """Keep a defect that one load balancer brings out from stopping the others.
+
+        It is looked at again, later and later.
+        """
+        delay = self._retry(lb_id)
+        LOG.error(
+            "Load balancer %s: a defect (%s); next attempt in %.1f s",
+            lb_id,
+            defect.value,
+            delay,
+            exc_info=error,
+        )
+        self._observer.meets(defect, lb_id)
+
     def _plan(self, batch: Sequence[str], outcomes: dict[str, Outcome]) -> Iterator[Operation]:
         outcomes.clear()
         for lb_id in batch:
             try:
                 outcome = self._reconciler.look(lb_id)
-            # A defect that one load balancer brings out must not stop the others: it is logged with
-            # its traceback, and this one is looked at again later and later.
-            except Exception:
-                delay = self._retry(lb_id)
-                LOG.exception("Load balancer %s: next attempt in %.1f s", lb_id, delay)
+                if outcome.requested:
+                    self._reporter.withdraw(lb_id)
+            except Exception as error:  # noqa: BLE001 - it is logged there
+                self._isolate(lb_id, Defect.LOOK, error)
                 continue
             outcomes[lb_id] = outcome
             yield from outcome.operations
 
     def _follow(self, lb_id: str, outcome: Outcome) -> None:
+        """Do what an outcome asks for now that its operations are committed."""
+        try:
+            self._follow_up(lb_id, outcome)
+        except Exception as error:  # noqa: BLE001 - it is logged there
+            self._isolate(lb_id, Defect.RESULT, error)
+            return
+        self._alone.discard(lb_id)
         self.queue.succeeded(lb_id)
+        self._observer.overcomes(lb_id, Defect.LOOK, Defect.COMMIT, Defect.RESULT)
+
+    def _follow_up(self, lb_id: str, outcome: Outcome) -> None:
         if outcome.things is not None:
             self._unseen.discard(lb_id)
-            for thing in self._index.set(lb_id, outcome.things):
+            for thing in self._index.set(lb_id, outcome.things, outcome.former):
                 key = self._release(lb_id, thing)
                 if key is not None and not outcome.things:
                     self._releasing.setdefault(lb_id, set()).add(key)
-        if outcome.requested:
-            self._reporter.withdraw(lb_id)
         if outcome.report is not None and not self._is_releasing(lb_id):
             assert isinstance(outcome.report.ticket, Ticket)  # noqa: S101 - see Reconciler
-            self._ledger.sent(lb_id, outcome.report.ticket)
             self._reporter.send(outcome.report)
+            self._ledger.sent(lb_id, outcome.report.ticket)
         if outcome.again:
             self.queue.add(lb_id)
 
@@ -257,10 +348,11 @@ class Controller:
     def _release(self, lb_id: str, thing: Hashable) -> Hashable | None:
         """Give back what no load balancer needs any more; return the key of the task."""
         kind, name = thing if isinstance(thing, tuple) else ("", "")
+        after: Hashable = None
         if kind == MONITORED and not self._unseen:
-            self._tasks.forget(("source", name))
-            known = self._nb.monitor_ports(name)
-            work = functools.partial(self._neutron.delete_hm_ports, name, known)
+            after = ("source", name)
+            self._tasks.forget(after)
+            work = functools.partial(self._neutron.delete_hm_ports, name)
         elif kind == MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
@@ -270,5 +362,5 @@ class Controller:
                 self._nb.forget_switch(name)
             return None
         key = ("release", name)
-        self._tasks.do(key, work, lb_id)
+        self._tasks.do(key, work, lb_id, after)
         return key

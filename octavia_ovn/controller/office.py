@@ -5,22 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.supervised import SupervisedThread
+
 
 class Office:
     """The thread, and what it and the main loop know of each other.
 
     :param work: what the thread does until it is closed; it waits on :attr:`changed`
     :param name: of the thread
+    :param observer: is told when the work crashes
     """
 
-    def __init__(self, work: Callable[[], None], name: str) -> None:
+    def __init__(self, work: Callable[[], None], name: str, observer: Observer = NOBODY) -> None:
         self.changed = threading.Condition()
         """Notified whenever the agent begins or ceases to act, and when it ends."""
         self.acting = False
         self.closed = False
         self.term = 0
         """How often the agent has begun to act; each term knows nothing of those before."""
-        self._thread = threading.Thread(target=work, name=name, daemon=True)
+        self._thread = SupervisedThread(work, name, observer)
 
     @property
     def goes_on(self) -> bool:
@@ -43,5 +47,5 @@ class Office:
         with self.changed:
             self.closed = True
             self.changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self._thread.stop()
+        self._thread.join(timeout)

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from octavia_ovn.core import model
 from octavia_ovn.core.access import Access
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import Source, Verdict
+from octavia_ovn.core.pending import Key, Objects
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
 
@@ -18,6 +19,10 @@ class SwitchPort(Protocol):
     @property
     def name(self) -> str:
         """Its name, which is its id in Neutron."""
+
+    @property
+    def project(self) -> str:
+        """The project that it belongs to in Neutron."""
 
     @property
     def up(self) -> bool:
@@ -34,14 +39,8 @@ class SwitchPorts(Protocol):
     def at(self, address: str) -> SwitchPort | None:
         """Return the port that has an address."""
 
-    def monitor_ports(self, subnet_id: str) -> Collection[str]:
-        """Return the names of the health monitor ports of a subnet."""
-
-    def answering(self, subnet_id: str) -> str | None:
-        """Return the name of the health monitor port of a subnet if OVN answers ARP for it."""
-
-    def monitor_source(self, subnet_id: str) -> str | None:
-        """Return the address of the health monitor port of a subnet."""
+    def monitor_source(self, subnet_id: str, projects: Sequence[str]) -> Source | None:
+        """Return the health monitor port of a subnet, if it belongs to one of some projects."""
 
 
 class Northbound(Topology, Protocol):
@@ -71,9 +70,6 @@ class Northbound(Topology, Protocol):
 
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
-
-    def monitor_ports(self, subnet_id: str) -> Collection[str]:
-        """Return the ports that checks of a subnet come from, as far as they are known."""
 
     def is_occupied(self, switch: str, address: str) -> bool:
         """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
@@ -144,15 +140,11 @@ class Port(Protocol):
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """Its id, which is the name of its switch port."""
 
     @property
     def name(self) -> str:
         """Its name."""
-
-    @property
-    def vip_of(self) -> str | None:
-        """The id of the load balancer, if this is a VIP port of ours."""
 
     @property
     def device_owner(self) -> str:
@@ -165,6 +157,9 @@ class Port(Protocol):
     @property
     def fixed_ips(self) -> Sequence[FixedIp]:
         """Its addresses."""
+
+    def is_vip_of(self, lb_id: str) -> bool:
+        """Whether it is a VIP port that a driver has made for a load balancer."""
 
 
 class FixedIp(Protocol):
@@ -188,11 +183,14 @@ class Neutron(Protocol):
     def port(self, port_id: str) -> Port:
         """Return a port."""
 
+    def project(self) -> str:
+        """Return the id of the project that the service's account acts in."""
+
     def adopt_vip_port(self, port_id: str, lb_id: str) -> None:
         """Give a VIP port that another driver made the owner and id that ours have."""
 
-    def touch_port(self, port_id: str) -> None:
-        """Have Neutron write the switch port of a port anew."""
+    def touch_port(self, port_id: str, address: str) -> None:
+        """Have Neutron write the switch port of a port anew, if it has an address."""
 
     def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
         self,
@@ -212,17 +210,22 @@ class Neutron(Protocol):
     def touch_floating_ip(self, fip_id: str) -> None:
         """Have Neutron write the NAT row of a floating IP anew."""
 
-    def delete_port(self, port_id: str) -> None:
-        """Delete a port; it is fine when it is gone already."""
+    def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None) -> None:
+        """Delete a port if it is a VIP port that a driver has made for a load balancer."""
 
     def delete_vip_ports(self, lb_id: str) -> None:
         """Find and delete the VIP ports that are ours."""
 
-    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str | None) -> Port:
-        """Make a health monitor port of a subnet, or return the one that is there."""
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> Port:
+        """Make a health monitor port of a subnet, or return the one that the project has."""
 
-    def delete_hm_ports(self, subnet_id: str, known: Collection[str]) -> None:
-        """Delete the health monitor ports of a subnet; their ids may be known."""
+    def delete_hm_ports(self, subnet_id: str) -> None:
+        """Delete the health monitor ports of a subnet."""
+
+
+Confirmed = Callable[[str, Objects], Collection[Key]]
+"""Returns, of what a request on a load balancer is about, what Octavia wants deleted. May wait
+until Octavia has committed the request, and raise errors of :mod:`octavia_ovn.errors`."""
 
 
 class Octavia(Protocol):

@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from octavia_ovn.core.backoff import backoff
+
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -93,9 +95,9 @@ class Queue(Generic[Key]):
         """Have a key looked at again after its back-off; return the seconds until then."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(self._longest, self._first * 2 ** min(failures, 30))
+        delay = backoff(failures, self._first, self._longest)
         self.add(key, delay)
-        return float(delay)
+        return delay
 
     def has_failed(self, key: Key) -> bool:
         """Whether a key has failed since it last succeeded."""

@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import damage
 from octavia_ovn.controller.damage import Damages, Problems
+from octavia_ovn.controller.deletions import Deletions, without
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.ledger import Ledger, Ticket
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
-from octavia_ovn.controller.reporter import Parcel
+from octavia_ovn.controller.parcels import Parcel
+from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, changes, codec, intent, model, responder, status
 from octavia_ovn.core.desired import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
-from octavia_ovn.core.pending import Kind, Pending
+from octavia_ovn.core.pending import Key, Kind, Pending
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
 from octavia_ovn.observer import NOBODY, Drift, Observer
 
@@ -35,6 +36,7 @@ class Outcome:
     :param operations: to be committed
     :param report: to be sent to Octavia after that
     :param things: what the load balancer depends on; None while that is not known
+    :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to look again once the operations are committed
     :param requested: whether Octavia waits for something, other than the creation alone: its status
         may have been lost before the commit, and has to be told once more
@@ -43,6 +45,7 @@ class Outcome:
     operations: tuple[Operation, ...] = ()
     report: Parcel | None = None
     things: frozenset[Hashable] | None = None
+    former: frozenset[Hashable] = frozenset()
     again: bool = False
     requested: bool = False
 
@@ -62,8 +65,10 @@ class Reconciler:
         octavia: Octavia,
         tasks: Tasks,
         ledger: Ledger,
+        confirmed: Confirmed,
         observer: Observer = NOBODY,
     ) -> None:
+        self._deletions = Deletions(tasks, octavia, confirmed)
         self._nb = nb
         self._finder = finder
         self._neutron = neutron
@@ -83,8 +88,35 @@ class Reconciler:
             return self._vanished(lb_id)
         pending = codec.pending(rows)
         self._observer.waits(lb_id, self._open(lb_id, pending))
+        requested = pending is not None and not status.is_first(pending)
+        return replace(self._decide(lb_id, rows, pending), requested=requested)
+
+    def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
+        doubtful = self._doubtful(lb_id, pending)
+        if pending is not None and doubtful:
+            believed = without(lb_id, pending, doubtful)
+            return Outcome(diff(rows, intent.with_pending(rows, believed)), again=True)
+        outcome = self._act(lb_id, rows, pending, asked=doubtful is None)
+        return replace(outcome, report=None) if doubtful is None else outcome
+
+    def _doubtful(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
+        """Return what Octavia does not want deleted; None while it is being asked."""
+        waiting = _unanswered(pending, self._ledger.accepted(lb_id))
+        if waiting is None:
+            self._deletions.forget(lb_id, pending)
+            return frozenset()
+        return self._deletions.doubtful(lb_id, waiting)
+
+    def _act(
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None, *, asked: bool
+    ) -> Outcome:
+        """Do what the rows say.
+
+        :param asked: whether Octavia has not said yet what it wants deleted: what cannot be taken
+            back waits for that, and nothing is reported
+        """
         if pending is not None and pending.deleting:
-            return self._delete(lb_id, rows, pending)
+            return self._delete(lb_id, rows, pending, asked=asked)
         if pending is not None and pending.resync:
             return self._resync(lb_id, rows, pending)
         decoded, problems = damage.read(rows)
@@ -139,7 +171,8 @@ class Reconciler:
         except Missing as missing:
             return Outcome(missing.operations, things=missing.things or None)
         key = (Kind.LOAD_BALANCER, known.lb.id)
-        statuses = status.tree(known.lb, known.facts.health, lost=bool(known.facts.lost))
+        lost = bool(known.facts.lost)
+        statuses = status.tree(known.lb, known.facts.health, known.failed, lost=lost)
         known = replace(
             known, facts=_marked(known.facts, (accepted.statuses or {}).get(key), statuses[key])
         )
@@ -154,7 +187,6 @@ class Reconciler:
             operations=operations,
             report=self._report(known, statuses, pending, heard, accepted.statuses),
             things=known.things,
-            requested=pending is not None and not status.is_first(pending),
         )
 
     def _note_vips(
@@ -181,11 +213,11 @@ class Reconciler:
     def _centralise(self, known: Known) -> None:
         """Have Neutron see that a floating IP belongs to a member now, once its rows say so.
 
-        The router's gateway must translate it then: the reply of a member behind a load balancer
-        comes through there.
+        While the VIP has a floating IP too, the router's gateway must translate both: the reply of
+        a member comes through there. Neutron lets go of the member's as soon as the VIP has none.
         """
         for fip_id, distributed in known.member_fips:
-            if distributed:
+            if distributed and known.facts.floating_ips:
                 touch = functools.partial(self._neutron.touch_floating_ip, fip_id)
                 self._tasks.get(("centralise", fip_id), touch, known.lb.id)
             else:
@@ -215,27 +247,48 @@ class Reconciler:
             return None
         return Parcel(lb_id, ticket, report.message, report.late)
 
-    def _delete(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
-        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
+    def _delete(
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
+    ) -> Outcome:
+        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes.
+
+        While Neutron refuses, Octavia shows ERROR and the row stays: without it, a comparison would
+        restore what the tenant wants to be rid of.
+        """
         operations = diff(rows, deleting(rows)) + self._let_in(lb_id) + self._silence(lb_id)
+        former = self._used(rows)
         if operations:
-            return Outcome(operations, things=frozenset(), again=True, requested=True)
+            return Outcome(operations, things=former, again=True)
+        if asked:
+            return replace(GONE, former=former)
         key = ("ports", lb_id, pending.requests)
-        if _unanswered(pending, self._ledger.accepted(lb_id)) is None:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+        accepted = self._ledger.accepted(lb_id)
+        told = _unanswered(pending, accepted) is None
+        if told and not accepted.failed:
+            return self._gone(rows, key)
         done = self._tasks.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
-        if done is None:
-            return GONE
+        if done is None or (told and done.refusal):
+            return replace(GONE, former=former)
         failed = frozenset(pending.objects) if done.refusal else frozenset()
         report = status.final(pending, failed)
         if not report.message:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+            return self._gone(rows, key)
         return Outcome(
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
             things=frozenset(),
+            former=former,
         )
+
+    def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
+        self._tasks.forget(key)
+        return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+
+    def _used(self, rows: tuple[Row, ...]) -> frozenset[Hashable]:
+        """Return what a load balancer has used: an agent that has just begun never looked at it."""
+        try:
+            return self._finder.used(codec.decode(rows).lb)
+        except codec.Undecodable:
+            return frozenset()
 
     def _silence(self, lb_id: str) -> tuple[Operation, ...]:
         """Return what makes nobody answer for the VIPs any more."""
@@ -244,16 +297,17 @@ class Reconciler:
     def _release_ports(self, lb_id: str, rows: tuple[Row, ...]) -> None:
         """Delete our ports, give those that users brought their addresses back."""
         try:
-            vips = codec.decode(rows).lb.vips
+            lb = codec.decode(rows).lb
         except codec.Undecodable:
-            vips = ()
-        if not vips or any(vip.port_id is None or vip.brought is None for vip in vips):
             self._neutron.delete_vip_ports(lb_id)
-        for vip in vips:
+            return
+        if any(vip.port_id is None or vip.brought is None for vip in lb.vips):
+            self._neutron.delete_vip_ports(lb_id)
+        for vip in lb.vips:
             if vip.brought and vip.port_id:
-                self._neutron.touch_port(vip.port_id)
+                self._neutron.touch_port(vip.port_id, vip.address)
             elif vip.brought is False and vip.port_id:
-                self._neutron.delete_port(vip.port_id)
+                self._neutron.delete_vip_port(vip.port_id, lb_id, lb.project_id)
 
     def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
         """Make the intent what Octavia says; the rest follows at the next look."""

@@ -43,6 +43,7 @@ class Verdict(str, enum.Enum):
     STUCK = "stuck"
     ORPHANED = "orphaned"
     VIP_LOST = "without a VIP"
+    UNENFORCED = "unenforced"
     UNCLEAR = "unclear"
 
 
@@ -79,6 +80,10 @@ class Listed(Protocol):
     @property
     def children(self) -> frozenset[str]:
         """The ids of its listeners and pools."""
+
+    @property
+    def security_groups(self) -> tuple[str, ...]:
+        """The ids of security groups that Octavia shows for its VIP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,10 @@ class Listing(Protocol):
         """Return all load balancers of the provider that the account may see."""
 
     def with_pending_children(self) -> Collection[str]:
-        """Return the ids of load balancers that have a listener, pool or monitor in PENDING."""
+        """Return the ids of load balancers that have something below them in PENDING."""
+
+    def load_balancer(self, lb_id: str) -> Listed | None:
+        """Return one load balancer of the provider; None when there is none of that id."""
 
     def pending(self, lb_id: str) -> Objects:
         """Return the objects of a load balancer that are in PENDING, and how each must end."""
@@ -191,6 +199,17 @@ class Repair:
         for lb_id in sorted(orphans):
             yield self._guard(lb_id, self._orphan, lb_id, rows[lb_id])
 
+    def compare_one(self, lb_id: str) -> Finding:
+        """Compare a load balancer by its id, and nothing else; nothing is changed."""
+        return self._guard(lb_id, self._compare_one, lb_id)
+
+    def _compare_one(self, lb_id: str) -> Finding:
+        rows = self._store.rows(lb_id)
+        listed = self._listing.load_balancer(lb_id)
+        if listed is None:
+            return Finding(lb_id, Verdict.RIGHT, "Octavia does not know it")
+        return self._compare(listed, rows, Depth.LISTS, suspect=True)
+
     def mend(self, finding: Finding) -> bool:
         """Record what mends a finding.
 
@@ -220,7 +239,7 @@ class Repair:
         found = self._compare_with(listed, rows, depth, suspect)
         for _ in range(_ATTEMPTS):
             if found.change is None:
-                return found
+                return _unenforced(listed) or found if _is_right(found) else found
             now = self._store.rows(listed.id)
             if _same(now, rows):
                 return found
@@ -328,6 +347,22 @@ def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
         return Finding(lb_id, Verdict.RIGHT)
     detail = "; ".join(f"VIP {address} is not served: {why}" for address, why in lost.items())
     return Finding(lb_id, Verdict.VIP_LOST, detail)
+
+
+def _is_right(finding: Finding) -> bool:
+    return finding.verdict is Verdict.RIGHT and not finding.pending
+
+
+def _unenforced(listed: Listed) -> Finding | None:
+    """Return what Octavia shows of a load balancer and OVN does not do.
+
+    Octavia does not tell a provider of security groups that an update sets: it cannot refuse them.
+    """
+    if not listed.security_groups:
+        return None
+    groups = ", ".join(listed.security_groups)
+    detail = f"vip_sg_ids ({groups}) keep nobody out; restrict clients by allowed_cidrs"
+    return Finding(listed.id, Verdict.UNENFORCED, detail)
 
 
 def _gone(objects: Objects) -> frozenset[str]:

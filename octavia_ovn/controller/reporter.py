@@ -4,6 +4,11 @@ With a real Octavia a message costs a fork and some 0.3 s, whatever is in it, an
 balancer is locked by an open request waits for it. So several threads send, each takes all that
 waits, and a message that fails is sent again load balancer by load balancer.
 
+Octavia takes minutes for large deletions, so they are told in parts, the small load balancers'
+first; the next part follows when the one before has been answered. Of a message that was not
+answered Octavia may still be doing the work: the same again at the same time would count quotas
+down twice. So it is asked what it has deleted, until that does not change any more.
+
 Octavia may overwrite some records, because it commits only after the driver has answered. Those are
 sent once more a second later, many at a time; nobody waits for that. Where Octavia can say that an
 object has left PENDING, its record is left out: users see when an object was changed last, and it
@@ -15,14 +20,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
+from octavia_ovn.controller.parcels import (
+    BUDGET,
+    NOT_ASKED,
+    Parcel,
+    advanced,
+    cut,
+    deletions,
+    ids,
+    merge,
+    priced,
+    without,
+)
+from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.status import Message
-from octavia_ovn.errors import OctaviaOvnError, Refused
-from octavia_ovn.observer import NOBODY, Observer, Step
+from octavia_ovn.errors import OctaviaOvnError, Refused, Unanswered
+from octavia_ovn.observer import NOBODY, Defect, Observer, Step
+from octavia_ovn.supervised import SupervisedThread
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +55,10 @@ _FIRST_RETRY = 0.05
 _LONGEST_RETRY = 10.0
 _LOAD_BALANCERS = Kind.LOAD_BALANCER.value
 _PATIENCE = 8
-"""How often a record that Octavia refuses is tried: its row may not be committed yet."""
+"""How often a record that Octavia refuses is tried: its row may not be committed yet; and how often
+Octavia is asked for something before it is told without an answer."""
+_QUIET = 5.0
+"""Seconds in which an unanswered message deletes something, unless its work has ended."""
 
 
 class StatusSink(Protocol):
@@ -46,28 +68,9 @@ class StatusSink(Protocol):
         """Deliver statuses.
 
         :raises Refused: when Octavia cannot apply a record
-        :raises Unavailable: when it does not answer
+        :raises Unanswered: when it does not answer, and may be at work on it
+        :raises Unavailable: when it cannot be told
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """What one load balancer has to tell.
-
-    :param ticket: handed back when Octavia has accepted it; None for nobody wants to know
-    :param late: records to send once more
-    :param due: when to send it, of the reporter's clock
-    :param asked: whether Octavia has been asked which late records are needed
-    """
-
-    lb_id: str
-    ticket: object
-    message: Message
-    late: Message = field(default_factory=dict)
-    due: float = 0.0
-    failures: int = 0
-    alone: bool = False
-    asked: bool = False
 
 
 class Reporter:
@@ -75,8 +78,9 @@ class Reporter:
 
     :param accepted: called (in a background thread) with the load balancer's id and the ticket
     :param settled: returns the ids of those objects of a message that Octavia shows in a final
-        status; raises nothing
-    :param known: whether Octavia has committed the creation of a load balancer; raises nothing
+        status; raises OctaviaOvnError when it does not say
+    :param objects: returns the ids of a load balancer and all that belongs to it, as Octavia has
+        committed them, None when it does not say; raises nothing
     """
 
     def __init__(  # noqa: PLR0913 - Octavia has many sides
@@ -85,7 +89,7 @@ class Reporter:
         accepted: Callable[[str, object], None],
         clock: Callable[[], float],
         settled: Callable[[Message], frozenset[str]] = lambda _: frozenset(),
-        known: Callable[[str], bool] = lambda _: True,
+        objects: Callable[[str], frozenset[str] | None] = lambda _: None,
         workers: int = 4,
         observer: Observer = NOBODY,
     ) -> None:
@@ -93,7 +97,7 @@ class Reporter:
         self._accepted = accepted
         self._clock = clock
         self._settled = settled
-        self._known = known
+        self._objects = objects
         self._observer = observer
         self._changed = threading.Condition()
         self._waiting: dict[str, Parcel] = {}
@@ -101,19 +105,18 @@ class Reporter:
         self._sending: set[str] = set()
         self._dropped: set[str] = set()
         """Load balancers whose parcels were dropped while they were being sent."""
+        self._withdrawn: set[str] = set()
+        """Load balancers that were withdrawn while their parcels were being sent."""
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"reporter-{number}", daemon=True)
-            for number in range(workers)
-        ]
-        self._threads.append(threading.Thread(target=self._ask, name="reporter-ask", daemon=True))
+        self._threads = [SupervisedThread(self._work, "reporter", observer) for _ in range(workers)]
+        self._threads.append(SupervisedThread(self._ask, "reporter-ask", observer))
         for thread in self._threads:
             thread.start()
 
     def send(self, parcel: Parcel) -> None:
         """Take a parcel; it replaces one of the same load balancer that still waits."""
         with self._changed:
-            self._waiting[parcel.lb_id] = parcel
+            self._waiting[parcel.lb_id] = priced(replace(parcel, since=self._clock()))
             late = self._late.get(parcel.lb_id)
             if late is not None:
                 self._set_late(late)
@@ -122,9 +125,13 @@ class Reporter:
     def withdraw(self, lb_id: str) -> None:
         """Take back that a load balancer is to be told ACTIVE once more: a request holds it now."""
         with self._changed:
-            late = self._late.get(lb_id)
+            if lb_id in self._sending:
+                self._withdrawn.add(lb_id)
+            waiting, late = self._waiting.get(lb_id), self._late.get(lb_id)
+            if waiting is not None:
+                self._waiting[lb_id] = replace(waiting, late=_children(waiting.late))
             if late is not None and _LOAD_BALANCERS in late.message:
-                self._set_late(replace(late, message=without(late.message, frozenset({lb_id}))))
+                self._set_late(replace(late, message=_children(late.message)))
 
     def drop(self) -> None:
         """Drop what has not been accepted: another agent reports from now on, and knows better.
@@ -142,18 +149,28 @@ class Reporter:
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
+            thread.stop()
+        for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while parcels := self._take():
-            left = self._deliver(parcels)
-            with self._changed:
-                for parcel in left:
-                    self._put_back(parcel)
-                done = {parcel.lb_id for parcel in parcels}
-                self._sending -= done
-                self._dropped -= done
-                self._changed.notify_all()
+            left = parcels  # unless they are told
+            try:
+                left = self._deliver(parcels)
+            finally:
+                self._finish(parcels, left)
+
+    def _finish(self, sent: list[Parcel], left: list[Parcel]) -> None:
+        """Release load balancers for the next message; keep what must be sent later."""
+        with self._changed:
+            for parcel in left:
+                self._put_back(parcel)
+            done = {parcel.lb_id for parcel in sent}
+            self._sending -= done
+            self._dropped -= done
+            self._withdrawn -= done
+            self._changed.notify_all()
 
     def _take(self) -> list[Parcel]:
         """Wait for parcels that are due; none when closed."""
@@ -185,22 +202,28 @@ class Reporter:
                 self._changed.notify_all()
 
     def _judge(self, parcels: list[Parcel], late: Message) -> list[Parcel]:
+        settled: frozenset[str] | None = None
         try:
-            settled = self._settled(late) if late else frozenset[str]()
-            return [self._judged(parcel, settled) for parcel in parcels]
-        # The thread would end unseen, and objects would stay PENDING: telling too much is harmless.
+            settled = self._settled(late) if late else frozenset()
+        except OctaviaOvnError as error:
+            LOG.info("Octavia does not say what is settled: %s", error)
+        # What belongs to a load balancer must be told all the same: telling too much is harmless.
         except Exception:
             LOG.exception("Octavia could not be asked what is settled")
-            return [replace(parcel, asked=True, failures=0) for parcel in parcels]
+            self._observer.meets(Defect.REPORT)
+        return [self._judged(parcel, settled) for parcel in parcels]
 
-    def _judged(self, parcel: Parcel, settled: frozenset[str]) -> Parcel:
+    def _judged(self, parcel: Parcel, settled: frozenset[str] | None) -> Parcel:
         """Return what is left to be told once more, or the parcel for later.
 
         Some databases do not have a status wait for the commit of a new load balancer: it is lost.
+        Where Octavia does not say, the load balancer's own record waits: a later request that holds
+        it takes the record back, see :meth:`withdraw`.
         """
-        message = without(parcel.message, settled)
+        message = without(parcel.message, settled or frozenset())
         new = _LOAD_BALANCERS in message
-        if new and parcel.failures < _PATIENCE and not self._known(parcel.lb_id):
+        sure = settled is not None and self._objects(parcel.lb_id) != frozenset()
+        if new and parcel.failures < _PATIENCE and not sure:
             due = self._clock() + LATE_DELAY * (1 + parcel.failures)
             return replace(parcel, due=due, failures=parcel.failures + 1)
         return replace(parcel, message=message, asked=True, failures=0)
@@ -218,12 +241,17 @@ class Reporter:
             return []
 
     def _pick(self, due: list[Parcel]) -> list[Parcel]:
+        """Take what goes into one message: small parcels first, but none waits for ever."""
         alone = next((each for each in due if each.alone), None)
         picked: dict[str, Parcel] = {}
-        for parcel in [alone] if alone else due[:_MAX_PARCELS]:
+        left = BUDGET
+        for parcel in [alone] if alone else sorted(due, key=_urgency)[:_MAX_PARCELS]:
+            if picked and parcel.cost > left:
+                break
             if picked.setdefault(parcel.lb_id, parcel) is parcel:
                 source = self._late if parcel.ticket is None else self._waiting
                 del source[parcel.lb_id]
+                left -= parcel.cost
         self._sending |= picked.keys()
         return list(picked.values())
 
@@ -244,40 +272,78 @@ class Reporter:
             self._late.pop(parcel.lb_id, None)
 
     def _deliver(self, parcels: list[Parcel]) -> list[Parcel]:
-        """Send parcels as one message; return what must be sent later."""
+        """Send the next message; return what must be sent later.
+
+        Only a parcel that is sent alone may be too large for one message.
+        """
+        if parcels[0].doubt is not None:
+            parcels = [self._verified(parcels[0])]
+            if parcels[0].doubt is not None:
+                return parcels
+        parts = [cut(parcel) for parcel in parcels]
+        began = self._clock()
         try:
-            self._sink.update_status(merge(parcel.message for parcel in parcels))
-        except Refused as error:
-            if len(parcels) > 1:
+            self._sink.update_status(merge(now for now, _ in parts))
+        # No exception may end this: Octavia would not be told anything any more.
+        except Exception as error:  # noqa: BLE001 - it is logged there
+            return self._failed(parcels, error)
+        if len(parcels) == 1 and parts[0][1]:
+            return [advanced(parcels[0], *parts[0], self._clock() - began)]
+        return [late for parcel in parcels if (late := self._delivered(parcel))]
+
+    def _failed(self, parcels: list[Parcel], error: Exception) -> list[Parcel]:
+        """Return what must be sent again after a message that failed."""
+        several = len(parcels) > 1
+        if isinstance(error, Refused):
+            if several:
                 return [replace(parcel, alone=True) for parcel in parcels]
             return [self._refused(parcels[0], error)]
-        except OctaviaOvnError as error:
+        if isinstance(error, OctaviaOvnError):
             LOG.warning(
                 "Octavia cannot be told the status of %d load balancers: %s", len(parcels), error
             )
-            return [self._later(parcel) for parcel in parcels]
-        # The thread would end unseen, and in the end nobody would tell Octavia anything.
-        except Exception:
-            LOG.exception("Octavia could not be told of %d load balancers", len(parcels))
-            return [self._later(replace(parcel, alone=True)) for parcel in parcels]
-        return [late for parcel in parcels if (late := self._delivered(parcel))]
+            doubt = NOT_ASKED if isinstance(error, Unanswered) else None
+            return [self._later(_doubted(parcel, doubt)) for parcel in parcels]
+        LOG.error("Octavia could not be told of %d load balancers", len(parcels), exc_info=error)
+        self._observer.meets(Defect.REPORT, None if several else parcels[0].lb_id)
+        return [self._later(replace(parcel, alone=True)) for parcel in parcels]
+
+    def _verified(self, parcel: Parcel) -> Parcel:
+        """Return a parcel without the deletions that Octavia has done after all.
+
+        It is in doubt as long as Octavia keeps deleting, or does not say.
+        """
+        there = self._objects(parcel.lb_id)
+        if there is None:
+            return self._later(parcel, _QUIET) if parcel.failures < _PATIENCE else _sure(parcel)
+        wanted = deletions(parcel.message)
+        left = len(wanted & there)
+        parcel = priced(replace(parcel, message=without(parcel.message, wanted - there)))
+        if left in (0, parcel.doubt):
+            return _sure(parcel)
+        return replace(parcel, doubt=left, due=self._clock() + _QUIET)
 
     def _delivered(self, parcel: Parcel) -> Parcel | None:
         """Say that a parcel has been accepted; return what must be sent once more."""
+        self._observer.overcomes(parcel.lb_id, Defect.REPORT)
         if parcel.ticket is None:
             return None
         with self._changed:
             if parcel.lb_id not in self._dropped:
                 self._accepted(parcel.lb_id, parcel.ticket)
             earlier = self._late.get(parcel.lb_id)
+            again = parcel.late
+            if parcel.lb_id in self._withdrawn:
+                again = _children(again)
         kept = without(earlier.message, ids(parcel.message)) if earlier else {}
-        late = merge([kept, parcel.late])
-        due = earlier.due if earlier else self._clock() + LATE_DELAY
-        return Parcel(parcel.lb_id, None, late, due=due) if late else None
+        late = merge([kept, again])
+        # What is told once more with the earlier records may be overwritten later than they.
+        due = self._clock() + LATE_DELAY
+        return priced(Parcel(parcel.lb_id, None, late, due=due, since=due)) if late else None
 
-    def _later(self, parcel: Parcel) -> Parcel:
+    def _later(self, parcel: Parcel, first: float = _FIRST_RETRY) -> Parcel:
         self._observer.retries(Step.REPORT)
-        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2**parcel.failures)
+        delay = backoff(parcel.failures, first, _LONGEST_RETRY)
         return replace(parcel, due=self._clock() + delay, failures=parcel.failures + 1)
 
     def _refused(self, parcel: Parcel, error: Refused) -> Parcel:
@@ -298,24 +364,22 @@ class Reporter:
         )
 
 
-def ids(message: Message) -> frozenset[str]:
-    """Return the ids of all objects in a message."""
-    return frozenset(record["id"] for records in message.values() for record in records)
+def _urgency(parcel: Parcel) -> float:
+    """Return what orders parcels: one is overtaken by what is smaller, but not for ever."""
+    return parcel.since + parcel.cost
 
 
-def merge(messages: Iterable[Message]) -> Message:
-    """Return one message with the records of several, in Octavia's order of kinds."""
-    merged: Message = {kind.value: [] for kind in Kind}
-    for message in messages:
-        for kind, records in message.items():
-            merged[kind].extend(records)
-    return {kind: records for kind, records in merged.items() if records}
+def _children(message: Message) -> Message:
+    """Return a message without load balancers."""
+    return {kind: records for kind, records in message.items() if kind != _LOAD_BALANCERS}
 
 
-def without(message: Message, object_ids: frozenset[str | None] | frozenset[str]) -> Message:
-    """Return a message without the records of some objects."""
-    kept = {
-        kind: [record for record in records if record["id"] not in object_ids]
-        for kind, records in message.items()
-    }
-    return {kind: records for kind, records in kept.items() if records}
+def _doubted(parcel: Parcel, doubt: int | None) -> Parcel:
+    """Return a parcel whose message may have been executed, if that makes a difference."""
+    if doubt is None or not deletions(parcel.message):
+        return parcel
+    return replace(parcel, doubt=doubt, alone=True)
+
+
+def _sure(parcel: Parcel) -> Parcel:
+    return replace(parcel, doubt=None, failures=0)

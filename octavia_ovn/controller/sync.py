@@ -17,6 +17,7 @@ class Action(str, enum.Enum):
     RECORDED = "being repaired"
     CHANGED = "changed meanwhile"
     LEFT = "left to the agent"
+    OWNER = "left to its owner"
     FAILED = "failed"
 
 
@@ -52,6 +53,8 @@ def sync(
 def _mend(repair: Repair, finding: Finding) -> Result:
     if finding.verdict is Verdict.UNCLEAR:
         return Result(finding, Action.FAILED, finding.detail)
+    if finding.verdict is Verdict.UNENFORCED:
+        return Result(finding, Action.OWNER)
     if finding.change is None:
         return Result(finding, Action.NOTHING)
     if finding.verdict is Verdict.ORPHANED and finding.pending:

@@ -1,23 +1,33 @@
 """Slow questions and deeds (Neutron, Octavia), done once each beside the main loop.
 
 `get` returns what is known and starts what is not; whoever waits is told when there is more to
-know. An answer is kept until it is forgotten: what the controller asks about does not change.
+know. No answer counts for ever: one that is old is asked for again, and serves until the new one
+has come.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from octavia_ovn.controller.queue import Queue
-from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused
+from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Observer, Step
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
+
+REFUSAL_AGE = 300.0
+"""Seconds after which something that was refused or did not exist is asked for again."""
+ANSWER_AGE = 3600.0
+"""Seconds after which any other answer is asked for again, if it is still used."""
+MOST = 10_000
+"""Answers kept at most; those go first that have not been used for longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,50 @@ class Done(Generic[T]):
 
     value: T | None
     refusal: Refused | None = None
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An answer, when it was given, and who has used it since."""
+
+    done: Done[object]
+    since: float
+    users: set[str] = field(default_factory=set)
+
+    def left(self, now: float) -> float:
+        """Return the seconds until it is too old."""
+        return self.since + (REFUSAL_AGE if self.done.refusal else ANSWER_AGE) - now
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """Work that has not ended.
+
+    :param kept: whether its result is
+    :param after: another task that must have ended before this one starts
+    :param future: an attempt that is under way
+    :param successor: work to be done afterwards, because the attempt came too early
+    :param forgotten: whether nobody wants the result any more
+    """
+
+    work: Callable[[], object]
+    kept: bool
+    after: Hashable = None
+    future: Future[object] | None = None
+    waiters: set[str] = field(default_factory=set)
+    successor: Callable[[], object] | None = None
+    forgotten: bool = False
+
+    def has_begun(self) -> bool:
+        """Whether an attempt may already have done its work."""
+        return self.future is not None and (self.future.running() or self.future.done())
+
+    def succeed(self) -> bool:
+        """Go on with what is to be done afterwards; return whether there is anything."""
+        if self.successor is None:
+            return False
+        self.work, self.successor, self.forgotten = self.successor, None, False
+        return True
 
 
 class Tasks:
@@ -51,46 +105,77 @@ class Tasks:
         self._executor = executor
         self._post = post
         self._wake = wake
+        self._clock = clock
         self._observer = observer
-        self._done: dict[Hashable, Done[object]] = {}
-        self._waiters: dict[Hashable, set[str]] = {}
-        self._work: dict[Hashable, Callable[[], object]] = {}
-        self._deeds: set[Hashable] = set()
+        self._done: dict[Hashable, _Kept] = {}
+        """In the order of their last use."""
+        self._tasks: dict[Hashable, _Task] = {}
+        self._held: dict[Hashable, list[Hashable]] = {}
+        """Task → tasks that start when it has ended."""
         self._retries: Queue[Hashable] = Queue(clock, longest=longest)
+        self._refusals: Queue[Hashable] = Queue(clock)
 
     def get(self, key: Hashable, work: Callable[[], T], waiter: str) -> Done[T] | None:
-        """Return the result of a task, or None after having started it for a waiter."""
-        found = self._done.get(key)
-        if found is not None:
-            return found  # type: ignore[return-value]
-        self._waiters.setdefault(key, set()).add(waiter)
-        if key not in self._work:
-            self._work[key] = work
-            self._start(key)
-        return None
+        """Return the result of a task, or None after having started it for a waiter.
 
-    def do(self, key: Hashable, work: Callable[[], object], waiter: str) -> None:
-        """Start a task of which only the end counts: see `wait_for`. Its result is not kept."""
-        self._deeds.add(key)
-        self.get(key, work, waiter)
+        An old result is returned too, and asked for anew beside.
+        """
+        kept = self._done.pop(key, None)
+        if kept is not None:
+            self._done[key] = kept
+            kept.users.add(waiter)
+            if kept.left(self._clock()) > 0:
+                return kept.done  # type: ignore[return-value]
+        self._want(key, work, waiter)
+        return None if kept is None else kept.done  # type: ignore[return-value]
+
+    def do(
+        self, key: Hashable, work: Callable[[], object], waiter: str, after: Hashable = None
+    ) -> None:
+        """Start a task of which only the end counts: see `wait_for`. Its result is not kept.
+
+        :param after: a task that must have ended before
+        """
+        task = self._tasks.get(key)
+        if task is not None and task.has_begun():
+            task.successor = work
+        self._want(key, work, waiter, kept=False, after=after)
 
     def forget(self, key: Hashable) -> None:
-        """Forget a result, so that the next question is asked anew."""
+        """Forget a result, so that the next question is asked anew.
+
+        That of an attempt which is under way will not count either.
+        """
         self._done.pop(key, None)
+        task = self._tasks.get(key)
+        if task is None:
+            return
+        task.forgotten, task.successor = True, None
+        if task.future is None or task.future.cancel():
+            self._end(key, task)
+
+    def clear(self) -> None:
+        """Forget everything, and do nothing more that has not begun: somebody else acts now."""
+        for key in [*self._done, *self._tasks]:
+            self.forget(key)
+
+    def expire(self, key: Hashable) -> None:
+        """Have a result asked for anew when it is used next; it serves until then."""
+        if key in self._done:
+            self._done[key].since = -math.inf
 
     def forget_refusals(self) -> None:
-        """Forget what was refused for reasons that may have gone since, such as a quota.
-
-        What did not exist then never will: ids do not come back.
-        """
-        for key in [key for key, done in self._done.items() if _may_be_granted(done)]:
-            self.forget(key)
+        """Have all that was refused or not found asked for anew: that may have changed."""
+        for key, kept in self._done.items():
+            if kept.done.refusal is not None:
+                self.expire(key)
 
     def wait_for(self, key: Hashable, waiter: str) -> bool:
         """Whether a task has been started and has not ended; its waiter will be woken."""
-        if key not in self._work:
+        task = self._tasks.get(key)
+        if task is None:
             return False
-        self._waiters.setdefault(key, set()).add(waiter)
+        task.waiters.add(waiter)
         return True
 
     def is_first_attempt(self, key: Hashable, waiter: str) -> bool:
@@ -98,52 +183,114 @@ class Tasks:
         return not self._retries.has_failed(key) and self.wait_for(key, waiter)
 
     def retry_due(self) -> None:
-        """Start the tasks whose back-off is over."""
+        """Start the tasks whose back-off is over; wake those who use an old refusal."""
         for key in self._retries.ready(100):
-            self._start(key)
+            task = self._tasks.get(key)
+            if task is not None and task.future is None:
+                self._start(key, task)
+        for key in self._refusals.ready(100):
+            kept = self._done.get(key)
+            if kept is not None and kept.done.refusal is not None:
+                self._watch(key, kept)
+
+    def _watch(self, key: Hashable, kept: _Kept) -> None:
+        """Wake those who use a refusal when it is old: they ask again if they still need it."""
+        left = kept.left(self._clock())
+        if left > 0:
+            self._refusals.add(key, left)
+        else:
+            self._wake_all(kept.users)
 
     def next_due(self) -> float | None:
-        """Return in how many seconds the next retry is due."""
-        return self._retries.next_due()
+        """Return in how many seconds there is something to do for :meth:`retry_due`."""
+        dues = (self._retries.next_due(), self._refusals.next_due())
+        return min((due for due in dues if due is not None), default=None)
 
-    def _start(self, key: Hashable) -> None:
-        future = self._executor.submit(self._work[key])
-        future.add_done_callback(lambda done: self._post(lambda: self._finish(key, done)))
+    def _want(
+        self,
+        key: Hashable,
+        work: Callable[[], object],
+        waiter: str,
+        *,
+        kept: bool = True,
+        after: Hashable = None,
+    ) -> None:
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = _Task(work, kept, after)
+            self._start(key, task)
+        elif task.forgotten:
+            task.successor = work
+        task.waiters.add(waiter)
 
-    def _finish(self, key: Hashable, future: Future[object]) -> None:
+    def _start(self, key: Hashable, task: _Task) -> None:
+        after, task.after = task.after, None
+        if after in self._tasks:
+            self._held.setdefault(after, []).append(key)
+            return
+        task.future = self._executor.submit(task.work)
+        finish = functools.partial(self._finish, key, task)
+        task.future.add_done_callback(lambda done: self._post(lambda: finish(done)))
+
+    def _finish(self, key: Hashable, task: _Task, future: Future[object]) -> None:
+        if self._tasks.get(key) is not task or future.cancelled():
+            return
+        task.future = None
         error = future.exception()
-        if error is None:
-            self._complete(key, Done(future.result()))
-        elif isinstance(error, Refused):
-            LOG.warning("%s: %s", key, error)
-            self._complete(key, Done(None, error))
-        else:
-            delay = self._retries.retry(key)
-            self._observer.retries(Step.TASK)
-            # Whoever can go on without it should: the task stays wanted all the same.
-            self._wake_waiters(key)
-            known = isinstance(error, OctaviaOvnError)
-            LOG.warning(
-                "%s will be tried again in %.1f s: %s",
-                key,
-                delay,
-                error,
-                exc_info=None if known else error,
-            )
+        if error is not None and not isinstance(error, Refused):
+            if task.succeed() or not task.forgotten:
+                self._retry(key, task, error)
+            else:
+                self._end(key, task)
+            return
+        if error is not None:
+            LOG.warning("Task %s was refused: %s", _name(key), error)
+        if task.succeed():
+            self._start(key, task)
+            return
+        if task.kept and not task.forgotten:
+            self._keep(key, task, Done(None, error) if error else Done(future.result()))
+        self._end(key, task)
 
-    def _complete(self, key: Hashable, done: Done[object]) -> None:
-        if key in self._deeds:
-            self._deeds.discard(key)
-        else:
-            self._done[key] = done
+    def _retry(self, key: Hashable, task: _Task, error: BaseException) -> None:
+        delay = self._retries.retry(key)
+        self._observer.retries(Step.TASK)
+        # Whoever can go on without it should: the task stays wanted all the same.
+        self._wake_all(task.waiters)
+        known = isinstance(error, OctaviaOvnError)
+        LOG.warning(
+            "Task %s will be tried again in %.1f s: %s",
+            _name(key),
+            delay,
+            error,
+            exc_info=None if known else error,
+        )
+
+    def _keep(self, key: Hashable, task: _Task, done: Done[object]) -> None:
+        before = self._done.pop(key, None)
+        if before is not None:
+            task.waiters |= before.users
+        kept = self._done[key] = _Kept(done, self._clock())
+        if done.refusal is not None:
+            self._watch(key, kept)
+        while len(self._done) > MOST:
+            del self._done[next(iter(self._done))]
+
+    def _end(self, key: Hashable, task: _Task) -> None:
         self._retries.succeeded(key)
-        self._work.pop(key, None)
-        self._wake_waiters(key)
+        del self._tasks[key]
+        self._wake_all(task.waiters)
+        for held in self._held.pop(key, ()):
+            if held in self._tasks:
+                self._start(held, self._tasks[held])
 
-    def _wake_waiters(self, key: Hashable) -> None:
-        for waiter in sorted(self._waiters.pop(key, ())):
+    def _wake_all(self, waiters: set[str]) -> None:
+        found = sorted(waiters)
+        waiters.clear()
+        for waiter in found:
             self._wake(waiter)
 
 
-def _may_be_granted(done: Done[object]) -> bool:
-    return done.refusal is not None and not isinstance(done.refusal, NotFound)
+def _name(key: Hashable) -> str:
+    """Return a key as operators read it, such as `source 0c2f…`."""
+    return " ".join(map(str, key)) if isinstance(key, tuple) else str(key)

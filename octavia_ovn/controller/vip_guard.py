@@ -77,7 +77,7 @@ class VipGuard:
             return vip, ""
         why = f"its port {vip.port_id} has another address in Neutron"
         # Whoever writes into the rows must not make us change a port that is somebody else's.
-        ours = done.value.vip_of == lb.id
+        ours = done.value.is_vip_of(lb.id)
         return self._returned(lb, vip, why) if ours else (vip, why)
 
     def _anew(

@@ -10,7 +10,8 @@ from typing import Generic, Protocol, TypeVar
 from octavia_ovn.controller.office import Office
 from octavia_ovn.controller.ports import Octavia
 from octavia_ovn.controller.repair import Depth, Finding, Repair, Verdict
-from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.core.text import plain
+from octavia_ovn.errors import failure
 from octavia_ovn.observer import NOBODY, Drift, Observer
 
 LOG = logging.getLogger(__name__)
@@ -20,11 +21,23 @@ FIRST_DELAY = 5.0
 RECENT = 900.0
 """Seconds for which a first comparison takes a closer look at what has changed: somebody may have
 been killed in the middle of it."""
+SETTLE = 0.5
+"""Seconds between a row that is lost and the comparison: others may be lost with it."""
+POPULATED = 10.0
+"""Seconds between a load balancer that was made with its listeners and its comparison: Octavia
+makes L7 policies of such a request without telling the driver, and nobody would end them."""
+MANY = 16
+"""Load balancers that are compared singly; of more than that, all are compared."""
 _OVERLAP = 60.0
 """Seconds that a comparison looks back further than to the one before it."""
 RETRY = 60.0
 """Seconds until the next attempt at a comparison that was not possible."""
+_NOTED = {
+    Verdict.UNCLEAR: "could not be compared",
+    Verdict.UNENFORCED: "is less restricted than Octavia shows",
+}
 T = TypeVar("T", bound=Hashable)
+R = TypeVar("R")
 
 
 class OurPort(Protocol):
@@ -41,6 +54,10 @@ class OurPort(Protocol):
     @property
     def source_of(self) -> str | None:
         """The id of the subnet whose members are checked from it."""
+
+    @property
+    def of_service(self) -> bool:
+        """Whether it belongs to the service's project, where no tenant can make one."""
 
 
 class Ports(Protocol):
@@ -105,7 +122,7 @@ class Rounds:
         self._unused: Suspects[tuple[str, str]] = Suspects(clock, grace)
         self._sources: Suspects[str] = Suspects(clock, grace)
         self._surplus: Suspects[str] = Suspects(clock, grace)
-        self._unclear: dict[str, str] = {}
+        self._noted: dict[str, str] = {}
         self._clock = clock
         self._last: float | None = None
 
@@ -115,40 +132,59 @@ class Rounds:
         :param goes_on: whether to continue; asked before each load balancer
         :returns: whether everything could be compared
         """
-        findings: list[Finding] = []
         began = self._clock()
-        recent = RECENT if self._last is None else began - self._last + _OVERLAP
-        try:
-            for finding in self._repair.compare(depth=Depth.LISTS, recent=recent):
-                if not goes_on():
-                    return False
-                findings.append(finding)
-                if finding.verdict is not Verdict.ORPHANED:
-                    self._mend(finding)
-            self._mend_orphans([each for each in findings if each.verdict is Verdict.ORPHANED])
-            self._note_unclear(findings)
-            self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
-        except OctaviaOvnError as error:
+        error = failure(lambda: self._compare_all(goes_on))
+        if error is not None:
             LOG.warning("Octavia, OVN and Neutron could not be compared: %s", error)
-            self._observer.compares(succeeded=False)
+        elif not goes_on():
             return False
-        self._observer.compares(succeeded=True)
-        self._last = began
-        return True
+        self._observer.compares(succeeded=error is None)
+        if error is None:
+            self._last = began
+        return error is None
+
+    def _compare_all(self, goes_on: Callable[[], bool]) -> None:
+        findings: list[Finding] = []
+        recent = RECENT if self._last is None else self._clock() - self._last + _OVERLAP
+        for finding in self._repair.compare(depth=Depth.LISTS, recent=recent):
+            if not goes_on():
+                return
+            findings.append(finding)
+            if finding.verdict is not Verdict.ORPHANED:
+                self._mend(finding)
+        self._mend_orphans([each for each in findings if each.verdict is Verdict.ORPHANED])
+        self._note(findings)
+        self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
+
+    def compare(self, lb_ids: Iterable[str], goes_on: Callable[[], bool]) -> frozenset[str]:
+        """Compare and mend single load balancers about which something has happened.
+
+        :param goes_on: whether to continue; asked before each load balancer
+        :returns: those of which it is not known yet whether they are right
+        """
+        unknown = set()
+        for lb_id in lb_ids:
+            if not goes_on():
+                break
+            finding = self._repair.compare_one(lb_id)
+            self._mend(finding)
+            if finding.pending or finding.verdict is Verdict.UNCLEAR:
+                unknown.add(lb_id)
+        return frozenset(unknown)
 
     def _mend(self, finding: Finding) -> None:
         if finding.change is None:
             return
         self._observer.finds(Drift(finding.verdict.value))
-        try:
-            mended = self._repair.mend(finding)
-        except OctaviaOvnError as error:
-            LOG.warning("Load balancer %s: %s", finding.lb_id, error)
-            return
+        error = failure(lambda: self._repair_recorded(finding))
+        if error is not None:
+            LOG.warning("Load balancer %s: %s", plain(finding.lb_id), error)
+
+    def _repair_recorded(self, finding: Finding) -> None:
         what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
-        if mended:
+        if self._repair.mend(finding):
             self._observer.repairs(Drift(finding.verdict.value))
-            LOG.warning("Load balancer %s was %s; it is being repaired", finding.lb_id, what)
+            LOG.warning("Load balancer %s was %s; it is being repaired", plain(finding.lb_id), what)
 
     def _mend_orphans(self, orphans: Sequence[Finding]) -> None:
         """Have load balancers deleted that Octavia has not known for some time.
@@ -159,14 +195,19 @@ class Rounds:
         for key in self._orphans.confirm(suspected):
             self._mend(suspected[key])
 
-    def _note_unclear(self, findings: Sequence[Finding]) -> None:
-        """Log what could not be compared, once for each reason."""
-        unclear = {each.lb_id: each.detail for each in findings if each.verdict is Verdict.UNCLEAR}
-        for lb_id, reason in unclear.items():
-            self._observer.finds(Drift.UNCLEAR)
-            if self._unclear.get(lb_id) != reason:
-                LOG.warning("Load balancer %s could not be compared: %s", lb_id, reason)
-        self._unclear = unclear
+    def _note(self, findings: Sequence[Finding]) -> None:
+        """Log what nobody but an operator or a tenant can put right, once for each reason."""
+        noted = {each.lb_id: each for each in findings if each.verdict in _NOTED}
+        for lb_id, finding in noted.items():
+            self._observer.finds(Drift(finding.verdict.value))
+            if self._noted.get(lb_id) != finding.detail:
+                LOG.warning(
+                    "Load balancer %s %s: %s",
+                    plain(lb_id),
+                    _NOTED[finding.verdict],
+                    finding.detail,
+                )
+        self._noted = {lb_id: each.detail for lb_id, each in noted.items()}
 
     def _clear_ports(self, known: Collection[str], goes_on: Callable[[], bool]) -> None:
         ports = self._ports.list_our_ports()
@@ -190,9 +231,14 @@ class Rounds:
 
 
 def _surplus(ports: Iterable[OurPort]) -> Iterator[str]:
-    """Yield the health monitor ports beside the one that is used, which has the smallest id."""
+    """Yield the health monitor ports beside the one that is used, which has the smallest id.
+
+    One of a tenant's, as the former driver made them, makes none of the service's superfluous.
+    """
     used: set[str] = set()
     for port in sorted(ports, key=lambda each: each.id):
+        if not port.of_service:
+            continue
         if port.source_of in used:
             yield port.id
         elif port.source_of:
@@ -216,6 +262,8 @@ class Watch:
     :param work: called with a function that says whether to continue; returns whether it succeeded
     :param interval: seconds between two calls; 0 for none at all
     :param clock: seconds, monotonic
+    :param single: called with some load balancers about which something has happened, and that
+        function; returns those to be looked at again later
     """
 
     def __init__(
@@ -223,12 +271,21 @@ class Watch:
         work: Callable[[Callable[[], bool]], bool],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer = NOBODY,
+        *,
+        single: Callable[[Collection[str], Callable[[], bool]], Collection[str]] = lambda *_: (),
     ) -> None:
         self._work = work
+        self._single = single
+        self._observer = observer
         self._interval = interval
         self._clock = clock
         self._due = 0.0
-        self._office = Office(self._run, "watch")
+        self._ended = 0.0
+        """When the last comparison of everything has ended."""
+        self._suspects: dict[str, float] = {}
+        """Load balancers that are to be compared singly, and when."""
+        self._office = Office(self._run, "watch", observer)
 
     def start(self) -> None:
         """Begin."""
@@ -240,7 +297,16 @@ class Watch:
         with self._office.changed:
             if acting and not self._office.acting:
                 self._due = self._clock() + FIRST_DELAY
+            if not acting:
+                self._suspects.clear()
             self._office.act(acting=acting)
+
+    def suspect(self, lb_id: str, delay: float = SETTLE) -> None:
+        """Have one load balancer compared in some seconds, or all if there are many such."""
+        with self._office.changed:
+            if self._office.acting and self._interval:
+                self._suspects.setdefault(lb_id, self._clock() + delay)
+                self._office.changed.notify_all()
 
     def close(self, timeout: float) -> None:
         """Stop, in that many seconds at most; what is being asked is left to end by itself."""
@@ -250,22 +316,50 @@ class Watch:
         """Return the seconds until there is work, None when there is none to be expected."""
         if not self._office.acting or not self._interval:
             return None
-        return max(0.0, self._due - self._clock())
+        return max(0.0, min((self._due, *self._suspects.values())) - self._clock())
 
     def turn(self) -> None:
         """Work once."""
-        due = self._due
-        succeeded = False
-        try:
-            succeeded = self._work(self._goes_on)
-        # This thread would end unseen, and with it all repair; the next turn comes sooner instead.
-        except Exception:
-            LOG.exception("A comparison of Octavia, OVN and Neutron failed")
+        with self._office.changed:
+            suspects = self._take_suspects()
+            due = self._due
+        if suspects:
+            unknown: Collection[str] = ()
+            for lb_id in self._guarded(lambda: self._single(suspects, self._goes_on), unknown):
+                self.suspect(lb_id, RETRY)
+        if due > self._clock():
+            return
+        succeeded = self._guarded(lambda: self._work(self._goes_on), otherwise=False)
         pause = self._interval if succeeded else min(self._interval, RETRY)
         with self._office.changed:
+            self._ended = self._clock()
             # Unless this agent has taken over anew meanwhile.
             if self._due == due:
-                self._due = self._clock() + pause
+                self._due = self._ended + pause
+
+    def _take_suspects(self) -> list[str]:
+        """Return the load balancers to be compared singly now.
+
+        When they are too many, or everything is about to be compared, there are none of them. All
+        are compared once a minute for that reason at most, whatever is done to the rows.
+        """
+        now = self._clock()
+        suspects = [lb_id for lb_id, due in self._suspects.items() if due <= now]
+        for lb_id in suspects:
+            del self._suspects[lb_id]
+        if len(suspects) > MANY:
+            self._due = min(self._due, max(now, self._ended + RETRY))
+            return []
+        return [] if self._due <= now else suspects
+
+    def _guarded(self, work: Callable[[], R], otherwise: R) -> R:
+        """Do some work; the thread would begin anew at once, and forget what is due."""
+        try:
+            return work()
+        except Exception:
+            LOG.exception("A comparison of Octavia, OVN and Neutron failed")
+            self._observer.crashes("watch")
+            return otherwise
 
     def _goes_on(self) -> bool:
         return self._office.goes_on

@@ -65,9 +65,13 @@ class PutListener:
 
 @dataclass(frozen=True, slots=True)
 class DeleteListener:
-    """Delete a listener."""
+    """Delete a listener.
+
+    :param objects: its L7 policies and their rules as Octavia knows them
+    """
 
     listener_id: str
+    objects: Objects = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,14 @@ class Resync:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Have Octavia told how objects end that OVN knows nothing of; nothing else changes."""
+
+    lb_id: str
+    objects: Objects
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """Make the load balancer what Octavia says it is.
 
@@ -171,6 +183,7 @@ Change = (
     | PutMonitor
     | DeleteMonitor
     | Resync
+    | Release
     | Restore
     | Abandon
 )
@@ -196,13 +209,34 @@ def apply(lb: model.LoadBalancer | None, change: Change) -> Applied:
     if isinstance(change, Restore):
         return Applied(continuity.keep(lb, change.lb), change.objects)
     if isinstance(change, DeleteLoadBalancer):
-        known = _tree(lb or change.lb, Final.DELETED)
-        return Applied(lb or change.lb, {**known, **change.objects})
+        tree = _tree(lb or change.lb, Final.DELETED)
+        return Applied(lb or change.lb, {**tree, **change.objects})
+    lb = known(lb)
+    after, objects = _apply(change, lb)
+    return Applied(after, {**objects, (Kind.LOAD_BALANCER, lb.id): Final.ACTIVE})
+
+
+def known(lb: model.LoadBalancer | None) -> model.LoadBalancer:
+    """Return a load balancer that must be there.
+
+    :raises UnknownObject: when there are no rows of it
+    """
     if lb is None:
         msg = "the load balancer has no row in the Northbound database"
         raise UnknownObject(msg)
-    after, objects = _apply(change, lb)
-    return Applied(after, {**objects, (Kind.LOAD_BALANCER, lb.id): Final.ACTIVE})
+    return lb
+
+
+def pool_of(lb: model.LoadBalancer | None, pool_id: str) -> model.Pool:
+    """Return a pool that must be there.
+
+    :raises UnknownObject: when it is not
+    """
+    pool = known(lb).pool(pool_id)
+    if pool is None:
+        msg = f"pool {pool_id} is not in the Northbound database"
+        raise UnknownObject(msg)
+    return pool
 
 
 Result = tuple[model.LoadBalancer, Objects]
@@ -216,6 +250,11 @@ def _apply(change: object, _: model.LoadBalancer) -> Result:
 @_apply.register
 def _(_change: Resync, lb: model.LoadBalancer) -> Result:
     return lb, {}
+
+
+@_apply.register
+def _(change: Release, lb: model.LoadBalancer) -> Result:
+    return lb, change.objects
 
 
 @_apply.register
@@ -233,7 +272,8 @@ def _(change: PutListener, lb: model.LoadBalancer) -> Result:
 @_apply.register
 def _(change: DeleteListener, lb: model.LoadBalancer) -> Result:
     listeners = tuple(each for each in lb.listeners if each.id != change.listener_id)
-    return replace(lb, listeners=listeners), deleted(Kind.LISTENER, [change.listener_id])
+    objects = {**change.objects, **deleted(Kind.LISTENER, [change.listener_id])}
+    return replace(lb, listeners=listeners), objects
 
 
 @_apply.register
@@ -272,7 +312,7 @@ def _(change: DeletePool, lb: model.LoadBalancer) -> Result:
 
 @_apply.register
 def _(change: PutMember, lb: model.LoadBalancer) -> Result:
-    pool = _pool(lb, change.pool_id)
+    pool = pool_of(lb, change.pool_id)
     members = _put(pool.members, continuity.with_subnet(change.member, pool))
     after = _with_members(lb, pool, members)
     return after, _pool_objects(lb, pool.id) | active(Kind.MEMBER, [change.member.id])
@@ -280,7 +320,7 @@ def _(change: PutMember, lb: model.LoadBalancer) -> Result:
 
 @_apply.register
 def _(change: DeleteMember, lb: model.LoadBalancer) -> Result:
-    pool = _pool(lb, change.pool_id)
+    pool = pool_of(lb, change.pool_id)
     members = tuple(each for each in pool.members if each.id != change.member_id)
     after = _with_members(lb, pool, members)
     return after, _pool_objects(lb, pool.id) | deleted(Kind.MEMBER, [change.member_id])
@@ -288,7 +328,7 @@ def _(change: DeleteMember, lb: model.LoadBalancer) -> Result:
 
 @_apply.register
 def _(change: ReplaceMembers, lb: model.LoadBalancer) -> Result:
-    pool = _pool(lb, change.pool_id)
+    pool = pool_of(lb, change.pool_id)
     wanted = {each.id: continuity.with_subnet(each, pool) for each in change.members}
     gone = [each.id for each in pool.members if each.id not in wanted]
     # Those that stay keep their place: a client's hash picks a place.
@@ -300,7 +340,7 @@ def _(change: ReplaceMembers, lb: model.LoadBalancer) -> Result:
 
 @_apply.register
 def _(change: PutMonitor, lb: model.LoadBalancer) -> Result:
-    pool = _pool(lb, change.pool_id)
+    pool = pool_of(lb, change.pool_id)
     after = replace(lb, pools=_put(lb.pools, replace(pool, monitor=change.monitor)))
     objects = active(Kind.HEALTH_MONITOR, [change.monitor.id])
     return after, _pool_objects(lb, pool.id) | objects
@@ -308,7 +348,7 @@ def _(change: PutMonitor, lb: model.LoadBalancer) -> Result:
 
 @_apply.register
 def _(change: DeleteMonitor, lb: model.LoadBalancer) -> Result:
-    pool = _pool(lb, change.pool_id)
+    pool = pool_of(lb, change.pool_id)
     after = replace(lb, pools=_put(lb.pools, replace(pool, monitor=None)))
     objects = deleted(Kind.HEALTH_MONITOR, [change.monitor_id])
     return after, _pool_objects(lb, pool.id) | objects
@@ -340,14 +380,6 @@ def _pool_objects(lb: model.LoadBalancer, pool_id: str) -> dict[tuple[Kind, str]
     """Return a pool and its listeners: Octavia sets them all PENDING for a change below it."""
     listeners = active(Kind.LISTENER, (each.id for each in lb.listeners_of(pool_id)))
     return active(Kind.POOL, [pool_id]) | listeners
-
-
-def _pool(lb: model.LoadBalancer, pool_id: str) -> model.Pool:
-    pool = lb.pool(pool_id)
-    if pool is None:
-        msg = f"pool {pool_id} is not in the Northbound database"
-        raise UnknownObject(msg)
-    return pool
 
 
 def _put(items: Iterable[T], item: T) -> tuple[T, ...]:

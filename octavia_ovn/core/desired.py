@@ -38,7 +38,7 @@ class Facts:
     :param health: what is known of the members
     :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
     :param unchecked: monitors that have no address to check from: OVN would leave all members out
-    :param member_status: member id → status that Octavia has heard
+    :param member_status: member id → status that Octavia has heard; so for monitors in ERROR
     :param entrances: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.entrances`
     :param lost: VIPs that Neutron has taken from us, and why: they are not served. Empty when there
@@ -196,9 +196,10 @@ def _checks(
 def _check(monitor: model.HealthMonitor, pool: model.Pool, key: str, address: str) -> HealthCheck:
     return HealthCheck(
         vip=key,
+        # Another driver may have let in 0, at which OVN never pauses.
         options={
-            "interval": str(monitor.delay),
-            "timeout": str(monitor.timeout),
+            "interval": str(max(1, monitor.delay)),
+            "timeout": str(max(1, monitor.timeout)),
             "success_count": str(monitor.max_retries),
             "failure_count": str(monitor.max_retries_down),
         },
@@ -241,20 +242,18 @@ def _selection_fields(
 def _options(row: Row, shelf: Shelf, flavor: model.Flavor) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
-    Those that only flavors set are ours where the flavor says something. A UDP client that goes on
+    That of the hairpin address is ours where the flavor says something. A UDP client that keeps
     sending would stay with a member that has left for ever: its flow never ends. OVN flushes it if
-    told so before, so every UDP row says it from the beginning.
+    told so before, so every UDP row says it from the beginning, and a row that is no longer UDP
+    does not keep it.
     """
     affinity = shelf.profile.affinity if shelf.profile else None
     ours = {
         REJECT: None if flavor.reject is False else "true",
         AFFINITY: str(affinity) if affinity else None,
     }
-    flush = flavor.ct_flush
-    if flush is None and shelf.protocol is model.Protocol.UDP:
-        flush = True
-    if flush is not None:
-        ours[CT_FLUSH] = "true" if flush else None
+    udp = shelf.protocol is model.Protocol.UDP
+    ours[CT_FLUSH] = "true" if (udp if flavor.ct_flush is None else flavor.ct_flush) else None
     if flavor.hairpin_snat_ip:
         ours[HAIRPIN] = " ".join(flavor.hairpin_snat_ip)
     options = {**row.options, **ours}
@@ -263,8 +262,7 @@ def _options(row: Row, shelf: Shelf, flavor: model.Flavor) -> dict[str, str]:
 
 def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> dict[str, str]:
     keys = {key: each for key, each in row.external_ids.items() if not codec.is_realised(key)}
-    members = {each.id for pool in shelf.pools for each in pool.members}
-    heard = {key: each for key, each in facts.member_status.items() if key in members}
+    heard = _heard(shelf, facts.member_status)
     if heard:
         keys[k.MEMBER_STATUS] = codec.member_status(heard)
     fips = facts.floating_ips
@@ -279,3 +277,14 @@ def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) 
     if facts.attachments.vip_router:
         keys[k.ROUTER_REF] = facts.attachments.vip_router
     return keys
+
+
+def _heard(shelf: Shelf, statuses: Mapping[str, str]) -> dict[str, str]:
+    """Return what Octavia has heard of a row's members, and of its monitors that are in ERROR."""
+    members = {each.id for pool in shelf.pools for each in pool.members}
+    monitors = {pool.monitor.id for pool in shelf.pools if pool.monitor}
+    return {
+        key: status
+        for key, status in statuses.items()
+        if key in members or (key in monitors and status == "ERROR")
+    }

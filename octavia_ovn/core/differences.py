@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import InsertRow, Operation, Row, SetColumn, SetKeys
+from octavia_ovn.core.text import plain
 
 _AT_MOST = 4
 _OBJECTS = (
@@ -60,5 +61,5 @@ def _is_object(key: str) -> bool:
 def _name(key: str) -> str:
     for prefix, kind in _OBJECTS:
         if key.startswith(prefix):
-            return f"{kind} {key[len(prefix) :].removesuffix(k.DISABLED)}"
-    return _SINGLE.get(key, key)
+            return f"{kind} {plain(key[len(prefix) :].removesuffix(k.DISABLED))}"
+    return _SINGLE.get(key, plain(key))

@@ -34,6 +34,19 @@ _NOT_SERVING = (Verdict.DOWN, Verdict.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A port that checks come from.
+
+    :param port: name of the switch port
+    :param answers: whether OVN answers ARP for its address; replies to checks are lost then
+    """
+
+    port: str
+    address: str
+    answers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What is known of the members of a load balancer.
 

@@ -44,10 +44,12 @@ def record(
 
 
 def _recorded(existing: Sequence[Row], change: changes.Change) -> tuple[Sequence[Row], Pending]:
-    if isinstance(change, changes.Resync):
-        objects = active(Kind.LOAD_BALANCER, [change.lb_id])
+    if isinstance(change, (changes.Resync, changes.Release)):
+        waiting = active(Kind.LOAD_BALANCER, [change.lb_id])
         rows = existing or [Row(name=change.lb_id, protocol="", external_ids={})]
-        return rows, Pending((), objects, resync=True)
+        if isinstance(change, changes.Resync):
+            return rows, Pending((), waiting, resync=True)
+        return rows, Pending((), {**change.objects, **waiting}, resync=not existing)
     if isinstance(change, changes.Abandon):
         return existing, Pending((), {}, orphaned=True)
     lb = _lb(existing, needed=not isinstance(change, WHOLE))
@@ -58,7 +60,13 @@ def _recorded(existing: Sequence[Row], change: changes.Change) -> tuple[Sequence
     return rows_of(applied.lb, existing), pending
 
 
-WHOLE = (changes.Resync, changes.Abandon, changes.DeleteLoadBalancer, changes.Restore)
+WHOLE = (
+    changes.Resync,
+    changes.Release,
+    changes.Abandon,
+    changes.DeleteLoadBalancer,
+    changes.Restore,
+)
 """Changes of a load balancer as a whole: possible whatever the rows hold."""
 
 

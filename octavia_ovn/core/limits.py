@@ -7,7 +7,9 @@ Nothing is accepted and then ignored.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from octavia_ovn.core import model
 
 Fields = Mapping[str, object]
 """The fields of an Octavia object that are set, by octavia-lib's names."""
@@ -18,24 +20,57 @@ class Unsupported(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Usual:
+    """What asks for nothing in a cloud.
+
+    :param filled_in: what Octavia puts in the place of an option that a request does not name, by
+        kind of object and option
+    :param strict: whether options that OVN does not act on are refused
+    """
+
+    filled_in: Mapping[str, Fields] = field(default_factory=dict)
+    strict: bool = False
+
+
+BUILT_IN = Usual()
+"""That of a cloud where Octavia's own options have their defaults."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """An option and why it cannot be had.
 
     :param usual: the value that asks for nothing; by default whatever is empty asks for nothing
+    :param like: another option of the object whose value asks for nothing here, too
+    :param strict: whether the option is refused only if the operator wants that
     """
 
     option: str
     reason: str
     usual: object = None
+    like: str = ""
+    strict: bool = False
 
-    def asks(self, value: object) -> bool:
-        """Whether a value asks for something."""
-        return bool(value) if self.usual is None else value not in (None, self.usual)
+    def asks(self, kind: str, fields: Fields, usual: Usual) -> bool:
+        """Whether the value that fields hold asks for something.
+
+        :param fields: all that is known of the object
+        """
+        value = fields[self.option]
+        if (self.strict and not usual.strict) or (not value and self.usual is None):
+            return False
+        filled_in = usual.filled_in.get(kind, {}).get(self.option, self.usual)
+        return value not in (None, filled_in) and _plain(value) != _plain(fields.get(self.like))
 
 
 AVAILABILITY_ZONES = "load balancers in OVN live on every hypervisor; there are no zones to choose"
 _NO_TLS = "OVN balances connections and cannot terminate or originate TLS; end it in the members"
 _NO_L7 = "OVN works at layer 4 and does not see requests"
+
+_NO_TIMEOUT = (
+    "OVN takes no part in connections and has no such time-out, and [ovn] strict_options is set"
+)
+_UNUSED_TLS = "there is no TLS that it could be used for, and [ovn] strict_options is set"
 
 _TLS = (
     "default_tls_container_ref",
@@ -46,23 +81,29 @@ _TLS = (
     "ca_tls_container_ref",
     "crl_container_ref",
     "tls_enabled",
-    "tls_ciphers",
-    "tls_versions",
-    "alpn_protocols",
     "hsts_max_age",
     "hsts_include_subdomains",
     "hsts_preload",
 )
+_TLS_LIMITS = (
+    *(Limit(option, _NO_TLS) for option in _TLS),
+    # Without one of the former, they say how what does not take place would be done. Octavia fills
+    # them in, and clients send them back.
+    *(
+        Limit(option, _UNUSED_TLS, strict=True)
+        for option in ("tls_ciphers", "tls_versions", "alpn_protocols")
+    ),
+)
 
 
 _LISTENER = (
-    *(Limit(option, _NO_TLS) for option in _TLS),
+    *_TLS_LIMITS,
     Limit("client_authentication", _NO_TLS, "NONE"),
     Limit("insert_headers", f"{_NO_L7}, so it cannot insert headers"),
     Limit("l7policies", f"{_NO_L7}, so it cannot apply policies"),
     Limit("connection_limit", "OVN does not count connections; leave it at -1", -1),
     *(
-        Limit(option, "OVN takes no part in connections and has no such time-out", usual)
+        Limit(option, _NO_TIMEOUT, usual, strict=True)
         for option, usual in (
             ("timeout_client_data", 50000),
             ("timeout_member_connect", 5000),
@@ -73,8 +114,8 @@ _LISTENER = (
 )
 
 _MEMBER = (
-    Limit("monitor_address", "OVN checks members at the address that serves"),
-    Limit("monitor_port", "OVN checks members at the port that serves"),
+    Limit("monitor_address", "OVN checks members at the address that serves", like="address"),
+    Limit("monitor_port", "OVN checks members at the port that serves", like="protocol_port"),
     Limit(
         "vnic_type", "OVN reaches members through the network and has no port beside them", "normal"
     ),
@@ -90,7 +131,7 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
         Limit("availability_zone", AVAILABILITY_ZONES),
     ),
     "listener": _LISTENER,
-    "pool": tuple(Limit(option, _NO_TLS) for option in _TLS),
+    "pool": _TLS_LIMITS,
     "member": _MEMBER,
 }
 """The options that are refused, by the kind of object that has them."""
@@ -112,30 +153,70 @@ PERSISTENCE = "OVN keeps clients on members by SOURCE_IP only, not by {value}"
 GRANULARITY = "OVN keeps single clients on members, not networks of them ({value})"
 MONITORS = "OVN checks members by TCP (in TCP pools) or UDP-CONNECT (in UDP pools), not by {value}"
 MONITOR_PROTOCOL = "OVN cannot check the members of a {protocol} pool by {value}"
+NO_PAUSE = (
+    "{option} {value}: OVN would check members without a pause, at the cost of the hypervisor, and"
+    " call them dead; use 1 or more"
+)
+AFFINITY_TIMEOUT = (
+    "persistence_timeout {value}: OVN can keep clients on members for 1 to {most} seconds"
+)
 FAMILY = "a VIP of another IP version cannot reach member {value}"
 NO_SUBNET = (
     "{value} is in no subnet of the VIP or of the routers around it; name the member's subnet"
+)
+NO_HOST = "{value} is {what}; a member needs an address of its own that clients can be sent to"
+NOT_IN_SUBNET = "{value} {why}, the network of subnet {subnet}; no member can have it there"
+OWN_VIP = (
+    "{value} is a VIP of this load balancer; OVN does not balance a connection twice, so it would"
+    " lead nowhere"
 )
 IPV6_SOURCE_IP = (
     "this version of OVN cannot tell IPv6 clients apart by address (25.03 and later can); use"
     " SOURCE_IP_PORT without session persistence"
 )
+MEMBERS = (
+    "the pool would have {value} members, more than the {most} of [ovn] max_members; spread them"
+    " over several pools"
+)
+CIDRS = (
+    "allowed_cidrs: {value} networks are more than the {most} of [ovn] max_allowed_cidrs; name"
+    " larger networks"
+)
+DENIED = (
+    "allowed_cidrs: it takes {value} networks to say whom they deny, more than the {most} of [ovn]"
+    " max_denied_cidrs; name fewer or larger networks, or such that lie side by side"
+)
 REPEATED = (
-    "allowed_cidrs: Octavia cannot store a network twice when a listener changes; name each once"
+    "allowed_cidrs: {value} is there more than once, perhaps in another spelling, which Octavia"
+    " cannot store when a listener changes; name each network once"
 )
 L7 = f"{_NO_L7}; L7 policies and rules need another provider"
 
 
-def check(kind: str, fields: Fields) -> None:
+_NOTHING_MORE: Fields = {}
+
+
+def check(kind: str, asked: Fields, usual: Usual = BUILT_IN, known: Fields = _NOTHING_MORE) -> None:
     """Refuse what OVN cannot do.
 
     :param kind: "load balancer", "listener", "pool" or "member"
+    :param asked: what a request sets
+    :param known: what is known of the object besides
     :raises Unsupported: naming the option and the reason
     """
+    fields = {**known, **asked}
     for limit in TABLE[kind]:
-        if limit.option in fields and limit.asks(fields[limit.option]):
+        if limit.option in asked and limit.asks(kind, fields, usual):
             msg = f"{limit.option}: {limit.reason}."
             raise Unsupported(msg)
+
+
+def _plain(value: object) -> object:
+    """Return a value as it is compared: an address in its canonical spelling."""
+    try:
+        return model.canonical_address(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def refuse(sentence: str, **values: object) -> Unsupported:

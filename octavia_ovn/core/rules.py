@@ -8,9 +8,10 @@ an old mistake does not block every later request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from octavia_ovn.core import changes, flavors, limits, model
+from octavia_ovn.core import addresses, changes, flavors, limits, model
+from octavia_ovn.core.placement import MAX_AFFINITY_TIMEOUT
 from octavia_ovn.core.topology import Subnet, place_member
 
 _MONITORED = {
@@ -19,35 +20,45 @@ _MONITORED = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What is known about networks; each is asked only when needed.
+
+    :param around: returns the subnets of the routers around a load balancer
+    :param subnet: returns a subnet, None when there is none
+    """
+
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]]
+    subnet: Callable[[str], Subnet | None] = lambda _: None
+
+
 def complete(
-    change: changes.Change,
-    lb: model.LoadBalancer | None,
-    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+    change: changes.Change, lb: model.LoadBalancer | None, networks: Networks
 ) -> changes.Change:
     """Return a change as its surroundings have it, after checking what it brings.
 
     All its members have a subnet; its pool follows the load balancer's flavor.
 
     :param lb: the load balancer before the change
-    :param around: returns the subnets of the routers around it; called only when needed
     :raises Unsupported: when OVN cannot do it
     """
     if isinstance(change, changes.CreateLoadBalancer):
-        pools = tuple(_pool(pool, change.lb, around) for pool in change.lb.pools)
+        pools = tuple(_pool(pool, change.lb, networks) for pool in change.lb.pools)
         return replace(change, lb=replace(change.lb, pools=pools))
     if isinstance(change, changes.Restore):
-        return replace(change, lb=place_members(change.lb, lb, around))
+        return replace(change, lb=place_members(change.lb, lb, networks.around))
     if lb is None:
         return change
     known = {each.id: each for _, each in lb.members()}
     if isinstance(change, changes.PutMember):
-        member = _member(change.member, lb, around, known.get(change.member.id))
+        member = _member(change.member, lb, networks, known.get(change.member.id))
         return replace(change, member=member)
     if isinstance(change, changes.ReplaceMembers):
-        members = tuple(_member(each, lb, around, known.get(each.id)) for each in change.members)
+        members = tuple(_member(each, lb, networks, known.get(each.id)) for each in change.members)
         return replace(change, members=members)
     if isinstance(change, changes.PutPool):
         change = replace(change, pool=flavors.with_mechanism(change.pool, lb.flavor))
+        _check_persistence(change.pool, lb.pool(change.pool.id))
     elif isinstance(change, changes.PutMonitor):
         _check_put_monitor(change, lb)
     return change
@@ -57,6 +68,7 @@ def _check_put_monitor(change: changes.PutMonitor, lb: model.LoadBalancer) -> No
     pool = lb.pool(change.pool_id)
     if pool is not None:
         check_monitor(change.monitor, pool)
+        _check_times(change.monitor, pool.monitor)
 
 
 def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
@@ -72,6 +84,23 @@ def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
         )
 
 
+def _check_times(monitor: model.HealthMonitor, before: model.HealthMonitor | None = None) -> None:
+    for option in ("delay", "timeout"):
+        value = getattr(monitor, option)
+        if value < 1 and (before is None or getattr(before, option) != value):
+            raise limits.refuse(limits.NO_PAUSE, option=option, value=value)
+
+
+def _check_persistence(pool: model.Pool, before: model.Pool | None = None) -> None:
+    asked = pool.persistence
+    if asked is None or asked.mechanism is not model.Mechanism.AFFINITY or asked.timeout is None:
+        return
+    if not 1 <= asked.timeout <= MAX_AFFINITY_TIMEOUT and (
+        before is None or before.persistence != asked
+    ):
+        raise limits.refuse(limits.AFFINITY_TIMEOUT, value=asked.timeout, most=MAX_AFFINITY_TIMEOUT)
+
+
 def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bool:
     """Whether a change needs an OVN that can hash the addresses of IPv6 clients."""
     if isinstance(change, changes.CreateLoadBalancer):
@@ -85,14 +114,12 @@ def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bo
     return any(pool.by_client for pool in pools)
 
 
-def _pool(
-    pool: model.Pool,
-    lb: model.LoadBalancer,
-    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
-) -> model.Pool:
+def _pool(pool: model.Pool, lb: model.LoadBalancer, networks: Networks) -> model.Pool:
     if pool.monitor:
         check_monitor(pool.monitor, pool)
-    return replace(pool, members=tuple(_member(each, lb, around) for each in pool.members))
+        _check_times(pool.monitor)
+    _check_persistence(pool)
+    return replace(pool, members=tuple(_member(each, lb, networks) for each in pool.members))
 
 
 def place_members(
@@ -120,19 +147,39 @@ def place_members(
 def _member(
     member: model.Member,
     lb: model.LoadBalancer,
-    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+    networks: Networks,
     known: model.Member | None = None,
 ) -> model.Member:
     """Find the subnet of a member; what is wrong with one that is known already is let be."""
-    if not known and model.family(member.address) not in map(_family, lb.vips):
-        raise limits.refuse(limits.FAMILY, value=member.address)
-    if member.subnet_id is not None:
-        return member
-    subnet_id = known.subnet_id if known else None
-    subnet_id = subnet_id or place_member(member.address, lb, around)
-    if subnet_id is None and not known:
-        raise limits.refuse(limits.NO_SUBNET, value=member.address)
+    if not known:
+        _check_address(member.address, lb)
+    subnet_id = member.subnet_id or (known.subnet_id if known else None)
+    subnet_id = subnet_id or place_member(member.address, lb, networks.around)
+    if not known:
+        if subnet_id is None:
+            raise limits.refuse(limits.NO_SUBNET, value=member.address)
+        _check_subnet(member.address, subnet_id, lb, networks)
     return replace(member, subnet_id=subnet_id)
+
+
+def _check_address(address: str, lb: model.LoadBalancer) -> None:
+    kind = addresses.kind_of_no_host(address)
+    if kind is not None:
+        raise limits.refuse(limits.NO_HOST, value=address, what=kind)
+    if model.family(address) not in map(_family, lb.vips):
+        raise limits.refuse(limits.FAMILY, value=address)
+    if any(vip.address == address for vip in lb.vips):
+        raise limits.refuse(limits.OWN_VIP, value=address)
+
+
+def _check_subnet(address: str, subnet_id: str, lb: model.LoadBalancer, networks: Networks) -> None:
+    cidr = next((vip.cidr for vip in lb.vips if vip.subnet_id == subnet_id and vip.cidr), None)
+    if cidr is None:
+        subnet = networks.subnet(subnet_id)
+        cidr = subnet.cidr if subnet else None
+    why = addresses.misfit(address, cidr) if cidr else None
+    if why is not None:
+        raise limits.refuse(limits.NOT_IN_SUBNET, value=address, why=why, subnet=subnet_id)
 
 
 def _family(vip: model.Vip) -> int:

@@ -17,8 +17,9 @@ from dataclasses import replace
 from octavia_ovn.core import model
 
 MAX_ENTRIES = 256
-"""Entries of one vip that weights may produce: `ovs-ofctl dump-groups` on a group of more than
-about 600 crashes ovs-vswitchd."""
+"""Entries of one vip that weights may produce. A pool of more members has one entry for each: how
+many members it may have is for `[ovn] max_members` to say. Groups of more than about 800 entries
+(IPv6: 600) serve, but `ovs-ofctl dump-groups` cannot show them and was seen to end ovs-vswitchd."""
 
 
 def places(pool: model.Pool) -> tuple[str, ...]:

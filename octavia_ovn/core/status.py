@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from octavia_ovn.core import model
 from octavia_ovn.core.health import Health, Verdict
-from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.pending import UNSERVED, Final, Kind, Objects, Pending
 
 Record = dict[str, str]
 Message = dict[str, list[Record]]
@@ -37,10 +37,15 @@ Tree = Mapping[tuple[Kind, str], Operating]
 
 
 def tree(
-    lb: model.LoadBalancer, health: Health, *, lost: bool = False
+    lb: model.LoadBalancer,
+    health: Health,
+    failed: frozenset[tuple[Kind, str]] = frozenset(),
+    *,
+    lost: bool = False,
 ) -> dict[tuple[Kind, str], Operating]:
     """Return the operating status of every object of a load balancer.
 
+    :param failed: monitors that cannot become what was asked for
     :param lost: whether a VIP is not served because it is not ours any more
     """
     statuses: dict[tuple[Kind, str], Operating] = {}
@@ -49,9 +54,7 @@ def tree(
         for member, status in zip(pool.members, members, strict=True):
             statuses[(Kind.MEMBER, member.id)] = status
         if pool.monitor:
-            statuses[(Kind.HEALTH_MONITOR, pool.monitor.id)] = (
-                Operating.ONLINE if pool.monitor.enabled else Operating.OFFLINE
-            )
+            statuses[(Kind.HEALTH_MONITOR, pool.monitor.id)] = _monitor(pool.monitor, failed)
         attached = bool(lb.listeners_of(pool.id))
         counted = (
             status for member, status in zip(pool.members, members, strict=True) if member.enabled
@@ -71,6 +74,12 @@ def _member(pool: model.Pool, member: model.Member, health: Health) -> Operating
     if not member.enabled:
         return Operating.OFFLINE
     return _OF_VERDICT[health.of(pool, member)]
+
+
+def _monitor(monitor: model.HealthMonitor, failed: frozenset[tuple[Kind, str]]) -> Operating:
+    if (Kind.HEALTH_MONITOR, monitor.id) in failed:
+        return Operating.ERROR
+    return Operating.ONLINE if monitor.enabled else Operating.OFFLINE
 
 
 def _listener(lb: model.LoadBalancer, listener: model.Listener, statuses: Tree) -> Operating:
@@ -96,11 +105,11 @@ def _combine(parts: Iterable[Operating]) -> Operating:
 
 
 def member_statuses(statuses: Tree) -> dict[str, str]:
-    """Return the members' part, as the row keeps it."""
+    """Return the part that the row keeps: members, and monitors because they may be in ERROR."""
     return {
         object_id: status.value
         for (kind, object_id), status in statuses.items()
-        if kind is Kind.MEMBER
+        if kind in (Kind.MEMBER, Kind.HEALTH_MONITOR)
     }
 
 
@@ -128,7 +137,8 @@ def report(  # noqa: PLR0913 - each is a fact of its own
 ) -> Report:
     """Compute what to tell Octavia.
 
-    :param known: member statuses that Octavia has heard, as the rows keep them
+    :param known: member statuses that Octavia has heard, as the rows keep them, and ERROR of
+        monitors
     :param heard: statuses of all objects that Octavia has heard, None when that is not known
     :param failed: pending objects that end in ERROR
     :param marked: whether Octavia may not have heard that a VIP is lost, or is not any more
@@ -136,19 +146,31 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     message: Message = {}
     late: Message = {}
     objects = pending.objects if pending else {}
-    changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard)
-    key = (Kind.LOAD_BALANCER, lb.id)
-    if marked and (heard or {}).get(key) is not statuses[key]:
-        changed |= {key}
+    failed |= _unserved(objects)
+    turned = _turned(statuses, known)
+    recovered = {key for key in turned if statuses[key] is not Operating.ERROR}
+    changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard) | turned
+    whole = (Kind.LOAD_BALANCER, lb.id)
+    if marked and (heard or {}).get(whole) is not statuses[whole]:
+        changed |= {whole}
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
-        record = _record(key, objects.get(key), statuses, failed)
+        # Octavia has a monitor in provisioning status ERROR that could not be had before.
+        final = objects.get(key, Final.ACTIVE if key in recovered else None)
+        record = _record(key, final, statuses, failed)
         message.setdefault(kind.value, []).append(record)
         provisioning = record.get("provisioning_status")
-        again = kind is not Kind.LOAD_BALANCER or is_first(pending)
+        again = key in objects and (kind is not Kind.LOAD_BALANCER or is_first(pending))
         if provisioning not in (None, Final.DELETED.value) and again:
             late.setdefault(kind.value, []).append(record)
     return Report(message, late)
+
+
+def _unserved(objects: Objects) -> frozenset[tuple[Kind, str]]:
+    """Return the objects that OVN cannot serve, of those that Octavia has and keeps."""
+    return frozenset(
+        key for key, final in objects.items() if key[0] in UNSERVED and final is not Final.DELETED
+    )
 
 
 def is_first(pending: Pending | None) -> bool:
@@ -197,6 +219,16 @@ def _changed(
             keys |= members | {(Kind.POOL, pool.id), (Kind.LOAD_BALANCER, lb.id)}
             keys |= {(Kind.LISTENER, each.id) for each in lb.listeners_of(pool.id)}
     return frozenset(keys)
+
+
+def _turned(statuses: Tree, known: Mapping[str, str]) -> frozenset[tuple[Kind, str]]:
+    """Return the monitors that have failed, or fail no more, unlike what Octavia has heard."""
+    return frozenset(
+        key
+        for key, status in statuses.items()
+        if key[0] is Kind.HEALTH_MONITOR
+        and (status is Operating.ERROR) != (known.get(key[1]) == Operating.ERROR.value)
+    )
 
 
 def _derived(

@@ -4,11 +4,14 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import Source, Verdict
 from octavia_ovn.core.topology import Subnet
-from octavia_ovn.errors import Conflict, NotFound
+from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
 from tests.core.database import Database
+
+SERVICE, TENANT = "service", "tenant"
+"""Projects."""
 
 
 class Clock:
@@ -38,11 +41,18 @@ class Later(Executor):
     def __len__(self):
         return len(self._work)
 
+    def begin(self):
+        """Begin all that waits: it cannot be cancelled any more."""
+        for future, _ in self._work:
+            future.set_running_or_notify_cancel()
+
     def run(self):
         """Run all that waits; return how much it was."""
         count = len(self._work)
         for _ in range(count):
             future, work = self._work.popleft()
+            if not future.running() and not future.set_running_or_notify_cancel():
+                continue
             try:
                 result = work()
             except Exception as error:  # noqa: BLE001 - it is the caller's
@@ -57,6 +67,7 @@ class SwitchPort:
     name: str
     up: bool = True
     virtual: bool = False
+    project: str = TENANT
 
 
 @dataclasses.dataclass
@@ -66,6 +77,7 @@ class SwitchPorts:
     names: dict = dataclasses.field(default_factory=dict)
     sources: dict = dataclasses.field(default_factory=dict)
     answers: dict = dataclasses.field(default_factory=dict)
+    owners: dict = dataclasses.field(default_factory=dict)
     down: set = dataclasses.field(default_factory=set)
     virtual: set = dataclasses.field(default_factory=set)
 
@@ -73,14 +85,13 @@ class SwitchPorts:
         name = self.names.get(address)
         return name and SwitchPort(name, name not in self.down, name in self.virtual)
 
-    def monitor_ports(self, subnet_id):
-        return {f"hm-{subnet_id}"} if subnet_id in self.sources else set()
-
-    def monitor_source(self, subnet_id):
-        return self.sources.get(subnet_id)
-
-    def answering(self, subnet_id):
-        return self.answers.get(subnet_id)
+    def monitor_source(self, subnet_id, projects):
+        """The source, if one of the projects has it; it is the service's unless told."""
+        address = self.sources.get(subnet_id)
+        if address is None or self.owners.get(subnet_id, SERVICE) not in projects:
+            return None
+        port = self.answers.get(subnet_id)
+        return Source(port or f"hm-{subnet_id}", address, answers=port is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,9 +118,6 @@ class Northbound:
         self.fetching = frozenset()
         self.forgotten = set()
         self.error = None
-
-    def monitor_ports(self, subnet_id):
-        return ()
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -201,11 +209,8 @@ class Port:
     device_id: str = ""
     project_id: str | None = None
 
-    @property
-    def vip_of(self):
-        return (
-            self.name.removeprefix("ovn-lb-vip-") if self.name.startswith("ovn-lb-vip-") else None
-        )
+    def is_vip_of(self, lb_id):
+        return self.name == f"ovn-lb-vip-{lb_id}" and self.device_id in ("", f"lb-{lb_id}")
 
 
 class Neutron:
@@ -234,6 +239,12 @@ class Neutron:
         if port_id not in self.ports:
             raise NotFound(port_id)
         return self.ports[port_id]
+
+    def project(self):
+        """Keystone says it: it may be away, but refuses nothing."""
+        if isinstance(self.error, Unavailable):
+            raise self.error
+        return SERVICE
 
     def adopt_vip_port(self, port_id, lb_id):
         self._answer()
@@ -264,7 +275,7 @@ class Neutron:
     def all_ports(self):
         return self.ports.values()
 
-    def touch_port(self, port_id):
+    def touch_port(self, port_id, address):
         self._answer()
         self.touched.append(port_id)
 
@@ -272,9 +283,11 @@ class Neutron:
         self._answer()
         self.touched.append(fip_id)
 
-    def delete_port(self, port_id):
+    def delete_vip_port(self, port_id, lb_id, project_id):
         self._answer()
-        self.ports.pop(port_id, None)
+        port = self.ports.get(port_id)
+        if port is not None and port.is_vip_of(lb_id):
+            del self.ports[port_id]
 
     def delete_vip_ports(self, lb_id):
         self._answer()
@@ -290,7 +303,7 @@ class Neutron:
         made = Port(name, name, fixed_ips=(address,), project_id=project_id)
         return self.ports.setdefault(name, made)
 
-    def delete_hm_ports(self, subnet_id, known):
+    def delete_hm_ports(self, subnet_id):
         self._answer()
         self.ports.pop(f"ovn-lb-hm-{subnet_id}", None)
 
@@ -300,6 +313,7 @@ class Octavia:
 
     def __init__(self):
         self.trees = {}
+        self.kept = frozenset()
         self.error = None
         self.provisioning = {}
         self.operating = {}
@@ -309,6 +323,12 @@ class Octavia:
         if self.error is not None:
             raise self.error
         return self.trees.get(lb_id)
+
+    def confirmed(self, lb_id, objects):
+        """Whatever rows say is wanted, but for what a test has put into `kept`."""
+        if self.error is not None:
+            raise self.error
+        return frozenset(objects) - self.kept
 
     def update_status(self, status):
         if self.error is not None:

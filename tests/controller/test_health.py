@@ -2,12 +2,13 @@
 
 import pytest
 
+from octavia_ovn.controller.tasks import REFUSAL_AGE
 from octavia_ovn.core import changes
 from octavia_ovn.core.health import Verdict
-from octavia_ovn.errors import Conflict
+from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
-from tests.controller.outside import SwitchPorts
-from tests.controller.stories import CHECKED, SITE, VIPS, agent_with, site
+from tests.controller.outside import SERVICE, TENANT, SwitchPorts
+from tests.controller.stories import CHECKED, DOWN, SITE, VIPS, agent_with, site
 from tests.core.builders import VIP, member, monitor
 
 
@@ -97,19 +98,20 @@ class TestHealth:
         assert agent.db.vips() == VIPS
         agent.assert_ended(CHECKED)
 
-    def test_while_the_source_of_checks_is_made_nothing_is_written(self):
+    def test_an_address_without_port_is_checked_at_the_source_that_neutron_has_made(self):
         agent = Agent()
         ports = agent.nb.ports["neutron-net1"]
         ports.names = {"10.0.0.1": "port1"}
         agent.created(CHECKED)
-        agent.settle()  # Neutron has made the port; its switch port is not there yet
-        assert agent.octavia.messages == []
+        agent.settle()  # its switch port is not there yet
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "ovn-lb-hm-sub1:10.0.0.9"
 
         ports.sources = {"sub1": "10.0.0.9"}
+        ports.answers = {"sub1": "ovn-lb-hm-sub1"}
         agent.changed(("monitored", "sub1"))
         agent.settle()
 
-        assert agent.row.ip_port_mappings["10.0.0.2"] == "hm-sub1:10.0.0.9"
+        assert agent.db.cleared == ["ovn-lb-hm-sub1"]
         agent.assert_ended(CHECKED)
 
     def test_a_member_whose_port_is_down_gets_nothing_until_it_is_up(self, caplog):
@@ -276,20 +278,148 @@ class TestHealth:
         assert "ovn-lb-hm-sub1" in agent.neutron.ports
         agent.assert_ended(CHECKED)
 
-    def test_a_refused_address_is_asked_for_once_more_now_and_then(self):
+    def refused(self, error):
         agent = Agent()
         agent.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
-        agent.neutron.error = Conflict("the quota is used up")
+        agent.neutron.error = error
         agent.created(CHECKED)
         agent.settle()
-        agent.neutron.error = None
-        agent.queue.add("lb1")
-        agent.settle()
+        assert agent.octavia.provisioning["hm1"] == agent.octavia.operating["hm1"] == "ERROR"
+        assert agent.octavia.provisioning["lb1"] == "ACTIVE"
         assert agent.row.health_checks == ()
+        assert agent.db.vips() == VIPS
+        return agent
 
+    def assert_checked(self, agent):
+        assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
+        assert agent.row.ip_port_mappings["10.0.0.1"] == "port1:10.0.0.9"
+        assert agent.octavia.provisioning["hm1"] == "ACTIVE"
+        assert agent.octavia.operating["hm1"] == "ONLINE"
+        assert "hm1" not in agent.row.external_ids["neutron:member_status"]
+        agent.assert_ended(CHECKED)
+
+    @pytest.mark.parametrize("error", [Conflict("quota"), Refused("403"), NotFound("network")])
+    def test_a_monitor_recovers_once_its_address_can_be_had(self, error):
+        agent = self.refused(error)
+        agent.waits(REFUSAL_AGE)
+        assert agent.octavia.provisioning["hm1"] == "ERROR"
+        agent.neutron.error = None
+        agent.waits(REFUSAL_AGE)
+
+        self.assert_checked(agent)
+
+    def test_a_monitor_recovers_with_the_next_comparison(self):
+        agent = self.refused(Conflict("quota"))
+        agent.neutron.error = None
         agent.tasks.forget_refusals()
         agent.queue.add("lb1")
         agent.settle()
 
-        assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
-        assert agent.row.ip_port_mappings["10.0.0.1"] == "port1:10.0.0.9"
+        self.assert_checked(agent)
+
+    def test_a_monitor_recovers_though_another_agent_has_told_of_its_error(self):
+        agent = self.refused(Conflict("quota")).successor()
+        agent.queue.add("lb1")
+        agent.settle()
+        assert agent.octavia.provisioning["hm1"] == "ERROR"
+
+        successor = agent.successor()
+        successor.neutron.error = None
+        successor.queue.add("lb1")
+        successor.settle()
+
+        self.assert_checked(successor)
+
+    def test_a_monitor_that_loses_its_address_says_so_and_recovers(self):
+        agent = agent_with(CHECKED)
+        ports = agent.nb.ports["neutron-net1"]
+        ports.sources.clear()
+        agent.neutron.error = Conflict("the subnet is full")
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+        assert agent.octavia.operating["hm1"] == "ERROR"
+        assert agent.octavia.provisioning["hm1"] == "ACTIVE"
+        assert agent.row.health_checks == ()
+
+        agent.neutron.error = None
+        agent.waits(REFUSAL_AGE)
+
+        self.assert_checked(agent)
+
+
+class TestWhereChecksComeFrom:
+    """Only from a port that nobody but the service, or the member's owner, can have made."""
+
+    def checked(self, **switch):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"] = SwitchPorts(
+            {"10.0.0.1": "port1", "10.0.0.2": "port2"}, **switch
+        )
+        agent.created(CHECKED)
+        return agent.settle()
+
+    def sources(self, agent):
+        return {each.partition(":")[2] for each in agent.row.ip_port_mappings.values()}
+
+    def sees(self, agent, **switch):
+        ports = agent.nb.ports["neutron-net1"]
+        for name, value in switch.items():
+            setattr(ports, name, value)
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+    def test_not_from_the_port_of_another_tenant(self):
+        agent = self.checked(sources={"sub1": "10.0.0.66"}, owners={"sub1": "attacker"})
+
+        assert self.sources(agent) == {"10.0.0.9"}
+        assert agent.neutron.ports["ovn-lb-hm-sub1"].project_id == SERVICE
+        agent.assert_ended(CHECKED)
+
+    def test_from_the_port_that_the_former_driver_made_for_the_members_owner(self):
+        agent = self.checked(sources={"sub1": "10.0.0.8"}, owners={"sub1": TENANT})
+
+        assert self.sources(agent) == {"10.0.0.8"}
+        assert agent.neutron.ports == {}
+        agent.assert_ended(CHECKED)
+
+    def test_from_where_they_came_while_keystone_is_away(self):
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        agent.neutron.error = DOWN
+        successor = agent.successor()
+        successor.asked(changes.DeleteMember("p1", "m2"))
+        successor.settle()
+
+        assert successor.row.ip_port_mappings == {"10.0.0.1": "port1:10.0.0.9"}
+        successor.assert_ended(site(member(1), monitor=monitor()))
+
+    def test_its_addresses_are_cleared_again_whenever_neutron_restores_them(self):
+        """Any update of the port does that."""
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        for count in (1, 2):
+            agent.db.cleared.clear()
+            self.sees(agent, answers={"sub1": f"hm-{count}"})
+
+            assert agent.db.cleared == [f"hm-{count}"]
+            assert self.sources(agent) == {"10.0.0.9"}
+        agent.assert_ended(CHECKED)
+
+    def test_they_follow_when_its_address_changes(self):
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        self.sees(agent, sources={"sub1": "10.0.0.19"}, answers={"sub1": "hm"})
+        assert agent.db.cleared == ["hm"]
+        agent.changed(("monitored", "sub1"))  # the switch port has changed
+        agent.settle()
+
+        assert self.sources(agent) == {"10.0.0.19"}
+        agent.assert_ended(CHECKED)
+
+    def test_they_follow_when_it_is_deleted_and_made_anew(self):
+        agent = self.checked(sources={"sub1": "10.0.0.19"})
+        self.sees(agent, sources={})
+        assert "ovn-lb-hm-sub1" in agent.neutron.ports
+        self.sees(agent, sources={"sub1": "10.0.0.9"}, answers={"sub1": "hm"})
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+        assert self.sources(agent) == {"10.0.0.9"}
+        agent.assert_ended(CHECKED)

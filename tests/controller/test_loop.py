@@ -7,10 +7,20 @@ import pytest
 
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core import changes, codec, intent
+from octavia_ovn.core.desired import deleting
+from octavia_ovn.core.diff import diff
 from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import NOBODY
-from tests.controller.outside import FloatingIp, Later, Neutron, Northbound, Octavia, Southbound
+from tests.controller.outside import (
+    SERVICE,
+    FloatingIp,
+    Later,
+    Neutron,
+    Northbound,
+    Octavia,
+    Southbound,
+)
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip
 
 SITE = balancer(
@@ -21,9 +31,14 @@ PATIENCE = 10.0
 
 
 class Bench:
-    def __init__(self, observer=NOBODY):
-        self.nb, self.sb, self.octavia = Northbound(), Southbound(), Octavia()
-        self.neutron, self.executor = Neutron(self.nb), Later()
+    def __init__(self, observer=NOBODY, outside=None):
+        if outside is None:
+            self.nb, self.sb, self.octavia = Northbound(), Southbound(), Octavia()
+            self.neutron = Neutron(self.nb)
+        else:
+            self.nb, self.sb, self.octavia = outside.nb, outside.sb, outside.octavia
+            self.neutron = outside.neutron
+        self.executor = Later()
         self.db = self.nb.db
         self.controller = Controller(
             self.nb,
@@ -34,6 +49,7 @@ class Bench:
             self.executor,
             lambda: None,
             settled=lambda _: frozenset(),
+            confirmed=self.octavia.confirmed,
             retry_max=0.02,
             observer=observer,
         )
@@ -214,6 +230,86 @@ class TestGivingBack:
 
         assert "ovn-lb-hm-sub1" in checked.neutron.ports
 
+    def test_not_what_a_comparison_of_a_former_term_has_found_unused(self, bench):
+        """Another agent has acted meanwhile, and a load balancer has come that needs it."""
+        bench.controller.look_at_all()
+        bench.controller.release_source("sub1")
+        bench.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1"}
+        bench.nb.ports["neutron-net1"].sources = {"sub1": "10.0.0.9"}
+        bench.neutron.make_hm_port("sub1", "net1", SERVICE)
+        bench.created(CHECKED, "lb1")
+        bench.controller.look_at_all()
+        bench.until(lambda: bench.ended("lb1"))
+
+        assert "ovn-lb-hm-sub1" in bench.neutron.ports
+
+    def test_not_when_another_agent_acts_before_it_could_be_done(self, checked):
+        """Neutron was away; the other agent has made a load balancer that needs the address."""
+        checked.neutron.error = Unavailable("503")
+        self.without_monitor(checked, "lb1", "lb2")
+        checked.executor.run()
+        checked.controller.stand_by()
+        checked.neutron.error = None
+        checked.created(CHECKED, "lb3")
+        checked.controller.look_at_all()
+        checked.until(lambda: checked.ended("lb3"))
+        time.sleep(0.05)  # longer than the longest back-off
+        checked.controller.turn()
+        checked.executor.run()
+
+        assert "ovn-lb-hm-sub1" in checked.neutron.ports
+
+    def test_not_before_its_port_is_made(self, bench):
+        """The monitor goes while Neutron is still making the port: that goes too, later."""
+        bench.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1"}
+        bench.created(CHECKED, "lb1")
+        make = bench.neutron.make_hm_port
+
+        def slowly(*args):
+            made = make(*args)
+            bench.asked(changes.DeleteMonitor("p1", "hm1"), "lb1")
+            bench.controller.turn()
+            return made
+
+        bench.neutron.make_hm_port = slowly
+        bench.until(lambda: bench.ended("lb1"))
+        bench.until(lambda: bench.neutron.ports == {})
+        bench.neutron.make_hm_port = make
+
+        bench.created(CHECKED, "lb2")
+        bench.until(lambda: bench.ended("lb2"))
+        assert "ovn-lb-hm-sub1" in bench.neutron.ports
+
+    @pytest.fixture
+    def heir(self, checked):
+        """An agent that takes over when the deletion of what it has never seen is asked for."""
+        checked.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
+        heir = Bench(outside=checked)
+        for lb_id in ("lb1", "lb2"):
+            heir.asked(
+                changes.DeleteLoadBalancer(dataclasses.replace(CHECKED, id=lb_id), {}), lb_id
+            )
+        yield heir
+        heir.controller.close(PATIENCE)
+
+    def test_what_a_load_balancer_has_used_that_this_agent_never_saw(self, heir):
+        heir.controller.look_at_all()
+        heir.until(lambda: not heir.db.of("lb1") and not heir.db.of("lb2"))
+
+        assert heir.neutron.touched == ["fip1"]
+        assert heir.neutron.ports == {}
+
+    def test_what_a_load_balancer_has_used_that_serves_no_more(self, heir):
+        """The agent before this one died in the middle."""
+        for lb_id in ("lb1", "lb2"):
+            rows = heir.db.of(lb_id)
+            heir.db.write(diff(rows, deleting(rows)))
+        heir.controller.look_at_all()
+        heir.until(lambda: not heir.db.of("lb1") and not heir.db.of("lb2"))
+
+        assert heir.neutron.touched[0] == "fip1"
+        assert heir.neutron.ports == {}
+
     def test_what_a_dead_agent_has_left(self, bench):
         bench.neutron.make_hm_port("sub1", "net1", None)
         bench.controller.release_source("sub1")
@@ -237,3 +333,21 @@ def test_what_has_gone_while_another_agent_acted_is_needed_no_more(bench):
     bench.controller.look_at_all()
 
     bench.until(lambda: "neutron-net1" in bench.nb.forgotten)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_later_request_holds_the_load_balancer_whether_or_not_it_can_be_realised(bench, known):
+    """Also while nothing can be written."""
+    bench.created(SITE, "lb1")
+    bench.until(lambda: bench.ended("lb1"))
+    withdrawn = []
+    bench.controller._reporter.withdraw = withdrawn.append
+    if not known:
+        bench.nb.error = Unavailable("no leader")
+    bench.controller.look_at("lb1")
+    bench.controller.turn()
+    assert withdrawn == []
+
+    bench.asked(changes.DeleteMember("p1", "m1"), "lb1")
+    bench.controller.turn()
+    assert withdrawn == ["lb1"]

@@ -28,6 +28,7 @@ class Listed:
     project_id: str | None = "project"
     idle: float = 1000.0
     children: frozenset[str] = frozenset()
+    security_groups: tuple[str, ...] = ()
 
 
 class Store:
@@ -83,11 +84,14 @@ class Octavia:
     def load_balancers(self):
         return list(self.listed.values())
 
+    def load_balancer(self, lb_id):
+        return self.listed.get(lb_id)
+
     def with_pending_children(self):
         return {
             lb_id
             for lb_id, objects in self.objects.items()
-            if any(kind in (Kind.LISTENER, Kind.POOL, Kind.HEALTH_MONITOR) for kind, _ in objects)
+            if any(kind not in (Kind.MEMBER, Kind.L7RULE) for kind, _ in objects)
         }
 
     def pending(self, lb_id):
@@ -439,6 +443,90 @@ def test_progress(store, octavia, repair):
         octavia.has(named(WEB, f"lb{number}"))
     counts = []
     assert len(list(repair.compare(started=counts.append))) == counts[0] == 4
+
+
+POLICY = {
+    (Kind.L7POLICY, "policy"): Final.ACTIVE,
+    (Kind.L7RULE, "rule"): Final.ACTIVE,
+}
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_l7_policy_that_octavia_has_made_behind_our_back(store, octavia, repair, depth):
+    """A populated create has it, and the driver does not hear of it."""
+    store.put(WEB)
+    octavia.has(WEB, objects=POLICY)
+    (finding,) = repair.compare(depth=depth)
+    assert (finding.verdict, finding.detail) == (Verdict.STUCK, "l7policy, l7rule in PENDING")
+    repair.mend(finding)
+    assert store.lb() == WEB
+    assert store.pending().objects == POLICY
+
+
+def test_security_groups_that_an_update_has_set(store, octavia, repair):
+    store.put(WEB)
+    octavia.has(WEB, security_groups=("sg1", "sg2"))
+    before = store.database.all()
+    (finding,) = repair.compare(depth=Depth.LISTS)
+    assert (finding.verdict, finding.change) == (Verdict.UNENFORCED, None)
+    assert "vip_sg_ids (sg1, sg2)" in finding.detail
+    assert mend(repair) == {"lb1": Action.OWNER}
+    assert store.database.all() == before
+
+
+def test_what_can_be_repaired_comes_before_what_cannot(store, octavia, repair):
+    octavia.has(WEB, security_groups=("sg1",))
+    assert mend(repair) == {"lb1": Action.RECORDED}
+    assert mend(repair) == {"lb1": Action.OWNER}
+
+
+def test_what_is_under_way_is_not_judged(store, octavia, repair):
+    store.database.write(intent.record((), changes.CreateLoadBalancer(WEB), "request"))
+    octavia.has(WEB, "PENDING_UPDATE", security_groups=("sg1",), idle=1.0)
+    assert verdicts(repair) == {"lb1": Verdict.RIGHT}
+
+
+# --- one alone
+
+
+@pytest.mark.parametrize("lb", [WEB, TWO_PROTOCOLS])
+def test_one_whose_rows_are_lost(store, octavia, repair, lb):
+    octavia.has(lb)
+    octavia.has(named(WEB, "lb2"))
+    finding = repair.compare_one("lb1")
+    assert finding.verdict is Verdict.MISSING
+    assert repair.mend(finding)
+    assert store.lb() == lb
+    assert store.rows("lb2") == ()
+    assert octavia.asked == ["lb1"]
+
+
+def test_one_row_of_two_that_is_lost(store, octavia, repair):
+    store.put(TWO_PROTOCOLS)
+    octavia.has(TWO_PROTOCOLS)
+    udp = next(row for row in store.rows("lb1") if row.protocol == "udp")
+    del store.database[udp.uuid]
+    repair.mend(repair.compare_one("lb1"))
+    assert store.lb() == TWO_PROTOCOLS
+
+
+def test_one_that_is_right_costs_no_tree(store, octavia, repair):
+    store.put(WEB)
+    octavia.has(WEB)
+    assert repair.compare_one("lb1").verdict is Verdict.RIGHT
+    assert octavia.asked == []
+
+
+def test_one_that_octavia_does_not_know_is_left_to_comparisons(store, octavia, repair):
+    store.put(WEB)
+    finding = repair.compare_one("lb1")
+    assert (finding.verdict, finding.change) == (Verdict.RIGHT, None)
+
+
+def test_one_that_cannot_be_compared_is_unclear(store, octavia, repair):
+    octavia.has(WEB)
+    octavia.trees["lb1"] = Unavailable("gone")
+    assert repair.compare_one("lb1").verdict is Verdict.UNCLEAR
 
 
 def test_without():

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from octavia_ovn.controller.reporter import LATE_DELAY, Parcel, Reporter, ids, merge, without
+from octavia_ovn.controller.parcels import Parcel, ids, merge, without
+from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.outside import Clock
 
@@ -53,15 +54,20 @@ class Bench:
 
     def __init__(self):
         self.sink, self.clock = Sink(), Clock()
-        self.answers, self.settled, self.known = [], frozenset(), True
+        self.answers, self.settled, self.objects = [], frozenset(), {}
         self.reporter = Reporter(
             self.sink,
             lambda lb_id, ticket: self.answers.append((lb_id, ticket)),
             self.clock,
-            lambda message: self.settled & ids(message),
-            lambda _: self.known,
+            self._settled,
+            lambda lb_id: self.objects.get(lb_id, frozenset({lb_id})),
             workers=1,
         )
+
+    def _settled(self, message):
+        if isinstance(self.settled, Exception):
+            raise self.settled
+        return self.settled & ids(message)
 
     def send(self, lb_id, ticket="t", late=(), **pools):
         records = [{"id": each, "provisioning_status": word} for each, word in pools.items()]
@@ -299,7 +305,7 @@ class TestLate:
 
     def test_a_new_load_balancer_only_when_octavia_knows_it(self, bench):
         record = {"id": "lb1", "provisioning_status": "ACTIVE"}
-        bench.known = False
+        bench.objects = {"lb1": frozenset()}
         message = {"loadbalancers": [record]}
         bench.reporter.send(Parcel("lb1", "t", message, message))
         eventually(lambda: bench.answers)
@@ -308,7 +314,7 @@ class TestLate:
         eventually(lambda: len(bench.answers) == 2)
         assert bench.told() == [["lb1"], ["lb2"]]
 
-        bench.known = True
+        bench.objects = {}
         bench.in_time(lambda: bench.told() == [["lb1"], ["lb2"], ["lb1"]])
 
 

@@ -56,26 +56,58 @@ class TestEvents:
 
         assert agent.db.transactions == before
 
-    def test_a_members_floating_ip_is_centralised_once(self):
+
+class TestAMembersFloatingIp:
+    """Neutron centralises it when it is touched, because the port is a member's."""
+
+    ROUTED = Cloud({"R1": {"neutron-net1": ("10.0.0.1/24",)}})
+    WITH_FIP = Cloud({"R1": {"neutron-net1": ("10.0.0.1/24",)}}, fips={("vip-port", VIP): FIP})
+
+    def with_fip(self):
         agent = agent_with()
+        agent.nb.cloud = self.WITH_FIP
+        agent.changed(("port", "vip-port"))
+        return agent.settle()
+
+    def becomes(self, agent, *, distributed):
         agent.nb.member_fips["10.0.0.1"] = [
-            FloatingIp("fip1", "R1", distributed=True),
+            FloatingIp("fip1", "R1", distributed=distributed),
             FloatingIp("fip2", "R9", distributed=True),
         ]
         agent.changed(("member", "10.0.0.1"))
         agent.settle()
-        agent.changed(("member", "10.0.0.1"))
-        agent.settle()
 
+    def test_is_centralised_once_while_the_vip_has_one(self):
+        agent = self.with_fip()
+        self.becomes(agent, distributed=True)
+        self.becomes(agent, distributed=True)
         assert agent.neutron.touched == ["fip1"]
 
-        agent.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
-        agent.changed(("member", "10.0.0.1"))
-        agent.settle()
-        agent.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=True)]
-        agent.changed(("member", "10.0.0.1"))
-        agent.settle()
+        self.becomes(agent, distributed=False)
+        self.becomes(agent, distributed=True)
+        assert agent.neutron.touched == ["fip1", "fip1"]
 
+    def test_is_left_alone_while_the_vip_has_none(self):
+        agent = agent_with()
+        self.becomes(agent, distributed=True)
+
+        assert agent.neutron.touched == []
+
+    def test_is_left_alone_once_the_vip_has_none_any_more(self):
+        """Neutron itself lets it go then; touching it would have it centralised again."""
+        agent = self.with_fip()
+        self.becomes(agent, distributed=True)
+        self.becomes(agent, distributed=False)
+        agent.nb.cloud = self.ROUTED
+        agent.changed(("port", "vip-port"))
+        agent.settle()
+        self.becomes(agent, distributed=True)
+        assert agent.neutron.touched == ["fip1"]
+        assert agent.index.of(("member-fip", "fip1")) == {"lb1"}
+
+        agent.nb.cloud = self.WITH_FIP
+        agent.changed(("port", "vip-port"))
+        agent.settle()
         assert agent.neutron.touched == ["fip1", "fip1"]
 
 

@@ -1,8 +1,11 @@
 """Slow questions, asked once each beside the main loop, and again while nobody answers."""
 
+import logging
+
 import pytest
 
-from octavia_ovn.controller.tasks import Done, Tasks
+from octavia_ovn.controller import tasks
+from octavia_ovn.controller.tasks import ANSWER_AGE, REFUSAL_AGE, Done, Tasks
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from tests.controller.outside import Clock, Later
 
@@ -22,11 +25,11 @@ class Service:
 
 
 class Bench:
-    def __init__(self):
+    def __init__(self, longest=10.0):
         self.clock, self.executor, self.service = Clock(), Later(), Service()
         self.posted, self.woken = [], []
         self.tasks = Tasks(
-            self.executor, self.posted.append, self.woken.append, self.clock, longest=10.0
+            self.executor, self.posted.append, self.woken.append, self.clock, longest=longest
         )
 
     def get(self, waiter="lb1"):
@@ -159,17 +162,260 @@ def test_a_deed_is_done_as_often_as_it_is_asked_for(bench, error):
     assert bench.tasks._done == {}
 
 
-def test_a_refusal_is_forgotten_and_what_does_not_exist_is_not(bench):
-    for key, error in (("key", Refused("quota")), ("other", NotFound("no subnet"))):
+@pytest.mark.parametrize("error", [Refused("quota"), Conflict("taken"), NotFound("no subnet")])
+class TestRefusals:
+    @pytest.fixture
+    def refused(self, bench, error):
         bench.service.error = error
-        bench.tasks.get(key, bench.service, "lb1")
+        bench.get()
         bench.work()
+        bench.get()
+        bench.service.error = None
+        bench.woken.clear()
+        return bench
+
+    def test_one_is_asked_for_anew_and_counts_meanwhile(self, refused, error):
+        refused.tasks.forget_refusals()
+
+        assert refused.get("lb2") == Done(None, error)
+        refused.work()
+        assert refused.woken == ["lb1", "lb2"]
+        assert refused.get() == Done("answer 2")
+
+    def test_one_that_is_old_wakes_those_who_use_it(self, refused, error):
+        refused.clock.passes(REFUSAL_AGE - 1)
+        refused.tasks.retry_due()
+        assert refused.woken == []
+        assert refused.tasks.next_due() == pytest.approx(1)
+
+        refused.clock.passes(1)
+        refused.tasks.retry_due()
+
+        assert refused.woken == ["lb1"]
+        assert refused.tasks.next_due() is None
+        assert refused.get() == Done(None, error)
+        refused.work()
+        assert refused.get() == Done("answer 2")
+
+    def test_one_that_nobody_uses_any_more_is_not_asked_for(self, refused, error):
+        refused.tasks.forget("key")
+        refused.clock.passes(REFUSAL_AGE)
+        refused.tasks.retry_due()
+
+        assert refused.woken == []
+        assert len(refused.executor) == 0
+
+    def test_one_counts_while_the_service_is_away(self, refused, error):
+        refused.service.error = Unavailable("503")
+        refused.tasks.forget_refusals()
+        refused.get()
+        refused.work()
+
+        assert refused.get() == Done(None, error)
+
+
+def test_an_answer_that_is_used_for_long_is_asked_for_anew(bench):
+    bench.get()
+    bench.work()
+    bench.clock.passes(ANSWER_AGE)
+
+    assert bench.get() == Done("answer 1")
+    bench.work()
+    assert bench.get() == Done("answer 2")
+
+
+def test_an_answer_is_asked_for_anew_when_an_event_says_so(bench):
+    bench.get()
+    bench.work()
+    bench.tasks.expire("key")
+    bench.tasks.expire("never asked")
+
+    assert bench.get() == Done("answer 1")
+    bench.work()
+    assert bench.get() == Done("answer 2")
+
+
+def test_keeps_a_bounded_number_of_answers(bench, monkeypatch):
+    monkeypatch.setattr(tasks, "MOST", 3)
+    for number in range(3):
+        bench.tasks.get(number, bench.service, "lb1")
+        bench.work()
+    bench.tasks.get(0, bench.service, "lb1")
+    bench.tasks.get(3, bench.service, "lb1")
+    bench.work()
+
+    assert list(bench.tasks._done) == [2, 0, 3]
+
+
+class TestForgettingWhatIsUnderWay:
+    """An answer to a question that was taken back meanwhile is nobody's answer."""
+
+    @pytest.mark.parametrize("error", [None, Refused("quota"), Unavailable("503")])
+    def test_its_result_does_not_count(self, bench, error):
+        bench.service.error = error
+        bench.get()
+        bench.executor.run()
+        bench.tasks.forget("key")
+        bench.work()
+
+        assert bench.tasks._done == {}
+        assert bench.woken == ["lb1"]
+        assert bench.tasks.next_due() is None
+
+    @pytest.mark.parametrize("error", [None, Refused("quota")])
+    def test_who_asks_anew_gets_a_new_answer_after_the_old_attempt(self, bench, error):
+        bench.service.error = error
+        bench.get()
+        bench.executor.begin()
+        bench.tasks.forget("key")
+        assert bench.get("lb2") is None
+        assert len(bench.executor) == 1
+        bench.work()
+        assert bench.woken == []
+
+        bench.service.error = None
+        bench.work()
+
+        assert bench.woken == ["lb1", "lb2"]
+        assert bench.get() == Done("answer 2")
+
+    def test_who_asks_anew_waits_while_the_service_is_away(self, bench):
+        bench.service.error = Unavailable("503")
+        bench.get()
+        bench.executor.begin()
+        bench.tasks.forget("key")
+        bench.get("lb2")
+        bench.work()
+        bench.service.error = None
+        bench.clock.passes(1)
+        bench.tasks.retry_due()
+        bench.work()
+
+        assert bench.get() == Done("answer 2")
+
+    def test_an_attempt_that_has_not_begun_is_not_made(self, bench):
+        bench.get()
+        bench.tasks.forget("key")
+        bench.work()
+
+        assert bench.service.asked == 0
+        assert bench.woken == ["lb1"]
+
+    def test_a_retry_is_given_up(self, bench):
+        bench.service.error = Unavailable("503")
+        bench.get()
+        bench.work()
+        bench.get()
+        bench.tasks.forget("key")
+        bench.clock.passes(1)
+        bench.tasks.retry_due()
+
+        assert len(bench.executor) == 0
+        assert bench.woken == ["lb1", "lb1"]
+        assert not bench.tasks.wait_for("key", "lb1")
+
+
+class TestOrder:
+    def test_a_deed_follows_a_task_that_is_under_way(self, bench):
+        order = []
+        bench.tasks.get("source", lambda: order.append("source"), "lb1")
+        bench.executor.begin()
+        bench.tasks.forget("source")
+        bench.tasks.do("release", lambda: order.append("release"), "lb1", after="source")
+        assert len(bench.executor) == 1
+        bench.work()
+        bench.work()
+
+        assert order == ["source", "release"]
+        assert not bench.tasks.wait_for("release", "lb1")
+
+    def test_a_deed_follows_nothing_that_has_ended_or_waits_for_its_retry(self, bench):
+        bench.service.error = Unavailable("503")
+        bench.get()
+        bench.work()
+        bench.tasks.forget("key")
+        bench.tasks.do("release", lambda: None, "lb1", after="key")
+
+        assert len(bench.executor) == 1
+
+    def test_a_deed_that_is_asked_for_while_it_is_being_done_is_done_again(self, bench):
+        def work():
+            if bench.service.asked == 0:
+                bench.tasks.do("key", bench.service, "lb2")
+            return bench.service()
+
+        bench.tasks.do("key", work, "lb1")
+        bench.work()
+        assert bench.service.asked == 1
+        assert bench.tasks.wait_for("key", "lb1")
+        bench.work()
+
+        assert bench.service.asked == 2
+        assert bench.woken == ["lb1", "lb2"]
+
+
+def test_who_does_not_act_any_more_begins_nothing(bench):
+    """Not what waits for a thread, for its retry or for another task."""
+    bench.get()
+    bench.tasks.do("release", bench.service, "lb1", after="key")
+    bench.tasks.do("other", bench.service, "lb1")
+    bench.tasks.clear()
+    bench.work()
+    assert bench.service.asked == 0
+
+    bench.service.error = Unavailable("503")
+    bench.tasks.do("other", bench.service, "lb1")
+    bench.work()
+    bench.tasks.clear()
+    bench.clock.passes(100)
+    bench.tasks.retry_due()
+    assert len(bench.executor) == 0
+    assert not bench.tasks.wait_for("other", "lb1")
+
+
+def test_what_waited_for_a_task_that_is_under_way_is_not_done_either(bench):
+    bench.get()
+    bench.executor.begin()
+    bench.tasks.do("release", bench.service, "lb1", after="key")
+    bench.tasks.clear()
+    bench.work()
+    bench.work()
+
+    assert bench.service.asked == 1
+    assert bench.tasks._done == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "longest"),
+    [(Unavailable("503"), 60.0), (RuntimeError("bug"), 60.0), (Refused("403"), REFUSAL_AGE)],
+)
+def test_after_an_outage_of_a_day_all_is_asked_for_soon(caplog, error, longest):
+    """Nothing grows meanwhile, and nothing is asked for more often than it should be."""
+    caplog.set_level(logging.CRITICAL)
+    bench = Bench(longest=60.0)
+    keys = [("subnet", number) for number in range(5)]
+
+    def look(seconds):
+        for key in keys:
+            bench.tasks.get(key, bench.service, "lb1")
+        bench.work()
+        bench.clock.passes(seconds)
+        bench.tasks.retry_due()
+
+    bench.service.error = error
+    end = bench.clock.now + 24 * 3600
+    while bench.clock.now < end:
+        look(10)
+    assert bench.service.asked <= len(keys) * (24 * 3600 / longest + 10)
+    assert len(bench.tasks._done) + len(bench.tasks._tasks) <= 2 * len(keys)
+    assert len(bench.tasks._retries) + len(bench.tasks._refusals) <= 2 * len(keys)
+
     bench.service.error = None
+    for _ in range(3):
+        look(longest)
 
-    bench.tasks.forget_refusals()
-
-    assert bench.get() is None
-    assert bench.tasks.get("other", bench.service, "lb1").refusal is not None
+    assert all(bench.tasks.get(key, bench.service, "lb1").value for key in keys)
+    assert bench.tasks.next_due() is None
 
 
 def test_waits_only_for_what_has_been_started(bench):

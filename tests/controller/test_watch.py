@@ -7,7 +7,15 @@ import pytest
 
 from octavia_ovn.controller import watch
 from octavia_ovn.controller.repair import Repair
-from octavia_ovn.controller.watch import FIRST_DELAY, RETRY, Rounds, Suspects, Watch
+from octavia_ovn.controller.watch import (
+    FIRST_DELAY,
+    MANY,
+    RETRY,
+    SETTLE,
+    Rounds,
+    Suspects,
+    Watch,
+)
 from octavia_ovn.core import changes, intent
 from octavia_ovn.core.pending import Final
 from octavia_ovn.errors import Unavailable
@@ -34,6 +42,7 @@ class Port:
     id: str
     vip_of: str | None = None
     source_of: str | None = None
+    of_service: bool = True
 
 
 class Ports:
@@ -197,6 +206,16 @@ def test_second_source_of_a_subnet_goes_after_some_time(world):
     assert world.ports.deleted == ["2"]
 
 
+def test_a_tenants_port_makes_no_source_of_checks_superfluous(world):
+    world.ports.ports = [
+        Port("1", source_of="subnet", of_service=False),
+        Port("2", source_of="subnet"),
+    ]
+    world.round()
+    world.round()
+    assert world.ports.deleted == []
+
+
 @pytest.mark.parametrize("what", ["load_balancers", "with_pending_children"])
 def test_nothing_is_deleted_when_a_list_is_incomplete(world, caplog, what):
     def fail():
@@ -293,8 +312,10 @@ def test_the_first_comparison_comes_soon_after_taking_over(work):
 
 @pytest.mark.parametrize("outcome", [False, KeyError("a bug")])
 def test_a_comparison_that_failed_is_repeated_soon(work, outcome):
-    timer = Watch(work, 600.0, Clock())
+    clock = Clock()
+    timer = Watch(work, 600.0, clock)
     timer.act(acting=True)
+    clock.sleep(FIRST_DELAY)
     work.succeeds = outcome
     timer.turn()
     assert timer.left() == RETRY
@@ -341,3 +362,138 @@ def test_the_thread(work, monkeypatch):
     assert twice.wait(10)
     timer.close(10)
     assert not timer._office._thread.is_alive()
+
+
+# --- single load balancers
+
+
+class Singles(Work):
+    """What compares single load balancers; `unknown` are those to be looked at again."""
+
+    def __init__(self):
+        super().__init__()
+        self.singles = []
+        self.unknown = ()
+
+    def single(self, lb_ids, goes_on):
+        assert goes_on()
+        self.singles.append(sorted(lb_ids))
+        if isinstance(self.unknown, Exception):
+            raise self.unknown
+        return self.unknown
+
+
+@pytest.fixture
+def singles():
+    return Singles()
+
+
+@pytest.fixture
+def timer(singles):
+    """A watch whose first comparison is over."""
+    clock = Clock()
+    timer = Watch(singles, 600.0, clock, single=singles.single)
+    timer.clock = clock
+    timer.act(acting=True)
+    clock.sleep(FIRST_DELAY)
+    timer.turn()
+    assert (singles.calls, singles.singles) == (1, [])
+    return timer
+
+
+def passes(timer):
+    """Let time pass until there is work, and do it; return how long that took."""
+    left = timer.left()
+    timer.clock.sleep(left)
+    timer.turn()
+    return left
+
+
+def test_lost_load_balancers_are_compared_soon_and_alone(timer, singles):
+    timer.suspect("lb1")
+    timer.suspect("lb2")
+    timer.suspect("lb1")
+    assert passes(timer) == SETTLE
+    assert (singles.calls, singles.singles) == (1, [["lb1", "lb2"]])
+    assert timer.left() == 600.0 - SETTLE
+
+
+def test_what_is_not_known_yet_is_asked_again(timer, singles):
+    timer.suspect("lb1")
+    singles.unknown = ["lb1"]
+    passes(timer)
+    singles.unknown = ()
+    assert passes(timer) == RETRY
+    assert singles.singles == [["lb1"], ["lb1"]]
+
+
+def test_a_wiped_database_leads_to_one_comparison_of_all(timer, singles):
+    timer.clock.sleep(RETRY)
+    for number in range(MANY + 1):
+        timer.suspect(f"lb{number}")
+    assert passes(timer) == SETTLE
+    assert (singles.calls, singles.singles) == (2, [])
+    assert timer.left() == 600.0
+
+
+def test_whoever_wipes_it_again_and_again_does_not_keep_octavia_busy(timer, singles):
+    for _ in range(100):
+        for number in range(MANY + 1):
+            timer.suspect(f"lb{number}")
+        timer.clock.sleep(1.0)
+        if timer.left() == 0:
+            timer.turn()
+    assert singles.calls <= 1 + 100 / RETRY
+    assert singles.singles == []
+
+
+def test_one_that_fails_does_not_stop_the_watch(timer, singles):
+    timer.suspect("lb1")
+    singles.unknown = KeyError("a bug")
+    passes(timer)
+    assert timer.left() == 600.0 - SETTLE
+
+
+def test_who_stands_by_compares_nothing(timer, singles):
+    timer.suspect("lb1")
+    timer.act(acting=False)
+    timer.suspect("lb2")
+    timer.act(acting=True)
+    assert passes(timer) == FIRST_DELAY
+    assert (singles.calls, singles.singles) == (2, [])
+
+
+def test_suspects_of_a_watch_that_is_off(singles):
+    timer = Watch(singles, 0, Clock(), single=singles.single)
+    timer.act(acting=True)
+    timer.suspect("lb1")
+    assert timer.left() is None
+
+
+def test_single_load_balancers_are_mended(world):
+    world.octavia.has(WEB)
+    world.octavia.has(named(WEB, "lb2"))
+    assert world.rounds.compare(["lb1"], lambda: True) == frozenset()
+    assert world.store.lb() == WEB
+    assert world.store.rows("lb2") == ()
+
+
+def test_single_load_balancers_that_are_busy_or_cannot_be_compared_are_not_known(world):
+    world.octavia.has(WEB, "PENDING_UPDATE", idle=1.0)
+    world.octavia.has(named(WEB, "lb2"))
+    world.octavia.trees["lb2"] = Unavailable("Octavia is away")
+    assert world.rounds.compare(["lb1", "lb2"], lambda: True) == {"lb1", "lb2"}
+    assert world.rounds.compare(["lb1"], lambda: False) == frozenset()
+
+
+def test_what_nobody_enforces_is_said_once(world, caplog):
+    world.store.put(WEB)
+    world.octavia.has(WEB, security_groups=("sg1",))
+    world.round()
+    world.round()
+    assert caplog.text.count("lb1 is less restricted than Octavia shows: vip_sg_ids (sg1)") == 1
+    world.octavia.has(WEB)
+    world.round()
+    world.octavia.has(WEB, security_groups=("sg1",))
+    world.round()
+    assert caplog.text.count("is less restricted than Octavia shows") == 2

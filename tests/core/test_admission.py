@@ -41,6 +41,75 @@ ASKING = {
 }
 
 
+SMALL = Admission(max_members=2, max_allowed_cidrs=2, max_denied_cidrs=40)
+THREE = tuple(map(member, (1, 2, 3)))
+NETWORKS = ("10.0.0.0/24", "10.2.0.0/24", "10.4.0.0/24")
+HOSTS, HOST6 = ("10.0.0.1/32", "10.9.0.1/32"), ("fd00::1/128",)
+FULL = balancer([listener()], [pool(members=THREE[:2])])
+TOO_MANY = {
+    "a member": (changes.PutMember("p1", member(3)), "3 members.*max_members"),
+    "members in a batch": (changes.ReplaceMembers("p1", THREE), "3 members.*max_members"),
+    "one for another": (
+        changes.ReplaceMembers("p1", tuple(map(member, (1, 3, 4)))),
+        "3 members.*max_members",
+    ),
+    "members of a new load balancer": (
+        changes.CreateLoadBalancer(balancer(pools=[pool(members=THREE)])),
+        "3 members.*max_members",
+    ),
+    "networks": (
+        changes.PutListener(listener(allowed_cidrs=NETWORKS)),
+        "3 networks.*max_allowed_cidrs",
+    ),
+    "networks of a new load balancer": (
+        changes.CreateLoadBalancer(balancer([listener(allowed_cidrs=NETWORKS)])),
+        "3 networks.*max_allowed_cidrs",
+    ),
+    "networks in the complement": (
+        changes.PutListener(listener(allowed_cidrs=HOSTS)),
+        "5[0-9] networks.*max_denied_cidrs",
+    ),
+    "networks in the complement of IPv6": (
+        changes.PutListener(listener(allowed_cidrs=HOST6)),
+        "128 networks.*max_denied_cidrs",
+    ),
+}
+FITTING = {
+    "a member": changes.ReplaceMembers("p1", THREE[:2]),
+    "a member that changes": changes.PutMember("p1", member(2, weight=5)),
+    "networks": changes.PutListener(listener(allowed_cidrs=NETWORKS[:1])),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), TOO_MANY.values(), ids=TOO_MANY)
+def test_refuses_more_than_the_operator_allows(change, sentence):
+    with pytest.raises(limits.Unsupported, match=sentence):
+        SMALL.check(change, FULL)
+    Admission().check(change, FULL)
+
+
+@pytest.mark.parametrize("change", FITTING.values(), ids=FITTING)
+def test_admits_as_much_as_the_operator_allows(change):
+    SMALL.check(change, FULL)
+
+
+LARGE = balancer([listener(allowed_cidrs=NETWORKS)], [pool(members=THREE)])
+STAYING = {
+    "a member goes": changes.ReplaceMembers("p1", THREE),
+    "a member changes": changes.PutMember("p1", member(2, weight=5)),
+    "a listener is disabled": changes.PutListener(
+        dataclasses.replace(LARGE.listeners[0], enabled=False)
+    ),
+    "a pool is disabled": changes.PutPool(pool(enabled=False)),
+    "Octavia's own is restored": changes.Restore(LARGE),
+}
+
+
+@pytest.mark.parametrize("change", STAYING.values(), ids=STAYING)
+def test_what_was_larger_before_stays(change):
+    SMALL.check(change, LARGE)
+
+
 @pytest.mark.parametrize("lb", [None, balancer()], ids=["no rows", "rows"])
 @pytest.mark.parametrize(("admission", "change", "option"), ASKING.values(), ids=ASKING)
 def test_refuses_what_is_switched_off(lb, admission, change, option):

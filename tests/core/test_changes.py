@@ -34,6 +34,12 @@ CASES = {
     ),
     "rename the load balancer": (BEFORE, changes.UpdateLoadBalancer(), BEFORE, {}),
     "failover": (BEFORE, changes.Resync("lb1"), BEFORE, {}),
+    "an L7 policy goes": (
+        BEFORE,
+        changes.Release("lb1", deleted(Kind.L7POLICY, ["x"])),
+        BEFORE,
+        deleted(Kind.L7POLICY, ["x"]),
+    ),
     "new listener": (balancer(), changes.PutListener(listener()), balancer([listener()]), L1),
     "changed listener": (
         BEFORE,
@@ -46,6 +52,12 @@ CASES = {
         changes.DeleteListener("l1"),
         balancer([], BEFORE.pools),
         deleted(Kind.LISTENER, ["l1"]),
+    ),
+    "delete a listener with an L7 policy": (
+        BEFORE,
+        changes.DeleteListener("l1", deleted(Kind.L7POLICY, ["x"])),
+        balancer([], BEFORE.pools),
+        deleted(Kind.LISTENER, ["l1"]) | deleted(Kind.L7POLICY, ["x"]),
     ),
     "delete an unknown listener": (
         BEFORE,

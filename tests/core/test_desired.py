@@ -296,6 +296,13 @@ class TestChecks:
     def test_none_without_something_to_check(self, lb):
         assert self.checks(lb) == []
 
+    def test_a_check_pauses(self):
+        lb = web(member(1), monitor=dataclasses.replace(monitor(), delay=0, timeout=0))
+
+        (check,) = self.checks(lb)
+
+        assert check.options["interval"] == check.options["timeout"] == "1"
+
     def test_none_without_an_address_to_check_from(self):
         lb = web(member(1), monitor=monitor())
 
@@ -385,6 +392,12 @@ class TestOptions:
 
         assert found.options == {"reject": "true", "affinity_timeout": "90"}
 
+    @pytest.mark.parametrize(("asked", "known"), [(-1, "1"), (0, "360"), (70000, "65535")])
+    def test_affinity_within_what_ovn_knows(self, asked, known):
+        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, asked)
+
+        assert render(web(persistence=persistence))[0].options["affinity_timeout"] == known
+
     def test_foreign_ones_stay(self):
         before = row(options={"affinity_timeout": "5", "reject": "false", "add_route": "true"})
 
@@ -409,9 +422,14 @@ class TestOptions:
 
     def test_what_a_flavor_does_not_speak_of_may_be_set_by_hand(self):
         lb = dataclasses.replace(web(), flavor=model.Flavor(reject=True))
-        before = row(options={"ct_flush": "true", "hairpin_snat_ip": "192.0.2.7"})
+        before = row(options={"hairpin_snat_ip": "192.0.2.7"})
 
         assert render(lb, [before])[0].options == {**before.options, "reject": "true"}
+
+    def test_a_row_that_was_udp_does_not_cut_connections(self):
+        before = row(options={"ct_flush": "true", "reject": "true"})
+
+        assert render(web(member(1)), [before])[0].options == {"reject": "true"}
 
 
 class TestReferences:

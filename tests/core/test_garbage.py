@@ -31,6 +31,8 @@ def test_whatever_the_rows_hold_they_can_be_restored_and_deleted(rows):
         assert operations or not isinstance(change, changes.DeleteLoadBalancer)
 
 
-@pytest.mark.parametrize("change", [changes.Resync("lb1"), changes.Abandon("lb1")])
+@pytest.mark.parametrize(
+    "change", [changes.Resync("lb1"), changes.Release("lb1", {}), changes.Abandon("lb1")]
+)
 def test_also_asked_for_and_abandoned(change):
     assert intent.record([row(external_ids={k.VIP: "x"})], change, "r1")

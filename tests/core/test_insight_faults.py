@@ -8,12 +8,14 @@ from octavia_ovn.core import health, model
 from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.scene import Switch
+from octavia_ovn.core.topology import RouterPort
 from tests.core.builders import VIP, balancer, listener, member, stored, web
 from tests.core.scenes import (
     ACLS,
     ALONE,
     ATTACHED,
     DROP,
+    EXT,
     FAR,
     FIP,
     FIPS,
@@ -22,8 +24,10 @@ from tests.core.scenes import (
     LB,
     NEAR,
     NET1,
+    NET2,
     OUTSIDE,
     PORTS,
+    R1,
     RESTRICTED,
     answering,
     checked,
@@ -40,6 +44,7 @@ DISABLED = dataclasses.replace(LB, enabled=False)
 ELSEWHERE = member(1, address="10.0.3.5", subnet_id="sub3")
 NO_GATEWAY = tuple(each for each in scene().router_ports if not each.gateway)
 LIFTED = dataclasses.replace(port(NEAR, NET1, "10.0.0.7"), groups=frozenset({DROP}))
+STATELESS = Acl(GROUP, "from-lport", 1002, f"inport == @{GROUP} && ip4", "allow-stateless")
 ONLY_VIP = Acl(GROUP, "from-lport", 1002, f"inport == @{GROUP} && ip4.dst == {VIP}", "allow")
 
 
@@ -161,6 +166,64 @@ FAULTS = [
         "gateway",
         "No hypervisor has the gateway",
     ),
+    ("router down", scene(down=frozenset({R1})), NEAR, "routers", "Router r1-name is admin"),
+    ("router down for another network", scene(down=frozenset({R1})), FAR, "routers", "Router r1"),
+    (
+        "router down for clients outside",
+        scene(fips=FIPS, down=frozenset({R1})),
+        OUTSIDE,
+        "routers",
+        "Router r1-name is administratively down",
+    ),
+    (
+        "router port down",
+        scene(down=frozenset({"lrp-r1-net2"})),
+        FAR,
+        "routers",
+        "The interface of router r1-name on network neutron-net2 is administratively down",
+    ),
+    (
+        "switch port of the router down",
+        with_ports(scene(), *down("r1-net2")),
+        FAR,
+        "routers",
+        "The interface of router r1-name on network neutron-net2 is administratively down",
+    ),
+    (
+        "gateway's port down",
+        with_ports(scene(fips=FIPS), *down("r1-ext")),
+        OUTSIDE,
+        "routers",
+        "The interface of router r1-name on network ext-name is administratively down",
+    ),
+    (
+        "router's interface to the members down",
+        scene(down=frozenset({"lrp-r1-net1"})),
+        FAR,
+        "backends",
+        "member 10.0.0.1:80: The interface of router r1-name on network net1-name is admin",
+    ),
+    (
+        "router's interface to the members down for clients outside",
+        with_ports(scene(fips=FIPS), *down("r1-net1")),
+        OUTSIDE,
+        "backends",
+        "The interface of router r1-name on network net1-name is administratively down",
+    ),
+    (
+        "stateless",
+        scene(acls=(*ACLS, STATELESS)),
+        NEAR,
+        "client-security-groups",
+        "A stateless rule allows the client's packets to TCP 10.0.0.100:80, so OVN does not bal",
+    ),
+    (
+        "stateless from another network",
+        scene(acls=(ACLS[0], ACLS[1], STATELESS, ACLS[3])),
+        FAR,
+        "client-security-groups",
+        "port group pg_web: allow-stateless inport",
+    ),
     (
         "not on switch",
         with_rows(scene(), switches=frozenset({NET1})),
@@ -269,6 +332,30 @@ def test_the_fault_is_named(found, sender, check, words):
     ]
     assert faults[0][0] == check
     assert words in faults[0][1].sentence
+
+
+def test_a_stateless_client_outside_is_balanced_by_the_router():
+    ours = with_ports(scene(fips=FIPS, acls=(*ACLS, STATELESS)), port("ext", EXT, "172.24.4.77"))
+    assert trace(ours, "ext").verdict is Verdict.OK
+
+
+def test_one_router_of_two_may_be_down():
+    second = (
+        RouterPort("lrp-r2-net1", "neutron-r2", NET1, ("10.0.0.253/24",)),
+        RouterPort("lrp-r2-net2", "neutron-r2", NET2, ("10.0.1.253/24",)),
+    )
+    found = scene(router_ports=(*scene().router_ports, *second), down=frozenset({R1}))
+    explanation = trace(found, FAR)
+    assert explanation.verdict is Verdict.WARNING
+    assert any(
+        "openstack router set --enable r1" in each.remedy for _, each in explanation.findings
+    )
+
+
+def test_a_port_for_checks_that_is_down():
+    found = with_ports(checked(), *down("hm"))
+    words = [each.sentence for _, each in trace(found).findings]
+    assert any("that members are checked from is administratively down" in each for each in words)
 
 
 def test_there_may_be_several_faults():

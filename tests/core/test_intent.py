@@ -274,6 +274,19 @@ class TestFailover:
         assert db.all()[0].external_ids.keys() == {"octavia:pending"}
 
 
+class TestRelease:
+    POLICY = deleted(Kind.L7POLICY, ["x"])
+
+    @pytest.mark.parametrize("rows", [web(member(1)), None], ids=["with rows", "without"])
+    def test_adds_to_what_octavia_waits_for(self, rows):
+        db = created(rows) if rows else Database()
+
+        request(db, changes.Release("lb1", self.POLICY))
+
+        assert told(db) == Pending(("r1",), LB1 | self.POLICY, resync=rows is None)
+        assert rows is None or the_lb(db) == rows
+
+
 class TestRestore:
     def test_makes_the_rows_what_octavia_says(self):
         db = created(web(member(1)))

@@ -4,14 +4,17 @@ import typing
 
 import pytest
 
-from octavia_ovn.core import changes, requests
+from octavia_ovn.core import changes, patches, requests
+
+
+def test_every_request_has_a_kind():
+    assert set(requests.KINDS) == set(typing.get_args(patches.Request))
 
 
 def test_every_change_has_a_kind_of_its_own():
-    every = set(typing.get_args(changes.Change))
+    every = typing.get_args(changes.Change)
 
-    assert set(requests.KINDS) == every
-    assert len(set(requests.KINDS.values())) == len(every)
+    assert len({requests.KINDS[each] for each in every}) == len(every)
 
 
 def test_a_name_says_the_kind():

@@ -6,15 +6,16 @@ import pytest
 
 from octavia_ovn.core import changes, limits, model, rules
 from octavia_ovn.core.topology import Subnet
-from tests.core.builders import balancer, member, monitor, pool, vip
+from tests.core.builders import VIP, balancer, member, monitor, pool, vip
 
 LB = balancer(pools=[pool(members=[member(1)])], vips=(vip(cidr="10.0.0.0/24"),))
 AROUND = (Subnet("sub2", "net2", "10.2.0.0/24"), Subnet("sub6", "net6", "fd00::/64"))
+SUBNETS = {each.id: each for each in AROUND}
 HOMELESS = {"subnet_id": None}
 
 
 def complete(change, lb=LB):
-    return rules.complete(change, lb, lambda _: AROUND)
+    return rules.complete(change, lb, rules.Networks(lambda _: AROUND, SUBNETS.get))
 
 
 def whole(*members, **fields):
@@ -84,6 +85,64 @@ class TestSubnets:
 
     def test_what_octavia_has_is_taken_as_it_is(self):
         change = changes.Restore(whole(member(7, address="10.9.0.7", **HOMELESS), member(1)).lb)
+
+        assert complete(change) == change
+
+
+WRONG = {
+    "loopback": ({"address": "127.0.0.1"}, "a loopback address"),
+    "unspecified": ({"address": "0.0.0.0"}, "the unspecified address"),
+    "multicast": ({"address": "224.0.0.1"}, "a multicast address"),
+    "broadcast": ({"address": "255.255.255.255"}, "the broadcast address"),
+    "link-local": ({"address": "169.254.1.1", "subnet_id": None}, "a link-local address"),
+    "outside of the VIP's subnet": ({"address": "10.0.1.7"}, "is not in 10.0.0.0/24"),
+    "outside of another subnet": (
+        {"address": "10.0.0.7", "subnet_id": "sub2"},
+        "is not in 10.2.0.0/24, the network of subnet sub2",
+    ),
+    "the network itself": ({"address": "10.0.0.0"}, "is the network address of 10.0.0.0/24"),
+    "the broadcast address of a subnet": (
+        {"address": "10.0.0.255", "subnet_id": None},
+        "is the broadcast address of 10.0.0.0/24",
+    ),
+    "that of a subnet around": (
+        {"address": "10.2.0.255", "subnet_id": None},
+        "is the broadcast address of 10.2.0.0/24",
+    ),
+    "the VIP": ({"address": VIP}, "is a VIP of this load balancer"),
+}
+BRINGS = {
+    "one member": put,
+    "all members": lambda one: changes.ReplaceMembers("p1", (member(1), one)),
+    "a whole load balancer": whole,
+}
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("bring", BRINGS.values(), ids=BRINGS)
+    @pytest.mark.parametrize(("fields", "sentence"), WRONG.values(), ids=WRONG)
+    def test_that_no_member_can_have_are_refused(self, bring, fields, sentence):
+        with pytest.raises(limits.Unsupported, match=f"^{fields['address']} .*{sentence}"):
+            complete(bring(member(7, **fields)))
+
+    def test_an_additional_vip_is_none_either(self):
+        lb = dataclasses.replace(LB, vips=(*LB.vips, vip("10.2.0.9", subnet_id="sub2")))
+
+        with pytest.raises(limits.Unsupported, match="is a VIP of this load balancer"):
+            complete(put(member(7, address="10.2.0.9", subnet_id="sub2")), lb)
+
+    @pytest.mark.parametrize("fields", [each for each, _ in WRONG.values()], ids=WRONG)
+    def test_that_are_there_already_can_be_changed_and_restored(self, fields):
+        old = member(7, **{"subnet_id": "sub1", **fields})
+        old = dataclasses.replace(old, subnet_id=old.subnet_id or "sub1")
+        lb = dataclasses.replace(LB, pools=(pool(members=[old]),))
+        change = put(dataclasses.replace(old, weight=5))
+
+        assert complete(change, lb) == change
+        assert complete(changes.Restore(lb), lb) == changes.Restore(lb)
+
+    def test_of_a_subnet_that_is_gone_are_believed(self):
+        change = put(member(7, address="10.9.0.255", subnet_id="sub9"))
 
         assert complete(change) == change
 
@@ -183,3 +242,54 @@ V6 = (vip("fd00::5"),)
 )
 def test_tells_whether_ovn_must_hash_ipv6_addresses(change, lb, needed):
     assert needed is rules.needs_ipv6_hash(change, lb)
+
+
+def _put_monitor(**fields):
+    return changes.PutMonitor("p1", dataclasses.replace(monitor(), **fields))
+
+
+def _put_pool(timeout, mechanism=model.Mechanism.AFFINITY):
+    return changes.PutPool(pool(persistence=model.SessionPersistence(mechanism, timeout)))
+
+
+class TestTimes:
+    @pytest.mark.parametrize("option", ["delay", "timeout"])
+    def test_a_check_without_a_pause_is_refused(self, option):
+        for change in (
+            _put_monitor(**{option: 0}),
+            whole(monitor=_put_monitor(**{option: 0}).monitor),
+        ):
+            with pytest.raises(limits.Unsupported, match=f"{option} 0: OVN would check"):
+                complete(change)
+
+    @pytest.mark.parametrize("option", ["delay", "timeout"])
+    def test_one_that_another_driver_let_in_can_be_changed(self, option):
+        before = dataclasses.replace(monitor(), **{option: 0})
+        lb = balancer(pools=[pool(monitor=before)])
+        change = changes.PutMonitor("p1", dataclasses.replace(before, max_retries=9))
+
+        assert complete(change, lb) == change
+
+    @pytest.mark.parametrize("timeout", [-1, 0, 65536])
+    def test_a_time_out_of_persistence_that_ovn_does_not_know_is_refused(self, timeout):
+        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, timeout)
+        for change in (_put_pool(timeout), whole(persistence=persistence)):
+            with pytest.raises(limits.Unsupported, match=f"persistence_timeout {timeout}: "):
+                complete(change)
+
+    @pytest.mark.parametrize("timeout", [None, 1, 65535])
+    def test_others_are_not(self, timeout):
+        complete(whole(persistence=model.SessionPersistence(model.Mechanism.AFFINITY, timeout)))
+
+    def test_it_does_not_matter_where_clients_are_hashed(self):
+        complete(whole(persistence=model.SessionPersistence(model.Mechanism.HASH, -1)))
+
+    def test_one_that_is_there_does_not_block_other_changes(self):
+        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, 70000)
+        lb = dataclasses.replace(
+            balancer(pools=[pool(persistence=persistence)]),
+            flavor=model.Flavor(session_persistence=model.Mechanism.AFFINITY),
+        )
+        change = changes.PutPool(pool(persistence=persistence, enabled=False))
+
+        assert complete(change, lb).pool.enabled is False

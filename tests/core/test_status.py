@@ -179,7 +179,25 @@ class TestHealth:
 def test_keeps_the_members_statuses():
     statuses = status.tree(CHECKED, health(up=["10.0.0.1"], down=["10.0.0.2"]))
 
-    assert status.member_statuses(statuses) == {"m1": "ONLINE", "m2": "ERROR"}
+    assert status.member_statuses(statuses) == {"m1": "ONLINE", "m2": "ERROR", "hm1": "ONLINE"}
+
+
+def test_a_monitor_in_error_turns_active_without_a_request():
+    """Octavia holds no request on it, so nothing has to be told twice."""
+    statuses = status.tree(CHECKED, health())
+    known = {**status.member_statuses(statuses), "hm1": "ERROR"}
+
+    report = status.report(CHECKED, statuses, None, known)
+
+    assert report.message == {
+        "healthmonitors": [
+            {"id": "hm1", "provisioning_status": "ACTIVE", "operating_status": "ONLINE"}
+        ]
+    }
+    assert report.late == {}
+    failed = frozenset({(Kind.HEALTH_MONITOR, "hm1")})
+    unchanged = status.tree(CHECKED, health(), failed)
+    assert status.report(CHECKED, unchanged, None, known, failed).message == {}
 
 
 def provisioning(object_id, word, operating=None):
@@ -223,7 +241,18 @@ class TestReport:
             "listeners": [provisioning("l1", "ACTIVE", "ONLINE")],
             "loadbalancers": [provisioning("lb1", "ACTIVE", "ONLINE")],
         }
+        layer7 = (Kind.L7RULE, Kind.L7POLICY)
+        assert list(found) == [kind.value for kind in Kind if kind not in layer7]
+
+    def test_layer_seven_goes_between_pools_and_listeners_as_octavia_does_it(self):
+        layer7 = deleted(Kind.L7POLICY, ["x"]) | deleted(Kind.L7RULE, ["r"])
+        waiting = Pending(("r1",), {**self.CREATED.objects, **layer7})
+
+        found = report(CHECKED, waiting).message
+
         assert list(found) == [kind.value for kind in Kind]
+        assert found["l7rules"] == [{"id": "r", "provisioning_status": "DELETED"}]
+        assert found["l7policies"] == [{"id": "x", "provisioning_status": "DELETED"}]
 
     def test_health_alone_never_touches_the_provisioning_status(self):
         found = report(CHECKED, known={"m1": "ONLINE", "m2": "ONLINE"}, down=["10.0.0.2"])
@@ -390,3 +419,35 @@ def test_udp_members_are_checked_as_udp():
     dead = Health({("10.0.0.1", 80, "udp"): Verdict.DOWN})
 
     assert status.tree(lb, dead)[(Kind.MEMBER, "m1")] is status.Operating.ERROR
+
+
+@pytest.mark.parametrize("kind", [Kind.L7POLICY, Kind.L7RULE])
+def test_what_ovn_cannot_serve_ends_in_error_and_lets_the_others_go(kind):
+    objects = (
+        active(kind, ["x"]) | active(Kind.LISTENER, ["l1"]) | active(Kind.LOAD_BALANCER, ["lb1"])
+    )
+    lb = web(*TWO)
+    told = status.report(lb, status.tree(lb, Health()), Pending(("r",), objects), {}).message
+    assert told[kind.value] == [
+        {"id": "x", "provisioning_status": "ERROR", "operating_status": "ERROR"}
+    ]
+    assert told["listeners"][0]["provisioning_status"] == "ACTIVE"
+    assert told["loadbalancers"][0]["provisioning_status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("kind", [Kind.L7POLICY, Kind.L7RULE])
+def test_what_ovn_cannot_serve_can_be_deleted(kind):
+    lb = web(*TWO)
+    pending = Pending(("r",), deleted(kind, ["x"]))
+    told = status.report(lb, status.tree(lb, Health()), pending, {}).message
+    assert told[kind.value] == [{"id": "x", "provisioning_status": "DELETED"}]
+
+
+def test_octavias_order_of_kinds():
+    assert [each.value for each in Kind] == [
+        *("members", "healthmonitors", "pools", "l7rules", "l7policies"),
+        *("listeners", "loadbalancers"),
+    ]
+    assert [each.singular for each in Kind] == [
+        *("member", "healthmonitor", "pool", "l7rule", "l7policy", "listener", "loadbalancer")
+    ]

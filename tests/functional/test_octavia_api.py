@@ -11,7 +11,7 @@ from octavia_ovn import config
 from octavia_ovn.adapters.octavia_api import OctaviaApi
 from octavia_ovn.core.insight.scene import Told
 from octavia_ovn.core.pending import Final, Kind
-from octavia_ovn.errors import NotFound, Unavailable
+from octavia_ovn.errors import NotFound, OctaviaOvnError, Unavailable
 from tests.lab.httpd import HttpServer
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00
@@ -146,9 +146,58 @@ def test_load_balancers_with_children_in_pending(octavia, client):
                 {**child("hm2", "PENDING_CREATE"), "pools": [{"id": "gone"}]},
             ],
             "pools/p2": {"pool": pool("p2", "ACTIVE", lb_id="d")},
+            "l7policies": [
+                {"id": "policy", "provisioning_status": "PENDING_CREATE", "listener_id": "l3"},
+                {"id": "other", "provisioning_status": "ACTIVE", "listener_id": "l4"},
+                {"id": "gone", "provisioning_status": "PENDING_DELETE", "listener_id": "l5"},
+            ],
+            "listeners/l3": {"listener": child("l3", "ACTIVE", "e")},
         }
     )
-    assert client.with_pending_children() == {"a", "c", "d"}
+    assert client.with_pending_children() == {"a", "c", "d", "e"}
+
+
+def test_l7_policies_and_rules_in_pending(octavia, client):
+    policies = [{"id": "policy"}, {"id": "bare"}, {"id": "gone"}]
+    octavia.answers.update(
+        {
+            "loadbalancers/lb": {"loadbalancer": load_balancer("lb")},
+            "listeners": [child("l1", "ACTIVE", l7policies=policies), child("l2", "ACTIVE")],
+            "pools": [],
+            "l7policies/policy": {
+                "l7policy": {**child("policy", "PENDING_CREATE"), "rules": [{"id": "rule"}]}
+            },
+            "l7policies/policy/rules": [child("rule", "PENDING_CREATE"), child("done", "ERROR")],
+            "l7policies/bare": {"l7policy": {**child("bare", "PENDING_DELETE"), "rules": []}},
+        }
+    )
+    assert client.pending("lb") == {
+        (Kind.L7POLICY, "policy"): Final.ACTIVE,
+        (Kind.L7RULE, "rule"): Final.ACTIVE,
+        (Kind.L7POLICY, "bare"): Final.DELETED,
+    }
+
+
+def test_security_groups(octavia, client):
+    octavia.answers["loadbalancers"] = [
+        load_balancer("a", vip_sg_ids=["sg2", "sg1"]),
+        load_balancer("b", vip_sg_ids=None),
+        load_balancer("c"),
+    ]
+    assert [each.security_groups for each in client.load_balancers()] == [("sg1", "sg2"), (), ()]
+    assert "vip_sg_ids" in octavia.queries[0]["fields"]
+
+
+def test_one_load_balancer(octavia, client):
+    octavia.answers["loadbalancers/a"] = {
+        "loadbalancer": load_balancer("a", listeners=[{"id": "l1"}])
+    }
+    octavia.answers["loadbalancers/b"] = {"loadbalancer": load_balancer("b", provider="amphora")}
+    octavia.answers["loadbalancers/c"] = {
+        "loadbalancer": load_balancer("c", provisioning_status="DELETED")
+    }
+    assert client.load_balancer("a").children == {"l1"}
+    assert [client.load_balancer(each) for each in ("b", "c", "d")] == [None, None, None]
 
 
 def test_what_is_pending(octavia, client):
@@ -241,9 +290,11 @@ def test_what_is_settled(octavia, client):
     assert client.settled(MESSAGE) == {"p1", "m2", "l1"}
 
 
-def test_nothing_is_settled_when_octavia_does_not_say(octavia, client):
-    octavia.http.inject(status=503)
-    assert client.settled(MESSAGE) == set()
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_what_is_settled_is_unknown_when_octavia_does_not_say(octavia, client, status):
+    octavia.http.inject(status=status)
+    with pytest.raises(OctaviaOvnError, match="Octavia answered"):
+        client.settled(MESSAGE)
 
 
 def test_an_incomplete_list_is_an_error(octavia, client):

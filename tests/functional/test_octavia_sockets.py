@@ -12,7 +12,7 @@ import pytest
 from octavia_lib.api.drivers import driver_lib, exceptions
 
 from octavia_ovn.adapters.octavia_sockets import DriverAgent, StatusRefused
-from octavia_ovn.errors import Unavailable
+from octavia_ovn.errors import Unanswered, Unavailable
 from tests.functional.driver_messages import FAULT, STATUS
 from tests.lab.sockets import DriverSockets
 
@@ -105,6 +105,12 @@ def test_a_fault_without_details(octavia, agent):
         "(pymysql.err.OperationalError) (1213, 'Deadlock found when trying to get lock')",
         "(pymysql.err.InternalError) (1047, 'WSREP has not yet prepared node')",
         "(psycopg2.InterfaceError) connection already closed",
+        "(psycopg2.errors.DeadlockDetected) deadlock detected",
+        "(psycopg2.errors.LockNotAvailable) canceling statement due to lock timeout",
+        "(psycopg2.errors.SerializationFailure) could not serialize access",
+        "(psycopg2.errors.AdminShutdown) terminating connection due to administrator command",
+        "(psycopg2.errors.ConnectionFailure) the server has gone",
+        "(psycopg2.errors.ReadOnlySqlTransaction) cannot execute UPDATE in a read-only transaction",
         "QueuePool limit of size 10 overflow 20 reached, connection timed out",
     ],
 )
@@ -200,7 +206,7 @@ def test_half_an_answer(agent, paths, answer, message):
 def test_no_answer(paths):
     serve(paths[0], lambda _: time.sleep(1.0))
     started = time.monotonic()
-    with pytest.raises(Unavailable, match="within"):
+    with pytest.raises(Unanswered, match="within"):
         DriverAgent(*paths, timeout=0.2).update_status(STATUS)
     assert 0.19 < time.monotonic() - started < 0.8
 

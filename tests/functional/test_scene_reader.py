@@ -252,6 +252,18 @@ def test_a_router_of_ours_that_answers_for_the_vip(reader, sessions):
     assert reader.scene(LB.id, None)[0].answered == {VIP}
 
 
+@pytest.mark.parametrize(
+    ("table", "name"), [("Logical_Router", R1), ("Logical_Router_Port", f"lrp-r1-{NET1}")]
+)
+def test_what_is_administratively_down(reader, sessions, table, name):
+    assert reader.scene(LB.id, None)[0].down == frozenset()
+    where = [["name", "==", name]]
+    for enabled in (True, False):
+        row = {"enabled": enabled}
+        sessions[0].transact([{"op": "update", "table": table, "where": where, "row": row}])
+        assert reader.scene(LB.id, None)[0].down == (frozenset() if enabled else {name})
+
+
 def test_a_client_and_the_rules_on_its_way(reader):
     client = reader.client("client")
     scene, client = reader.scene(LB.id, None, client)

@@ -359,6 +359,52 @@ def test_child_stuck_alone(world, table):
     world.lab.octavia.wait_active(lb_id)
 
 
+def test_l7_policies_of_a_populated_create(world):
+    """Octavia makes them without the driver's knowledge."""
+    lb_id = world.create()
+    world.settle()
+    octavia = world.lab.octavia
+    (listener,) = octavia.store.find("listeners", load_balancer_id=lb_id)
+    with octavia.store.begin() as transaction:
+        for table, row in (
+            ("l7policies", {"id": f"policy-{lb_id}", "listener_id": listener["id"]}),
+            ("l7rules", {"id": f"rule-{lb_id}", "l7policy_id": f"policy-{lb_id}"}),
+        ):
+            transaction.insert(table, {**row, "provisioning_status": "PENDING_CREATE"})
+    assert world.check()[1][lb_id] == "stuck"
+    world.sync()
+    octavia.wait_active(lb_id)
+
+    def statuses():
+        rows = (
+            octavia.store.get("l7policies", f"policy-{lb_id}"),
+            octavia.store.get("l7rules", f"rule-{lb_id}"),
+        )
+        return [each["provisioning_status"] for each in rows]
+
+    assert wait_until(lambda: statuses() == ["ERROR", "ERROR"], PATIENCE, 0.05) is not None
+    assert octavia.row("listeners", listener["id"])["provisioning_status"] == "ACTIVE"
+    world.done(lb_id)
+    assert world.check("--loadbalancer", lb_id) == (0, {lb_id: "right"})
+
+
+def test_security_groups_that_an_update_has_set(world):
+    """Octavia does not pass them on, and shows them."""
+    lb_id = world.create()
+    world.settle()
+    with world.lab.octavia.store.begin() as transaction:
+        transaction.update("loadbalancers", lb_id, vip_sg_ids=["sg1"])
+    before = world.settle()
+    assert world.check("--loadbalancer", lb_id) == (1, {lb_id: "unenforced"})
+    done = world.command("sync", "--loadbalancer", lb_id)
+    assert done.returncode == 1
+    assert "left to its owner" in done.stdout
+    assert world.settle() == before
+    with world.lab.octavia.store.begin() as transaction:
+        transaction.update("loadbalancers", lb_id, vip_sg_ids=[])
+    assert world.check("--loadbalancer", lb_id) == (0, {lb_id: "right"})
+
+
 def test_one_that_cannot_be_compared_does_not_stop_the_others(world, healthy):
     bad, missing = world.create(), world.create()
     looks = world.looks(missing)

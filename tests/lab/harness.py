@@ -71,7 +71,7 @@ class Lab:
             if self._env_options["northd"]:
                 self.neutron.hypervisor = Hypervisor(self.nb, self.sb)
             self.octavia = stack.enter_context(
-                FakeOctavia(self.neutron, self.run_dir, flavor=self._flavor)
+                FakeOctavia(self.neutron, self.run_dir, flavor=self._flavor, config=self._config)
             )
             keystone = stack.enter_context(FakeKeystone(self._endpoints))
             self.keystone = keystone

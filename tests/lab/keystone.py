@@ -9,7 +9,7 @@ import json
 from werkzeug.wrappers import Request, Response
 
 from tests.lab.httpd import HttpServer
-from tests.lab.networks import PROJECT
+from tests.lab.networks import SERVICE_PROJECT
 
 CREDENTIALS = {
     "auth_type": "password",
@@ -86,8 +86,8 @@ class FakeKeystone:
             "methods": ["password"],
             "catalog": catalog,
             "roles": [{"id": "admin", "name": "admin"}],
-            "user": {"id": PROJECT, "name": "octavia", "domain": domain},
-            "project": {"id": PROJECT, "name": "service", "domain": domain},
+            "user": {"id": SERVICE_PROJECT, "name": "octavia", "domain": domain},
+            "project": {"id": SERVICE_PROJECT, "name": "service", "domain": domain},
             "issued_at": "2026-01-01T00:00:00.000000Z",
             "expires_at": "2099-01-01T00:00:00.000000Z",
         }

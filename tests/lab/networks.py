@@ -12,6 +12,8 @@ from tests.lab.ipam import Addresses
 from tests.lab.ovn_mirror import ROUTER_GATEWAY, ROUTER_INTERFACE, OvnMirror
 
 PROJECT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+SERVICE_PROJECT = "5e4f1c52-0d0a-4a4e-9c61-6b8d0b6c1f0a"
+"""The project of the account that Octavia's drivers use."""
 VM_OWNER = "compute:nova"
 
 

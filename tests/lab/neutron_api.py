@@ -7,6 +7,7 @@ from werkzeug.exceptions import NotFound as NoSuchPath
 from werkzeug.wrappers import Request, Response
 
 from tests.lab import errors
+from tests.lab.networks import SERVICE_PROJECT
 
 COLLECTIONS = {
     "networks": "network",
@@ -79,7 +80,10 @@ class Application:
                 found = [item for item in table.values() if _matches(item, request.args)]
                 return _json({collection: found})
         if request.method == "POST" and collection == "ports":
-            port = self._neutron.create_port(**_body(request, name))
+            # Who names no project gets the token's, which is the service's.
+            port = self._neutron.create_port(
+                **{"project_id": SERVICE_PROJECT, **_body(request, name)}
+            )
             return _json({name: port}, 201)
         raise MethodNotAllowed
 

@@ -11,6 +11,7 @@ ONE = {
     "listeners": "listener",
     "pools": "pool",
     "healthmonitors": "healthmonitor",
+    "l7policies": "l7policy",
 }
 NOT_FILTERS = ("limit", "marker", "fields")
 
@@ -34,6 +35,8 @@ class OctaviaHttp:
         if kind == "pools" and rest[1:] == ["members"]:
             rows = self._rows("members", {**request.args, "pool_id": rest[0]})
             body = {"members": [self._member(row) for row in rows]}
+        elif kind == "l7policies" and rest[1:] == ["rules"]:
+            body = {"rules": self._rows("l7rules", {**request.args, "l7policy_id": rest[0]})}
         elif rest:
             row = self._store.get(kind, rest[0])
             if row is None or row["provisioning_status"] == "DELETED":
@@ -57,20 +60,34 @@ class OctaviaHttp:
         return [row for row in found if row["provisioning_status"] != "DELETED"]
 
     def _object(self, kind, row):
-        found = {**row, "admin_state_up": row["enabled"], **self._times(kind, row["id"])}
-        if kind == "loadbalancers":
-            for children in ("listeners", "pools"):
-                found[children] = self._ids(children, load_balancer_id=row["id"])
-        if kind in ("listeners", "pools"):
-            found["loadbalancers"] = [{"id": row["load_balancer_id"]}]
-        if kind == "pools":
-            found["members"] = self._ids("members", pool_id=row["id"])
-            monitors = self._ids("healthmonitors", pool_id=row["id"])
-            if monitors:  # else Octavia leaves it out
-                found["healthmonitor_id"] = monitors[0]["id"]
-        if kind == "healthmonitors":
-            found["pools"] = [{"id": row["pool_id"]}]
-        return found
+        found = {**row, "admin_state_up": row.get("enabled", True), **self._times(kind, row["id"])}
+        return {**found, **self._relations.get(kind, lambda _: {})(row)}
+
+    @property
+    def _relations(self):
+        """What Octavia shows of an object beside its own columns."""
+        return {
+            "loadbalancers": lambda row: {
+                children: self._ids(children, load_balancer_id=row["id"])
+                for children in ("listeners", "pools")
+            },
+            "listeners": lambda row: {
+                "loadbalancers": [{"id": row["load_balancer_id"]}],
+                "l7policies": self._ids("l7policies", listener_id=row["id"]),
+            },
+            "l7policies": lambda row: {"rules": self._ids("l7rules", l7policy_id=row["id"])},
+            "pools": self._of_pool,
+            "healthmonitors": lambda row: {"pools": [{"id": row["pool_id"]}]},
+        }
+
+    def _of_pool(self, row):
+        monitors = self._ids("healthmonitors", pool_id=row["id"])
+        return {
+            "loadbalancers": [{"id": row["load_balancer_id"]}],
+            "members": self._ids("members", pool_id=row["id"]),
+            # Else Octavia leaves it out.
+            **({"healthmonitor_id": monitors[0]["id"]} if monitors else {}),
+        }
 
     def _member(self, row):
         return {**row, "address": row["ip_address"], **self._times("members", row["id"])}

@@ -1,5 +1,6 @@
 """Puts a dump of the corpus into a running laboratory, as if all had been made there."""
 
+from tests.lab import rows
 from tests.lab.ovsdb import as_list, insert, named, omap, oset
 
 # Columns that refer to rows of the dump.
@@ -13,7 +14,12 @@ INTERNAL = {"_uuid", "_version"}
 LEFT_OUT = {"up", "gateway_port", "copp", "load_balancer_group", "static_routes", "policies"}
 
 # Columns that Octavia's rows have got since the corpus was made.
-NEWER = {"loadbalancers": {"flavor": None}}
+NEWER = {
+    "loadbalancers": {"flavor": None},
+    "listeners": rows.LISTENER_DEFAULTS,
+    "pools": rows.POOL_DEFAULTS,
+    "healthmonitors": rows.HEALTH_MONITOR_DEFAULTS,
+}
 
 
 def restore(lab, dump):
@@ -21,14 +27,14 @@ def restore(lab, dump):
     with lab.neutron.locked():
         lab.neutron.adopt(dump["neutron"])
         with lab.octavia.store.begin() as transaction:
-            for table, rows in dump["octavia"].items():
-                for row in rows:
+            for table, dumped in dump["octavia"].items():
+                for row in dumped:
                     transaction.insert(table, {**NEWER.get(table, {}), **row})
         lab.nb.transact(
             *(
                 insert(table, _columns(table, row), _name(row["_uuid"]))
-                for table, rows in dump["northbound"].items()
-                for row in rows
+                for table, dumped in dump["northbound"].items()
+                for row in dumped
             )
         )
         lab.neutron.adopt_rows()

@@ -6,8 +6,7 @@ from tests.lab.errors import NotFound
 
 LOG = logging.getLogger(__name__)
 
-# The order in which Octavia works through a message. Layer 7 objects are
-# not modelled; statuses for them change no row.
+# The order in which Octavia works through a message.
 ORDER = (
     "members",
     "healthmonitors",
@@ -17,6 +16,11 @@ ORDER = (
     "listeners",
     "loadbalancers",
 )
+CHILDREN = {
+    "pools": (("members", "pool_id"), ("healthmonitors", "pool_id")),
+    "listeners": (("l7policies", "listener_id"),),
+    "l7policies": (("l7rules", "l7policy_id"),),
+}
 PROVISIONING = {"ACTIVE", "DELETED", "ERROR", "PENDING_CREATE", "PENDING_UPDATE", "PENDING_DELETE"}
 OPERATING = {"ONLINE", "OFFLINE", "DEGRADED", "ERROR", "DRAINING", "NO_MONITOR"}
 
@@ -35,8 +39,7 @@ class StatusUpdater:
         try:
             for table in ORDER:
                 for record in status.get(table, []):
-                    if not table.startswith("l7"):
-                        self._apply_record(table, record)
+                    self._apply_record(table, record)
         except Exception as error:  # noqa: BLE001 - the driver agent answers all errors
             LOG.warning("status for %s refused: %s", record, error)
             return {
@@ -87,13 +90,20 @@ class StatusUpdater:
     def _delete(self, table, row_id):
         """Delete a row and what hangs on it, as the SQL models cascade."""
         with self._store.begin() as transaction:
-            transaction.delete(table, row_id)
+            _delete_tree(transaction, table, row_id)
             if table == "pools":
-                for child in ("members", "healthmonitors"):
-                    for row in transaction.find(child, pool_id=row_id):
-                        transaction.delete(child, row["id"])
                 for row in transaction.find("listeners", default_pool_id=row_id):
                     transaction.update("listeners", row["id"], default_pool_id=None)
+            if table == "listeners":
+                for row in transaction.find("l7policies", listener_id=row_id):
+                    transaction.delete("l7policies", row["id"])
+
+
+def _delete_tree(transaction, table, row_id):
+    transaction.delete(table, row_id)
+    for child, parent in CHILDREN.get(table, ()):
+        for row in transaction.find(child, **{parent: row_id}):
+            _delete_tree(transaction, child, row["id"])
 
 
 def _check(value, allowed):

@@ -17,8 +17,10 @@ MYSQL = "mysql"
 POSTGRESQL = "postgresql"
 LOCK_WAIT_TIMEOUT = 50.0  # innodb_lock_wait_timeout
 
-PARENTS = ("load_balancer_id", "pool_id", "default_pool_id")
-TABLES = ("loadbalancers", "listeners", "pools", "members", "healthmonitors")
+PARENTS = ("load_balancer_id", "pool_id", "default_pool_id", "listener_id", "l7policy_id")
+TABLES = (
+    "loadbalancers", "listeners", "pools", "members", "healthmonitors", "l7policies", "l7rules",
+)  # fmt: skip
 
 
 class LockTimeout(Exception):
@@ -137,6 +139,7 @@ class Transaction:
         self._store.finish(self, self._writes)
 
     def rollback(self):
+        self._writes.clear()
         self._store.finish(self, {})
 
     def pending(self):

@@ -58,7 +58,7 @@ def test_a_listener_while_nb_is_down(scenery: Scenery) -> None:
         elapsed = time.monotonic() - began
         _assert_settled(scenery, lb)
 
-    assert "northbound" in refusal.value.text.lower()
+    assert "does not answer now" in refusal.value.text
     assert elapsed < _BOUND
     assert scenery.cloud.octavia("GET", "/listeners")["listeners"] == []
     scenery.listener(lb)  # and now it works
@@ -71,7 +71,7 @@ def test_a_load_balancer_while_nb_is_down(scenery: Scenery) -> None:
             scenery.load_balancer()
         elapsed = time.monotonic() - began
 
-    assert "northbound" in refusal.value.text.lower()
+    assert "does not answer now" in refusal.value.text
     assert elapsed < _BOUND
     assert scenery.cloud.octavia("GET", "/loadbalancers")["loadbalancers"] == []
     # What Neutron was asked for meanwhile would come now, with NB.

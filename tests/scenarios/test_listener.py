@@ -231,6 +231,16 @@ def test_what_tcp_carries_is_served_as_tcp_and_known_by_its_name(project, protoc
     lb.delete(cascade=True)
 
 
+def test_timeouts_and_unused_tls_options_are_accepted(project):
+    """They change nothing in OVN, whether a request names them, or Octavia for null."""
+    lb = project.load_balancer(project.network())
+    listener = lb.listener(timeout_client_data=600000, timeout_tcp_inspect=1)
+    before = lb.state()
+    listener.update(timeout_member_data=1, tls_ciphers="ECDHE", tls_versions=["TLSv1.3"])
+    assert lb.state() == before
+    assert listener.provisioning == "ACTIVE"
+
+
 def test_x2_connection_limit_is_refused_on_update_too(project):
     """An update that asks for a limit is refused; the default is accepted."""
     listener = project.load_balancer(project.network()).listener()

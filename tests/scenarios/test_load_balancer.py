@@ -166,6 +166,28 @@ def test_port_that_the_user_brought_to_a_monitored_network_loses_its_addresses(p
     assert row["addresses"] == []
 
 
+def test_two_load_balancers_on_one_user_port_cannot_serve_the_same(project):
+    """A populated load balancer is refused whole; the port stays the user's."""
+    network = project.network()
+    port = project.neutron.create_port(network.id, name="mine")
+    brought = {"vip_port_id": port["id"], "vip_address": port["fixed_ips"][0]["ip_address"]}
+    kind = "Conflict" if hasattr(exceptions, "Conflict") else "DriverError"
+    lb = project.serving(network, **brought)
+    before = lb.state()
+
+    refusal = project.refused(
+        "create_load_balancer",
+        network.subnet,
+        listeners=[{"protocol": "TCP", "protocol_port": each} for each in (81, 80)],
+        kinds=(kind,),
+        **brought,
+    )
+
+    assert "TCP port 80" in str(refusal)
+    assert lb.state() == before
+    assert project.neutron.port(port["id"])["name"] == "mine"
+
+
 def test_d7_user_port_with_two_addresses_serves_the_one_asked_for(project):
     """The VIP is the address that Octavia names, not the port's first."""
     network = project.network()
@@ -346,8 +368,13 @@ if "vip_sg_ids" in inspect.signature(data_models.LoadBalancer).parameters:
         """They are not accepted and ignored."""
         network = project.network()
         project.refused("create_load_balancer", network.subnet, vip_sg_ids=[new_id()])
-        lb = project.load_balancer(network)
-        project.refused("update_load_balancer", lb.id, vip_sg_ids=[new_id()])
+
+    def test_d37_security_groups_of_an_update_are_not_handed_over(project):
+        """Octavia keeps them to itself: the driver cannot refuse, and changes nothing."""
+        lb = project.serving(project.network())
+        vips = lb.vips()
+        lb.update(vip_sg_ids=[new_id()])
+        assert lb.vips() == vips
 
 
 def test_b36_disabled_load_balancer_is_created_without_vips(project):

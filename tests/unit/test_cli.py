@@ -1,15 +1,21 @@
 """The commands: what they accept, print and return."""
 
+import importlib.metadata
 import json
+import os
+import subprocess
+import sys
 import types
 
 import pytest
+from oslo_config import cfg
 
 from octavia_ovn import runtime
 from octavia_ovn.cli import db_sync, logs, settings
 from octavia_ovn.cli.main import main
 from octavia_ovn.controller.repair import Repair
 from octavia_ovn.core.pending import Final, Kind
+from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.controller.test_repair import WEB, Octavia, Store, named
 from tests.unit.command_line import runner
@@ -73,6 +79,13 @@ def test_differences(cloud, run):
         assert "missing" in result.stdout
         assert "1 load balancer: 1 missing" in result.stdout
     assert cloud.store.database.all() == before
+
+
+def test_a_terminal_obeys_no_text(cloud, run):
+    cloud.octavia.has(WEB)
+    cloud.octavia.trees["lb1"] = Unavailable("[red]\x1b[2J\n\u202e")
+    result = run("check")
+    assert r"[red]\x1b[2J\n\u202e" in result.stdout
 
 
 def test_json(cloud, run):
@@ -199,3 +212,57 @@ def test_logs(cloud, caplog):
 def test_db_sync_util_says_what_is_wrong(capfd):
     assert db_sync.main(["--config-file", "/nowhere"]) == 2
     assert "/nowhere" in capfd.readouterr().err
+
+
+def test_keys_of_chassis(tmp_path):
+    path = tmp_path / "octavia.conf"
+    path.write_text(f"[ovn_statistics]\nmaster_key = {'m' * 32}\n")
+    result = runner().invoke(main, ["statistics-key", "one", "two", "--config-file", str(path)])
+
+    assert result.exit_code == 0
+    assert result.stdout.split() == [chassis_key("m" * 32, name) for name in ("one", "two")]
+
+
+@pytest.mark.parametrize("key", ["", "short"])
+def test_no_keys_of_chassis_without_a_good_master_key(tmp_path, key):
+    path = tmp_path / "octavia.conf"
+    path.write_text(f"[ovn_statistics]\nmaster_key = {key}\n")
+    result = runner().invoke(main, ["statistics-key", "one", "--config-file", str(path)])
+
+    assert result.exit_code == 2
+    assert "[ovn_statistics] master_key" in result.stderr
+
+
+def test_db_sync_util_without_configuration_says_so_and_asks_nobody(capfd, monkeypatch):
+    monkeypatch.setattr(runtime, "build", lambda _: pytest.fail("no database is named"))
+    monkeypatch.setattr(cfg, "find_config_files", lambda *_: [])
+    assert db_sync.main([]) == 2
+    out, err = capfd.readouterr()
+    assert (out + err).count("name the configuration with --config-file") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("octavia_ovn.cli.main", "octavia-ovn"),
+        ("octavia_ovn.cli.db_sync", "octavia-ovn-db-sync-util"),
+        ("octavia_ovn.collector", "octavia-ovn-stats"),
+    ],
+)
+def test_version_without_warnings(module, name):
+    """Of libraries that warn, as eventlet does of itself, operators see nothing."""
+    program = (
+        "import sys, warnings; warnings.simplefilter('default');"
+        f"from {module} import main; sys.argv[0] = '{name}'; main()"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    version = importlib.metadata.version("octavia-ovn")
+    assert (done.returncode, done.stdout) == (0, f"{name} {version}\n")
+    assert "Eventlet" not in done.stderr

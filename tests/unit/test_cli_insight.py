@@ -14,7 +14,7 @@ from octavia_ovn.adapters.scene_reader import SceneReader
 from octavia_ovn.cli import picture, sources
 from octavia_ovn.cli.main import main
 from octavia_ovn.core import model
-from octavia_ovn.core.insight.scene import Scene, Told
+from octavia_ovn.core.insight.scene import Scene, Switch, Told
 from octavia_ovn.core.insight.tree import overview
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import NotFound, Refused, Unavailable
@@ -26,6 +26,7 @@ from tests.core.scenes import (
     NEAR,
     NET1,
     OUTSIDE,
+    R1,
     checked,
     client,
     scene,
@@ -172,6 +173,67 @@ def test_names_are_no_markup():
     found = overview(scene(told=told))
     assert "<script>&" in texts(ElementTree.fromstring(picture.svg(found)))
     assert "<script" not in picture.html(found)
+
+
+HOSTILE = "\x1b[2J\x07\x9b31m[bold]\u202e:smile:\r\n$(reboot)"
+
+
+def hostile():
+    """A scene in which tenants have named everything so that a terminal does something."""
+    found = scene(
+        fips={VIP: FIP},
+        told={
+            key: Told(HOSTILE, "ACTIVE", "ONLINE")
+            for key in (
+                (Kind.LOAD_BALANCER, "lb1"),
+                (Kind.LISTENER, "l1"),
+                (Kind.POOL, "p1"),
+                (Kind.MEMBER, "m1"),
+            )
+        },
+        octavia=web(member(1), member(2, weight=7)),
+        notes=(HOSTILE,),
+        routers={R1: HOSTILE},
+    )
+    switches = {
+        name: dataclasses.replace(each, label=HOSTILE) for name, each in found.switches.items()
+    }
+    ports = {name: dataclasses.replace(each, label=HOSTILE) for name, each in found.ports.items()}
+    return dataclasses.replace(found, switches=switches, ports=ports)
+
+
+@pytest.mark.parametrize("command", [("show", "web"), ("trace", "web", "--from", FAR)])
+def test_a_terminal_obeys_no_name(run, command):
+    printed = run(hostile(), *command).stdout
+    assert r"\x1b[2J\x07\x9b31m[bold]\u202e:smile:\r\n$(reboot)" in printed
+    assert all(line.isprintable() for line in printed.split("\n"))
+
+
+def test_no_name_stands_in_a_command_to_copy(run):
+    provider = {NET1: Switch(NET1, HOSTILE, "physnet1")}
+    found = with_rows(scene(switches=provider, router_ports=()), routers=frozenset())
+    printed = run(found, "trace", "web", "--from", NEAR).stdout
+    assert "openstack router set --external-gateway net1 ROUTER" in printed
+    assert "$(reboot)" not in "".join(line for line in printed.splitlines() if "→" in line)
+
+
+def test_pictures_of_hostile_names():
+    found = overview(hostile())
+    assert any(r"\x1b[2J" in each for each in texts(ElementTree.fromstring(picture.svg(found))))
+    assert all(line.isprintable() for line in picture.html(found).split("\n"))
+
+
+def test_errors_are_only_seen(run, monkeypatch, tmp_path):
+    def fail(_):
+        raise NotFound(f"There is no {HOSTILE}.")
+
+    monkeypatch.setattr(sources, "build", fail)
+    conf = tmp_path / "octavia.conf"
+    conf.write_text("[ovn]\n")
+    result = runner().invoke(main, ["show", "web", "--config-file", str(conf)])
+    assert result.exit_code == 2
+    assert all(line.isprintable() for line in result.stderr.split("\n"))
+    assert str(NotFound(HOSTILE)).isprintable()
 
 
 def test_cards_do_not_overlap():

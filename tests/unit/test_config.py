@@ -8,6 +8,7 @@ from oslo_config import cfg, types
 
 from octavia_ovn import config
 from octavia_ovn.errors import BadConfiguration
+from octavia_ovn.request_options import OCTAVIA_OPTS
 
 PASSWORD = """
 auth_type = password
@@ -105,9 +106,9 @@ def test_ovn_section(conf):
     assert settings.sb.connections == ("unix:/run/sb.sock",)
     assert settings.sync_interval == 0
     assert settings.session_persistence == "affinity"
-    assert settings.strict_algorithms
-    assert not settings.https_as_tcp
-    assert not settings.http_as_tcp
+    assert settings.requests.strict_algorithms
+    assert not settings.requests.https_as_tcp
+    assert not settings.requests.http_as_tcp
 
 
 @pytest.mark.parametrize(
@@ -248,3 +249,39 @@ def test_the_sample_generator_gets_options_by_section():
     sections = dict(config.list_opts())
     assert {opt.dest for opt in sections["neutron"]} >= {"endpoint", "endpoint_type"}
     assert all(opt.help for opts in sections.values() for opt in opts)
+
+
+FILLED_IN = """
+[haproxy_amphora]
+timeout_client_data = 600000
+[api_settings]
+default_listener_ciphers = ECDHE
+default_pool_tls_versions = TLSv1.2,TLSv1.3
+"""
+
+
+def _octavia_options(conf):
+    """Register options as Octavia does, with defaults of a later release."""
+    conf.register_opt(cfg.IntOpt("timeout_client_data", default=1), group="haproxy_amphora")
+    conf.register_opt(cfg.IntOpt("timeout_member_data", default=2), group="haproxy_amphora")
+    conf.register_opt(cfg.ListOpt("default_pool_tls_versions", default=[]), group="api_settings")
+
+
+@pytest.mark.parametrize(("before", "usual"), [((), 50000), ([_octavia_options], 2)])
+def test_what_octavia_fills_in_is_known_whether_it_is_loaded_or_not(conf, before, usual):
+    filled_in = config.load(conf(FILLED_IN, before)).requests.filled_in
+
+    assert filled_in["listener"]["timeout_client_data"] == 600000
+    assert filled_in["listener"]["timeout_member_data"] == usual
+    assert filled_in["listener"]["tls_ciphers"] == "ECDHE"
+    assert filled_in["pool"]["tls_versions"] == ["TLSv1.2", "TLSv1.3"]
+
+
+def test_octavias_own_configuration_has_all_that_it_fills_in():
+    """Octavia names the options as we do."""
+    octavia_config = pytest.importorskip("octavia.common.config")
+    known = {("haproxy_amphora", opt.dest) for opt in octavia_config.haproxy_amphora_opts} | {
+        ("api_settings", opt.dest) for opt in octavia_config.api_opts
+    }
+
+    assert {(section, opt.dest) for section, opt in OCTAVIA_OPTS} <= known

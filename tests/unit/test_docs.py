@@ -124,3 +124,15 @@ def test_log_messages_to_look_for_are_logged():
 
 def _page(name):
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_octavia_has_the_policies_that_a_page_names():
+    policies = pytest.importorskip("octavia.policies")
+    known = {rule.name for rule in policies.list_rules()}
+    page = _page("access-control")
+    named = re.findall(r'"(os_load-balancer_api:[\w:-]+)"', page)
+    roles = re.findall(r"`rule:([\w:-]+)`", page)
+
+    assert named
+    assert roles
+    assert {*named, *roles} <= known

@@ -5,7 +5,9 @@ from oslo_config import cfg
 
 from octavia_ovn import config, runtime
 from octavia_ovn.core import changes, limits, model
-from tests.core.builders import balancer, listener, pool
+from tests.core.builders import balancer, listener, member, pool
+
+TWO = ("10.0.0.0/24", "10.2.0.0/24")
 
 
 @pytest.mark.parametrize(
@@ -13,6 +15,9 @@ from tests.core.builders import balancer, listener, pool
     [
         ("http_as_tcp = no", balancer([listener(application=model.Application.HTTP)])),
         ("https_as_tcp = no", balancer([listener(application=model.Application.HTTPS)])),
+        ("max_members = 1", balancer(pools=[pool(members=[member(1), member(2)])])),
+        ("max_allowed_cidrs = 1", balancer([listener(allowed_cidrs=TWO)])),
+        ("max_denied_cidrs = 9", balancer([listener(allowed_cidrs=TWO)])),
         ("strict_algorithms = yes", balancer(pools=[pool(algorithm=model.Algorithm.ROUND_ROBIN)])),
     ],
 )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from octavia_ovn.core.insight.match import Packet, Sets, matches
 
 FROM_PORT, TO_PORT = "from-lport", "to-lport"
-_ALLOWING = frozenset({"allow", "allow-related", "allow-stateless"})
+_STATELESS = "allow-stateless"
+_ALLOWING = frozenset({"allow", "allow-related", _STATELESS})
 _PASS = "pass"  # noqa: S105 - a keyword of OVN's
 
 
@@ -17,6 +18,8 @@ class Answer(enum.Enum):
     """What becomes of the packet."""
 
     ALLOWED = "allowed"
+    STATELESS = "stateless"
+    """Allowed, and not tracked: a switch does not balance such a packet."""
     DENIED = "denied"
     UNCLEAR = "unclear"
 
@@ -51,11 +54,22 @@ def decide(acls: Iterable[Acl], direction: str, packet: Packet, sets: Sets) -> D
     """Return what the ACLs of one direction decide.
 
     Rules speak in the order of tier and priority; the first that matches decides, and at the same
-    priority one that allows.
+    priority one that allows. Connection tracking comes before all of them: a stateless rule that
+    matches bypasses it, also when another rule decides.
     """
+    rules = [each for each in acls if each.direction == direction]
+    decision = _decided(rules, packet, sets)
+    if decision.answer is not Answer.ALLOWED:
+        return decision
+    stateless = (each for each in rules if each.action == _STATELESS)
+    untracked = next((each for each in stateless if matches(each.match, packet, sets)), None)
+    return Decision(Answer.STATELESS, untracked) if untracked else decision
+
+
+def _decided(rules: Iterable[Acl], packet: Packet, sets: Sets) -> Decision:
     skipped: int | None = None
-    for acl in sorted(acls, key=_order):
-        if acl.direction != direction or acl.tier == skipped:
+    for acl in sorted(rules, key=_order):
+        if acl.tier == skipped:
             continue
         matching = matches(acl.match, packet, sets)
         if matching is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.health import HM_PORT, Verdict
@@ -10,8 +10,10 @@ from octavia_ovn.core.insight import findings, rules
 from octavia_ovn.core.insight.acls import Answer
 from octavia_ovn.core.insight.findings import Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.path import Path
-from octavia_ovn.core.insight.scene import Port
+from octavia_ovn.core.insight.scene import Port, Scene
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.text import command
+from octavia_ovn.core.topology import RouterPort
 
 
 def eligibility(path: Path) -> Iterator[Finding]:
@@ -26,7 +28,9 @@ def eligibility(path: Path) -> Iterator[Finding]:
     ]
     reasons = "; ".join(left_out)
     if not pool.members:
-        yield fault("The pool has no members.", f"openstack loadbalancer member create {pool.id}")
+        yield fault(
+            "The pool has no members.", command("openstack loadbalancer member create", pool.id)
+        )
     elif not path.members and pool.enabled:
         yield fault(f"No member may serve: {reasons}.", "openstack loadbalancer member set")
     elif left_out:
@@ -69,7 +73,13 @@ def monitoring(path: Path) -> Iterator[Finding]:
             for port in path.scene.ports.values()
             if port.label == f"{HM_PORT}{subnet_id}" and sources & set(port.ips)
         ]
-        if found:
+        if found and not found[0].enabled:
+            yield warning(
+                f"The port {found[0].title} that members are checked from is administratively"
+                " down: all of them look dead.",
+                command("openstack port set --enable", found[0].name),
+            )
+        elif found:
             addresses = ", ".join(found[0].ips)
             yield ok(f"Members on subnet {subnet_id} are checked from {addresses}.")
         else:
@@ -129,26 +139,44 @@ def _reached(path: Path, member: model.Member) -> Finding | None:
     if switch is None:
         return unclear(f"The subnet of {name} is not known.")
     subnet = scene.subnets[member.subnet_id or ""]
-    near = {
-        each.router
+    near = [
+        each
         for each in scene.ports_on_switch(switch)
         if not each.gateway and each.covers(member.address)
-    }
+    ]
     if path.is_inside:
-        there = {each.router for each in scene.ports_on_switch(path.client_switch)}
-        reached = switch == path.client_switch or bool(near & there)
+        entry = {each.router for each in scene.ports_on_switch(path.client_switch)}
         origin = f"the client's network {scene.switch_label(path.client_switch)}"
     else:
-        reached = bool(near & set(path.entry_routers))
+        entry = set(path.entry_routers)
         routers = ", ".join(map(scene.router_label, path.entry_routers))
         origin = f"router {routers}"
-    if reached:
+    leading = [each for each in near if each.router in entry]
+    if leading:
+        return _interfaces(path, leading, name)
+    if switch == path.client_switch:
         return None
     return fault(
         f"{name} is on network {scene.switch_label(switch)}, subnet {subnet.cidr}, which"
         f" {origin} does not lead to.",
-        f"openstack router add subnet ROUTER {subnet.id}",
+        command("openstack router add subnet ROUTER", subnet.id),
     )
+
+
+def _interfaces(path: Path, leading: Sequence[RouterPort], name: str) -> Finding | None:
+    """Look for an interface that is up among those that lead to a member."""
+    down = {port: path.scene.why_down(port) for port in leading}
+    if not all(down.values()):
+        return None
+    port, sentence = next(iter(down.items()))
+    return fault(f"{name}: {sentence}", router_remedy(port, path.scene))
+
+
+def router_remedy(port: RouterPort, scene: Scene) -> str:
+    """Return the command that enables a router, or its interface."""
+    if port.router in scene.down:
+        return command("openstack router set --enable", port.router.removeprefix("neutron-"))
+    return command("openstack port set --enable", port.switch_port)
 
 
 def _plugged(path: Path, member: model.Member) -> Finding | None:
@@ -194,7 +222,7 @@ def port_findings(port: Port, what: str) -> Iterator[Finding]:
     if not port.enabled:
         yield fault(
             f"{what} {port.title} is administratively down.",
-            f"openstack port set --enable {port.name}",
+            command("openstack port set --enable", port.name),
         )
     elif port.chassis is None:
         yield unclear(f"{what} {port.title}: who has it is not known.")

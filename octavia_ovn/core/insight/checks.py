@@ -10,13 +10,14 @@ from collections.abc import Iterator
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.insight import backends, compare, rules
+from octavia_ovn.core.insight.backends import router_remedy
 from octavia_ovn.core.insight.findings import Check, Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.text import command
 
 _AGENT = "Is octavia-driver-agent running? 'octavia-ovn sync' has the rows repaired."
-_ENABLE = "openstack loadbalancer {} set --enable {}"
 
 
 def _octavia(path: Path) -> Iterator[Finding]:
@@ -38,8 +39,8 @@ def _enabled(path: Path) -> Iterator[Finding]:
     if lb.enabled:
         yield ok("The load balancer is enabled.")
     else:
-        command = f"openstack loadbalancer set --enable {lb.id}"
-        yield fault("The load balancer is administratively down.", command)
+        remedy = command("openstack loadbalancer set --enable", lb.id)
+        yield fault("The load balancer is administratively down.", remedy)
 
 
 def _listener(path: Path) -> Iterator[Finding]:
@@ -53,7 +54,10 @@ def _listener(path: Path) -> Iterator[Finding]:
     if listener.enabled:
         yield ok(f"{words} is enabled.")
     else:
-        yield fault(f"{words} is administratively down.", _ENABLE.format("listener", listener.id))
+        yield fault(
+            f"{words} is administratively down.",
+            command("openstack loadbalancer listener set --enable", listener.id),
+        )
 
 
 def _pool(path: Path) -> Iterator[Finding]:
@@ -61,14 +65,17 @@ def _pool(path: Path) -> Iterator[Finding]:
         return
     pool = path.pool
     if pool is None:
-        remedy = f"openstack loadbalancer listener set --default-pool POOL {path.listener.id}"
-        yield fault("The listener has no pool.", remedy)
+        fixed = "openstack loadbalancer listener set --default-pool POOL"
+        yield fault("The listener has no pool.", command(fixed, path.listener.id))
         return
     name = path.scene.name_of(Kind.POOL, pool.id)
     if pool.enabled:
         yield ok(f"Pool {name} is enabled.")
     else:
-        yield fault(f"Pool {name} is administratively down.", _ENABLE.format("pool", pool.id))
+        yield fault(
+            f"Pool {name} is administratively down.",
+            command("openstack loadbalancer pool set --enable", pool.id),
+        )
 
 
 def _address(path: Path) -> Iterator[Finding]:
@@ -99,7 +106,7 @@ def _private(path: Path) -> Finding:
     return fault(
         f"{path.destination} is a private address, and the VIP has no floating IP:"
         " clients outside cannot reach it.",
-        f"openstack floating ip create --port {path.vip.port_id} NETWORK",
+        command("openstack floating ip create --port", path.vip.port_id or "PORT", "NETWORK"),
     )
 
 
@@ -137,7 +144,11 @@ def _attachment(path: Path) -> Iterator[Finding]:
         yield fault(
             f"Nobody answers for {path.vip.address}: no router has a gateway or an interface on"
             f" the provider network {label}.",
-            f"openstack router set --external-gateway {label} ROUTER",
+            command(
+                "openstack router set --external-gateway",
+                path.vip_switch.removeprefix("neutron-"),
+                "ROUTER",
+            ),
         )
     missing = [each for each in path.entry_routers if each not in routers]
     for router in missing if path.scene.rows else ():
@@ -145,6 +156,18 @@ def _attachment(path: Path) -> Iterator[Finding]:
         yield fault(f"The load balancer is not attached to router {label} ({router}).", _AGENT)
     for router in sorted(routers & set(path.entry_routers)):
         yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
+
+
+def _routers(path: Path) -> Iterator[Finding]:
+    """Check that the routers that packets come in by, and their interfaces there, are enabled."""
+    down = {each: path.scene.why_down(each) for each in path.entries}
+    blocked = all(down.values())
+    for port, sentence in down.items():
+        if not sentence:
+            yield ok(f"Router {path.scene.router_label(port.router)} is enabled.")
+            continue
+        remedy = router_remedy(port, path.scene)
+        yield fault(sentence, remedy) if blocked else warning(sentence, remedy)
 
 
 def _provider(path: Path) -> Iterator[Finding]:
@@ -157,7 +180,7 @@ def _provider(path: Path) -> Iterator[Finding]:
             f"The load balancer is attached to the provider network"
             f" {path.scene.switch_label(switch)}: before OVN 25.03 clients outside get their"
             " replies from the router's address then.",
-            f"ovn-nbctl ls-lb-del {switch} ROW",
+            command("ovn-nbctl ls-lb-del", switch, "ROW"),
         )
 
 
@@ -212,7 +235,7 @@ def _vip_port(path: Path) -> Iterator[Finding]:
         yield fault(
             f"The VIP's port {port.title} has addresses, so OVN answers ARP for"
             f" {path.vip.address} with the MAC of a port that nobody is behind.",
-            f"ovn-nbctl lsp-set-addresses {port.name}",
+            command("ovn-nbctl lsp-set-addresses", port.name),
         )
 
 
@@ -235,6 +258,7 @@ CHECKS = (
     Check("allowed-cidrs", "Allowed clients", rules.allowed_clients),
     Check("network-rules", "Rules of the client's network", rules.network_entry),
     Check("gateway", "Gateway", _gateway),
+    Check("routers", "Routers", _routers),
     Check("attachment", "Attachment", _attachment),
     Check("provider-network", "Network outside", _provider),
     Check("vip-port", "VIP port", _vip_port),

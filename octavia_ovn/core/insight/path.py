@@ -131,6 +131,17 @@ class Path:
             if port.gateway
         )
 
+    @property
+    def entries(self) -> tuple[RouterPort, ...]:
+        """The routers' interfaces that packets of the client come in by.
+
+        Those of a client on the VIP's own network, too: it is a router that answers for the VIP.
+        """
+        if not self.is_inside:
+            return self.gateways
+        here = self.scene.ports_on_switch(self.client_switch)
+        return tuple(each for each in here if not each.gateway and each.router in self.routers)
+
 
 class NoPath(ValueError):
     """There is nothing to follow; the message says why."""

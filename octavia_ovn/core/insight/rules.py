@@ -15,8 +15,10 @@ from octavia_ovn.core.insight.findings import Finding, fault, ok, unclear, warni
 from octavia_ovn.core.insight.match import Packet
 from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port
+from octavia_ovn.core.text import command
 
 _REMEDY = "openstack security group rule create: the client must be let out to VIP and members."
+_STATEFUL = "Give the client's port a stateful security group: openstack port set --security-group"
 
 
 def client_egress(path: Path) -> Iterator[Finding]:
@@ -28,15 +30,18 @@ def client_egress(path: Path) -> Iterator[Finding]:
     packet = _packet(path, port)
     target = f"{path.protocol.upper()} {path.destination}:{path.port}"
     decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
-    yield from _finding(decision, f"the client's packets to {target}")
-    if decision.answer is not Answer.ALLOWED:
+    bad = _finding(decision, f"the client's packets to {target}", tracked=path.is_inside)
+    if bad is not None:
+        yield bad
         return
     for member in path.serving:
         packet = _packet(path, port, member)
         decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
-        if decision.answer is not Answer.ALLOWED:
-            what = f"the client's packets to the member {member.address}:{member.port}"
-            yield from _finding(decision, what)
+        bad = _finding(
+            decision, f"the client's packets to the member {member.address}:{member.port}"
+        )
+        if bad is not None:
+            yield bad
             return
     yield ok(f"The client may send to {target} and to the members.")
 
@@ -52,7 +57,7 @@ def allowed_clients(path: Path) -> Iterator[Finding]:
     elif _is_kept_out(_at_entry(path), path):
         yield fault(
             f"The listener's allowed_cidrs ({cidrs}) are without {path.source}.",
-            f"openstack loadbalancer listener set --allowed-cidr CIDR {listener.id}",
+            command("openstack loadbalancer listener set --allowed-cidr CIDR", listener.id),
         )
     else:
         yield warning(
@@ -69,7 +74,10 @@ def network_entry(path: Path) -> Iterator[Finding]:
     decision = _at_entry(path)
     if _is_kept_out(decision, path) and not _is_allowed(path):
         return
-    yield from _finding(decision, f"packets from {path.source} to {path.destination}:{path.port}")
+    what = f"packets from {path.source} to {path.destination}:{path.port}"
+    bad = _finding(decision, what, tracked=path.is_inside)
+    if bad is not None:
+        yield bad
 
 
 def _at_entry(path: Path) -> Decision:
@@ -140,10 +148,18 @@ def _packet(path: Path, port: Port | None, member: model.Member | None = None) -
     )
 
 
-def _finding(decision: Decision, what: str) -> Iterator[Finding]:
-    """Yield a finding unless the packet is allowed."""
+def _finding(decision: Decision, what: str, *, tracked: bool = False) -> Finding | None:
+    """Return what is wrong; None when the packet is allowed.
+
+    :param tracked: whether the switch must track the connection, because it balances it itself;
+        from outside the router does
+    """
     words = rule_words(decision)
     if decision.answer is Answer.UNCLEAR:
-        yield unclear(f"Whether ACLs allow {what} cannot be told ({words}).")
-    elif decision.answer is Answer.DENIED:
-        yield fault(f"ACLs forbid {what} ({words}).", _REMEDY)
+        return unclear(f"Whether ACLs allow {what} cannot be told ({words}).")
+    if decision.answer is Answer.DENIED:
+        return fault(f"ACLs forbid {what} ({words}).", _REMEDY)
+    if decision.answer is Answer.STATELESS and tracked:
+        sentence = f"A stateless rule allows {what}, so OVN does not balance them ({words})."
+        return fault(sentence, _STATEFUL)
+    return None

@@ -95,6 +95,8 @@ class Scene:
     routers: Mapping[str, str] = field(default_factory=dict)
     """Name of the Logical_Router → name in Neutron."""
     router_ports: tuple[RouterPort, ...] = ()
+    down: frozenset[str] = frozenset()
+    """The names of routers and of their interfaces that are administratively down."""
     gateway_chassis: Mapping[str, str] = field(default_factory=dict)
     """Gateway port → the hypervisor that has it, empty for none."""
     ports: Mapping[str, Port] = field(default_factory=dict)
@@ -153,6 +155,19 @@ class Scene:
             (each for each in self.ports.values() if each.switch == switch and address in each.ips),
             None,
         )
+
+    def why_down(self, port: RouterPort) -> str:
+        """Return words for what of a router's interface is down, empty if nothing is."""
+        router = self.router_label(port.router)
+        if port.router in self.down:
+            return f"Router {router} is administratively down."
+        switch_port = self.ports.get(port.switch_port)
+        if port.name in self.down or (switch_port is not None and not switch_port.enabled):
+            network = self.switch_label(port.switch)
+            return (
+                f"The interface of router {router} on network {network} is administratively down."
+            )
+        return ""
 
     # --- core.topology.Topology
 

@@ -128,8 +128,16 @@ def overview(scene: Scene) -> Overview | None:
         root=_Layout(scene, lb).root(),
         addresses=tuple(_address(scene, vip) for vip in lb.vips),
         places=tuple(_places(scene, lb)),
-        notes=(*scene.problems, *scene.notes),
+        notes=(*scene.problems, *_unserved(scene), *scene.notes),
     )
+
+
+def _unserved(scene: Scene) -> Iterator[str]:
+    """Name what Octavia has and OVN cannot serve."""
+    for (kind, object_id), told in scene.told.items():
+        if kind is Kind.L7POLICY:
+            name = told.name or object_id
+            yield f"L7 policy {name} has no effect: OVN works at layer 4 and does not see requests."
 
 
 class _Layout:

@@ -7,7 +7,7 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from octavia_ovn.adapters import rest
-from octavia_ovn.errors import Refused, Unavailable
+from octavia_ovn.errors import Unavailable
 from tests.lab.httpd import HttpServer
 
 
@@ -55,21 +55,32 @@ def test_an_empty_page_is_the_last(answers):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"NeutronError": {"type": "T", "message": "a sentence"}}, "a sentence"),
-        ({"NeutronError": "a sentence"}, "a sentence"),
-        ({"faultcode": "Client", "faultstring": "a sentence", "debuginfo": None}, "a sentence"),
-        ({"error": {"message": "a sentence", "code": 400}}, "a sentence"),
-        ("<html>", "Neutron answered 400 to GET /v2.0/x"),
-        ([], "Neutron answered 400 to GET /v2.0/x"),
-        ({"code": 400}, "Neutron answered 400 to GET /v2.0/x"),
+        ({"error": {"message": "a sentence", "code": 400}}, ": a sentence, in a format"),
+        ("<html>", "Neutron answered 400 to GET /v2.0/x, in a format"),
+        ([], "Neutron answered 400 to GET /v2.0/x, in a format"),
+        ({"code": 400}, "Neutron answered 400 to GET /v2.0/x, in a format"),
     ],
 )
-def test_the_sentence_of_an_error(answers, body, message):
+def test_the_sentence_of_an_error_that_is_not_neutrons(answers, body, message):
     client, queued, _ = answers
     queued.append((400, body))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Unavailable, match=message):
         client.get("/x")
-    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("body", [[], "null", "1"])
+def test_an_answer_that_is_no_object(answers, body):
+    client, queued, _ = answers
+    queued.append(body)
+    with pytest.raises(Unavailable, match="JSON object"):
+        client.get("/x")
+
+
+def test_an_answer_without_what_was_asked_for(answers):
+    client, queued, _ = answers
+    queued.append({"status": "ok"})
+    with pytest.raises(Unavailable, match=r"answered GET /v2\.0/x without port"):
+        client.get("/x")["port"]
 
 
 def test_an_answer_that_is_no_json(answers):

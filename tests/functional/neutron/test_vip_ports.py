@@ -139,6 +139,67 @@ def test_only_ports_of_ours_are_deleted(cloud, client, subnet):
         assert set(cloud.ports) == {port["id"] for port in kept}
 
 
+OURS = {"name": f"ovn-lb-vip-{LB}", "device_id": f"lb-{LB}", "device_owner": ""}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"name": f"ovn-lb-vip-additional-2-{LB}"},
+        {"device_owner": "ovn-lb:vip"},
+        {"device_id": ""},
+    ],
+)
+def test_a_vip_port_that_rows_name_is_deleted_if_neutron_says_the_same(
+    cloud, client, subnet, change
+):
+    port = cloud.create_port(subnet["network_id"], **OURS | change)
+    for _ in range(2):
+        client.delete_vip_port(port["id"], LB, PROJECT)
+    assert not cloud.ports
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "web-1", "device_id": "", "device_owner": ""},
+        {"name": "web-1"},
+        {"name": f"ovn-lb-vip-{LB}-of-mine"},
+        {"name": f"ovn-lb-vip-{LB.replace('6', '7')}"},
+        {"device_id": f"lb-{LB.replace('6', '7')}"},
+        {"device_owner": "compute:nova"},
+        {"device_owner": "network:router_interface"},
+        {"project_id": "another"},
+    ],
+)
+def test_another_port_that_rows_name_is_kept(cloud, client, subnet, change, caplog):
+    port = cloud.create_port(subnet["network_id"], **OURS | change)
+    client.delete_vip_port(port["id"], LB, PROJECT)
+    assert list(cloud.ports) == [port["id"]]
+    assert f"Port {port['id']} is kept" in caplog.text
+
+
+def test_a_vip_port_is_deleted_when_the_project_is_not_known(cloud, client, subnet):
+    port = make_vip_port(client, subnet)
+    client.delete_vip_port(port.id, LB)
+    assert not cloud.ports
+
+
+def test_a_port_is_touched_if_it_has_the_address(cloud, client, subnet):
+    port = cloud.add_port(subnet["id"], "10.0.0.9", name="mine")
+    requests(cloud)
+    client.touch_port(port["id"], "10.0.0.8")
+    assert requests(cloud) == {"GET /v2.0/ports/{id}": 1}
+
+    client.touch_port(port["id"], "10.0.0.9")
+    assert requests(cloud) == {"GET /v2.0/ports/{id}": 1, "PUT /v2.0/ports/{id}": 1}
+    assert cloud.ports[port["id"]]["name"] == "mine"
+
+    cloud.delete_port(port["id"])
+    client.touch_port(port["id"], "10.0.0.9")
+
+
 def test_deleting_a_port_that_is_gone(cloud, client, subnet):
     port = make_vip_port(client, subnet)
     client.delete_port(port.id)

@@ -17,6 +17,8 @@ MODELS = {
         data_models.Pool,
         data_models.Member,
         data_models.HealthMonitor,
+        data_models.L7Policy,
+        data_models.L7Rule,
     )
 }
 

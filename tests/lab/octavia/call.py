@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import time
 
+from tests.lab import models
 from tests.lab.errors import Conflict, NotFound
 from tests.lab.octavia.committed import Committed
 
 MUTABLE = ("ACTIVE",)
 DELETABLE = ("ACTIVE", "ERROR")
+KEPT = ("tags", "sni_container_refs")  # what Octavia does not hand over
 
 
 @dataclasses.dataclass
@@ -74,6 +76,10 @@ class Call:
         if pool:
             transaction.update("pools", pool["id"], provisioning_status=status)
 
+    def set_listener_pending(self, listener_id):
+        listener = self.existing("listeners", listener_id)
+        self.set_pending(listener["load_balancer_id"], [listener])
+
     def set_pool_pending(self, pool_id):
         pool = self.existing("pools", pool_id)
         if pool["provisioning_status"] not in MUTABLE:
@@ -85,11 +91,15 @@ class Calls(Committed):
     """What the API's controllers have in common.
 
     :param workers: WorkerPool that the driver runs in; may be set later
+    :param settings: what octavia.conf says
+    :param release: of Octavia, 15 or 19
     """
 
-    def __init__(self, store, workers):
+    def __init__(self, store, workers, settings, release):
         super().__init__(store)
         self.workers = workers
+        self.settings = settings
+        self.release = release
         # Called with the driver's method when it has answered, and before the commit: in between
         # Octavia writes what it writes late.
         self.answered = lambda _: None
@@ -111,6 +121,25 @@ class Calls(Committed):
             call.transaction.commit()
             operation.api_seconds = time.monotonic() - operation.started
             operation.driver_seconds = session.open_seconds + session.call_seconds
+
+    def before(self, kind, call, row):
+        """Return the old object of an update, or the object of a delete."""
+        return models.BEFORE[self.release][kind](call.transaction, row)
+
+    def asked(self, kind, given):
+        """Return what a driver gets of the body of an update, and the row of it.
+
+        Octavia keeps tags to itself, and replaces null where it has a default.
+        """
+        defaults = self.settings.for_null(kind)
+        asked = {
+            name: defaults.get(name) if value is None else value
+            for name, value in given.items()
+            if name not in KEPT
+        }
+        if asked.get("admin_state_up", True) is None:
+            asked["admin_state_up"] = False
+        return asked
 
     def _answer(self, method):
         if method != "create_vip_port":

@@ -10,6 +10,8 @@ DELETES = {
     "delete_pool": "pools",
     "delete_member": "members",
     "delete_health_monitor": "healthmonitors",
+    "delete_l7policy": "l7policies",
+    "delete_l7rule": "l7rules",
 }
 
 
@@ -30,6 +32,10 @@ class Committed:
         yield "loadbalancers", lb
         for row in self.store.find("listeners", load_balancer_id=lb["id"]):
             yield "listeners", row
+            for policy in self.store.find("l7policies", listener_id=row["id"]):
+                yield "l7policies", policy
+                for rule in self.store.find("l7rules", l7policy_id=policy["id"]):
+                    yield "l7rules", rule
         for pool in self.store.find("pools", load_balancer_id=lb["id"]):
             yield "pools", pool
             for table in ("members", "healthmonitors"):

@@ -7,6 +7,7 @@ import time
 from tests.lab import models
 from tests.lab.sockets import DriverSockets
 from tests.lab.status import StatusUpdater
+from tests.lab.store import TABLES
 
 
 @dataclasses.dataclass
@@ -34,7 +35,7 @@ class DriverListener:
         self._store = store
         self._updater = StatusUpdater(store, deallocate_vip)
         self._sockets = DriverSockets(
-            run_dir, self._receive_status, self._receive_statistics, self._get
+            run_dir, self.receive_status, self._receive_statistics, self.get
         )
         self._refusals = 0
         self._statuses_lock = threading.Lock()
@@ -56,7 +57,7 @@ class DriverListener:
         """Load balancers that got another status after DELETED."""
         return self._updater.revived
 
-    def _receive_status(self, status):
+    def receive_status(self, status):
         received = time.monotonic()
         self.telling("before the status")
         if self._refuses():
@@ -79,22 +80,22 @@ class DriverListener:
         self.statistics.append(statistics)
         return {"status_code": 200}
 
-    def _get(self, request):
+    def get(self, request):
         """driver_get.process_get."""
-        table, row = request["object"], None
-        if table in ("loadbalancers", "listeners", "pools", "members", "healthmonitors"):
-            row = self._store.get(table, request["id"])
+        table = request["object"]
+        row = self._store.get(table, request["id"]) if table in TABLES else None
         if not row or row["provisioning_status"] == "DELETED":
             return {}
-        if table == "members":
-            model = models.member(row)
-        elif table == "healthmonitors":
-            model = models.health_monitor(row)
-        else:
-            build = {
-                "loadbalancers": models.load_balancer,
-                "listeners": models.listener,
-                "pools": models.pool,
-            }
-            model = build[table](self._store, row)
+        alone = {
+            "members": models.member,
+            "healthmonitors": models.health_monitor,
+            "l7rules": models.l7rule,
+        }
+        with_children = {
+            "loadbalancers": models.load_balancer,
+            "listeners": models.listener,
+            "pools": models.pool,
+            "l7policies": models.l7policy,
+        }
+        model = alone[table](row) if table in alone else with_children[table](self._store, row)
         return model.to_dict(recurse=True, render_unsets=True)

@@ -25,13 +25,14 @@ class HealthMonitors(Calls):
         with self._call("update_health_monitor", monitor_id) as call:
             row = call.existing("healthmonitors", monitor_id)
             call.set_pool_pending(row["pool_id"])
+            asked = self.asked("healthmonitors", given)
             call.driver(
                 "health_monitor_update",
                 models.health_monitor(row),
-                data_models.HealthMonitor(healthmonitor_id=monitor_id, **given),
+                data_models.HealthMonitor(healthmonitor_id=monitor_id, **asked),
             )
             call.transaction.update(
-                "healthmonitors", monitor_id, provisioning_status="PENDING_UPDATE", **columns(given)
+                "healthmonitors", monitor_id, provisioning_status="PENDING_UPDATE", **columns(asked)
             )
         return call.operation
 

@@ -12,7 +12,7 @@ class Listeners(Calls):
     """Requests for listeners."""
 
     def create_listener(self, lb_id, **given):
-        row = rows.listener(lb_id, given)
+        row = rows.listener(lb_id, given, self.settings.timeouts)
         with self._call("create_listener", row["id"], lb_id) as call:
             call.set_pending(lb_id)
             insert_listener(call.transaction, row)
@@ -23,18 +23,20 @@ class Listeners(Calls):
         with self._call("update_listener", listener_id) as call:
             row = call.existing("listeners", listener_id)
             call.set_pending(row["load_balancer_id"], [row])
-            old = models.listener(call.transaction, row)
+            asked = self.asked("listeners", given)
             call.driver(
-                "listener_update", old, data_models.Listener(listener_id=listener_id, **given)
+                "listener_update",
+                self.before("listeners", call, row),
+                data_models.Listener(listener_id=listener_id, **asked),
             )
-            call.transaction.update("listeners", listener_id, **columns(given))
+            call.transaction.update("listeners", listener_id, **columns(asked))
         return call.operation
 
     def delete_listener(self, listener_id):
         with self._call("delete_listener", listener_id) as call:
             row = call.existing("listeners", listener_id)
             call.set_pending(row["load_balancer_id"], [row], listener_status="PENDING_DELETE")
-            call.driver("listener_delete", models.listener(call.transaction, row))
+            call.driver("listener_delete", self.before("listeners", call, row))
         return call.operation
 
 

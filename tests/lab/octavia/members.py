@@ -3,9 +3,18 @@
 from octavia_lib.api.drivers import data_models
 
 from tests.lab import models, rows
-from tests.lab.errors import BadRequest, Conflict
-from tests.lab.octavia.call import Calls
+from tests.lab.errors import Conflict
+from tests.lab.octavia.call import KEPT, Calls
 from tests.lab.rows import columns
+
+# What a batch update sets where it does not say; single updates leave it as it is.
+BATCH_DEFAULTS = {
+    "weight": 1,
+    "backup": False,
+    "admin_state_up": True,
+    "monitor_address": None,
+    "monitor_port": None,
+}
 
 
 class Members(Calls):
@@ -23,13 +32,14 @@ class Members(Calls):
         with self._call("update_member", member_id) as call:
             row = call.existing("members", member_id)
             call.set_pool_pending(row["pool_id"])
+            asked = self.asked("members", given)
             call.driver(
                 "member_update",
                 models.member(row),
-                data_models.Member(member_id=member_id, **given),
+                data_models.Member(member_id=member_id, **asked),
             )
             call.transaction.update(
-                "members", member_id, provisioning_status="PENDING_UPDATE", **columns(given)
+                "members", member_id, provisioning_status="PENDING_UPDATE", **columns(asked)
             )
         return call.operation
 
@@ -52,7 +62,8 @@ class Members(Calls):
             }
             wanted = {(given["address"], given["protocol_port"]): given for given in members}
             if not old and not wanted:
-                raise BadRequest("nothing to do")
+                transaction.rollback()
+                return call.operation
             provider_members = [
                 _new_batch_member(transaction, pool_id, given)
                 for key, given in wanted.items()
@@ -97,5 +108,7 @@ def _new_batch_member(transaction, pool_id, given):
 
 
 def _updated_batch_member(transaction, row, given):
-    transaction.update("members", row["id"], provisioning_status="PENDING_UPDATE", **columns(given))
-    return models.batch_updated_member(row, given)
+    given = {name: value for name, value in given.items() if name not in KEPT}
+    asked = {**BATCH_DEFAULTS, **given}
+    transaction.update("members", row["id"], provisioning_status="PENDING_UPDATE", **columns(asked))
+    return models.batch_updated_member(row, asked)

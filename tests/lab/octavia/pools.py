@@ -16,7 +16,7 @@ class Pools(Calls):
         if listener_id:
             listener = self.row("listeners", listener_id)
             lb_id = listener["load_balancer_id"]
-        row = rows.pool(lb_id, given)
+        row = rows.pool(lb_id, given, self.settings.for_pools())
         with self._call("create_pool", row["id"], lb_id) as call:
             if listener and listener["default_pool_id"]:
                 raise Conflict("the listener has a default pool already")
@@ -31,13 +31,19 @@ class Pools(Calls):
         with self._call("update_pool", pool_id) as call:
             row = call.existing("pools", pool_id)
             call.set_pending(row["load_balancer_id"], call.pool_listeners(pool_id))
-            call.driver(
-                "pool_update",
-                models.pool(call.transaction, row),
-                data_models.Pool(pool_id=pool_id, **given),
-            )
+            asked = self.asked("pools", given)
+            old = self.before("pools", call, row)
+            wanted = asked.get("session_persistence")
+            if wanted:
+                stored = row["session_persistence"]
+                if stored and "type" not in wanted:
+                    # Octavia has looked at it, so that it is there.
+                    old.session_persistence = stored
+                    wanted = {"type": stored["type"], **wanted}
+                asked["session_persistence"] = rows.persistence(wanted)
+            call.driver("pool_update", old, data_models.Pool(pool_id=pool_id, **asked))
             call.transaction.update(
-                "pools", pool_id, provisioning_status="PENDING_UPDATE", **columns(given)
+                "pools", pool_id, provisioning_status="PENDING_UPDATE", **columns(asked)
             )
         return call.operation
 
@@ -46,5 +52,5 @@ class Pools(Calls):
             row = call.existing("pools", pool_id)
             call.set_pending(row["load_balancer_id"], call.pool_listeners(pool_id))
             call.transaction.update("pools", pool_id, provisioning_status="PENDING_DELETE")
-            call.driver("pool_delete", models.pool(call.transaction, row))
+            call.driver("pool_delete", self.before("pools", call, row))
         return call.operation

@@ -1,0 +1,16 @@
+"""How long to wait before the next attempt: the one place where that is computed."""
+
+from __future__ import annotations
+
+_MOST_DOUBLINGS = 30
+"""More of them overflow a float in the end, and no pause needs them."""
+
+
+def backoff(failures: int, first: float, longest: float) -> float:
+    """Return the pause before the next attempt, doubled with every failure.
+
+    :param failures: attempts that have failed in a row before this pause, 0 for none but the last
+    :param first: the pause after the first failure, in seconds
+    :param longest: the longest pause, in seconds
+    """
+    return min(longest, first * 2.0 ** max(0, min(failures, _MOST_DOUBLINGS)))

@@ -1,0 +1,123 @@
+"""The options of octavia.conf that say what tenants may ask for.
+
+Octavia fills in options that a request does not name, from its own configuration. What it filled in
+asks for nothing; so those options of Octavia's are read here, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oslo_config import cfg
+
+OVN_OPTS: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        "strict_algorithms",
+        default=False,
+        help="Refuse pools with lb_algorithm ROUND_ROBIN. OVN chooses a member anew for every"
+        " connection, in no particular order, which is close to but not the same as round robin.",
+    ),
+    cfg.BoolOpt(
+        "https_as_tcp",
+        default=True,
+        help="Serve listeners and pools with protocol HTTPS as TCP: TLS passes through unseen and"
+        " ends in the members. Switched off, new ones are refused.",
+    ),
+    cfg.BoolOpt(
+        "http_as_tcp",
+        default=True,
+        help="Serve listeners and pools with protocol HTTP as TCP, one member for a whole"
+        " connection, if they ask for nothing that takes reading requests: inserted headers, L7"
+        " policies and persistence by cookie are refused. Switched off, new ones are refused.",
+    ),
+    cfg.BoolOpt(
+        "strict_options",
+        default=False,
+        help="Refuse options that OVN accepts without acting on them: time-outs of listeners, and"
+        " TLS ciphers, TLS versions and ALPN protocols where there is no TLS. What Octavia fills in"
+        " itself is never refused. Switched off, time-outs count as the least that an idle"
+        " connection lasts: OVN cuts none.",
+    ),
+    cfg.IntOpt(
+        "max_members",
+        default=500,
+        min=0,
+        help="Most members of a pool; 0 means no limit. Each is a bucket of an OpenFlow group, and"
+        " groups of more than about 800 (IPv6: 600) serve, but 'ovs-ofctl dump-groups', which"
+        " collectors of support data call, cannot show them and was seen to end ovs-vswitchd."
+        " Existing pools stay.",
+    ),
+    cfg.IntOpt(
+        "max_allowed_cidrs",
+        default=256,
+        min=0,
+        help="Most networks in the allowed_cidrs of a listener; 0 means no limit. Existing lists"
+        " stay.",
+    ),
+    cfg.IntOpt(
+        "max_denied_cidrs",
+        default=8192,
+        min=0,
+        help="Most networks that it may take to write down whom a listener denies, for each IP"
+        " version; 0 means no limit. OVN is given these, about 25 for each allowed IPv4 address and"
+        " 100 for each allowed IPv6 address, and makes five flows of each on every hypervisor."
+        " Existing lists stay.",
+    ),
+]
+
+_TIMEOUTS = {
+    "timeout_client_data": 50000,
+    "timeout_member_connect": 5000,
+    "timeout_member_data": 50000,
+    "timeout_tcp_inspect": 0,
+}
+_AMPHORA, _API = "haproxy_amphora", "api_settings"
+_LISTENER = {
+    **{name: (_AMPHORA, cfg.IntOpt(name, default=usual)) for name, usual in _TIMEOUTS.items()},
+    "tls_ciphers": (_API, cfg.StrOpt("default_listener_ciphers")),
+    "tls_versions": (_API, cfg.ListOpt("default_listener_tls_versions")),
+    "alpn_protocols": (_API, cfg.ListOpt("default_listener_alpn_protocols")),
+}
+_POOL = {
+    "tls_ciphers": (_API, cfg.StrOpt("default_pool_ciphers")),
+    "tls_versions": (_API, cfg.ListOpt("default_pool_tls_versions")),
+    "alpn_protocols": (_API, cfg.ListOpt("default_pool_alpn_protocols")),
+}
+_FILLED_IN = {"listener": _LISTENER, "pool": _POOL}
+OCTAVIA_OPTS: list[tuple[str, cfg.Opt]] = [
+    each for table in _FILLED_IN.values() for each in table.values()
+]
+"""Options of Octavia's with the section of each, for a process that has not loaded Octavia."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOptions:
+    """What tenants may ask for; 0 means no limit.
+
+    :param filled_in: what Octavia puts in the place of an option that a request does not name, by
+        kind of object and option
+    """
+
+    strict_algorithms: bool = False
+    https_as_tcp: bool = True
+    http_as_tcp: bool = True
+    strict_options: bool = False
+    max_members: int = 500
+    max_allowed_cidrs: int = 256
+    max_denied_cidrs: int = 8192
+    filled_in: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, get: Callable[[str, str], Any]) -> RequestOptions:
+        """Read the options.
+
+        :param get: returns the value of an option, given its section and name
+        """
+        filled_in = {
+            kind: {name: get(section, opt.dest) for name, (section, opt) in table.items()}
+            for kind, table in _FILLED_IN.items()
+        }
+        own = {opt.dest: get("ovn", opt.dest) for opt in OVN_OPTS}
+        return cls(**own, filled_in=filled_in)

@@ -1,0 +1,73 @@
+"""The one way in which this project runs a thread: its body is run again after a crash."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from octavia_ovn.core.backoff import backoff
+from octavia_ovn.observer import NOBODY, Observer
+
+LOG = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.5
+"""Seconds between a crash and the next run of the body; doubled with every crash in a row."""
+LONGEST_PAUSE = 30.0
+_SOUND = 60.0
+"""Seconds after which a run that crashes counts as the first crash again."""
+
+
+class SupervisedThread:
+    """A daemon thread that ends when its body returns or when it is stopped, never by an error.
+
+    A crash of the body is logged with its traceback and counted, and the body is run again after a
+    pause. What the body must put right in any case belongs into its own `finally`.
+
+    :param body: does the work; returns when there is none left
+    :param name: of the thread, and of its crashes in logs and metrics; threads that share it count
+        as one
+    :param observer: is told of crashes
+    """
+
+    def __init__(self, body: Callable[[], object], name: str, observer: Observer = NOBODY) -> None:
+        self._body = body
+        self.name = name
+        self._observer = observer
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin; once only."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Run the body no more after a crash; a body that runs is told to return by its owner."""
+        self._stopped.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended, for that many seconds at most; 0 does not wait."""
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        crashes = 0
+        while not self._stopped.is_set():
+            began = time.monotonic()
+            try:
+                self._body()
+            except Exception:
+                if time.monotonic() - began >= _SOUND:
+                    crashes = 0
+                pause = backoff(crashes, FIRST_PAUSE, LONGEST_PAUSE)
+                crashes += 1
+                LOG.exception("The thread %s crashed; it runs again in %.1f s", self.name, pause)
+                self._observer.crashes(self.name)
+                self._stopped.wait(pause)
+            else:
+                return

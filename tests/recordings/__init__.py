@@ -1,0 +1,1 @@
+"""What a real Octavia hands over to a provider driver, recorded, and how it is recorded."""
