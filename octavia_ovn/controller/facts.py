@@ -136,11 +136,10 @@ class FactFinder:
         )
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
-            answers = self._answer_operations(lb, subnets, guarded.lost)
             operations = (
                 *dict.fromkeys(checks.operations),
                 *self._port_operations(lb),
-                *answers,
+                *self._answer_operations(lb, subnets, guarded.lost),
             )
             doors = self._existing(doors)
         except Missing as missing:

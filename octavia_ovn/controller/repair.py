@@ -42,8 +42,8 @@ class Verdict(str, enum.Enum):
     DIFFERENT = "different"
     STUCK = "stuck"
     ORPHANED = "orphaned"
-    UNENFORCED = "unenforced"
     VIP_LOST = "without a VIP"
+    UNENFORCED = "unenforced"
     UNCLEAR = "unclear"
 
 
@@ -340,6 +340,15 @@ def _looks_right(listed: Listed, rows: Sequence[Row]) -> bool:
     return not decoded.problems and children == listed.children
 
 
+def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
+    """Return what there is to say of rows that agree with Octavia: whether all VIPs are served."""
+    lost = codec.read_lost_vips(rows)
+    if not lost:
+        return Finding(lb_id, Verdict.RIGHT)
+    detail = "; ".join(f"VIP {address} is not served: {why}" for address, why in lost.items())
+    return Finding(lb_id, Verdict.VIP_LOST, detail)
+
+
 def _is_right(finding: Finding) -> bool:
     return finding.verdict is Verdict.RIGHT and not finding.pending
 
@@ -354,15 +363,6 @@ def _unenforced(listed: Listed) -> Finding | None:
     groups = ", ".join(listed.security_groups)
     detail = f"vip_sg_ids ({groups}) keep nobody out; restrict clients by allowed_cidrs"
     return Finding(listed.id, Verdict.UNENFORCED, detail)
-
-
-def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
-    """Return what there is to say of rows that agree with Octavia: whether all VIPs are served."""
-    lost = codec.read_lost_vips(rows)
-    if not lost:
-        return Finding(lb_id, Verdict.RIGHT)
-    detail = "; ".join(f"VIP {address} is not served: {why}" for address, why in lost.items())
-    return Finding(lb_id, Verdict.VIP_LOST, detail)
 
 
 def _gone(objects: Objects) -> frozenset[str]:

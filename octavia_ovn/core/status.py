@@ -150,9 +150,9 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     turned = _turned(statuses, known)
     recovered = {key for key in turned if statuses[key] is not Operating.ERROR}
     changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard) | turned
-    key = (Kind.LOAD_BALANCER, lb.id)
-    if marked and (heard or {}).get(key) is not statuses[key]:
-        changed |= {key}
+    whole = (Kind.LOAD_BALANCER, lb.id)
+    if marked and (heard or {}).get(whole) is not statuses[whole]:
+        changed |= {whole}
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
         # Octavia has a monitor in provisioning status ERROR that could not be had before.

@@ -183,6 +183,40 @@ class TestHealth:
         assert vips(lb, health=health(down=["10.0.0.1"])) == {f"{VIP}:80": ONE}
 
 
+class TestLostVips:
+    LB = balancer([listener()], [pool(members=[member(1)])], vips=(vip(), vip("10.1.0.5")))
+    KEY = "octavia:lost_vips"
+
+    def test_are_not_served_and_neither_are_their_floating_ips(self):
+        (found,) = render(self.LB, floating_ips={VIP: FIP}, lost={VIP: "it is gone"})
+
+        assert found.vips == {"10.1.0.5:80": ONE}
+        assert codec.read_lost_vips([found]) == {VIP: "it is gone"}
+
+    def test_are_remembered_until_octavia_has_been_told(self):
+        (before,) = stored(self.LB, lost={VIP: "it is gone"})
+        (between,) = stored(self.LB, [before], lost={})
+        (after,) = render(self.LB, [between])
+
+        assert codec.read_lost_vips([between]) == {}
+        assert between.vips == after.vips == {f"{VIP}:80": ONE, "10.1.0.5:80": ONE}
+        assert codec.read_lost_vips([after]) is None
+        assert self.KEY not in after.external_ids
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", '{"10.0.0.100": 7}', "null"])
+    def test_what_cannot_be_read_loses_nothing(self, text):
+        (row,) = stored(self.LB)
+        row = dataclasses.replace(row, external_ids={**row.external_ids, self.KEY: text})
+
+        assert codec.read_lost_vips([row]) == {}
+
+    def test_a_port_that_stands_in_is_kept_by_the_rows(self):
+        stand_in = dataclasses.replace(vip(), port_id="new", replaces="vip-port")
+        lb = balancer(vips=(stand_in,))
+
+        assert codec.decode(stored(lb)).lb == lb
+
+
 FLUSH = "ct_flush"
 
 

@@ -331,6 +331,34 @@ CHILDREN = {
 }
 
 
+class TestLostVips:
+    LB = web(member(1))
+
+    def report(self, heard, *, lost=True):
+        statuses = status.tree(self.LB, health(), lost=lost)
+        known = status.member_statuses(statuses)
+        return status.report(self.LB, statuses, None, known, heard=heard, marked=True).message
+
+    @pytest.mark.parametrize("heard", [None, {}, {(Kind.LOAD_BALANCER, "lb1"): "ONLINE"}])
+    def test_are_told_as_an_error_of_the_load_balancer(self, heard):
+        found = self.report(heard)
+
+        assert found["loadbalancers"] == [{"id": "lb1", "operating_status": "ERROR"}]
+
+    def test_are_told_once(self):
+        assert self.report(status.tree(self.LB, health(), lost=True)) == {}
+
+    def test_that_none_is_lost_any_more_is_told_by_a_new_agent(self):
+        found = self.report(None, lost=False)
+
+        assert found == {"loadbalancers": [{"id": "lb1", "operating_status": "ONLINE"}]}
+
+    def test_a_disabled_load_balancer_is_offline(self):
+        lb = dataclasses.replace(self.LB, enabled=False)
+
+        assert status.tree(lb, health(), lost=True)[(Kind.LOAD_BALANCER, "lb1")] == "OFFLINE"
+
+
 class TestLate:
     """Records that Octavia's own commit may overwrite are told once more."""
 
