@@ -306,7 +306,7 @@ class FactFinder:
         except NoSource as missing:
             # While Neutron is being asked, checks go on from where they came from.
             source = _mapped(rows, member.address)
-            if source is None:
+            if source is None and not missing.lasting:
                 raise Missing(operations=missing.operations) from None
             checks.operations.extend(missing.operations)
         if source is None:

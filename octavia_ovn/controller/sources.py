@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Hashable
 
 from octavia_ovn.controller.ports import Neutron, SwitchPorts
 from octavia_ovn.controller.tasks import Tasks
@@ -12,17 +13,21 @@ from octavia_ovn.core.rows import ClearAddresses, Operation
 from octavia_ovn.core.topology import Subnet
 
 _SERVICE = ("project",)
+PATIENCE = 60.0
+"""Seconds for which a load balancer waits for a service that fails; then it is served unchecked."""
 
 
 class NoSource(Exception):
     """There is none yet; the load balancer will be looked at again when there is.
 
     :param operations: what must be written before there can be one
+    :param lasting: whether it has not come for so long that nothing else should wait for it
     """
 
-    def __init__(self, *operations: Operation) -> None:
+    def __init__(self, *operations: Operation, lasting: bool = False) -> None:
         super().__init__()
         self.operations = operations
+        self.lasting = lasting
 
 
 class Sources:
@@ -63,9 +68,10 @@ class Sources:
 
     def _made(self, waiter: str, subnet: Subnet, project: str) -> Source | None:
         make = functools.partial(self._neutron.make_hm_port, subnet.id, subnet.network_id, project)
-        done = self._tasks.get(("source", subnet.id), make, waiter)
+        key = ("source", subnet.id)
+        done = self._tasks.get(key, make, waiter)
         if done is None:
-            raise NoSource
+            raise self._not_yet(key)
         port = done.value
         if port is None:
             return None
@@ -76,5 +82,8 @@ class Sources:
         """Return the project that the service's ports belong to."""
         done = self._tasks.get(_SERVICE, self._neutron.project, waiter)
         if done is None or done.value is None:
-            raise NoSource
+            raise self._not_yet(_SERVICE)
         return done.value
+
+    def _not_yet(self, key: Hashable) -> NoSource:
+        return NoSource(lasting=self._tasks.failing_for(key) >= PATIENCE)

@@ -60,6 +60,7 @@ class _Task:
     :param future: an attempt that is under way
     :param successor: work to be done afterwards, because the attempt came too early
     :param forgotten: whether nobody wants the result any more
+    :param failing_since: when the first of the attempts failed that have all failed
     """
 
     work: Callable[[], object]
@@ -69,6 +70,7 @@ class _Task:
     waiters: set[str] = field(default_factory=set)
     successor: Callable[[], object] | None = None
     forgotten: bool = False
+    failing_since: float | None = None
 
     def has_begun(self) -> bool:
         """Whether an attempt may already have done its work."""
@@ -182,6 +184,13 @@ class Tasks:
         """Whether the first attempt at a task is under way; its waiter will be woken."""
         return not self._retries.has_failed(key) and self.wait_for(key, waiter)
 
+    def failing_for(self, key: Hashable) -> float:
+        """Return the seconds since the first failure of a task that has not succeeded since."""
+        task = self._tasks.get(key)
+        if task is None or task.failing_since is None:
+            return 0.0
+        return self._clock() - task.failing_since
+
     def retry_due(self) -> None:
         """Start the tasks whose back-off is over; wake those who use an old refusal."""
         for key in self._retries.ready(100):
@@ -254,6 +263,8 @@ class Tasks:
 
     def _retry(self, key: Hashable, task: _Task, error: BaseException) -> None:
         delay = self._retries.retry(key)
+        if task.failing_since is None:
+            task.failing_since = self._clock()
         self._observer.retries(Step.TASK)
         # Whoever can go on without it should: the task stays wanted all the same.
         self._wake_all(task.waiters)

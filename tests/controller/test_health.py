@@ -2,6 +2,7 @@
 
 import pytest
 
+from octavia_ovn.controller.sources import PATIENCE
 from octavia_ovn.controller.tasks import REFUSAL_AGE
 from octavia_ovn.core import changes
 from octavia_ovn.core.health import Verdict
@@ -305,6 +306,25 @@ class TestHealth:
         assert agent.octavia.provisioning["hm1"] == "ERROR"
         agent.neutron.error = None
         agent.waits(REFUSAL_AGE)
+
+        self.assert_checked(agent)
+
+    def test_a_service_that_fails_for_long_holds_up_nothing_but_the_monitor(self):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
+        agent.neutron.error = DOWN
+        agent.created(CHECKED)
+        agent.waits(PATIENCE / 2)
+        assert agent.octavia.messages == []
+        agent.waits(PATIENCE)
+
+        assert agent.octavia.provisioning["hm1"] == "ERROR"
+        assert agent.octavia.provisioning["lb1"] == "ACTIVE"
+        assert agent.octavia.operating["m1"] == "NO_MONITOR"
+        assert agent.db.vips() == VIPS
+
+        agent.neutron.error = None
+        agent.waits(PATIENCE)
 
         self.assert_checked(agent)
 
