@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OTHER  := .sandbox/venv-ovn-octavia-provider
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tempest test test-matrix lint docs unit bench chaos
+.PHONY: help install demo tempest test test-clients test-matrix lint docs unit bench chaos
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -21,6 +21,9 @@ tempest: install ## Run Octavia's own API tests against the driver; list skips i
 
 test: install lint docs ## Check and test everything, real services included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-clients: install ## Drive Octavia by Ansible, openstacksdk, the openstack command and others (minutes)
+	@$(BIN)/python -m pytest tests/clients
 
 test-matrix: install ## Test against versions of OVN, Octavia and Python (1 hour); write docs/versions.md
 	@$(BIN)/python -m matrix --report docs/versions.md $(MATRIX)

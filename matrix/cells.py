@@ -34,6 +34,7 @@ _SERVERS = "ovsdb-server, northd"
 _PACKETS = "packets"
 _API = "Octavia's API"
 _LIBRARIES = "core, adapters, scenarios"
+_CLIENTS = "clients"
 
 
 def all_cells() -> list[Cell]:
@@ -44,6 +45,7 @@ def all_cells() -> list[Cell]:
     cells += [
         Cell(f"packets-{suite}", suites.PACKETS, _PACKETS, suite) for suite in (OLDEST, NEWEST)
     ]
+    cells.append(Cell("clients", suites.CLIENTS, _CLIENTS))
     cells += [
         Cell(name, suites.LIBRARIES, _LIBRARIES, environment=Environment(name, version))
         for name, version in ((f"python-{version}", version) for version in PYTHONS)

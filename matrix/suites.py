@@ -28,6 +28,7 @@ LIBRARIES = (
     "tests/functional/test_octavia_sockets.py",
     "tests/functional/test_ovsdb_session.py",
     "tests/functional/test_ovsdb_wire.py",
+    "tests/lab/test_recordings.py",
     "tests/scenarios",
 )
 """Whatever meets Python, Octavia's libraries and the others: no chaos, no crashes, no outages."""
@@ -46,6 +47,8 @@ SERVICES = (
     "tests/sandbox/test_dataplane_isolated.py",
 )
 """What passes through Octavia's API, with few packets."""
+CLIENTS = ("tests/clients",)
+"""Clients that others wrote, and what such clients send."""
 _COMPLETE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 

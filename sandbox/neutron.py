@@ -31,7 +31,7 @@ def configure(settings: Settings) -> None:
             "DEFAULT": {
                 "use_stderr": True,
                 "core_plugin": "ml2",
-                "service_plugins": "ovn-router",
+                "service_plugins": "ovn-router,qos",
                 "transport_url": "fake://",
                 "host": ovn.CHASSIS,
                 "state_path": settings.run,
@@ -54,7 +54,7 @@ def configure(settings: Settings) -> None:
                 "type_drivers": "local,flat,vlan,geneve",
                 "project_network_types": "geneve",
                 "mechanism_drivers": "ovn",
-                "extension_drivers": "port_security",
+                "extension_drivers": "port_security,qos",
                 "overlay_ip_version": 4,
             },
             "ml2_type_flat": {"flat_networks": "*"},

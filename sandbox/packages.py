@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 TEMPEST = Path(__file__).with_name("tempest-requirements.txt")
+CLIENTS = Path(__file__).with_name("clients-requirements.txt")
+ANSIBLE = Path(__file__).with_name("ansible-requirements.txt")
 
 # Program -> Debian package that brings it.
 PROGRAMS = {
@@ -69,6 +73,30 @@ def install_tempest(settings: Settings, console: Console) -> None:
         _python(settings.bin / "pip", "install", "-q", "-r", TEMPEST, "-c", CONSTRAINTS)
         stamps.write("tempest", wanted)
         console.done("tempest and octavia-tempest-plugin from PyPI")
+
+
+def install_clients(settings: Settings, console: Console) -> None:
+    """Install clients that only the tests of clients need, after `install`; at once when there."""
+    stamps = _Stamps(settings.venv / "sandbox.json")
+    wanted = _digest(settings_module.python_version(), CLIENTS, ANSIBLE, CONSTRAINTS)
+    if stamps.read().get("clients") != wanted:
+        pip = settings.bin / "pip"
+        _python(pip, "install", "-q", "-r", CLIENTS, "-c", CONSTRAINTS)
+        with tempfile.TemporaryDirectory() as folder:
+            _python(pip, "download", "-q", "--no-deps", "-r", ANSIBLE, "-d", folder)
+            shutil.rmtree(settings.ansible, ignore_errors=True)
+            for wheel in Path(folder).glob("*.whl"):
+                _unpack(wheel, settings.ansible)
+        stamps.write("clients", wanted)
+        console.done("Ansible and its collection openstack.cloud from PyPI")
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    """Take the collection openstack.cloud, or openstacksdk, out of a package."""
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith(("ansible_collections/openstack/cloud/", "openstack")):
+                archive.extract(name, folder)
 
 
 def missing_packages() -> list[str]:

@@ -84,6 +84,11 @@ class Settings:
         return self.venv / "bin"
 
     @property
+    def ansible(self) -> Path:
+        """What Ansible's modules import, beside and before the virtual environment."""
+        return self.venv / "ansible"
+
+    @property
     def ovn_path(self) -> str:
         """What stands before the system's programs in PATH; "" for Debian's OVN."""
         if self.ovn_prefix == _SYSTEM:

@@ -6,6 +6,7 @@ One table serves creating and changing: a field that is absent sets nothing. `Un
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ Table = tuple[tuple[str, str, Callable[[Any], Any]], ...]
 """Octavia's name of a field, ours, and what makes our value of Octavia's."""
 
 _APPLICATIONS = {each.value for each in model.Application}
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/32", "/128"}
 
 
@@ -33,6 +35,24 @@ class Preferences:
 
     persistence: model.Mechanism = model.Mechanism.HASH
     usual: limits.Usual = limits.BUILT_IN
+
+
+def canonical_ids(value: Any) -> Any:
+    """Return a value of Octavia's with the UUIDs in it in lower case; models are changed.
+
+    Octavia and Neutron compare ids without regard to case, and Octavia hands on those of a request
+    as they are. In OVN and in our rows an id in capitals would be another object.
+    """
+    if isinstance(value, str):
+        return value.lower() if _UUID.fullmatch(value) else value
+    if isinstance(value, Mapping):
+        return {key: canonical_ids(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(canonical_ids(each) for each in value)
+    if isinstance(value, data_models.BaseDataModel):
+        for name, each in vars(value).items():
+            setattr(value, name, canonical_ids(each))
+    return value
 
 
 def fields(*sources: data_models.BaseDataModel | Fields) -> dict[str, Any]:

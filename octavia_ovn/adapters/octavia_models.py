@@ -10,11 +10,19 @@ from typing import TypeAlias, TypeVar
 from octavia_lib.api.drivers import data_models
 
 from octavia_ovn.adapters import octavia_fields as tables
-from octavia_ovn.adapters.octavia_fields import Fields, Preferences, Table, fields, patch, valid
+from octavia_ovn.adapters.octavia_fields import (
+    Fields,
+    Preferences,
+    Table,
+    canonical_ids,
+    fields,
+    patch,
+    valid,
+)
 from octavia_ovn.core import flavors, limits, model, patches
 from octavia_ovn.core.pending import Final, Kind
 
-__all__ = ["Fields", "Preferences", "fields"]  # beside what is defined here
+__all__ = ["Fields", "Preferences", "canonical_ids", "fields"]  # beside what is defined here
 
 T = TypeVar("T")
 Given: TypeAlias = data_models.BaseDataModel | Fields
@@ -220,7 +228,7 @@ def existing_load_balancer(values: Fields, preferences: Preferences) -> model.Lo
 
     :raises Unsupported: when OVN cannot serve it at all
     """
-    return _tree(values, preferences, UNKNOWN, _NOTHING)
+    return _tree(canonical_ids(values), preferences, UNKNOWN, _NOTHING)
 
 
 def _tree(

@@ -153,6 +153,13 @@ PERSISTENCE = "OVN keeps clients on members by SOURCE_IP only, not by {value}"
 GRANULARITY = "OVN keeps single clients on members, not networks of them ({value})"
 MONITORS = "OVN checks members by TCP (in TCP pools) or UDP-CONNECT (in UDP pools), not by {value}"
 MONITOR_PROTOCOL = "OVN cannot check the members of a {protocol} pool by {value}"
+NO_PAUSE = (
+    "{option} {value}: OVN would check members without a pause, at the cost of the hypervisor, and"
+    " call them dead; use 1 or more"
+)
+AFFINITY_TIMEOUT = (
+    "persistence_timeout {value}: OVN can keep clients on members for 1 to {most} seconds"
+)
 FAMILY = "a VIP of another IP version cannot reach member {value}"
 NO_SUBNET = (
     "{value} is in no subnet of the VIP or of the routers around it; name the member's subnet"

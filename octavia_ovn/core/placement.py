@@ -14,6 +14,8 @@ from octavia_ovn.core import model
 from octavia_ovn.core.rows import Row
 
 DEFAULT_AFFINITY_TIMEOUT = 360
+MAX_AFFINITY_TIMEOUT = 65535
+"""In seconds; the most that OVN knows."""
 
 
 class Spread(str, enum.Enum):
@@ -46,7 +48,8 @@ def profile_of(pool: model.Pool) -> Profile:
     """Return what a pool demands of its row."""
     affinity = 0
     if pool.persistence and pool.persistence.mechanism is model.Mechanism.AFFINITY:
-        affinity = pool.persistence.timeout or DEFAULT_AFFINITY_TIMEOUT
+        timeout = pool.persistence.timeout or DEFAULT_AFFINITY_TIMEOUT
+        affinity = max(1, min(timeout, MAX_AFFINITY_TIMEOUT))
     if pool.by_client:
         return Profile(Spread.CLIENT, affinity)
     if pool.algorithm is model.Algorithm.ROUND_ROBIN:

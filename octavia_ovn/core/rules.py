@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from octavia_ovn.core import addresses, changes, flavors, limits, model
+from octavia_ovn.core.placement import MAX_AFFINITY_TIMEOUT
 from octavia_ovn.core.topology import Subnet, place_member
 
 _MONITORED = {
@@ -57,6 +58,7 @@ def complete(
         return replace(change, members=members)
     if isinstance(change, changes.PutPool):
         change = replace(change, pool=flavors.with_mechanism(change.pool, lb.flavor))
+        _check_persistence(change.pool, lb.pool(change.pool.id))
     elif isinstance(change, changes.PutMonitor):
         _check_put_monitor(change, lb)
     return change
@@ -66,6 +68,7 @@ def _check_put_monitor(change: changes.PutMonitor, lb: model.LoadBalancer) -> No
     pool = lb.pool(change.pool_id)
     if pool is not None:
         check_monitor(change.monitor, pool)
+        _check_times(change.monitor, pool.monitor)
 
 
 def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
@@ -79,6 +82,23 @@ def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
             protocol=(pool.application or pool.protocol).name,
             value=monitor.type.value,
         )
+
+
+def _check_times(monitor: model.HealthMonitor, before: model.HealthMonitor | None = None) -> None:
+    for option in ("delay", "timeout"):
+        value = getattr(monitor, option)
+        if value < 1 and (before is None or getattr(before, option) != value):
+            raise limits.refuse(limits.NO_PAUSE, option=option, value=value)
+
+
+def _check_persistence(pool: model.Pool, before: model.Pool | None = None) -> None:
+    asked = pool.persistence
+    if asked is None or asked.mechanism is not model.Mechanism.AFFINITY or asked.timeout is None:
+        return
+    if not 1 <= asked.timeout <= MAX_AFFINITY_TIMEOUT and (
+        before is None or before.persistence != asked
+    ):
+        raise limits.refuse(limits.AFFINITY_TIMEOUT, value=asked.timeout, most=MAX_AFFINITY_TIMEOUT)
 
 
 def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bool:
@@ -97,6 +117,8 @@ def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bo
 def _pool(pool: model.Pool, lb: model.LoadBalancer, networks: Networks) -> model.Pool:
     if pool.monitor:
         check_monitor(pool.monitor, pool)
+        _check_times(pool.monitor)
+    _check_persistence(pool)
     return replace(pool, members=tuple(_member(each, lb, networks) for each in pool.members))
 
 

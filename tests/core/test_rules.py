@@ -242,3 +242,54 @@ V6 = (vip("fd00::5"),)
 )
 def test_tells_whether_ovn_must_hash_ipv6_addresses(change, lb, needed):
     assert needed is rules.needs_ipv6_hash(change, lb)
+
+
+def _put_monitor(**fields):
+    return changes.PutMonitor("p1", dataclasses.replace(monitor(), **fields))
+
+
+def _put_pool(timeout, mechanism=model.Mechanism.AFFINITY):
+    return changes.PutPool(pool(persistence=model.SessionPersistence(mechanism, timeout)))
+
+
+class TestTimes:
+    @pytest.mark.parametrize("option", ["delay", "timeout"])
+    def test_a_check_without_a_pause_is_refused(self, option):
+        for change in (
+            _put_monitor(**{option: 0}),
+            whole(monitor=_put_monitor(**{option: 0}).monitor),
+        ):
+            with pytest.raises(limits.Unsupported, match=f"{option} 0: OVN would check"):
+                complete(change)
+
+    @pytest.mark.parametrize("option", ["delay", "timeout"])
+    def test_one_that_another_driver_let_in_can_be_changed(self, option):
+        before = dataclasses.replace(monitor(), **{option: 0})
+        lb = balancer(pools=[pool(monitor=before)])
+        change = changes.PutMonitor("p1", dataclasses.replace(before, max_retries=9))
+
+        assert complete(change, lb) == change
+
+    @pytest.mark.parametrize("timeout", [-1, 0, 65536])
+    def test_a_time_out_of_persistence_that_ovn_does_not_know_is_refused(self, timeout):
+        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, timeout)
+        for change in (_put_pool(timeout), whole(persistence=persistence)):
+            with pytest.raises(limits.Unsupported, match=f"persistence_timeout {timeout}: "):
+                complete(change)
+
+    @pytest.mark.parametrize("timeout", [None, 1, 65535])
+    def test_others_are_not(self, timeout):
+        complete(whole(persistence=model.SessionPersistence(model.Mechanism.AFFINITY, timeout)))
+
+    def test_it_does_not_matter_where_clients_are_hashed(self):
+        complete(whole(persistence=model.SessionPersistence(model.Mechanism.HASH, -1)))
+
+    def test_one_that_is_there_does_not_block_other_changes(self):
+        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, 70000)
+        lb = dataclasses.replace(
+            balancer(pools=[pool(persistence=persistence)]),
+            flavor=model.Flavor(session_persistence=model.Mechanism.AFFINITY),
+        )
+        change = changes.PutPool(pool(persistence=persistence, enabled=False))
+
+        assert complete(change, lb).pool.enabled is False

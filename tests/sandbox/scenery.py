@@ -33,8 +33,12 @@ class Scenery:
 
     @classmethod
     def build(cls, stack: Stack) -> Scenery:
-        """Make everything, once."""
+        """Make everything, once; in a sandbox that was up before it may stand already."""
         cloud = stack.cloud()
+        if cloud.neutron("networks", name="office"):
+            (public,) = cloud.neutron("networks", name="public")
+            (web,), (office,) = (cloud.neutron("subnets", name=name) for name in ("web", "office"))
+            return cls(stack, cloud, public["id"], web["id"], office["id"])
         physical = {
             "provider:network_type": "flat",
             "provider:physical_network": ovn.PHYSICAL_NETWORK,

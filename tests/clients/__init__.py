@@ -1,0 +1,1 @@
+"""The driver by clients that others wrote: `make test-clients`."""
