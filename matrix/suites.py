@@ -28,6 +28,7 @@ LIBRARIES = (
     "tests/functional/test_octavia_sockets.py",
     "tests/functional/test_ovsdb_session.py",
     "tests/functional/test_ovsdb_wire.py",
+    "tests/lab/test_recordings.py",
     "tests/scenarios",
 )
 """Whatever meets Python, Octavia's libraries and the others: no chaos, no crashes, no outages."""

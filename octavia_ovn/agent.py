@@ -25,21 +25,23 @@ from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.octavia_api import OctaviaApi
+from octavia_ovn.adapters.octavia_deletions import Deletions
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb_wire import Schema
 from octavia_ovn.adapters.southbound import Southbound
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
+from octavia_ovn.attempts import Attempts
+from octavia_ovn.controller.accounts import Accounts
 from octavia_ovn.controller.loop import Controller
-from octavia_ovn.controller.statistics import Accounts, Chassis, Ledger, Listeners, Statistics
+from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
 from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
-from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
-from octavia_ovn.errors import BadConfiguration, OctaviaOvnError
+from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
-from octavia_ovn.statistics_options import AgentStatistics
+from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
 LOG = log.getLogger(__name__)
 
@@ -49,9 +51,6 @@ _EXIT_POLL = 0.5
 _NEUTRON_THREADS = 8
 _LAST_WORDS = 5.0
 """Seconds for telling Octavia what is being told when the agent stops."""
-_SB_FIRST_RETRY = 1.0
-_SB_LONGEST_RETRY = 60.0
-"""Seconds between two attempts to learn what the Southbound database is like."""
 
 
 class Waker:
@@ -91,6 +90,47 @@ class Waker:
             self._closed = True
             os.close(self._read)
             os.close(self._write)
+
+
+class HealthChecks:
+    """Follows the Southbound database, once it has been reached.
+
+    Only load balancers with health checks need it, so its absence must not stop the others.
+
+    :param executor: asks the database what it is like, beside the main loop
+    :param wake: makes the main loop turn
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        sb: Southbound,
+        executor: concurrent.futures.Executor,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sb = sb
+        self._executor = executor
+        self._wake = wake
+        self._attempts = Attempts(
+            "Health checks are not followed: %s",
+            "Health checks are followed",
+            first_pause=1.0,
+            clock=clock,
+        )
+        self._schema: concurrent.futures.Future[Schema] | None = None
+
+    def run(self) -> None:
+        """Process what the database has sent, or connect to it; called by the main loop."""
+        if self._sb.is_open:
+            self._sb.run()
+        elif self._schema is None:
+            if self._attempts.is_due:
+                self._schema = self._executor.submit(self._sb.fetch_schema)
+                self._schema.add_done_callback(lambda _: self._wake())
+        elif self._schema.done():
+            asked, self._schema = self._schema, None
+            self._attempts.run(lambda: self._sb.open(asked.result()))
 
 
 class Agent:
@@ -139,6 +179,7 @@ class Agent:
             max_backoff=1000 * settings.ovsdb_retry_max_interval,
         )
         opened.callback(self._sb.close)
+        self._health = HealthChecks(self._sb, self._executor, self._waker.wake)
         parts = runtime.build(settings, observer)
         self._controller = Controller(
             self._nb,
@@ -149,6 +190,7 @@ class Agent:
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
+            confirmed=Deletions(parts.listing.rest, parts.octavia).confirmed,
             retry_max=settings.retry_max_interval,
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
@@ -171,23 +213,27 @@ class Agent:
         if self._statistics is not None:
             opened.callback(self._statistics.close, timeout=0.0)
         self._acting = False
-        self._sb_schema: concurrent.futures.Future[Schema] | None = None
-        self._sb_failures = 0
-        self._sb_due = 0.0
 
     def _collect(
         self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
     ) -> Statistics | None:
         """Return what collects statistics; None when nobody wants them."""
-        if not options.key:
+        if not options.master_key:
+            return None
+        error = failure(lambda: check_master_key(options.master_key))
+        if error is not None:
+            # Load balancers do not depend on it.
+            LOG.error("Statistics are not collected: %s", error)
             return None
 
         def ledger(chassis: Chassis) -> Ledger:
-            accounts = Accounts(octavia, sockets, self._listeners.ask)
+            accounts = Accounts(octavia, sockets, self._listeners.ask, self._observer)
             return Ledger(chassis, accounts, options.report_interval)
 
         return Statistics(
-            lambda: AgentSocket(options.bind_host, options.bind_port, options.key),
+            lambda: AgentSocket(
+                options.bind_host, options.bind_port, options.master_key, self._observer
+            ),
             ledger,
             self._observer,
         )
@@ -224,7 +270,7 @@ class Agent:
     def _turn(self) -> None:
         self._waker.clear()
         self._nb.run()
-        self._follow_southbound()
+        self._health.run()
         self._take_over()
         self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
         self._answer()
@@ -235,34 +281,6 @@ class Agent:
         self._waker.wait(poller)
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
         poller.block()
-
-    def _follow_southbound(self) -> None:
-        """Process what the Southbound database has sent; connect to it beside the loop.
-
-        Only load balancers with health checks need it, so its absence must not stop the others.
-        """
-        if self._sb_schema is None:
-            if time.monotonic() < self._sb_due:
-                return
-            self._sb_schema = self._executor.submit(self._sb.fetch_schema)
-            self._sb_schema.add_done_callback(lambda _: self._waker.wake())
-        elif self._sb.is_open:
-            self._sb.run()
-        elif self._sb_schema.done():
-            try:
-                self._sb.open(self._sb_schema.result())
-            # Load balancers without health checks do not need it, whatever is wrong with it.
-            except Exception as error:  # noqa: BLE001 - it is logged there
-                self._sb_schema = None
-                self._put_off_southbound(error)
-
-    def _put_off_southbound(self, error: Exception) -> None:
-        pause = backoff(self._sb_failures, _SB_FIRST_RETRY, _SB_LONGEST_RETRY)
-        self._sb_failures += 1
-        self._sb_due = time.monotonic() + pause
-        text = "Health checks are not followed: %s; next attempt in %.0f s"
-        known = isinstance(error, OctaviaOvnError)
-        LOG.warning(text, error, pause, exc_info=None if known else error)
 
     def _take_over(self) -> None:
         """Begin or cease to act, as the lock says."""

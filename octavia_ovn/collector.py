@@ -18,19 +18,22 @@ from octavia_ovn import quiet  # noqa: F401 - before the libraries that warn
 
 # isort: split
 import ovs.poller
+from oslo_config import cfg
 from oslo_log import log
 
 from octavia_ovn import statistics_options
 from octavia_ovn.adapters.local_switch import Identity, LocalSwitch
 from octavia_ovn.adapters.openflow import Bridge
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.southbound_flows import SouthboundFlows
+from octavia_ovn.adapters.southbound_flows import Balancer, SouthboundFlows
 from octavia_ovn.adapters.statistics_file import StatisticsFile
 from octavia_ovn.adapters.statistics_sockets import CollectorSocket
+from octavia_ovn.attempts import Attempts
 from octavia_ovn.command import configured
 from octavia_ovn.core.statistics.conntrack import open_connections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
+    Challenge,
     Levels,
     Message,
     Report,
@@ -41,7 +44,7 @@ from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
 from octavia_ovn.core.statistics.watchlist import Watchlist
-from octavia_ovn.errors import BadConfiguration, OctaviaOvnError, Unavailable
+from octavia_ovn.errors import BadConfiguration, failure
 
 LOG = log.getLogger(__name__)
 
@@ -54,6 +57,24 @@ _LOAD = 20
 this process and the switch use 5 % of a processor for it at most."""
 _PATIENCE = 60.0
 """Seconds; agents that change take less."""
+_IDENTIFY = 300.0
+"""Seconds between two questions to Open vSwitch about who we are."""
+_REPEAT = 0.2
+"""Seconds until messages are repeated under a new session: two agents cannot have us do it in a
+circle without a pause."""
+SOUTHBOUND, SWITCH, CONNECTIONS = "southbound", "switch", "connections"
+STATE_FILE, AGENTS, WAIT = "state_file", "agents", "wait"
+_PARTS = {
+    SOUTHBOUND: "The Southbound database",
+    SWITCH: "Open vSwitch",
+    CONNECTIONS: "The list of open connections",
+    STATE_FILE: "The state file",
+    AGENTS: "The socket to the agents",
+    WAIT: "The sockets that are waited for",
+}
+"""What may fail by itself: its name in metrics and in logs."""
+_PAUSE = 1.0
+"""Seconds between two turns while waiting for events is not possible."""
 _FAILED = 1
 _USAGE = 2
 
@@ -85,31 +106,36 @@ class Silence:
 
     def __init__(self) -> None:
         self._since: float | None = None
-        self._complained = False
+        self.lasting = False
+        """Whether nobody has acknowledged for so long that it was complained of."""
 
     def broken(self) -> None:
         """Take note of an acknowledgement."""
         self._since = None
-        if self._complained:
+        if self.lasting:
             LOG.info("An agent acknowledges reports again")
-        self._complained = False
+        self.lasting = False
 
-    def lasts(self, now: float) -> None:
+    def lasts(self, now: float, chassis: str) -> None:
         """Take note that reports are waiting for one."""
         if self._since is None:
             self._since = now
-        elif now - self._since > _PATIENCE and not self._complained:
-            self._complained = True
+        elif now - self._since > _PATIENCE and not self.lasting:
+            self.lasting = True
             LOG.warning(
-                "No agent has acknowledged reports for %d s. They are kept. Does an agent act, with"
-                " the same [%s] key, and does UDP pass to and from its port?",
+                "No agent has acknowledged reports for %d s. They are kept. Does an agent act, is"
+                " [%s] key that of chassis %s, and does UDP pass to and from the agent's port?",
                 now - self._since,
                 statistics_options.SECTION,
+                chassis,
             )
 
 
 class Collector:
-    """One chassis's collector."""
+    """One chassis's collector.
+
+    Each part may fail for a time without stopping the others; see :class:`Attempts`.
+    """
 
     def __init__(self, settings: statistics_options.CollectorStatistics) -> None:
         self._switch = LocalSwitch(settings.ovs_rundir)
@@ -124,31 +150,52 @@ class Collector:
         self._read = Schedule(settings.read_interval)
         self._send = Schedule(settings.send_interval)
         self._look = Schedule(settings.connections_interval)
+        self._identify = Schedule(_IDENTIFY)
+        self._parts = {
+            name: Attempts(f"{what} cannot be used: %s", f"{what} can be used again")
+            for name, what in _PARTS.items()
+        }
         self._watchlist = Watchlist()
         self._identity: Identity | None = None
         self._bridge: Bridge | None = None
         self._linger: dict[Key, int] = {}
+        self._session = ""
         self._turn_number = 0
         self._levels_are_new = False
         self._silence = Silence()
-        self._complaint = ""
         self._for_metrics = bool(settings.metrics_port)
         self.totals: dict[Key, Traffic] = {}
         """Since this process began, of listeners that there are."""
         self.open: dict[Key, int] = {}
 
     @property
-    def names(self) -> Mapping[str, str]:
-        """The names of load balancers by hint."""
-        return self._southbound.names
+    def balancers(self) -> Mapping[str, Balancer]:
+        """The load balancers by hint."""
+        return self._southbound.balancers
+
+    @property
+    def working(self) -> Mapping[str, bool]:
+        """Whether each part works, by name."""
+        found = {name: not part.failing for name, part in self._parts.items()}
+        return found | {AGENTS: found[AGENTS] and not self._silence.lasting}
+
+    @property
+    def defects(self) -> Mapping[str, int]:
+        """How many errors that nobody has foreseen each part had."""
+        return {name: part.defects for name, part in self._parts.items()}
 
     def run(self, goes_on: Callable[[], bool]) -> None:
-        """Work until told to stop; then read and send once more."""
+        """Work until told to stop; then read and send once more.
+
+        :raises Unavailable: when the state file cannot be written to begin with
+        """
         try:
+            self._file.save(self._memory)
             while goes_on():
                 self._turn()
-                self._wait()
-            self._try(self._count)
+                if not self._try(WAIT, self._wait):
+                    time.sleep(_PAUSE)
+            self._try(SWITCH, self._count)
             self._deliver()
         finally:
             self._southbound.close()
@@ -156,42 +203,52 @@ class Collector:
             if self._bridge is not None:
                 self._bridge.close()
 
+    def _try(self, part: str, work: Callable[[], object]) -> bool:
+        return self._parts[part].run(work)
+
     def _turn(self) -> None:
         now = time.monotonic()
+        self._try(SOUTHBOUND, self._follow)
+        self._try(AGENTS, self._receive)
+        if self._read.strikes(now) and self._southbound.synced:
+            self._try(SWITCH, self._count)
+            after = time.monotonic()
+            self._read.put_off(after + _LOAD * (after - now))
+        if self._look.strikes(now) and self._southbound.synced:
+            self._try(CONNECTIONS, self._look_at_connections)
+        if self._send.strikes(now):
+            self._deliver()
+
+    def _follow(self) -> None:
+        now = time.monotonic()
         self._watchlist.added(self._southbound.run(), now)
+        self._southbound.check(now)
+
+    def _receive(self) -> None:
         for message in self._socket.receive():
-            if isinstance(message, Acknowledgement) and message.incarnation == (
+            if isinstance(message, Challenge):
+                self._join(message.session)
+            elif isinstance(message, Acknowledgement) and message.incarnation == (
                 self._memory.incarnation
             ):
                 self._memory.outbox.acknowledge(message.numbers)
                 self._silence.broken()
-        if self._read.strikes(now) and self._southbound.synced:
-            self._try(self._count)
-            after = time.monotonic()
-            self._read.put_off(after + _LOAD * (after - now))
-        if self._look.strikes(now) and self._southbound.synced:
-            self._try(self._look_at_connections)
-        if self._send.strikes(now):
-            self._deliver()
 
-    def _try(self, work: Callable[[], None]) -> None:
-        """Do what the local switch may not be there for; complain once of each problem."""
-        try:
-            work()
-        except Unavailable as error:
-            if str(error) != self._complaint:
-                LOG.warning("%s", error)
-            self._complaint = str(error)
-        else:
-            self._complaint = ""
+    def _join(self, session: str) -> None:
+        """Repeat everything under the session that an agent has given, but not for ever at once."""
+        if session != self._session:
+            self._session = session
+            self._levels_are_new = True
+            self._send.due = min(self._send.due, time.monotonic() + _REPEAT)
 
     def _count(self) -> None:
+        bridge = self._switch_bridge()
         catalog = self._southbound.flows
         cookies = self._watchlist.due(catalog, time.monotonic())
         flows: list[FlowCounters] = []
         grown: list[Growth] = []
         try:
-            for reading in self._switch_bridge().read(cookies):
+            for reading in bridge.read(cookies):
                 ours = [each for each in reading.flows if serves(catalog.get(each.cookie), each)]
                 self._watchlist.seen(reading.asked, (each.cookie for each in ours))
                 flows += ours
@@ -203,15 +260,18 @@ class Collector:
                 add(self.totals, traffic)
 
     def _switch_bridge(self) -> Bridge:
-        if self._bridge is None:
-            self._bridge = Bridge(self._switch.management(self._who().bridge))
-        return self._bridge
+        """Return the bridge of the chassis that we are; ask now and then whether that has changed.
 
-    def _who(self) -> Identity:
-        if self._identity is None:
-            self._identity = self._switch.identity()
-            LOG.info("This is chassis %s, bridge %s", *dataclasses.astuple(self._identity))
-        return self._identity
+        :raises Unavailable: when Open vSwitch does not say
+        """
+        if self._bridge is None or self._identify.strikes(time.monotonic()):
+            found = self._switch.identity()
+            if self._bridge is None or found != self._identity:
+                LOG.info("This is chassis %s, bridge %s", *dataclasses.astuple(found))
+                if self._bridge is not None:
+                    self._bridge.close()
+                self._identity, self._bridge = found, Bridge(self._switch.management(found.bridge))
+        return self._bridge
 
     def _look_at_connections(self) -> None:
         present = self._watchlist.present
@@ -222,44 +282,51 @@ class Collector:
         self._linger = {key: left - 1 for key, left in self._linger.items() if left > 1}
         self._linger |= dict.fromkeys(found, _LINGER)
         self.open = {key: found.get(key, 0) for key in self._linger}
+        self._turn_number += 1
         self._levels_are_new = True
 
     def _deliver(self) -> None:
         """Write down what has been counted, and only then send it."""
-        outbox = self._memory.outbox
-        outbox.fill()
-        self._file.save(self._memory)
-        if outbox.reports:
-            self._silence.lasts(time.monotonic())
-        if self._identity is not None:
-            self._socket.send(self._messages(self._identity.chassis))
-            self._levels_are_new = False
+        self._memory.outbox.fill()
+        if self._try(STATE_FILE, lambda: self._file.save(self._memory)):
+            self._try(AGENTS, self._send_messages)
         if self._for_metrics:
             flows = self._southbound.flows.values()
             self._keep({Key(each.hint, each.port) for each in flows})
+
+    def _send_messages(self) -> None:
+        if self._identity is None:
+            return
+        if self._memory.outbox.reports:
+            self._silence.lasts(time.monotonic(), self._identity.chassis)
+        self._socket.send(self._messages(self._identity.chassis))
+        self._levels_are_new = False
 
     def _keep(self, known: Collection[Key]) -> None:
         for key in [key for key in self.totals if key not in known]:
             del self.totals[key]
 
     def _messages(self, chassis: str) -> Iterator[Message]:
-        sender = (chassis, self._memory.incarnation)
         outbox = self._memory.outbox
+        sender = (chassis, self._session)
         for number, traffic in outbox.reports.items():
-            yield Report(*sender, number, outbox.floor, traffic)
-        if self._levels_are_new and self.open:
-            # Larger than that of any former process of this chassis, without remembering it.
-            self._turn_number = max(self._turn_number + 1, int(time.time()))
+            yield Report(*sender, self._memory.incarnation, number, outbox.floor, traffic)
+        # That there are none is told, too: a former process of this chassis may have told some.
+        if self._levels_are_new and self._turn_number:
             for part in in_parts(self.open):
                 yield Levels(*sender, self._turn_number, part)
 
     def _wait(self) -> None:
         poller = ovs.poller.Poller()
-        self._southbound.wait(poller)
-        for fileno in self._socket.filenos():
+        southbound, agents = self._parts[SOUTHBOUND], self._parts[AGENTS]
+        if southbound.is_due:
+            self._southbound.wait(poller)
+        for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
-        due = min(each.due for each in (self._read, self._look, self._send))
-        poller.timer_wait(max(0, int(1000 * (due - time.monotonic())) + 1))
+        now = time.monotonic()
+        due = [each.due for each in (self._read, self._look, self._send)]
+        due += [each.due for each in (southbound, agents) if not each.is_due]
+        poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()
 
 
@@ -278,15 +345,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if conf is None:
         return _USAGE
-    try:
-        settings = statistics_options.collector(conf)
-        collector = Collector(settings)
-        with offered(collector, settings), _stopping() as goes_on:
-            collector.run(goes_on)
-    except OctaviaOvnError as error:
-        LOG.error("%s", error)  # noqa: TRY400 - a sentence for an operator, not a defect
+    error = failure(lambda: _run(conf))
+    if error is not None:
+        LOG.error("%s", error)
         return _FAILED
     return 0
+
+
+def _run(conf: cfg.ConfigOpts) -> None:
+    settings = statistics_options.collector(conf)
+    collector = Collector(settings)
+    with offered(collector, settings), _stopping() as goes_on:
+        collector.run(goes_on)
 
 
 @contextlib.contextmanager

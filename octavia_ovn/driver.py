@@ -54,15 +54,17 @@ def _answer(call: F) -> F:
                 user_fault_string=str(error), operator_fault_string=str(error)
             ) from error
         except errors.OctaviaOvnError as error:
-            LOG.error("%s failed: %s", call.__name__, error)  # noqa: TRY400 - expected, and it says why
-            raise exceptions.DriverError(
-                user_fault_string=error.tenant or str(error), operator_fault_string=str(error)
-            ) from error
+            failure = error
         except Exception as error:
             LOG.exception("%s failed in a way that was not foreseen", call.__name__)
             raise exceptions.DriverError(
                 user_fault_string=_UNFORESEEN, operator_fault_string=repr(error)
             ) from error
+        # Not in the handler: see errors.failure.
+        LOG.error("%s failed: %s", call.__name__, failure)
+        raise exceptions.DriverError(
+            user_fault_string=failure.tenant or str(failure), operator_fault_string=str(failure)
+        ) from failure
 
     return wrapper  # type: ignore[return-value]
 

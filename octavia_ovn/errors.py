@@ -6,6 +6,8 @@ cause, so that nothing above the adapters depends on a library's hierarchy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from octavia_ovn.core.text import plain
 
 
@@ -23,6 +25,19 @@ class OctaviaOvnError(Exception):
     def __str__(self) -> str:
         """Return the message, in which nothing does anything but be seen."""
         return plain(super().__str__())
+
+
+def failure(work: Callable[[], object]) -> OctaviaOvnError | None:
+    """Do some work; return the error of ours that has ended it, to be logged.
+
+    oslo.log appends an error that is being handled to each warning, with its class: a line that
+    names the error itself says it once only where the handler has been left.
+    """
+    try:
+        work()
+    except OctaviaOvnError as error:
+        return error
+    return None
 
 
 class Unavailable(OctaviaOvnError):

@@ -29,7 +29,7 @@ class Step(str, enum.Enum):
 
 
 class Defect(str, enum.Enum):
-    """Where an error is raised that nobody has foreseen."""
+    """Where an unexpected error is raised."""
 
     LOOK = "look"
     """Deciding what to do about a load balancer."""
@@ -118,6 +118,15 @@ class Observer:
 
     def compares(self, *, succeeded: bool) -> None:
         """Take note of a comparison of Octavia, OVN and Neutron, and whether it was possible."""
+
+    def receives_statistics(self, result: str) -> None:
+        """Take note of a datagram of a collector.
+
+        :param result: `accepted`, or why it is not believed
+        """
+
+    def drops_statistics(self) -> None:
+        """Take note that the traffic of a listener is dropped, because Octavia refuses it."""
 
     def calls(self, service: str, operation: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Return what is entered for the time of a call; its errors leave through it.

@@ -13,6 +13,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from octavia_ovn.core.statistics.keys import MIN_MASTER, is_chassis_key
 from octavia_ovn.database_options import SOUTHBOUND_OPTS, Database
 from octavia_ovn.errors import BadConfiguration
 
@@ -20,15 +21,16 @@ SECTION = "ovn_statistics"
 _PORT = 5565
 _HOST = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d{1,5}))?")
 
-_KEY = cfg.StrOpt(
-    "key",
-    default="",
-    secret=True,
-    help="The secret that collectors sign statistics with; the same on all chassis and controllers."
-    " While it is empty, the agent listens to no collectors.",
-)
 AGENT_OPTS: list[cfg.Opt] = [
-    _KEY,
+    cfg.StrOpt(
+        "master_key",
+        default="",
+        secret=True,
+        help="The secret that the keys of all chassis follow from; the same on all controllers, and"
+        f" on no chassis. {MIN_MASTER} characters at least, such as `openssl rand -hex 32` prints."
+        " `octavia-ovn statistics-key CHASSIS` prints the key of a chassis. While it is empty, the"
+        " agent listens to no collectors.",
+    ),
     cfg.StrOpt(
         "bind_host",
         default="0.0.0.0",  # noqa: S104 - the chassis are elsewhere
@@ -44,7 +46,14 @@ AGENT_OPTS: list[cfg.Opt] = [
     ),
 ]
 COLLECTOR_OPTS: list[cfg.Opt] = [
-    _KEY,
+    cfg.StrOpt(
+        "key",
+        default="",
+        secret=True,
+        help="The secret that this collector signs statistics with: what"
+        " `octavia-ovn statistics-key CHASSIS` prints on a controller, CHASSIS being"
+        " external_ids:system-id of this host's Open vSwitch. Each chassis has its own.",
+    ),
     cfg.ListOpt(
         "controllers",
         default=[],
@@ -99,12 +108,12 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
 
 @dataclass(frozen=True, slots=True)
 class AgentStatistics:
-    """Options of the agent; nothing is listened to while `key` is empty.
+    """Options of the agent; nothing is listened to while `master_key` is empty.
 
     :param report_interval: seconds
     """
 
-    key: str = field(repr=False)
+    master_key: str = field(repr=False)
     bind_host: str
     bind_port: int
     report_interval: int
@@ -150,8 +159,11 @@ def collector(conf: cfg.ConfigOpts) -> CollectorStatistics:
             raise BadConfiguration(f"[{section}] {name} is wrong: {error}") from error
 
     values = {opt.dest: get(SECTION, opt.dest) for opt in COLLECTOR_OPTS}
-    if not values["key"]:
-        msg = f"[{SECTION}] key is empty: set the secret that [{SECTION}] key is on controllers"
+    if not is_chassis_key(values["key"]):
+        msg = (
+            f"[{SECTION}] key is {'not the key of a chassis' if values['key'] else 'empty'}: set"
+            " the 64 digits that `octavia-ovn statistics-key CHASSIS` prints on a controller"
+        )
         raise BadConfiguration(msg)
     if not values["controllers"]:
         msg = f"[{SECTION}] controllers is empty: name the hosts that run octavia-driver-agent"
@@ -159,6 +171,19 @@ def collector(conf: cfg.ConfigOpts) -> CollectorStatistics:
     controllers = tuple(_controller(text) for text in values.pop("controllers"))
     sb = Database.read(functools.partial(get, "ovn"), "ovn_sb")
     return CollectorStatistics(sb=sb, controllers=controllers, **values)
+
+
+def check_master_key(key: str) -> None:
+    """Refuse a master key that can be guessed; an empty one means that nobody listens.
+
+    :raises BadConfiguration: when it is too short
+    """
+    if key and len(key) < MIN_MASTER:
+        msg = (
+            f"[{SECTION}] master_key has {len(key)} characters: set {MIN_MASTER} at least, such as"
+            " `openssl rand -hex 32` prints. The keys of chassis follow from it"
+        )
+        raise BadConfiguration(msg)
 
 
 def _controller(text: str) -> tuple[str, int]:

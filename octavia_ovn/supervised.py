@@ -33,7 +33,7 @@ class SupervisedThread:
 
     def __init__(self, body: Callable[[], object], name: str, observer: Observer = NOBODY) -> None:
         self._body = body
-        self._name = name
+        self.name = name
         self._observer = observer
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -66,8 +66,8 @@ class SupervisedThread:
                     crashes = 0
                 pause = backoff(crashes, FIRST_PAUSE, LONGEST_PAUSE)
                 crashes += 1
-                LOG.exception("The thread %s crashed; it runs again in %.1f s", self._name, pause)
-                self._observer.crashes(self._name)
+                LOG.exception("The thread %s crashed; it runs again in %.1f s", self.name, pause)
+                self._observer.crashes(self.name)
                 self._stopped.wait(pause)
             else:
                 return

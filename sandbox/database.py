@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 NAMES = ("keystone", "neutron", "octavia")
 
 # To be raised when what is written into the databases changes with versions unchanged.
-_CACHE_FORMAT = "1"
+_CACHE_FORMAT = "2"
 
 
 def url(settings: Settings, name: str) -> str:
     """Return the SQLAlchemy URL of a database."""
-    query = urllib.parse.urlencode({"unix_socket": _socket(settings), "charset": "utf8"})
+    query = urllib.parse.urlencode({"unix_socket": _socket(settings), "charset": "utf8mb4"})
     # oslo.config takes % for the start of a variable nowhere, but $ it does: none is in here.
     return f"mysql+pymysql://root@localhost/{name}?{query}"
 
@@ -45,7 +45,7 @@ def service(settings: Settings) -> Service:
         f"--pid-file={settings.run}/mariadb.pid",
         "--skip-networking",
         "--skip-log-bin",
-        "--character-set-server=utf8mb3",
+        "--character-set-server=utf8mb4",
         "--max-connections=400",
         "--performance-schema=OFF",
         # Nothing here must survive a crash of the machine: no waiting for disks, small files.

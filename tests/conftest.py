@@ -1,5 +1,6 @@
 """What all tests have in common."""
 
+import collections
 import os
 
 import pytest
@@ -10,6 +11,7 @@ if prefix := os.environ.get("OVN_PREFIX"):
     os.environ["PATH"] = os.pathsep.join((f"{prefix}/bin", f"{prefix}/sbin", os.environ["PATH"]))
 
 REAL = {"functional", "sandbox", "scenarios"}
+RERUNS = int(os.environ.get("RERUNS") or 1)
 SHARING = {"sandbox", "scenarios"}
 
 
@@ -17,11 +19,27 @@ def pytest_collection_modifyitems(config, items):
     """Let a test of real services fail only if it fails twice, and say so when it did once.
 
     A machine that stalls for seconds makes a time limit wrong, not the driver. The pure tests get
-    no second chance.
+    no second chance. What was repeated is counted and named at the end; with RERUNS=0 in the
+    environment nothing is.
     """
-    for item in items:
+    for item in items if RERUNS else ():
         if _ring(item.nodeid) in REAL:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=RERUNS))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter):
+    """Name the tests that were repeated, last, where they are seen."""
+    result = yield
+    repeated = collections.Counter(
+        report.nodeid for report in terminalreporter.stats.get("rerun", ())
+    )
+    if repeated:
+        total = sum(repeated.values())
+        terminalreporter.section(f"{total} repeats of {len(repeated)} tests", yellow=True)
+        for nodeid, count in sorted(repeated.items()):
+            terminalreporter.line(f"REPEATED {count} x {nodeid}")
+    return result
 
 
 @pytest.hookimpl(optionalhook=True)

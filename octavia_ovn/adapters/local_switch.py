@@ -12,6 +12,7 @@ from octavia_ovn.adapters.ovsdb_session import OvsdbSession
 from octavia_ovn.errors import Unavailable
 
 _BRIDGE = "br-int"  # ovn-controller's default
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class LocalSwitch:
         ids = rows[0]["external_ids"] if rows else {}
         if "system-id" not in ids:
             raise Unavailable(f"Open vSwitch in {self._folder} has no external_ids:system-id yet")
-        return Identity(ids["system-id"], ids.get("ovn-bridge", _BRIDGE))
+        return Identity(_name(ids["system-id"]), ids.get("ovn-bridge", _BRIDGE))
 
     def management(self, bridge: str) -> str:
         """Return the path of a bridge's OpenFlow socket."""
@@ -64,7 +65,11 @@ class LocalSwitch:
         argv = ["ovs-appctl", limit, "-t", self._control(), "dpctl/dump-conntrack"]
         try:
             with subprocess.Popen(  # noqa: S603 - no shell, and no words of others
-                argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                argv,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
             ) as process:
                 assert process.stdout is not None  # noqa: S101 - as asked for
                 assert process.stderr is not None  # noqa: S101
@@ -80,4 +85,25 @@ class LocalSwitch:
         if not sockets:
             raise Unavailable(f"ovs-vswitchd has no control socket in {self._folder}")
         # A process that was killed leaves its socket behind.
-        return str(max(sockets, key=lambda path: path.stat().st_mtime))
+        return str(max(sockets, key=_made))
+
+
+def _made(path: Path) -> float:
+    """Return when a socket was made; one that has vanished meanwhile is the oldest."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _name(system_id: str) -> str:
+    """Return a chassis's name, which goes into each datagram.
+
+    :raises Unavailable: when it does not fit there
+    """
+    if "\n" in system_id or not 0 < len(system_id.encode()) <= _LONGEST_NAME:
+        raise Unavailable(
+            f"external_ids:system-id of Open vSwitch has {len(system_id.encode())} bytes or a line"
+            f" break: a chassis's name has one line of {_LONGEST_NAME} bytes at most"
+        )
+    return system_id

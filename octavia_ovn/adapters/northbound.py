@@ -35,6 +35,7 @@ from octavia_ovn.adapters.ovsdb_replica import Replica
 from octavia_ovn.adapters.ovsdb_txn import Txn
 from octavia_ovn.adapters.responders import CONDITION, WRITTEN, Responders, ResponderWriter
 from octavia_ovn.adapters.switch_ports import FollowedPorts, SwitchPorts
+from octavia_ovn.adapters.vip_index import VipIndex
 from octavia_ovn.core import codec, responder, rows
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.codec import keys as k
@@ -42,7 +43,6 @@ from octavia_ovn.core.grouping import Grouping
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
-from octavia_ovn.core.topology import switch_name
 from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Defect, Observer
 
@@ -99,6 +99,7 @@ class Northbound(NorthboundTopology):
             table: Grouping() for table in _PARENTS
         }
         self._by_hint: Grouping[str, uuid.UUID] = Grouping()
+        self._vips = VipIndex()
         self.replica = Replica(
             endpoint,
             _DATABASE,
@@ -142,6 +143,7 @@ class Northbound(NorthboundTopology):
     def _event(self, table: str, event: str, row: Any, _: Any) -> None:
         if table == TABLE:
             self._note_hint(row.uuid, gone=event == DELETE)
+            self._note_vips(row, gone=event == DELETE)
             self._row_changed(row.name)
             if event == DELETE:
                 self._note_deletion(row)
@@ -182,6 +184,11 @@ class Northbound(NorthboundTopology):
             self._deleting.discard(identity)
         elif _ours(row):
             self._row_lost(row.name)
+
+    def _note_vips(self, row: Any, *, gone: bool) -> None:
+        external_ids = None if gone else contents(row, "external_ids")
+        for _, address in sorted(self._vips.update(row.uuid, external_ids)):
+            self._changed(("member", address))
 
     def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
         hint = str(identity)[:HINT_DIGITS]
@@ -232,12 +239,9 @@ class Northbound(NorthboundTopology):
         """Return the ports of a switch; None while they are being fetched."""
         return self._followed.of_switch(switch)
 
-    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
-        """Return the health monitor ports of a subnet that are known; does not fetch any."""
-        subnet = self.subnet(subnet_id)
-        if subnet is None:
-            return frozenset()
-        return self._followed.known_of(switch_name(subnet.network_id)).monitor_ports(subnet_id)
+    def is_occupied(self, switch: str, address: str) -> bool:
+        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
+        return (switch, address) in self._vips or self.has_router_address(switch, address)
 
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""

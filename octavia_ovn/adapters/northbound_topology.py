@@ -50,6 +50,7 @@ class NorthboundTopology:
         self._ports: dict[str, RouterPort] = {}
         self._by_switch: Grouping[str, str] = Grouping()
         self._by_router: Grouping[str, str] = Grouping()
+        self._by_address: Grouping[tuple[str, str], str] = Grouping()
         self._subnets: dict[str, Subnet] = {}
         self._nats: dict[str, _Nat] = {}
         self._nats_by_address: Grouping[str, str] = Grouping()
@@ -98,11 +99,15 @@ class NorthboundTopology:
         if before is not None:
             self._by_switch.discard(before.switch, uuid)
             self._by_router.discard(before.router, uuid)
+            for address in _addresses(before):
+                self._by_address.discard((before.switch, address), uuid)
         after = None if row is None else router_port(row)
         if after is not None:
             self._ports[uuid] = after
             self._by_switch.add(after.switch, uuid)
             self._by_router.add(after.router, uuid)
+            for address in _addresses(after):
+                self._by_address.add((after.switch, address), uuid)
             self._learn(after.subnets)
         if before != after:
             for port in filter(None, (before, after)):
@@ -153,6 +158,10 @@ class NorthboundTopology:
         """The interfaces of a router."""
         return [self._ports[uuid] for uuid in self._by_router.of(router)]
 
+    def has_router_address(self, switch: str, address: str) -> bool:
+        """Whether a router has an address on a switch."""
+        return (switch, address) in self._by_address
+
     def floating_ip(self, port_id: str, address: str) -> str | None:
         """The floating IP of an address of a Neutron port."""
         found = self._fips.first((port_id, address))
@@ -180,6 +189,10 @@ def router_port(row: Any) -> RouterPort | None:
         gateway=ids.get("neutron:is_ext_gw", "").lower() == "true",
         subnets=tuple(_subnets(row)),
     )
+
+
+def _addresses(port: RouterPort) -> Iterable[str]:
+    return [str(ipaddress.ip_interface(each).ip) for each in port.networks]
 
 
 def _subnets(row: Any) -> Iterable[Subnet]:

@@ -88,7 +88,7 @@ class OctaviaApi:
         clock: Callable[[], float] = time.time,
         observer: Observer = NOBODY,
     ) -> None:
-        self._rest = Rest(
+        self.rest = Rest(
             service, "load-balancer", "Octavia", "/v2.0", page=_PAGE, observer=observer
         )
         self._clock = clock
@@ -100,7 +100,7 @@ class OctaviaApi:
         does not say so: that one is not listed does not prove that it does not exist.
         """
         query: Query = {"provider": provider, "fields": _FIELDS}
-        items = self._rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
         now = self._clock()
         # Octavia can be configured to ignore filters.
         return tuple(_listed(item, now) for item in items if item["provider"] == provider)
@@ -108,7 +108,7 @@ class OctaviaApi:
     def load_balancer(self, lb_id: str, provider: str = "ovn") -> ListedLoadBalancer | None:
         """Return one load balancer as it is listed; None if the provider has none of that id."""
         with contextlib.suppress(NotFound):
-            item = self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
+            item = self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
             deleted = item["provisioning_status"] == Final.DELETED.value
             if item["provider"] == provider and not deleted:
                 return _listed(item, self._clock())
@@ -126,17 +126,17 @@ class OctaviaApi:
         for monitor in self._in_pending("healthmonitors"):
             for pool_id in _ids(monitor["pools"]):
                 with contextlib.suppress(NotFound):
-                    pool = self._rest.get(f"/lbaas/pools/{pool_id}")["pool"]
+                    pool = self.rest.get(f"/lbaas/pools/{pool_id}")["pool"]
                     found.update(_ids(pool["loadbalancers"]))
         for policy in self._in_pending("l7policies"):
             with contextlib.suppress(NotFound):
-                listener = self._rest.get(f"/lbaas/listeners/{policy['listener_id']}")["listener"]
+                listener = self.rest.get(f"/lbaas/listeners/{policy['listener_id']}")["listener"]
                 found.update(_ids(listener["loadbalancers"]))
         return frozenset(found)
 
     def _in_pending(self, kind: str) -> Iterator[dict[str, Any]]:
         for status in _PENDING:
-            items = self._rest.list(f"/lbaas/{kind}", kind, {"provisioning_status": status})
+            items = self.rest.list(f"/lbaas/{kind}", kind, {"provisioning_status": status})
             yield from (item for item in items if item["provisioning_status"] == status)
 
     def pending(self, lb_id: str) -> Objects:
@@ -155,7 +155,7 @@ class OctaviaApi:
     def named(self, name: str) -> tuple[str, ...]:
         """Return the ids of the load balancers that have a name."""
         query = {"name": name, "fields": ("id", "name")}
-        items = self._rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
         # Octavia can be configured to ignore filters.
         return tuple(sorted(item["id"] for item in items if item["name"] == name))
 
@@ -176,7 +176,7 @@ class OctaviaApi:
         with contextlib.suppress(NotFound):
             yield (
                 Kind.LOAD_BALANCER,
-                self._rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"],
+                self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"],
             )
             for item in self._children("listeners", lb_id):
                 yield Kind.LISTENER, item
@@ -188,7 +188,7 @@ class OctaviaApi:
     def listener_statistics(self, listener_id: str) -> dict[str, int] | None:
         """Return the counters that Octavia shows of a listener; None when there is none."""
         with contextlib.suppress(NotFound):
-            found = self._rest.get(f"/lbaas/listeners/{listener_id}/stats")["stats"]
+            found = self.rest.get(f"/lbaas/listeners/{listener_id}/stats")["stats"]
             return {name: int(value) for name, value in found.items()}
         return None
 
@@ -215,15 +215,15 @@ class OctaviaApi:
             for record in records if kind != Kind.MEMBER.value else ():
                 with contextlib.suppress(NotFound):
                     path = f"/lbaas/{kind}/{record['id']}"
-                    yield self._rest.get(path)[kind.removesuffix("s")]
+                    yield self.rest.get(path)[kind.removesuffix("s")]
         members = {record["id"] for record in message.get(Kind.MEMBER.value, ())}
         for pool in message.get(Kind.POOL.value, ()) if members else ():
             with contextlib.suppress(NotFound):
-                listed = self._rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
+                listed = self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
                 yield from (item for item in listed if item["id"] in members)
 
     def _children(self, kind: str, lb_id: str) -> list[dict[str, Any]]:
-        items = self._rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
+        items = self.rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
         return [item for item in items if {"id": lb_id} in item["loadbalancers"]]
 
     def _policies(self, listener: Mapping[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
@@ -231,21 +231,21 @@ class OctaviaApi:
         for policy_id in sorted(_ids(listener.get("l7policies") or ())):
             with contextlib.suppress(NotFound):
                 path = f"/lbaas/l7policies/{policy_id}"
-                policy = self._rest.get(path)["l7policy"]
+                policy = self.rest.get(path)["l7policy"]
                 yield Kind.L7POLICY, policy
                 if policy.get("rules"):
-                    for rule in self._rest.list(f"{path}/rules", "rules"):
+                    for rule in self.rest.list(f"{path}/rules", "rules"):
                         yield Kind.L7RULE, rule
 
     def _parts(self, pool: Mapping[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
         """Yield members and health monitor of a pool, unless the pool has gone meanwhile."""
         with contextlib.suppress(NotFound):
             if pool["members"]:
-                for item in self._rest.list(f"/lbaas/pools/{pool['id']}/members", "members"):
+                for item in self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members"):
                     yield Kind.MEMBER, item
             if pool.get("healthmonitor_id"):
                 path = f"/lbaas/healthmonitors/{pool['healthmonitor_id']}"
-                yield Kind.HEALTH_MONITOR, self._rest.get(path)["healthmonitor"]
+                yield Kind.HEALTH_MONITOR, self.rest.get(path)["healthmonitor"]
 
 
 def _ids(items: Iterable[Mapping[str, str]]) -> set[str]:

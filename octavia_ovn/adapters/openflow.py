@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import socket
+import struct
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Bridge:
         try:
             for start in range(0, len(cookies), _BATCH):
                 yield self._batch(cookies[start : start + _BATCH])
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, struct.error) as error:
             self.close()
             raise Unavailable(f"Open vSwitch does not answer at {self._path}: {error}") from error
 

@@ -120,7 +120,7 @@ class Replica:
         return changed
 
     def _tell(self, event: tuple[str, str, Row, Row | None]) -> None:
-        """Tell one change; a defect that it brings out keeps the others from nobody."""
+        """Tell one change; a defect that it brings out does not keep the others back."""
         if self._on_change is None:
             return
         try:

@@ -19,6 +19,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from octavia_ovn.core import requests as naming
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.statistics.messages import Reason
 from octavia_ovn.core.status import Operating, Tree
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused, Unavailable
 from octavia_ovn.observer import Defect, Drift, Observer, Step
@@ -37,6 +38,8 @@ _RESULTS: Mapping[type[OctaviaOvnError], str] = {
 }
 """The results of calls and transactions that end in errors; the first that fits."""
 CALL_RESULTS = (SUCCESS, *_RESULTS.values())
+DATAGRAM_RESULTS = ("accepted", *(each.value for each in Reason))
+"""What becomes of a datagram with statistics."""
 THREADS = ("reporter", "reporter-ask", "watch", "statistics", "metrics")
 """The threads of an agent beside its main loop."""
 
@@ -66,6 +69,7 @@ class Metrics(Observer):
         self._make_requests()
         self._make_outside()
         self._make_findings()
+        self._make_statistics()
         self.acts(acting=False)
 
     # --- definitions
@@ -126,7 +130,7 @@ class Metrics(Observer):
         defective.set_function(lambda: len({lb_id for lb_id, _ in list(self._defective)}))
         self._defects = self._counter(
             "defects",
-            "Errors that nobody has foreseen, by the step that raised them.",
+            "Unexpected errors, by the step that raised them.",
             ("step", [each.value for each in Defect]),
         )
         self._crashes = self._counter(
@@ -187,6 +191,17 @@ class Metrics(Observer):
             "comparisons",
             "Comparisons of Octavia, OVN and Neutron, by result.",
             ("result", (SUCCESS, ERROR)),
+        )
+
+    def _make_statistics(self) -> None:
+        self._datagrams = self._counter(
+            "statistics_messages",
+            "Datagrams of collectors that have arrived, by what became of them.",
+            ("result", DATAGRAM_RESULTS),
+        )
+        self._dropped = self._counter(
+            "statistics_dropped",
+            "How often the traffic of a listener was dropped, because Octavia refuses it.",
         )
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
@@ -313,6 +328,14 @@ class Metrics(Observer):
     def compares(self, *, succeeded: bool) -> None:
         """Count a comparison."""
         self._comparisons.labels(SUCCESS if succeeded else ERROR).inc()
+
+    def receives_statistics(self, result: str) -> None:
+        """Count a datagram."""
+        self._datagrams.labels(result).inc()
+
+    def drops_statistics(self) -> None:
+        """Count it."""
+        self._dropped.inc()
 
     @contextlib.contextmanager
     def calls(self, service: str, operation: str) -> Iterator[None]:

@@ -1,14 +1,25 @@
-"""Serves metrics to Prometheus, by the HTTP server of Prometheus' own library."""
+"""Serves metrics to Prometheus: its own library's application, in a server with limits.
+
+The library's server starts a thread for every connection and waits for ever for what comes from it.
+Here few connections are served at a time, and each has ended after some seconds.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import logging
+import socket
+import socketserver
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
+from wsgiref import simple_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+import prometheus_client
+from prometheus_client import CollectorRegistry
 
 from octavia_ovn.observer import NOBODY, Observer
 from octavia_ovn.supervised import SupervisedThread
@@ -18,7 +29,58 @@ LOG = logging.getLogger(__name__)
 RETRY = 5.0
 """Seconds between two attempts to serve on an address that is taken: an agent that takes the place
 of another on its host may come before that one has gone."""
+CONNECTIONS = 8
+"""Connections that are served at a time; more are closed at once."""
+DEADLINE = 10.0
+"""Seconds that a connection may last; Prometheus gives up after ten by default, too."""
 _PATIENCE = 2.0
+_POLL = 0.5
+
+
+class _Handler(simple_server.WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing about each request."""
+
+
+class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
+    daemon_threads = True
+    timeout = _POLL
+    request_queue_size = 4 * CONNECTIONS
+
+    def __init__(self, family: int, address: Any, registry: CollectorRegistry) -> None:
+        self.address_family = family
+        self._lock = threading.Lock()
+        self._served: dict[socket.socket, float] = {}
+        """Connections, and when each has had its time, in seconds of the monotonic clock."""
+        super().__init__(address, _Handler)
+        self.set_app(prometheus_client.make_wsgi_app(registry))
+
+    def turn(self) -> None:
+        """Wait for a connection for a moment; end those that have had their time."""
+        self.handle_request()
+        now = time.monotonic()
+        with self._lock:
+            for request in [each for each, until in self._served.items() if now >= until]:
+                # It may end just now by itself.
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
+        """Whether there is a place for one more."""
+        with self._lock:
+            fits = len(self._served) < CONNECTIONS
+            if fits:
+                self._served[request] = time.monotonic() + DEADLINE
+        return fits
+
+    def shutdown_request(self, request: Any) -> None:
+        """Give its place to another."""
+        with self._lock:
+            self._served.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        LOG.debug("Metrics were not given to %s: %r", client_address, sys.exc_info()[1])
 
 
 @contextlib.contextmanager
@@ -55,7 +117,8 @@ def _serve(
     complain = LOG.error
     while not closed.is_set():
         try:
-            server, thread = start_http_server(port, addr=address, registry=registry)
+            ((family, *_, place), *_) = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+            server = _Server(family, place[:2], registry)
         except OSError as error:
             complain(
                 "Metrics cannot be served at [%s] metrics_address %s, metrics_port %d: %s. Another"
@@ -70,9 +133,6 @@ def _serve(
             closed.wait(RETRY)
             continue
         LOG.info("Metrics are served at %s, port %d", address, port)
-        try:
-            closed.wait()
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with server:
+            while not closed.is_set():
+                server.turn()

@@ -18,7 +18,7 @@ WRITTEN = {
     rows.SWITCH: ("ports",),
     rows.ROUTER: ("ports", "options", "external_ids"),
     _ROUTER_PORT: ("mac",),
-    _SWITCH_PORT: ("type", "options"),
+    _SWITCH_PORT: ("options",),
 }
 """Columns that are only written: a replica of them would grow with the cloud."""
 CONDITION = ["external_ids", "includes", ["map", [list(responder.MARK)]]]

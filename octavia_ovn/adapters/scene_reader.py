@@ -15,6 +15,7 @@ from octavia_ovn.adapters.scene_northbound import NorthboundRows
 from octavia_ovn.adapters.scene_southbound import SouthboundRows
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.health import HM_PORT, Health
+from octavia_ovn.core.insight import reach
 from octavia_ovn.core.insight.match import address_sets
 from octavia_ovn.core.insight.path import Client
 from octavia_ovn.core.insight.scene import Port, Scene
@@ -198,7 +199,7 @@ class SceneReader:
                 name: chassis.get(redirect, "")
                 for name, redirect in zip(gateways, redirects, strict=True)
             },
-            health=Health(verdicts, frozenset(_unmapped(scene))),
+            health=Health(verdicts, reach.verdicts(replace(scene, ports=ports))),
         )
 
     def _with_rules(self, scene: Scene, client: Client, notes: list[str]) -> Scene:
@@ -266,11 +267,3 @@ def _mapped(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
     for row in rows:
         for address, value in row.ip_port_mappings.items():
             yield value.partition(":")[0], address.strip("[]")
-
-
-def _unmapped(scene: Scene) -> Iterator[str]:
-    """Yield the addresses of monitored members that OVN cannot check."""
-    mapped = {address for _, address in _mapped(scene.rows)}
-    for pool, member in scene.lb.members() if scene.lb else ():
-        if pool.monitored and member.address not in mapped:
-            yield member.address

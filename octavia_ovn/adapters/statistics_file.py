@@ -14,7 +14,7 @@ from typing import Any
 from octavia_ovn.core.statistics.meter import Baseline, Meter
 from octavia_ovn.core.statistics.outbox import Outbox
 from octavia_ovn.core.statistics.traffic import Key, Traffic
-from octavia_ovn.errors import BadConfiguration
+from octavia_ovn.errors import BadConfiguration, Unavailable
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _VERSION = 1
@@ -62,7 +62,7 @@ class StatisticsFile:
     def save(self, memory: Memory) -> None:
         """Write it, so that either the old or the new content is there after a crash.
 
-        :raises BadConfiguration: when it cannot be written
+        :raises Unavailable: when it cannot be written, such as on a disk that is full
         """
         content = json.dumps(_content(memory), separators=(",", ":"))
         if content == self._written:
@@ -76,7 +76,7 @@ class StatisticsFile:
             new.replace(self._path)
         except OSError as error:
             msg = f"[ovn_statistics] state_file {self._path} cannot be written: {error}"
-            raise BadConfiguration(msg) from error
+            raise Unavailable(msg) from error
         self._written = content
 
 
@@ -119,4 +119,7 @@ def _rows(traffic: Any) -> list[list[Any]]:
 
 
 def _traffic(rows: Any) -> dict[Key, Traffic]:
-    return {Key(*row[:2]): Traffic(*row[2:]) for row in rows}
+    return {
+        Key(f"{hint}", int(port)): Traffic(int(connections), int(octets))
+        for hint, port, connections, octets in rows
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -11,7 +12,21 @@ from prometheus_client.registry import Collector
 
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 
-_LABELS = ("load_balancer", "port")
+_LABELS = ("load_balancer", "protocol", "port")
+_Labels = tuple[str, ...]
+_Series = dict[_Labels, int]
+
+
+class Balancer(Protocol):
+    """A load balancer as the Southbound database has it."""
+
+    @property
+    def name(self) -> str:
+        """Octavia's id of it."""
+
+    @property
+    def protocol(self) -> str:
+        """Of all its listeners that have the same hint."""
 
 
 class Numbers(Protocol):
@@ -21,8 +36,16 @@ class Numbers(Protocol):
     open: dict[Key, int]
 
     @property
-    def names(self) -> Mapping[str, str]:
-        """The names of load balancers by hint."""
+    def balancers(self) -> Mapping[str, Balancer]:
+        """The load balancers by hint."""
+
+    @property
+    def working(self) -> Mapping[str, bool]:
+        """Whether each part of the collector works, by name."""
+
+    @property
+    def defects(self) -> Mapping[str, int]:
+        """How many errors that nobody has foreseen each part had."""
 
 
 class _Metrics(Collector):
@@ -34,27 +57,43 @@ class _Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics as they are."""
         totals, current = dict(self._numbers.totals), dict(self._numbers.open)
-        names = self._numbers.names
-        connections = CounterMetricFamily(
-            "octavia_ovn_connections", "Connections to a listener.", labels=_LABELS
-        )
-        octets = CounterMetricFamily(
-            "octavia_ovn_in_bytes", "Bytes from clients to a listener.", labels=_LABELS
-        )
-        active = GaugeMetricFamily(
-            "octavia_ovn_active_connections", "Connections that are open.", labels=_LABELS
-        )
-        for key, traffic in totals.items():
-            labels = _labels(key, names)
-            connections.add_metric(labels, traffic.connections)
-            octets.add_metric(labels, traffic.bytes_in)
-        for key, number in current.items():
-            active.add_metric(_labels(key, names), number)
-        yield from (connections, octets, active)
+        connections = {key: each.connections for key, each in totals.items()}
+        octets = {key: each.bytes_in for key, each in totals.items()}
+        yield _counter("connections", "Connections to a listener.", self._series(connections))
+        yield _counter("in_bytes", "Bytes from clients to a listener.", self._series(octets))
+        yield _gauge("active_connections", "Connections that are open.", self._series(current))
+        working: _Series = {(name,): works for name, works in self._numbers.working.items()}
+        text = "Whether a part of the collector works (1) or not (0)."
+        yield _gauge("collector_working", text, working, "part")
+        defects: _Series = {(name,): number for name, number in self._numbers.defects.items()}
+        text = "Errors that nobody has foreseen, by part."
+        yield _counter("collector_defects", text, defects, "part")
+
+    def _series(self, values: Mapping[Key, int]) -> _Series:
+        """Add up what has the same labels: Prometheus takes no series twice."""
+        balancers = self._numbers.balancers
+        series: _Series = collections.defaultdict(int)
+        for key, value in values.items():
+            found = balancers.get(key.hint)
+            name, protocol = (found.name, found.protocol) if found else (key.hint, "")
+            series[name, protocol, f"{key.port}"] += value
+        return series
 
 
-def _labels(key: Key, names: Mapping[str, str]) -> tuple[str, str]:
-    return names.get(key.hint, key.hint), f"{key.port}"
+def _counter(
+    name: str, text: str, series: Mapping[_Labels, int], *labels: str
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"octavia_ovn_{name}", text, labels=labels or _LABELS)
+    for values, number in series.items():
+        family.add_metric(values, number)
+    return family
+
+
+def _gauge(name: str, text: str, series: Mapping[_Labels, int], *labels: str) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"octavia_ovn_{name}", text, labels=labels or _LABELS)
+    for values, number in series.items():
+        family.add_metric(values, number)
+    return family
 
 
 def registry(numbers: Numbers) -> CollectorRegistry:

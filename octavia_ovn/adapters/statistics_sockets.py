@@ -7,14 +7,18 @@ which one that is, and one that takes over is found without a search.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import math
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from octavia_ovn.core.statistics import messages
-from octavia_ovn.core.statistics.messages import BadMessage, Message
+from octavia_ovn.core.statistics.keys import chassis_key
+from octavia_ovn.core.statistics.messages import BadMessage, Message, Reason
 from octavia_ovn.errors import BadConfiguration, Unavailable
+from octavia_ovn.observer import NOBODY, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -22,15 +26,21 @@ _SIZE = 65536
 _BUFFER = 4 << 20
 """Bytes that may wait in the kernel while Octavia is being told; what is lost is sent again."""
 _QUIET = 300.0
-"""Seconds between two complaints about datagrams that are not believed."""
+"""Seconds between two complaints about datagrams that are not believed for the same reason."""
+ACCEPTED = "accepted"
+"""What happened to a datagram that is believed; see :class:`Reason` for the others."""
 
 
 class _Reader:
-    """Reads datagrams; complains of bad ones now and then."""
+    """Reads datagrams; counts those that are not believed, and complains of them now and then.
 
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._next_complaint = 0.0
+    :param key_of: returns the key of a chassis by its name
+    """
+
+    def __init__(self, key_of: Callable[[str], str], observer: Observer = NOBODY) -> None:
+        self._key_of = key_of
+        self._observer = observer
+        self._quiet_until: dict[Reason, float] = {}
 
     def read(self, peer: socket.socket) -> tuple[Message, object] | None:
         """Return a message and who has sent it; None for a datagram that is no good.
@@ -39,28 +49,44 @@ class _Reader:
         """
         try:
             datagram, sender = peer.recvfrom(_SIZE)
-            return messages.decode(datagram, self._key, time.time()), sender
         except ConnectionRefusedError:
             # An agent that does not act.
             return None
+        try:
+            message = messages.decode(datagram, self._key_of)
         except BadMessage as error:
-            if time.monotonic() >= self._next_complaint:
-                self._next_complaint = time.monotonic() + _QUIET
-                LOG.warning("A datagram with statistics from %s is ignored: %s", sender, error)
+            self._observer.receives_statistics(error.reason.value)
+            self._complain(sender, error)
             return None
+        self._observer.receives_statistics(ACCEPTED)
+        return message, sender
+
+    def _complain(self, sender: object, error: BadMessage) -> None:
+        """Say it once of another version, which lasts as long as an upgrade; else once in a while.
+
+        Anybody can send nonsense, so what is remembered does not depend on the sender.
+        """
+        now = time.monotonic()
+        if now < self._quiet_until.get(error.reason, now):
+            return
+        quiet = math.inf if error.reason is Reason.VERSION else _QUIET
+        self._quiet_until[error.reason] = now + quiet
+        LOG.warning("A datagram with statistics from %s is ignored: %s", sender, error)
 
 
 class CollectorSocket:
     """The collector's end.
 
     :param controllers: `(host, port)` of all agents
-    :param key: the shared secret
+    :param key: of this chassis
     """
 
     def __init__(self, controllers: Sequence[tuple[str, int]], key: str) -> None:
         self._controllers = controllers
         self._key = key
-        self._reader = _Reader(key)
+        self._reader = _Reader(lambda _: key)
+        self._silent: dict[str, str] = {}
+        """Why controllers cannot be sent to."""
         self._sockets: dict[int, socket.socket] = {}
 
     def filenos(self) -> list[int]:
@@ -69,7 +95,7 @@ class CollectorSocket:
 
     def send(self, outgoing: Iterable[Message]) -> None:
         """Send messages to all agents; one that cannot be reached does not stop the others."""
-        datagrams = [messages.encode(each, self._key, time.time()) for each in outgoing]
+        datagrams = [messages.encode(each, self._key) for each in outgoing]
         for host, port in self._controllers if datagrams else ():
             self._send_to(host, port, datagrams)
 
@@ -78,8 +104,15 @@ class CollectorSocket:
             ((family, *_, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
             for datagram in datagrams:
                 self._socket(family).sendto(datagram, address)
-        except OSError as error:
-            LOG.warning("Statistics cannot be sent to %s: %s", host, error)
+        except (OSError, UnicodeError) as error:
+            reason = str(error)
+        else:
+            self._silent.pop(host, None)
+            return
+        # Not in the handler: see errors.failure.
+        if self._silent.get(host) != reason:
+            LOG.warning("Statistics cannot be sent to %s: %s", host, reason)
+        self._silent[host] = reason
 
     def receive(self) -> Iterator[Message]:
         """Yield the answers that have arrived."""
@@ -108,14 +141,15 @@ class AgentSocket:
 
     :param host: address to listen on
     :param port: the UDP port
-    :param key: the shared secret
+    :param master_key: that the keys of chassis follow from
+    :param observer: told of each datagram
     :raises BadConfiguration: when nobody can listen there
     :raises Unavailable: when somebody else does
     """
 
-    def __init__(self, host: str, port: int, key: str) -> None:
-        self._key = key
-        self._reader = _Reader(key)
+    def __init__(self, host: str, port: int, master_key: str, observer: Observer = NOBODY) -> None:
+        self._key_of = functools.partial(chassis_key, master_key)
+        self._reader = _Reader(self._key_of, observer)
         try:
             ((family, *_, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -132,17 +166,22 @@ class AgentSocket:
         LOG.info("Statistics of chassis are received at %s, UDP port %d", host, port)
 
     def receive(self, timeout: float) -> tuple[Message, object] | None:
-        """Return a message and its sender; None when none came within some seconds."""
+        """Return a message and its sender; None when none came within some seconds.
+
+        :raises Unavailable: when the socket cannot be read
+        """
         self._socket.settimeout(timeout)
         try:
             return self._reader.read(self._socket)
         except (TimeoutError, BlockingIOError):
             return None
+        except OSError as error:
+            raise Unavailable(f"Statistics cannot be received: {error}") from error
 
     def send(self, message: Message, receiver: object) -> None:
         """Answer; an answer that is lost is asked for again."""
         with contextlib.suppress(OSError):
-            datagram = messages.encode(message, self._key, time.time())
+            datagram = messages.encode(message, self._key_of(message.chassis))
             self._socket.sendto(datagram, receiver)  # type: ignore[call-overload]  # as received
 
     def close(self) -> None:

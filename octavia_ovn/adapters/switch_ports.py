@@ -19,24 +19,33 @@ from octavia_ovn.core.health import HM_PORT, Source
 from octavia_ovn.core.model import canonical_address
 
 TABLE = "Logical_Switch_Port"
-COLUMNS = ("name", "addresses", "external_ids")
+COLUMNS = ("name", "addresses", "external_ids", "type", "up")
 _NETWORK = "neutron:network_name"
 _HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
 _SWITCH, _PORT = "switch", "port"
+_VIRTUAL = "virtual"
 
 Thing = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _SwitchPort:
+class SwitchPort:
+    """A switch port as far as it matters to members.
+
+    :param source_of: the subnet whose members are checked from it
+    :param answers: whether OVN knows its addresses, and answers ARP for them
+    :param project: the project that it belongs to in Neutron
+    :param up: whether a hypervisor has it
+    :param virtual: whether other ports take its addresses in turns, as allowed address pairs
+    """
+
     name: str
     addresses: tuple[str, ...]
     source_of: str | None
-    """The subnet whose members are checked from it."""
     answers: bool
-    """Whether OVN knows its addresses, and answers ARP for them."""
     project: str
-    """The project that it belongs to in Neutron."""
+    up: bool
+    virtual: bool
 
     def things(self) -> Iterator[Thing]:
         """Yield what changes when the port does."""
@@ -49,7 +58,7 @@ class SwitchPorts:
     """The ports of one switch, by address and by name."""
 
     def __init__(self) -> None:
-        self._ports: dict[str, _SwitchPort] = {}
+        self._ports: dict[str, SwitchPort] = {}
         self._by_address: Grouping[str, str] = Grouping()
         self._sources: Grouping[str, str] = Grouping()
         """Subnet → health monitor ports; there may be two for a while."""
@@ -57,22 +66,16 @@ class SwitchPorts:
     def __len__(self) -> int:
         return len(self._ports)
 
-    def put(
-        self, uuid: str, name: str, external_ids: Mapping[str, str], *, answers: bool
-    ) -> frozenset[Thing]:
-        """Learn about a port; return the things about which something has changed.
-
-        :param answers: whether OVN knows its addresses, and answers ARP for them
-        """
+    def put(self, uuid: str, port: SwitchPort) -> frozenset[Thing]:
+        """Learn about a port; return the things about which something has changed."""
+        if self._ports.get(uuid) == port:
+            return frozenset()
         gone = self.remove(uuid)
-        addresses = tuple(_addresses(external_ids.get("neutron:cidrs", "")))
-        subnet_id = _monitored_subnet(external_ids) if addresses else None
-        project = external_ids.get("neutron:project_id", "")
-        port = self._ports[uuid] = _SwitchPort(name, addresses, subnet_id, answers, project)
-        if subnet_id:
-            self._sources.add(subnet_id, uuid)
+        self._ports[uuid] = port
+        if port.source_of:
+            self._sources.add(port.source_of, uuid)
         else:
-            for address in addresses:
+            for address in port.addresses:
                 self._by_address.add(address, uuid)
         return gone.union(port.things())
 
@@ -87,15 +90,10 @@ class SwitchPorts:
             self._by_address.discard(address, uuid)
         return frozenset(port.things())
 
-    def at(self, address: str) -> str | None:
-        """Return the name of the port that has an address."""
+    def at(self, address: str) -> SwitchPort | None:
+        """Return the port that has an address."""
         found = self._by_address.first(address)
-        return None if found is None else self._ports[found].name
-
-    def owner(self, address: str) -> str:
-        """Return the project of the port that has an address; empty when there is none."""
-        found = self._by_address.first(address)
-        return "" if found is None else self._ports[found].project
+        return None if found is None else self._ports[found]
 
     def monitor_source(self, subnet_id: str, projects: Sequence[str]) -> Source | None:
         """Return the health monitor port of a subnet.
@@ -109,10 +107,6 @@ class SwitchPorts:
             trusted, key=lambda port: (projects.index(port.project), port.name), default=None
         )
         return None if found is None else Source(found.name, found.addresses[0], found.answers)
-
-    def monitor_ports(self, subnet_id: str) -> frozenset[str]:
-        """Return the names of the health monitor ports of a subnet."""
-        return frozenset(self._ports[uuid].name for uuid in self._sources.of(subnet_id))
 
 
 class FollowedPorts:
@@ -152,7 +146,7 @@ class FollowedPorts:
             return frozenset()
         self._switch_of[uuid] = switch
         ports = self._switches.setdefault(switch, SwitchPorts())
-        return ports.put(uuid, row.name, external_ids, answers=bool(contents(row, "addresses")))
+        return ports.put(uuid, switch_port(row))
 
     def _remove(self, uuid: str) -> frozenset[Thing]:
         switch = self._switch_of.pop(uuid, None)
@@ -207,6 +201,21 @@ def _condition(thing: Thing) -> list[object]:
     if kind == _PORT:
         return ["name", "==", name]
     return ["external_ids", "includes", ["map", [[_NETWORK, name]]]]
+
+
+def switch_port(row: Any) -> SwitchPort:
+    """Return what a row of :data:`TABLE` says; unless it says that the port is up, it is not."""
+    external_ids = contents(row, "external_ids")
+    addresses = tuple(_addresses(external_ids.get("neutron:cidrs", "")))
+    return SwitchPort(
+        name=row.name,
+        addresses=addresses,
+        source_of=_monitored_subnet(external_ids) if addresses else None,
+        answers=bool(contents(row, "addresses")),
+        project=external_ids.get("neutron:project_id", ""),
+        up=True in contents(row, "up"),
+        virtual=row.type == _VIRTUAL,
+    )
 
 
 def _addresses(cidrs: str) -> Iterator[str]:

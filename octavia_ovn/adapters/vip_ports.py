@@ -16,7 +16,7 @@ from typing import Any
 from octavia_ovn.adapters.neutron import FixedIp, Neutron, Port
 from octavia_ovn.core.addresses import misfit
 from octavia_ovn.core.model import canonical_address
-from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, Unanswered
+from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, Unanswered, failure
 
 LOG = logging.getLogger(__name__)
 _REMEMBERED = 1000
@@ -84,9 +84,8 @@ class VipPorts:
 
     def undo(self, lb_id: str) -> None:
         """Delete what was made, also what Neutron made without being able to say so."""
-        try:
-            self._neutron.delete_vip_ports(lb_id)
-        except OctaviaOvnError as error:
+        error = failure(lambda: self._neutron.delete_vip_ports(lb_id))
+        if error is not None:
             # The agent's comparison finds ports that no load balancer uses.
             LOG.warning("The VIP ports of load balancer %s are left in Neutron: %s", lb_id, error)
 
@@ -110,9 +109,8 @@ class VipPorts:
             raise
 
     def _restore_qos_policy(self, port_id: str, policy_id: str | None) -> None:
-        try:
-            self._neutron.set_qos_policy(port_id, policy_id)
-        except OctaviaOvnError as error:
+        error = failure(lambda: self._neutron.set_qos_policy(port_id, policy_id))
+        if error is not None:
             LOG.warning("VIP port %s keeps the QoS policy of a failed request: %s", port_id, error)
 
     def _vip(self, request: VipRequest) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from octavia_ovn.cli import output, settings
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
+from octavia_ovn.cli.statistics_key import statistics_key
 from octavia_ovn.cli.trace import trace
 from octavia_ovn.command import PACKAGE
 from octavia_ovn.controller.repair import Depth, Verdict
@@ -208,4 +209,5 @@ def _status(results: list[Result], good: set[Action]) -> int:
 
 
 main.add_command(show)
+main.add_command(statistics_key)
 main.add_command(trace)

@@ -10,11 +10,13 @@ import functools
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from octavia_ovn.controller.ports import Neutron, Northbound, Southbound, SwitchPorts
+from octavia_ovn.controller import reachability
+from octavia_ovn.controller.ports import Neutron, Northbound, Southbound
+from octavia_ovn.controller.sources import NoSource, Sources
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, codec, model, responder
 from octavia_ovn.core.desired import Facts
-from octavia_ovn.core.health import Backend, Health, Verdict
+from octavia_ovn.core.health import Backend, Health, Source, Verdict
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
 from octavia_ovn.core.rules import place_members
@@ -31,7 +33,8 @@ SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
 MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
 ANSWERED_BY = {PORT: "vip", MONITORED: "source"}
 """Kind of thing → kind of task whose answer its change may change."""
-_SERVICE = ("project",)
+_BEFORE = {"ONLINE": Verdict.UP, "ERROR": Verdict.DOWN}
+"""What a check must have said of a member that Octavia shows with that operating status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Known:
     :param failed: objects that cannot become what was asked for
     :param operations: what must be written besides its own rows
     :param member_fips: floating IPs of members: id, and whether it is distributed
+    :param obstacles: member id → why it cannot be reached, as a sentence that begins with its name
     """
 
     lb: model.LoadBalancer
@@ -51,6 +55,7 @@ class Known:
     failed: frozenset[tuple[Kind, str]] = frozenset()
     operations: tuple[Operation, ...] = ()
     member_fips: frozenset[tuple[str, bool]] = frozenset()
+    obstacles: Mapping[str, str] = field(default_factory=dict)
 
 
 class Missing(Exception):
@@ -85,7 +90,8 @@ class _Checks:
 
     mappings: dict[str, str] = field(default_factory=dict)
     verdicts: dict[Backend, Verdict] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
+    members: dict[str, Verdict] = field(default_factory=dict)
+    obstacles: dict[str, str] = field(default_factory=dict)
     failed: set[tuple[Kind, str]] = field(default_factory=set)
     operations: list[Operation] = field(default_factory=list)
 
@@ -98,6 +104,7 @@ class FactFinder:
         self._sb = sb
         self._neutron = neutron
         self._tasks = tasks
+        self._sources = Sources(neutron, tasks)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
         """Return what is known about a load balancer.
@@ -122,7 +129,7 @@ class FactFinder:
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
             operations = (
-                *checks.operations,
+                *dict.fromkeys(checks.operations),
                 *self._port_operations(lb),
                 *self._answer_operations(lb, subnets),
             )
@@ -133,12 +140,13 @@ class FactFinder:
             attachments=places,
             floating_ips=self._floating_ips(lb),
             mappings=checks.mappings,
-            health=Health(checks.verdicts, frozenset(checks.missing)),
+            health=Health(checks.verdicts, checks.members),
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
             entrances=doors,
         )
-        return Known(lb, facts, things, frozenset(checks.failed), operations, member_fips)
+        failed = frozenset(checks.failed)
+        return Known(lb, facts, things, failed, operations, member_fips, checks.obstacles)
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
         """Find what rows that another driver wrote do not say of VIPs."""
@@ -263,16 +271,19 @@ class FactFinder:
     ) -> _Checks:
         checks = _Checks()
         for pool, member in lb.members():
-            if not pool.monitored:
-                continue
             subnet = subnets.get(member.subnet_id or "")
-            if subnet is None:
-                checks.missing.add(member.address)
-                continue
-            self._check(Checked(lb, pool, member, subnet), rows, checks)
-            if not self._sb.ready and heard.get(member.id) == "ERROR":
-                # What OVN says is not known now: it counts as it did before.
-                checks.verdicts[_backend(pool, member)] = Verdict.DOWN
+            why = reachability.obstacle(self._nb, pool, member, subnet)
+            if why is None:
+                raise Missing
+            if why:
+                checks.members[member.id] = Verdict.UNREACHABLE
+                checks.obstacles[member.id] = why
+            elif pool.monitored and subnet is not None:
+                self._check(Checked(lb, pool, member, subnet), rows, checks)
+                if not self._sb.ready:
+                    # What OVN says is not known now: it counts as it did before.
+                    before = _BEFORE.get(heard.get(member.id, ""), Verdict.UNKNOWN)
+                    checks.verdicts[_backend(pool, member)] = before
         return checks
 
     def _check(self, checked: Checked, rows: tuple[Row, ...], checks: _Checks) -> None:
@@ -280,65 +291,28 @@ class FactFinder:
         ports = self._nb.switch_ports(switch_name(subnet.network_id))
         if ports is None:
             raise Missing
-        name = ports.at(member.address)
-        if name is None:
-            checks.missing.add(member.address)
-            return
+        port = ports.at(member.address)
         try:
-            source = self._source(lb, subnet, ports, member)
-        except Missing as missing:
+            source = self._sources.find(lb, subnet, ports, port.project if port else "")
+        except NoSource as missing:
             # While Neutron is being asked, checks go on from where they came from.
-            source = _mapped_source(rows, member.address)
+            source = _mapped(rows, member.address)
             if source is None:
-                raise
+                raise Missing(operations=missing.operations) from None
             checks.operations.extend(missing.operations)
         if source is None:
+            checks.members[member.id] = Verdict.UNCHECKED
             if pool.monitor:
                 checks.failed.add((Kind.HEALTH_MONITOR, pool.monitor.id))
             return
-        checks.mappings[member.address] = f"{name}:{codec.bracketed(source)}"
-        verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
-        checks.verdicts[_backend(pool, member)] = verdict
-
-    def _source(
-        self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts, member: model.Member
-    ) -> str | None:
-        """Return the address that checks come from; None when Neutron refuses to give one.
-
-        The port must belong to the service. That of the former driver belongs to whom a member
-        belongs to, and will do for this one's members: they answer the checks anyway.
-        """
-        key = ("source", subnet.id)
-        project = self._project(lb.id)
-        if self._tasks.wait_for(("release", subnet.id), lb.id):
-            raise Missing
-        owner = ports.owner(member.address)
-        found = ports.monitor_source(subnet.id, [project, owner] if owner else [project])
-        if found is not None:
-            if found.answers:
-                raise Missing(operations=(ClearAddresses(found.port),))
-            # Until Neutron has answered, the hypervisors have some time to follow.
-            if self._tasks.is_first_attempt(key, lb.id):
-                raise Missing
-            # From now on OVN says it: were the port deleted, another would have to be made.
-            self._tasks.forget(key)
-            return found.address
-        make = functools.partial(self._neutron.make_hm_port, subnet.id, subnet.network_id, project)
-        done = self._tasks.get(key, make, lb.id)
-        if done is None:
-            raise Missing
-        if done.value is None:
-            return None
-        return next(
-            (each.address for each in done.value.fixed_ips if each.subnet_id == subnet.id), None
-        )
-
-    def _project(self, waiter: str) -> str:
-        """Return the project that the service's ports belong to."""
-        done = self._tasks.get(_SERVICE, self._neutron.project, waiter)
-        if done is None or done.value is None:
-            raise Missing
-        return done.value
+        name = source.port
+        if port is None or port.virtual:
+            checks.members[member.id] = Verdict.UNCHECKED
+        else:
+            name = port.name
+            verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
+            checks.verdicts[_backend(pool, member)] = verdict
+        checks.mappings[member.address] = f"{name}:{codec.bracketed(source.address)}"
 
 
 def _backend(pool: model.Pool, member: model.Member) -> Backend:
@@ -352,13 +326,16 @@ def _with_cidr(vip: model.Vip, subnets: Mapping[str, Subnet]) -> model.Vip:
     return replace(vip, cidr=subnet.cidr, network_id=vip.network_id or subnet.network_id)
 
 
-def _mapped_source(rows: tuple[Row, ...], address: str) -> str | None:
-    """Return the source address that a member is being checked from."""
+def _mapped(rows: tuple[Row, ...], address: str) -> Source | None:
+    """Return from where a member is being checked.
+
+    Its port is that of the member, unless the member itself has none.
+    """
     key = codec.bracketed(address)
-    for row in rows:
-        if key in row.ip_port_mappings:
-            return codec.mapping_source(row.ip_port_mappings[key]) or None
-    return None
+    found = (row.ip_port_mappings[key] for row in rows if key in row.ip_port_mappings)
+    mapping = next(found, "")
+    source = codec.mapping_source(mapping)
+    return Source(mapping.partition(":")[0], source) if source else None
 
 
 def _things(

@@ -24,7 +24,7 @@ from octavia_ovn.controller.facts import (
 )
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
+from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reporter import Reporter, StatusSink
@@ -49,8 +49,10 @@ class Controller:
 
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
     :param settled: see :class:`Reporter`
+    :param confirmed: says what Octavia wants deleted; called from other threads
     :param retry_max: seconds between two attempts at one load balancer at most
     :param populated: called with the id of a load balancer that was made with its listeners
+    :param clock: seconds, monotonic
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -64,9 +66,11 @@ class Controller:
         wake: Callable[[], None],
         *,
         settled: Callable[[Message], frozenset[str]],
+        confirmed: Confirmed,
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
         observer: Observer = NOBODY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
         self._populated = populated
@@ -75,24 +79,22 @@ class Controller:
         self._wake = wake
         self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self.queue: Queue[str] = Queue(time.monotonic, longest=retry_max)
+        self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
         self._ledger = Ledger()
-        self._tasks = Tasks(
-            executor, self.post, self.queue.add, time.monotonic, retry_max, observer
-        )
+        self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(
-            sink, self._accepted, time.monotonic, settled, self._objects, observer=observer
+            sink, self._accepted, clock, settled, self._objects, observer=observer
         )
         finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, self._tasks, self._ledger, observer
+            nb, finder, neutron, octavia, self._tasks, self._ledger, confirmed, observer
         )
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
         self._parts: collections.deque[Sequence[str]] = collections.deque()
-        """Of batches that could not be committed: one in each turn, so that the loop goes on."""
+        """Of batches that could not be committed: one in each turn, to keep the loop turning."""
         self._alone: set[str] = set()
         """Load balancers that failed alone; they would spoil the next batch, too."""
 
@@ -234,17 +236,20 @@ class Controller:
     def _look(self, batch: Sequence[str]) -> None:
         """Look at some load balancers and commit all that is asked for in one transaction."""
         outcomes: dict[str, Outcome] = {}
+        unavailable: Unavailable | None = None
         try:
             self._nb.commit(lambda: self._plan(batch, outcomes))
         except Unavailable as error:
-            LOG.warning("The Northbound database cannot be written: %s", error)
-            self._put_off(batch)
+            unavailable = error
         # Whatever it is, one of them has brought it out, and the others must not suffer.
         except Exception as error:  # noqa: BLE001 - it is logged there
             self._divide(batch, error)
         else:
             for lb_id, outcome in outcomes.items():
                 self._follow(lb_id, outcome)
+        if unavailable is not None:  # not in the handler: see errors.failure
+            LOG.warning("The Northbound database cannot be written: %s", unavailable)
+            self._put_off(batch)
 
     def _put_off(self, batch: Sequence[str]) -> None:
         """Have load balancers looked at later, with all that would be committed next.

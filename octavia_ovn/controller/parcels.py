@@ -14,8 +14,11 @@ from dataclasses import dataclass, field, replace
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.status import Message, Record
 
-BUDGET = 1.0
-"""Seconds of Octavia's work in one message, as far as one can tell."""
+BUDGET = 2.0
+"""Seconds of Octavia's work, as far as one can tell, in a message about several load balancers."""
+PART = 5.0
+"""The same in a message about a part of a large one: more, and others wait for it; less, and the
+0.2 s count that a message takes of itself, seconds on a busy host."""
 _CHANGE = 0.004
 """Seconds for a record that deletes nothing."""
 _DELETION = 0.02
@@ -63,9 +66,9 @@ def cut(parcel: Parcel) -> tuple[Message, Message]:
     """Return the records for the next message, one at least, and the rest.
 
     They keep Octavia's order: first what belongs to a load balancer, in the end itself. So it stays
-    immutable until Octavia has heard of everything.
+    immutable until Octavia knows everything.
     """
-    pace, left = _pace(parcel), BUDGET
+    pace, left = _pace(parcel), PART
     now: Message = {}
     rest: Message = {}
     for kind, record in _records(parcel.message):

@@ -8,18 +8,36 @@ from typing import Protocol
 from octavia_ovn.core import model
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.health import Source, Verdict
+from octavia_ovn.core.pending import Key, Objects
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
+
+
+class SwitchPort(Protocol):
+    """A port of a switch."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which is its id in Neutron."""
+
+    @property
+    def project(self) -> str:
+        """The project that it belongs to in Neutron."""
+
+    @property
+    def up(self) -> bool:
+        """Whether a hypervisor has it."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether other ports take its addresses in turns, as allowed address pairs."""
 
 
 class SwitchPorts(Protocol):
     """The ports of one switch."""
 
-    def at(self, address: str) -> str | None:
-        """Return the name of the port that has an address."""
-
-    def owner(self, address: str) -> str:
-        """Return the project of the port that has an address; empty when there is none."""
+    def at(self, address: str) -> SwitchPort | None:
+        """Return the port that has an address."""
 
     def monitor_source(self, subnet_id: str, projects: Sequence[str]) -> Source | None:
         """Return the health monitor port of a subnet, if it belongs to one of some projects."""
@@ -53,8 +71,8 @@ class Northbound(Topology, Protocol):
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
 
-    def monitor_ports(self, subnet_id: str) -> Collection[str]:
-        """Return the ports that checks of a subnet come from, as far as they are known."""
+    def is_occupied(self, switch: str, address: str) -> bool:
+        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
 
     def has_addresses(self, port_id: str) -> bool | None:
         """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
@@ -113,6 +131,10 @@ class Southbound(Protocol):
 
 class Port(Protocol):
     """A Neutron port."""
+
+    @property
+    def id(self) -> str:
+        """Its id, which is the name of its switch port."""
 
     @property
     def name(self) -> str:
@@ -178,6 +200,11 @@ class Neutron(Protocol):
 
     def delete_hm_ports(self, subnet_id: str) -> None:
         """Delete the health monitor ports of a subnet."""
+
+
+Confirmed = Callable[[str, Objects], Collection[Key]]
+"""Returns, of what a request on a load balancer is about, what Octavia wants deleted. May wait
+until Octavia has committed the request, and raise errors of :mod:`octavia_ovn.errors`."""
 
 
 class Octavia(Protocol):

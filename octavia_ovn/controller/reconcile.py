@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import damage
 from octavia_ovn.controller.damage import Damages, Problems
+from octavia_ovn.controller.deletions import Deletions, without
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.parcels import Parcel
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
+from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, changes, codec, intent, model, responder, status
 from octavia_ovn.core.desired import deleting, desired
 from octavia_ovn.core.diff import diff
-from octavia_ovn.core.pending import Pending
+from octavia_ovn.core.pending import Key, Pending
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
 from octavia_ovn.observer import NOBODY, Observer
 
@@ -64,8 +65,10 @@ class Reconciler:
         octavia: Octavia,
         tasks: Tasks,
         ledger: Ledger,
+        confirmed: Confirmed,
         observer: Observer = NOBODY,
     ) -> None:
+        self._deletions = Deletions(tasks, octavia, confirmed)
         self._nb = nb
         self._finder = finder
         self._neutron = neutron
@@ -89,8 +92,31 @@ class Reconciler:
         return replace(self._decide(lb_id, rows, pending), requested=requested)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
+        doubtful = self._doubtful(lb_id, pending)
+        if pending is not None and doubtful:
+            believed = without(lb_id, pending, doubtful)
+            return Outcome(diff(rows, intent.with_pending(rows, believed)), again=True)
+        outcome = self._act(lb_id, rows, pending, asked=doubtful is None)
+        return replace(outcome, report=None) if doubtful is None else outcome
+
+    def _doubtful(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
+        """Return what Octavia does not want deleted; None while it is being asked."""
+        waiting = _unanswered(pending, self._ledger.accepted(lb_id))
+        if waiting is None:
+            self._deletions.forget(lb_id, pending)
+            return frozenset()
+        return self._deletions.doubtful(lb_id, waiting)
+
+    def _act(
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None, *, asked: bool
+    ) -> Outcome:
+        """Do what the rows say.
+
+        :param asked: whether Octavia has not said yet what it wants deleted: what cannot be taken
+            back waits for that, and nothing is reported
+        """
         if pending is not None and pending.deleting:
-            return self._delete(lb_id, rows, pending)
+            return self._delete(lb_id, rows, pending, asked=asked)
         if pending is not None and pending.resync:
             return self._resync(lb_id, rows, pending)
         decoded, problems = damage.read(rows)
@@ -176,12 +202,15 @@ class Reconciler:
         heard: dict[str, str],
         heard_all: status.Tree | None,
     ) -> Parcel | None:
-        statuses = status.tree(known.lb, known.facts.health)
+        statuses = status.tree(known.lb, known.facts.health, known.failed)
         self._observer.shows(known.lb.id, statuses)
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all)
         requests = pending.requests if pending else ()
         ticket = Ticket(requests, statuses, report.message)
-        return self._parcel(known.lb.id, ticket, report)
+        parcel = self._parcel(known.lb.id, ticket, report)
+        if parcel is not None:
+            _log_obstacles(known, heard)
+        return parcel
 
     def _parcel(self, lb_id: str, ticket: Ticket, report: status.Report) -> Parcel | None:
         """Return what is to be sent, unless there is nothing or it is under way."""
@@ -189,29 +218,41 @@ class Reconciler:
             return None
         return Parcel(lb_id, ticket, report.message, report.late)
 
-    def _delete(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
-        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes."""
+    def _delete(
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
+    ) -> Outcome:
+        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes.
+
+        While Neutron refuses, Octavia shows ERROR and the row stays: without it, a comparison would
+        restore what the tenant wants to be rid of.
+        """
         operations = diff(rows, deleting(rows)) + self._let_in(lb_id) + self._silence(lb_id)
         former = self._used(rows)
         if operations:
             return Outcome(operations, things=former, again=True)
+        if asked:
+            return replace(GONE, former=former)
         key = ("ports", lb_id, pending.requests)
-        if _unanswered(pending, self._ledger.accepted(lb_id)) is None:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+        accepted = self._ledger.accepted(lb_id)
+        told = _unanswered(pending, accepted) is None
+        if told and not accepted.failed:
+            return self._gone(rows, key)
         done = self._tasks.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
-        if done is None:
+        if done is None or (told and done.refusal):
             return replace(GONE, former=former)
         failed = frozenset(pending.objects) if done.refusal else frozenset()
         report = status.final(pending, failed)
         if not report.message:
-            self._tasks.forget(key)
-            return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+            return self._gone(rows, key)
         return Outcome(
             report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
             things=frozenset(),
             former=former,
         )
+
+    def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
+        self._tasks.forget(key)
+        return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
 
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Hashable]:
         """Return what a load balancer has used: an agent that has just begun never looked at it."""
@@ -264,6 +305,13 @@ def restore(
         before = None
     applied = changes.apply(before, changes.Restore(lb))
     return diff(rows, intent.with_pending(intent.rows_of(applied.lb, rows), pending))
+
+
+def _log_obstacles(known: Known, heard: Mapping[str, str]) -> None:
+    """Say why members get no connections when Octavia is about to hear that they are in ERROR."""
+    for member_id, why in known.obstacles.items():
+        if heard.get(member_id) != status.Operating.ERROR.value:
+            LOG.warning("Member %s of load balancer %s %s", member_id, known.lb.id, why)
 
 
 def _unanswered(pending: Pending | None, accepted: Ticket) -> Pending | None:

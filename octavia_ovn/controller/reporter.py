@@ -284,7 +284,7 @@ class Reporter:
         began = self._clock()
         try:
             self._sink.update_status(merge(now for now, _ in parts))
-        # No exception may end this: in the end nobody would tell Octavia anything.
+        # No exception may end this: Octavia would not be told anything any more.
         except Exception as error:  # noqa: BLE001 - it is logged there
             return self._failed(parcels, error)
         if len(parcels) == 1 and parts[0][1]:
@@ -311,7 +311,7 @@ class Reporter:
     def _verified(self, parcel: Parcel) -> Parcel:
         """Return a parcel without the deletions that Octavia has done after all.
 
-        It is in doubt as long as Octavia goes on deleting, or does not say.
+        It is in doubt as long as Octavia keeps deleting, or does not say.
         """
         there = self._objects(parcel.lb_id)
         if there is None:
@@ -337,7 +337,8 @@ class Reporter:
                 again = _children(again)
         kept = without(earlier.message, ids(parcel.message)) if earlier else {}
         late = merge([kept, again])
-        due = earlier.due if earlier else self._clock() + LATE_DELAY
+        # What is told once more with the earlier records may be overwritten later than they.
+        due = self._clock() + LATE_DELAY
         return priced(Parcel(parcel.lb_id, None, late, due=due, since=due)) if late else None
 
     def _later(self, parcel: Parcel, first: float = _FIRST_RETRY) -> Parcel:

@@ -7,17 +7,25 @@ has it, so one that this agent has taken with it when it died comes again to the
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from octavia_ovn.controller.accounts import Accounts
 from octavia_ovn.controller.office import Office
-from octavia_ovn.core.statistics.messages import Acknowledgement, Levels, Message, Report
-from octavia_ovn.core.statistics.totals import Batch, Totals, acknowledged
-from octavia_ovn.core.statistics.traffic import Key, Traffic
-from octavia_ovn.errors import OctaviaOvnError, Unavailable
+from octavia_ovn.core.statistics.messages import (
+    Acknowledgement,
+    Challenge,
+    Levels,
+    Message,
+    Report,
+)
+from octavia_ovn.core.statistics.totals import Totals, acknowledged
+from octavia_ovn.core.statistics.traffic import Key
+from octavia_ovn.errors import Unavailable, failure
 from octavia_ovn.observer import NOBODY, Observer
 
 LOG = logging.getLogger(__name__)
@@ -28,15 +36,6 @@ _RETRY = 10.0
 """Seconds until the next attempt to listen."""
 _PATIENCE = 30.0
 """Seconds that the main loop may take to say whose rows are whose."""
-_RECORDS = 500
-"""Listeners in one message to Octavia, which applies it in one transaction."""
-
-_MOST = 10_000
-"""Listeners whose counters are remembered at least; those beyond are asked for again, if they have
-traffic again. Some of them may have been deleted."""
-
-Counters = Mapping[str, int]
-"""What Octavia shows of a listener, by name."""
 
 
 class Chassis(Protocol):
@@ -50,20 +49,6 @@ class Chassis(Protocol):
 
     def close(self) -> None:
         """Receive no more."""
-
-
-class Shown(Protocol):
-    """What Octavia shows its users."""
-
-    def listener_statistics(self, listener_id: str) -> Counters | None:
-        """Return the counters of a listener; None when there is none."""
-
-
-class Told(Protocol):
-    """Where Octavia is told."""
-
-    def update_statistics(self, statistics: Mapping[str, object]) -> None:
-        """Tell the counters of listeners."""
 
 
 @dataclass(slots=True)
@@ -103,61 +88,6 @@ class Listeners:
             question.answered.set()
 
 
-class Accounts:
-    """The counters of listeners: what Octavia showed before, and what has come since.
-
-    :param shown: asked once for each listener that has traffic
-    :param told: told of what has changed
-    :param ask: returns the ids of listeners by key
-    """
-
-    def __init__(
-        self, shown: Shown, told: Told, ask: Callable[[Collection[str]], Mapping[Key, str]]
-    ) -> None:
-        self._shown = shown
-        self._told = told
-        self._ask = ask
-        self._counters: dict[str, Counters] = {}
-
-    def tell(self, batch: Batch) -> None:
-        """Tell Octavia what is in a batch; what belongs to no listener is nobody's.
-
-        :raises OctaviaOvnError: when it, or part of it, could not be told; try again
-        """
-        ids = self._ask({key.hint for key in batch.open})
-        records = dict(self._records(batch, ids))
-        items = [{"id": each, **counters} for each, counters in records.items()]
-        for start in range(0, len(items), _RECORDS):
-            self._told.update_statistics({"listeners": items[start : start + _RECORDS]})
-        if len(self._counters) > _MOST:
-            self._counters.clear()
-        self._counters.update(records)
-
-    def _records(self, batch: Batch, ids: Mapping[Key, str]) -> Iterator[tuple[str, Counters]]:
-        for key, number in batch.open.items():
-            listener_id = ids.get(key)
-            before = None if listener_id is None else self._before(listener_id)
-            if listener_id is not None and before is not None:
-                more = batch.traffic.get(key, Traffic())
-                yield (
-                    listener_id,
-                    {
-                        **before,
-                        "total_connections": before["total_connections"] + more.connections,
-                        "bytes_in": before["bytes_in"] + more.bytes_in,
-                        "active_connections": number,
-                    },
-                )
-
-    def _before(self, listener_id: str) -> Counters | None:
-        if listener_id not in self._counters:
-            found = self._shown.listener_statistics(listener_id)
-            if found is None:
-                return None
-            self._counters[listener_id] = found
-        return self._counters[listener_id]
-
-
 class Ledger:
     """One agent's time in office.
 
@@ -176,8 +106,8 @@ class Ledger:
         self._accounts = accounts
         self._interval = interval
         self._clock = clock
-        self._totals = Totals()
-        self._senders: dict[tuple[str, str], object] = {}
+        self._totals = Totals(lambda: secrets.token_hex(16))
+        self._senders: dict[str, object] = {}
         self._due = clock() + interval
         self._complaint = ""
 
@@ -192,33 +122,33 @@ class Ledger:
             self._tell()
 
     def _take(self, message: Message, sender: object) -> None:
-        now = self._clock()
-        if isinstance(message, Report):
-            identity = (message.chassis, message.incarnation)
-            self._senders[identity] = sender
-            if self._totals.report(message, now):
-                self._acknowledge([(*identity, message.number)])
-        elif isinstance(message, Levels):
-            self._totals.levels(message, now)
+        if not isinstance(message, Report | Levels):
+            return
+        answer = self._totals.take(message, self._clock())
+        if not isinstance(answer, Challenge):
+            self._senders[message.chassis] = sender
+        if answer is not None:
+            self._chassis.send(answer, sender)
 
     def _tell(self) -> None:
         batch = self._totals.batch(self._clock())
-        if not batch:
+        self._senders = {
+            name: sender for name, sender in self._senders.items() if self._totals.knows(name)
+        }
+        if not batch and not self._accounts.waits:
             return
-        try:
-            self._accounts.tell(batch)
-        except OctaviaOvnError as error:
+        error = failure(lambda: self._accounts.tell(batch))
+        if error is not None:
             if str(error) != self._complaint:
                 LOG.warning("Octavia could not be told statistics, which wait: %s", error)
             self._complaint = str(error)
             return
         self._complaint = ""
         self._totals.told(batch)
-        self._acknowledge(batch.reports)
-
-    def _acknowledge(self, reports: Iterable[tuple[str, str, int]]) -> None:
-        for sender, numbers in acknowledged(reports).items():
-            self._chassis.send(Acknowledgement(*sender, numbers), self._senders[sender])
+        for (name, incarnation), numbers in acknowledged(batch.reports).items():
+            if name in self._senders:
+                acknowledgement = Acknowledgement(name, incarnation, numbers)
+                self._chassis.send(acknowledgement, self._senders[name])
 
 
 class Statistics:
@@ -256,9 +186,8 @@ class Statistics:
             self._try()
 
     def _try(self) -> None:
-        try:
-            self._serve()
-        except OctaviaOvnError as error:
+        error = failure(self._serve)
+        if error is not None:
             LOG.warning("%s", error)
             self._pause()
 

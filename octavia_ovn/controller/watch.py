@@ -11,7 +11,7 @@ from octavia_ovn.controller.office import Office
 from octavia_ovn.controller.ports import Octavia
 from octavia_ovn.controller.repair import Depth, Finding, Repair, Verdict
 from octavia_ovn.core.text import plain
-from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.errors import failure
 from octavia_ovn.observer import NOBODY, Drift, Observer
 
 LOG = logging.getLogger(__name__)
@@ -132,26 +132,29 @@ class Rounds:
         :param goes_on: whether to continue; asked before each load balancer
         :returns: whether everything could be compared
         """
-        findings: list[Finding] = []
         began = self._clock()
-        recent = RECENT if self._last is None else began - self._last + _OVERLAP
-        try:
-            for finding in self._repair.compare(depth=Depth.LISTS, recent=recent):
-                if not goes_on():
-                    return False
-                findings.append(finding)
-                if finding.verdict is not Verdict.ORPHANED:
-                    self._mend(finding)
-            self._mend_orphans([each for each in findings if each.verdict is Verdict.ORPHANED])
-            self._note(findings)
-            self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
-        except OctaviaOvnError as error:
+        error = failure(lambda: self._compare_all(goes_on))
+        if error is not None:
             LOG.warning("Octavia, OVN and Neutron could not be compared: %s", error)
-            self._observer.compares(succeeded=False)
+        elif not goes_on():
             return False
-        self._observer.compares(succeeded=True)
-        self._last = began
-        return True
+        self._observer.compares(succeeded=error is None)
+        if error is None:
+            self._last = began
+        return error is None
+
+    def _compare_all(self, goes_on: Callable[[], bool]) -> None:
+        findings: list[Finding] = []
+        recent = RECENT if self._last is None else self._clock() - self._last + _OVERLAP
+        for finding in self._repair.compare(depth=Depth.LISTS, recent=recent):
+            if not goes_on():
+                return
+            findings.append(finding)
+            if finding.verdict is not Verdict.ORPHANED:
+                self._mend(finding)
+        self._mend_orphans([each for each in findings if each.verdict is Verdict.ORPHANED])
+        self._note(findings)
+        self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
 
     def compare(self, lb_ids: Iterable[str], goes_on: Callable[[], bool]) -> frozenset[str]:
         """Compare and mend single load balancers about which something has happened.
@@ -173,15 +176,15 @@ class Rounds:
         if finding.change is None:
             return
         self._observer.finds(Drift(finding.verdict.value))
-        try:
-            mended = self._repair.mend(finding)
-        except OctaviaOvnError as error:
-            LOG.warning("Load balancer %s: %s", finding.lb_id, error)
-            return
+        error = failure(lambda: self._repair_recorded(finding))
+        if error is not None:
+            LOG.warning("Load balancer %s: %s", plain(finding.lb_id), error)
+
+    def _repair_recorded(self, finding: Finding) -> None:
         what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
-        if mended:
+        if self._repair.mend(finding):
             self._observer.repairs(Drift(finding.verdict.value))
-            LOG.warning("Load balancer %s was %s; it is being repaired", finding.lb_id, what)
+            LOG.warning("Load balancer %s was %s; it is being repaired", plain(finding.lb_id), what)
 
     def _mend_orphans(self, orphans: Sequence[Finding]) -> None:
         """Have load balancers deleted that Octavia has not known for some time.

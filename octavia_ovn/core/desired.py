@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.core import codec, model, slots
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.health import Health
+from octavia_ovn.core.health import Health, Verdict
 from octavia_ovn.core.placement import Profile, Shelf, Spread, Wanted, match, shelves
 from octavia_ovn.core.rows import HealthCheck, Row
 from octavia_ovn.core.topology import Attachments
@@ -35,10 +35,10 @@ class Facts:
     :param attachments: where the load balancer hangs
     :param floating_ips: VIP address → floating IP
     :param mappings: address of a monitored member → `<switch port>:<source address>`
-    :param health: what the checks say
+    :param health: what is known of the members
     :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
     :param unchecked: monitors that have no address to check from: OVN would leave all members out
-    :param member_status: member id → status that Octavia has heard
+    :param member_status: member id → status that Octavia has heard; so for monitors in ERROR
     :param entrances: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.entrances`
     """
@@ -113,7 +113,7 @@ def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> R
         external_ids=_external_ids(lb, shelf, row, facts),
         vips=vips,
         selection_fields=_selection_fields(shelf, profile, addresses, facts),
-        options=_options(row, profile, lb.flavor),
+        options=_options(row, shelf, lb.flavor),
         ip_port_mappings=_mappings(shelf, facts),
         health_checks=_with_uuids(checks, row.health_checks),
         switches=facts.attachments.switches,
@@ -141,7 +141,9 @@ def _vips(shelf: Shelf, addresses: Sequence[str], health: Health) -> Iterator[tu
     for listener, pool in _served(shelf):
         for address in addresses:
             serving = eligible(pool, model.family(address), health)
-            if serving:
+            # Without a backend OVN refuses connections at once. A pool that has no members has no
+            # entry, so that routes to the VIP are withdrawn.
+            if pool.members:
                 yield (
                     codec.endpoint(address, listener.port),
                     ",".join(codec.endpoint(each.address, each.port) for each in serving),
@@ -152,12 +154,16 @@ def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Membe
     """Return the entries that serve a VIP of one IP version.
 
     Backup members step in when no other is left. A member that its check calls dead stays in the
-    list beside them: OVN leaves it out by itself, and would stop checking it otherwise.
+    list beside them: OVN leaves it out by itself, and would stop checking it otherwise. One that
+    cannot be reached is left out: OVN would serve it until a check has answered, which none does.
     """
     members = [
         each
         for each in pool.members
-        if each.enabled and each.weight and model.family(each.address) == family
+        if each.enabled
+        and each.weight
+        and model.family(each.address) == family
+        and health.of(pool, each) is not Verdict.UNREACHABLE
     ]
     first = [each for each in members if not each.backup]
     if any(health.may_serve(pool, each) for each in first):
@@ -175,7 +181,7 @@ def _checks(
             continue
         for address in addresses:
             key = codec.endpoint(address, listener.port)
-            if key in vips:
+            if vips.get(key):
                 checks.append(_check(pool.monitor, pool, key, address))
     return tuple(sorted(checks, key=lambda check: check.vip))
 
@@ -226,17 +232,21 @@ def _selection_fields(
     return fields
 
 
-def _options(row: Row, profile: Profile, flavor: model.Flavor) -> dict[str, str]:
+def _options(row: Row, shelf: Shelf, flavor: model.Flavor) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
-    Those that only flavors set are ours where the flavor says something.
+    That of the hairpin address is ours where the flavor says something. A UDP client that keeps
+    sending would stay with a member that has left for ever: its flow never ends. OVN flushes it if
+    told so before, so every UDP row says it from the beginning, and a row that is no longer UDP
+    does not keep it.
     """
+    affinity = shelf.profile.affinity if shelf.profile else None
     ours = {
         REJECT: None if flavor.reject is False else "true",
-        AFFINITY: str(profile.affinity) if profile.affinity else None,
+        AFFINITY: str(affinity) if affinity else None,
     }
-    if flavor.ct_flush is not None:
-        ours[CT_FLUSH] = "true" if flavor.ct_flush else None
+    udp = shelf.protocol is model.Protocol.UDP
+    ours[CT_FLUSH] = "true" if (udp if flavor.ct_flush is None else flavor.ct_flush) else None
     if flavor.hairpin_snat_ip:
         ours[HAIRPIN] = " ".join(flavor.hairpin_snat_ip)
     options = {**row.options, **ours}
@@ -245,8 +255,7 @@ def _options(row: Row, profile: Profile, flavor: model.Flavor) -> dict[str, str]
 
 def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> dict[str, str]:
     keys = {key: each for key, each in row.external_ids.items() if not codec.is_realised(key)}
-    members = {each.id for pool in shelf.pools for each in pool.members}
-    heard = {key: each for key, each in facts.member_status.items() if key in members}
+    heard = _heard(shelf, facts.member_status)
     if heard:
         keys[k.MEMBER_STATUS] = codec.member_status(heard)
     fips = facts.floating_ips
@@ -259,3 +268,14 @@ def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) 
     if facts.attachments.vip_router:
         keys[k.ROUTER_REF] = facts.attachments.vip_router
     return keys
+
+
+def _heard(shelf: Shelf, statuses: Mapping[str, str]) -> dict[str, str]:
+    """Return what Octavia has heard of a row's members, and of its monitors that are in ERROR."""
+    members = {each.id for pool in shelf.pools for each in pool.members}
+    monitors = {pool.monitor.id for pool in shelf.pools if pool.monitor}
+    return {
+        key: status
+        for key, status in statuses.items()
+        if key in members or (key in monitors and status == "ERROR")
+    }

@@ -1,4 +1,4 @@
-"""What the health checks of OVN say about members."""
+"""What is known of the health of members."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from octavia_ovn.core import model
 
 
 class Verdict(str, enum.Enum):
-    """What OVN knows of a backend; UNKNOWN counts as up in the data plane."""
+    """What is known of a member, and what OVN does with it then."""
 
     UP = "up"
+    """Its check has answered."""
     DOWN = "down"
+    """Its check has failed: OVN leaves it out by itself, and takes it back."""
     UNKNOWN = "unknown"
+    """Its check has not answered yet: OVN sends it connections."""
+    UNCHECKED = "unchecked"
+    """It is not checked, or cannot be: OVN sends it connections."""
+    UNREACHABLE = "unreachable"
+    """Nothing can answer at its address: it is left out of `vips`."""
 
 
 HM_PORT = "ovn-lb-hm-"
@@ -22,6 +29,8 @@ HM_PORT = "ovn-lb-hm-"
 
 Backend = tuple[str, int, str]
 """Address, port, protocol."""
+
+_NOT_SERVING = (Verdict.DOWN, Verdict.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +48,25 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Verdicts on backends.
+    """What is known of the members of a load balancer.
 
-    `missing` holds the addresses of monitored members that no switch port has: OVN leaves such a
-    member out as soon as the vip has a check.
+    :param verdicts: what the checks say of backends
+    :param members: member id → what is known of it whatever its check says
     """
 
     verdicts: Mapping[Backend, Verdict] = field(default_factory=dict)
-    missing: frozenset[str] = frozenset()
+    members: Mapping[str, Verdict] = field(default_factory=dict)
 
     def of(self, pool: model.Pool, member: model.Member) -> Verdict:
-        """Return the verdict on a member of a monitored pool."""
-        if member.address in self.missing:
-            return Verdict.DOWN
+        """Return the verdict on a member."""
+        known = self.members.get(member.id)
+        if known is not None:
+            return known
+        if not pool.monitored:
+            return Verdict.UNCHECKED
         backend = (member.address, member.port, pool.protocol.value)
         return self.verdicts.get(backend, Verdict.UNKNOWN)
 
     def may_serve(self, pool: model.Pool, member: model.Member) -> bool:
-        """Whether OVN sends connections to a member."""
-        return not pool.monitored or self.of(pool, member) is not Verdict.DOWN
+        """Whether OVN sends connections to a member that is in `vips`."""
+        return self.of(pool, member) not in _NOT_SERVING

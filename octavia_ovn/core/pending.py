@@ -40,7 +40,9 @@ class Final(str, enum.Enum):
     DELETED = "DELETED"
 
 
-Objects = Mapping[tuple[Kind, str], Final]
+Key = tuple[Kind, str]
+"""Kind and id of an object."""
+Objects = Mapping[Key, Final]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +68,40 @@ class Pending:
             for (kind, _), final in self.objects.items()
         )
 
+    @property
+    def questionable(self) -> frozenset[Key]:
+        """See :func:`questionable`."""
+        return questionable(self.objects)
+
     def merge(self, later: Pending) -> Pending:
         """Return what Octavia waits for after a later request came in too."""
         requests = self.requests + tuple(
             each for each in later.requests if each not in self.requests
         )
         orphaned = self.orphaned or later.orphaned
+        objects = self.objects
+        if self.deleting and not later.deleting:
+            # Octavia allows only a failover after a deletion, and only of one that was refused.
+            objects = dict.fromkeys(objects, Final.ACTIVE)
         return replace(
             self,
             requests=requests,
             # Of what Octavia does not know it cannot be told anything either.
-            objects={} if orphaned else {**self.objects, **later.objects},
+            objects={} if orphaned else {**objects, **later.objects},
             created=self.created or later.created,
             resync=self.resync or later.resync,
             orphaned=orphaned,
         )
+
+
+def questionable(objects: Objects) -> frozenset[Key]:
+    """Return the objects that end DELETED or in ERROR: Octavia itself must say that they are meant.
+
+    It applies whatever a provider reports, whosever the object is.
+    """
+    return frozenset(
+        key for key, final in objects.items() if final is Final.DELETED or key[0] in UNSERVED
+    )
 
 
 def active(kind: Kind, ids: Iterable[str]) -> dict[tuple[Kind, str], Final]:

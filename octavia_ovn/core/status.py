@@ -28,31 +28,38 @@ class Operating(str, enum.Enum):
 _OF_VERDICT = {
     Verdict.UP: Operating.ONLINE,
     Verdict.DOWN: Operating.ERROR,
-    # OVN sends connections to a member that it has not checked yet.
-    Verdict.UNKNOWN: Operating.ONLINE,
+    Verdict.UNKNOWN: Operating.OFFLINE,  # as Octavia itself calls a member that is new
+    Verdict.UNCHECKED: Operating.NO_MONITOR,
+    Verdict.UNREACHABLE: Operating.ERROR,
 }
 
 Tree = Mapping[tuple[Kind, str], Operating]
 
 
-def tree(lb: model.LoadBalancer, health: Health) -> dict[tuple[Kind, str], Operating]:
-    """Return the operating status of every object of a load balancer."""
+def tree(
+    lb: model.LoadBalancer, health: Health, failed: frozenset[tuple[Kind, str]] = frozenset()
+) -> dict[tuple[Kind, str], Operating]:
+    """Return the operating status of every object of a load balancer.
+
+    :param failed: monitors that cannot become what was asked for
+    """
     statuses: dict[tuple[Kind, str], Operating] = {}
     for pool in lb.pools:
         members = [_member(pool, member, health) for member in pool.members]
         for member, status in zip(pool.members, members, strict=True):
             statuses[(Kind.MEMBER, member.id)] = status
         if pool.monitor:
-            statuses[(Kind.HEALTH_MONITOR, pool.monitor.id)] = (
-                Operating.ONLINE if pool.monitor.enabled else Operating.OFFLINE
-            )
+            statuses[(Kind.HEALTH_MONITOR, pool.monitor.id)] = _monitor(pool.monitor, failed)
         attached = bool(lb.listeners_of(pool.id))
+        counted = (
+            status for member, status in zip(pool.members, members, strict=True) if member.enabled
+        )
         statuses[(Kind.POOL, pool.id)] = (
-            _combine(members) if pool.enabled and attached else Operating.OFFLINE
+            _combine(counted) if pool.enabled and attached else Operating.OFFLINE
         )
     for listener in lb.listeners:
         statuses[(Kind.LISTENER, listener.id)] = _listener(lb, listener, statuses)
-    below = [statuses[(Kind.LISTENER, each.id)] for each in lb.listeners]
+    below = (statuses[(Kind.LISTENER, each.id)] for each in lb.listeners if each.enabled)
     statuses[(Kind.LOAD_BALANCER, lb.id)] = _combine(below) if lb.enabled else Operating.OFFLINE
     return statuses
 
@@ -60,35 +67,43 @@ def tree(lb: model.LoadBalancer, health: Health) -> dict[tuple[Kind, str], Opera
 def _member(pool: model.Pool, member: model.Member, health: Health) -> Operating:
     if not member.enabled:
         return Operating.OFFLINE
-    if not pool.monitored:
-        return Operating.NO_MONITOR
     return _OF_VERDICT[health.of(pool, member)]
+
+
+def _monitor(monitor: model.HealthMonitor, failed: frozenset[tuple[Kind, str]]) -> Operating:
+    if (Kind.HEALTH_MONITOR, monitor.id) in failed:
+        return Operating.ERROR
+    return Operating.ONLINE if monitor.enabled else Operating.OFFLINE
 
 
 def _listener(lb: model.LoadBalancer, listener: model.Listener, statuses: Tree) -> Operating:
     if not (lb.enabled and listener.enabled):
         return Operating.OFFLINE
-    below = statuses.get((Kind.POOL, listener.pool_id or ""), Operating.ONLINE)
-    return Operating.ONLINE if below is Operating.OFFLINE else below
-
-
-def _combine(below: Iterable[Operating]) -> Operating:
-    """Return the status of what consists of parts: those that are switched off do not count."""
-    counted = [each for each in below if each is not Operating.OFFLINE]
-    bad = [each for each in counted if each in (Operating.ERROR, Operating.DEGRADED)]
-    if not bad:
+    pool = lb.pool(listener.pool_id)
+    if pool is None or not pool.enabled:
         return Operating.ONLINE
-    if all(each is Operating.ERROR for each in counted):
-        return Operating.ERROR
-    return Operating.DEGRADED
+    return statuses[(Kind.POOL, pool.id)]
+
+
+def _combine(parts: Iterable[Operating]) -> Operating:
+    """Return the status of what consists of parts that are enabled.
+
+    OFFLINE says of such a part that its health is not known yet: as long as that holds of all, it
+    holds of the whole.
+    """
+    found = set(parts)
+    if found in ({Operating.ERROR}, {Operating.OFFLINE}):
+        return found.pop()
+    bad = found & {Operating.ERROR, Operating.DEGRADED}
+    return Operating.DEGRADED if bad else Operating.ONLINE
 
 
 def member_statuses(statuses: Tree) -> dict[str, str]:
-    """Return the members' part, as the row keeps it."""
+    """Return the part that the row keeps: members, and monitors because they may be in ERROR."""
     return {
         object_id: status.value
         for (kind, object_id), status in statuses.items()
-        if kind is Kind.MEMBER
+        if kind in (Kind.MEMBER, Kind.HEALTH_MONITOR)
     }
 
 
@@ -115,7 +130,8 @@ def report(  # noqa: PLR0913 - each is a fact of its own
 ) -> Report:
     """Compute what to tell Octavia.
 
-    :param known: member statuses that Octavia has heard, as the rows keep them
+    :param known: member statuses that Octavia has heard, as the rows keep them, and ERROR of
+        monitors
     :param heard: statuses of all objects that Octavia has heard, None when that is not known
     :param failed: pending objects that end in ERROR
     """
@@ -123,13 +139,17 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     late: Message = {}
     objects = pending.objects if pending else {}
     failed |= _unserved(objects)
-    changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard)
+    turned = _turned(statuses, known)
+    recovered = {key for key in turned if statuses[key] is not Operating.ERROR}
+    changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard) | turned
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
-        record = _record(key, objects.get(key), statuses, failed)
+        # Octavia has a monitor in provisioning status ERROR that could not be had before.
+        final = objects.get(key, Final.ACTIVE if key in recovered else None)
+        record = _record(key, final, statuses, failed)
         message.setdefault(kind.value, []).append(record)
         provisioning = record.get("provisioning_status")
-        again = kind is not Kind.LOAD_BALANCER or is_first(pending)
+        again = key in objects and (kind is not Kind.LOAD_BALANCER or is_first(pending))
         if provisioning not in (None, Final.DELETED.value) and again:
             late.setdefault(kind.value, []).append(record)
     return Report(message, late)
@@ -188,6 +208,16 @@ def _changed(
             keys |= members | {(Kind.POOL, pool.id), (Kind.LOAD_BALANCER, lb.id)}
             keys |= {(Kind.LISTENER, each.id) for each in lb.listeners_of(pool.id)}
     return frozenset(keys)
+
+
+def _turned(statuses: Tree, known: Mapping[str, str]) -> frozenset[tuple[Kind, str]]:
+    """Return the monitors that have failed, or fail no more, unlike what Octavia has heard."""
+    return frozenset(
+        key
+        for key, status in statuses.items()
+        if key[0] is Kind.HEALTH_MONITOR
+        and (status is Operating.ERROR) != (known.get(key[1]) == Operating.ERROR.value)
+    )
 
 
 def _derived(

@@ -22,7 +22,13 @@ class Agent:
         self.tasks = Tasks(self.executor, lambda work: work(), self.queue.add, self.clock)
         finder = FactFinder(self.nb, self.sb, self.neutron, self.tasks)
         self.reconciler = Reconciler(
-            self.nb, finder, self.neutron, self.octavia, self.tasks, self.ledger
+            self.nb,
+            finder,
+            self.neutron,
+            self.octavia,
+            self.tasks,
+            self.ledger,
+            self.octavia.confirmed,
         )
         self.parcels = {}
         self.history = []
@@ -42,7 +48,9 @@ class Agent:
     # --- what happens
 
     def asked(self, change, lb_id="lb1"):
-        """Octavia asks for something."""
+        """Octavia asks for something, or does not know the load balancer any more."""
+        if isinstance(change, changes.Abandon):
+            self.octavia.trees.pop(lb_id, None)
         self.count += 1
         self.db.write(intent.record(self.db.of(lb_id), change, f"r{self.count}"))
         self.queue.add(lb_id)

@@ -62,6 +62,14 @@ class Later(Executor):
         return count
 
 
+@dataclasses.dataclass(frozen=True)
+class SwitchPort:
+    name: str
+    up: bool = True
+    virtual: bool = False
+    project: str = TENANT
+
+
 @dataclasses.dataclass
 class SwitchPorts:
     """The ports of a switch: address → name; the sources of checks, and those that answer ARP."""
@@ -70,12 +78,12 @@ class SwitchPorts:
     sources: dict = dataclasses.field(default_factory=dict)
     answers: dict = dataclasses.field(default_factory=dict)
     owners: dict = dataclasses.field(default_factory=dict)
+    down: set = dataclasses.field(default_factory=set)
+    virtual: set = dataclasses.field(default_factory=set)
 
     def at(self, address):
-        return self.names.get(address)
-
-    def owner(self, address):
-        return TENANT if address in self.names else ""
+        name = self.names.get(address)
+        return name and SwitchPort(name, name not in self.down, name in self.virtual)
 
     def monitor_source(self, subnet_id, projects):
         """The source, if one of the projects has it; it is the service's unless told."""
@@ -83,7 +91,7 @@ class SwitchPorts:
         if address is None or self.owners.get(subnet_id, SERVICE) not in projects:
             return None
         port = self.answers.get(subnet_id)
-        return Source(port or "hm-port", address, answers=port is not None)
+        return Source(port or f"hm-{subnet_id}", address, answers=port is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +113,7 @@ class Northbound:
         self.ports = {"neutron-net1": SwitchPorts()}
         self.addresses = {}
         self.member_fips = {}
+        self.occupied = set()
         self.fetching = frozenset()
         self.forgotten = set()
         self.error = None
@@ -150,6 +159,9 @@ class Northbound:
             answers = found.answers.items()
             found.answers = {key: port for key, port in answers if port not in self.db.cleared}
         return found
+
+    def is_occupied(self, switch, address):
+        return (switch, address) in self.occupied
 
     def has_addresses(self, port_id):
         return self.addresses.get(port_id, False)
@@ -272,6 +284,7 @@ class Octavia:
 
     def __init__(self):
         self.trees = {}
+        self.kept = frozenset()
         self.error = None
         self.provisioning = {}
         self.operating = {}
@@ -281,6 +294,12 @@ class Octavia:
         if self.error is not None:
             raise self.error
         return self.trees.get(lb_id)
+
+    def confirmed(self, lb_id, objects):
+        """Whatever rows say is wanted, but for what a test has put into `kept`."""
+        if self.error is not None:
+            raise self.error
+        return frozenset(objects) - self.kept
 
     def update_status(self, status):
         if self.error is not None:

@@ -1,6 +1,7 @@
 """What the stories of load balancers start from: two members on one network, behind one router."""
 
 from octavia_ovn.core import changes
+from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.pending import Kind, deleted
 from octavia_ovn.errors import Unavailable
 from tests.controller.agent import Agent
@@ -22,8 +23,10 @@ GONE = changes.DeleteLoadBalancer(balancer(vips=(KNOWN,)), deleted(Kind.MEMBER, 
 
 
 def agent_with(lb=SITE, *, ports=(1, 2), source="10.0.0.9"):
-    """An agent after it has realised a load balancer."""
+    """An agent after it has realised a load balancer whose members have answered their checks."""
     agent = Agent()
+    for number in ports:
+        agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = Verdict.UP
     switch = agent.nb.ports["neutron-net1"]
     switch.names = {f"10.0.0.{number}": f"port{number}" for number in ports}
     switch.sources = {"sub1": source} if source else {}

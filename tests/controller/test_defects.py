@@ -1,4 +1,4 @@
-"""A defect that one load balancer brings out, in whatever step, is its own: the others go on."""
+"""A defect that one load balancer brings out, in whatever step, does not hold up others."""
 
 import pytest
 

@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import pytest
+
+from octavia_ovn.controller.tasks import REFUSAL_AGE
 from octavia_ovn.core import changes
-from octavia_ovn.errors import Refused
+from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
 from tests.controller.outside import Port
-from tests.controller.stories import CHECKED, DOWN, GONE, SITE, agent_with
+from tests.controller.stories import CHECKED, DOWN, GONE, SITE, VIPS, agent_with
 from tests.core.builders import row, vip
 
 
@@ -49,21 +52,70 @@ class TestDelete:
         assert agent.rows == ()
         assert agent.octavia.provisioning["lb1"] == "DELETED"
 
-    def test_ends_in_error_when_neutron_refuses(self):
+    def refused(self, error):
         agent = self.deleting()
-        agent.neutron.error = Refused("port in use")
+        agent.neutron.error = error
         agent.settle()
 
         assert agent.octavia.provisioning["lb1"] == "ERROR"
         assert agent.octavia.provisioning["l1"] == "ERROR"
+        return agent
 
+    def assert_gone(self, agent):
+        assert agent.rows == ()
+        assert agent.neutron.ports == {}
+        assert set(agent.octavia.provisioning.values()) == {"DELETED"}
+
+    REFUSALS = pytest.mark.parametrize("error", [Refused("in use"), Conflict("c"), NotFound("n")])
+
+    @REFUSALS
+    def test_ends_in_error_while_neutron_refuses(self, error):
+        """The row stays, so that no comparison has it served again."""
+        agent = self.refused(error)
+        told = len(agent.octavia.messages)
+        agent.waits(REFUSAL_AGE)
+
+        assert len(agent.octavia.messages) == told
+        assert agent.db.vips() == {}
+        assert agent.pending().deleting
+
+    @REFUSALS
+    def test_ends_well_once_neutron_does_not_refuse_any_more(self, error):
+        agent = self.refused(error)
+        agent.neutron.error = None
+        agent.waits(REFUSAL_AGE)
+
+        self.assert_gone(agent)
+
+    @REFUSALS
+    def test_ends_well_when_it_is_asked_for_once_more(self, error):
+        agent = self.refused(error)
         agent.neutron.error = None
         agent.asked(GONE)
         agent.settle()
 
-        assert agent.rows == ()
-        assert agent.neutron.ports == {}
-        assert agent.octavia.provisioning["lb1"] == "DELETED"
+        self.assert_gone(agent)
+
+    def test_gives_way_to_a_failover(self):
+        """Nothing of what Octavia still has is told to be deleted."""
+        agent = self.refused(Refused("port in use"))
+        agent.octavia.trees["lb1"] = CHECKED
+        agent.neutron.error = None
+        agent.asked(changes.Resync("lb1"))
+        agent.settle()
+
+        assert agent.db.vips() == VIPS
+        assert set(agent.octavia.provisioning.values()) == {"ACTIVE"}
+        agent.assert_ended(CHECKED)
+
+    @REFUSALS
+    def test_ends_well_with_another_agent(self, error):
+        agent = self.refused(error).successor()
+        agent.neutron.error = None
+        agent.queue.add("lb1")
+        agent.settle()
+
+        self.assert_gone(agent)
 
     def test_octavia_hears_before_the_row_goes(self):
         agent = self.deleting()
@@ -86,6 +138,18 @@ class TestDelete:
         assert agent.rows == ()
         assert agent.neutron.ports == {}
         assert agent.octavia.provisioning == {"m9": "DELETED", "lb1": "DELETED"}
+
+    @pytest.mark.parametrize("name", ["web-1", "ovn-lb-vip-lb2", "ovn-lb-vip-additional-1-lb2"])
+    def test_leaves_a_port_that_only_the_rows_say_is_ours(self, name):
+        """Others may write the Northbound database, too."""
+        agent = agent_with(SITE)
+        agent.neutron.ports["vip-port"] = Port("vip-port", name)
+        agent.asked(GONE)
+        agent.settle()
+
+        assert agent.neutron.ports.keys() == {"vip-port"}
+        assert agent.rows == ()
+        assert agent.octavia.provisioning["lb1"] == "DELETED"
 
     def test_gives_a_brought_port_its_addresses_back(self):
         agent = agent_with(dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", brought=True),)))

@@ -1,11 +1,14 @@
 """Stories of monitored members: from where they are checked, and what Octavia hears of them."""
 
+import pytest
+
+from octavia_ovn.controller.tasks import REFUSAL_AGE
 from octavia_ovn.core import changes
 from octavia_ovn.core.health import Verdict
-from octavia_ovn.errors import Conflict
+from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
-from tests.controller.outside import SwitchPorts
-from tests.controller.stories import CHECKED, SITE, VIPS, agent_with, site
+from tests.controller.outside import SERVICE, TENANT, SwitchPorts
+from tests.controller.stories import CHECKED, DOWN, SITE, VIPS, agent_with, site
 from tests.core.builders import VIP, member, monitor
 
 
@@ -49,13 +52,30 @@ class TestHealth:
         assert set(agent.octavia.operating.values()) == {"ONLINE"}
         agent.assert_ended(CHECKED)
 
-    def test_a_member_without_port_is_in_error_until_it_has_one(self):
+    def test_a_member_that_has_not_answered_yet_is_not_online(self):
+        agent = agent_with(CHECKED)
+        self.dies(agent, 1, Verdict.UNKNOWN)
+
+        assert agent.octavia.operating["m1"] == "OFFLINE"
+        assert agent.octavia.operating["p1"] == "ONLINE"
+        assert agent.db.vips() == VIPS
+
+        self.dies(agent, 2, Verdict.UNKNOWN)
+
+        assert {agent.octavia.operating[each] for each in ("p1", "l1", "lb1")} == {"OFFLINE"}
+        assert agent.db.vips() == VIPS
+
+    def test_an_address_that_no_port_has_is_served_unchecked_until_one_has(self):
         agent = agent_with(CHECKED, ports=[1])
 
-        assert agent.octavia.operating["m2"] == "ERROR"
+        assert agent.octavia.operating["m2"] == "NO_MONITOR"
         assert agent.octavia.operating["hm1"] == "ONLINE"
-        assert "10.0.0.2" not in agent.row.ip_port_mappings
+        assert agent.octavia.operating["lb1"] == "ONLINE"
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "hm-sub1:10.0.0.9"
+        assert agent.db.vips() == VIPS
+        agent.assert_ended(CHECKED)
 
+        agent.sb.verdicts[("port2", "10.0.0.2", 80, "tcp")] = Verdict.UP
         agent.nb.ports["neutron-net1"].names["10.0.0.2"] = "port2"
         agent.changed(("backend", "10.0.0.2"))
         agent.settle()
@@ -63,6 +83,95 @@ class TestHealth:
         assert agent.octavia.operating["m2"] == "ONLINE"
         assert agent.row.ip_port_mappings["10.0.0.2"] == "port2:10.0.0.9"
         agent.assert_ended(CHECKED)
+
+    def test_an_address_that_several_ports_take_in_turns_is_served_unchecked(self):
+        agent = Agent()
+        ports = agent.nb.ports["neutron-net1"]
+        ports.names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
+        ports.sources = {"sub1": "10.0.0.9"}
+        ports.virtual = ports.down = {"port2"}
+        agent.created(CHECKED)
+        agent.settle()
+
+        assert agent.octavia.operating["m2"] == "NO_MONITOR"
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "hm-sub1:10.0.0.9"
+        assert agent.db.vips() == VIPS
+        agent.assert_ended(CHECKED)
+
+    def test_an_address_without_port_is_checked_at_the_source_that_neutron_has_made(self):
+        agent = Agent()
+        ports = agent.nb.ports["neutron-net1"]
+        ports.names = {"10.0.0.1": "port1"}
+        agent.created(CHECKED)
+        agent.settle()  # its switch port is not there yet
+        assert agent.row.ip_port_mappings["10.0.0.2"] == "ovn-lb-hm-sub1:10.0.0.9"
+
+        ports.sources = {"sub1": "10.0.0.9"}
+        ports.answers = {"sub1": "ovn-lb-hm-sub1"}
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+        assert agent.db.cleared == ["ovn-lb-hm-sub1"]
+        agent.assert_ended(CHECKED)
+
+    def test_a_member_whose_port_is_down_gets_nothing_until_it_is_up(self, caplog):
+        agent = agent_with(CHECKED)
+        ports = agent.nb.ports["neutron-net1"]
+        ports.down = {"port1"}
+        agent.changed(("backend", "10.0.0.1"))
+        agent.settle()
+
+        assert agent.octavia.operating["m1"] == "ERROR"
+        assert agent.octavia.operating["lb1"] == "DEGRADED"
+        assert agent.db.vips() == {("tcp", f"{VIP}:80"): "10.0.0.2:80"}
+        assert caplog.text.count("while its port port1 is on no hypervisor") == 1
+
+        ports.down = {"port1", "port2"}
+        agent.changed(("backend", "10.0.0.2"))
+        agent.settle()
+
+        assert agent.octavia.operating["lb1"] == "ERROR"
+        assert agent.db.vips() == {("tcp", f"{VIP}:80"): ""}
+        assert agent.row.health_checks == ()
+
+        ports.down = set()
+        agent.changed(("backend", "10.0.0.1"))
+        agent.changed(("backend", "10.0.0.2"))
+        agent.settle()
+
+        assert agent.octavia.operating["lb1"] == "ONLINE"
+        assert agent.db.vips() == VIPS
+        agent.assert_ended(CHECKED)
+
+    def test_the_port_of_a_member_without_monitor_does_not_matter(self):
+        agent = agent_with(SITE)
+        agent.nb.ports["neutron-net1"].down = {"port1"}
+        agent.queue.add("lb1")
+        agent.settle()
+
+        assert agent.octavia.operating["m1"] == "NO_MONITOR"
+        assert agent.db.vips() == VIPS
+
+    @pytest.mark.parametrize("lb", [SITE, CHECKED], ids=["no monitor", "monitor"])
+    def test_a_member_at_the_address_of_a_router_or_vip_gets_nothing(self, lb, caplog):
+        agent = agent_with(lb)
+        agent.nb.occupied = {("neutron-net1", "10.0.0.1"), ("neutron-net2", "10.0.0.2")}
+        agent.changed(("member", "10.0.0.1"))
+        agent.settle()
+        agent.queue.add("lb1")
+        agent.settle()
+
+        assert agent.octavia.operating["m1"] == "ERROR"
+        assert agent.octavia.operating["lb1"] == "DEGRADED"
+        assert agent.db.vips() == {("tcp", f"{VIP}:80"): "10.0.0.2:80"}
+        assert caplog.text.count("OVN does not balance a connection twice") == 1
+
+        agent.nb.occupied = set()
+        agent.changed(("member", "10.0.0.1"))
+        agent.settle()
+
+        assert agent.octavia.operating["lb1"] == "ONLINE"
+        assert agent.db.vips() == VIPS
 
     def test_a_member_in_a_subnet_that_is_gone(self):
         lb = site(member(1), member(7, address="10.2.0.7", subnet_id="sub2"), monitor=monitor())
@@ -131,6 +240,7 @@ class TestHealth:
         successor.settle()
 
         assert agent.octavia.operating["m1"] == "ERROR"
+        assert agent.octavia.operating["m2"] == "ONLINE"
         assert len(agent.octavia.messages) == 2
 
         agent.sb.ready = True
@@ -138,7 +248,8 @@ class TestHealth:
         successor.changed(("backend", "10.0.0.1"))
         successor.settle()
 
-        assert agent.octavia.operating["m1"] == "ONLINE"
+        assert agent.octavia.operating["m1"] == "OFFLINE"
+        assert agent.octavia.operating["m2"] == "OFFLINE"
 
     def test_monitor_goes(self):
         agent = agent_with(CHECKED)
@@ -167,20 +278,148 @@ class TestHealth:
         assert "ovn-lb-hm-sub1" in agent.neutron.ports
         agent.assert_ended(CHECKED)
 
-    def test_a_refused_address_is_asked_for_once_more_now_and_then(self):
+    def refused(self, error):
         agent = Agent()
         agent.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
-        agent.neutron.error = Conflict("the quota is used up")
+        agent.neutron.error = error
         agent.created(CHECKED)
         agent.settle()
-        agent.neutron.error = None
-        agent.queue.add("lb1")
-        agent.settle()
+        assert agent.octavia.provisioning["hm1"] == agent.octavia.operating["hm1"] == "ERROR"
+        assert agent.octavia.provisioning["lb1"] == "ACTIVE"
         assert agent.row.health_checks == ()
+        assert agent.db.vips() == VIPS
+        return agent
 
+    def assert_checked(self, agent):
+        assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
+        assert agent.row.ip_port_mappings["10.0.0.1"] == "port1:10.0.0.9"
+        assert agent.octavia.provisioning["hm1"] == "ACTIVE"
+        assert agent.octavia.operating["hm1"] == "ONLINE"
+        assert "hm1" not in agent.row.external_ids["neutron:member_status"]
+        agent.assert_ended(CHECKED)
+
+    @pytest.mark.parametrize("error", [Conflict("quota"), Refused("403"), NotFound("network")])
+    def test_a_monitor_recovers_once_its_address_can_be_had(self, error):
+        agent = self.refused(error)
+        agent.waits(REFUSAL_AGE)
+        assert agent.octavia.provisioning["hm1"] == "ERROR"
+        agent.neutron.error = None
+        agent.waits(REFUSAL_AGE)
+
+        self.assert_checked(agent)
+
+    def test_a_monitor_recovers_with_the_next_comparison(self):
+        agent = self.refused(Conflict("quota"))
+        agent.neutron.error = None
         agent.tasks.forget_refusals()
         agent.queue.add("lb1")
         agent.settle()
 
-        assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
-        assert agent.row.ip_port_mappings["10.0.0.1"] == "port1:10.0.0.9"
+        self.assert_checked(agent)
+
+    def test_a_monitor_recovers_though_another_agent_has_told_of_its_error(self):
+        agent = self.refused(Conflict("quota")).successor()
+        agent.queue.add("lb1")
+        agent.settle()
+        assert agent.octavia.provisioning["hm1"] == "ERROR"
+
+        successor = agent.successor()
+        successor.neutron.error = None
+        successor.queue.add("lb1")
+        successor.settle()
+
+        self.assert_checked(successor)
+
+    def test_a_monitor_that_loses_its_address_says_so_and_recovers(self):
+        agent = agent_with(CHECKED)
+        ports = agent.nb.ports["neutron-net1"]
+        ports.sources.clear()
+        agent.neutron.error = Conflict("the subnet is full")
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+        assert agent.octavia.operating["hm1"] == "ERROR"
+        assert agent.octavia.provisioning["hm1"] == "ACTIVE"
+        assert agent.row.health_checks == ()
+
+        agent.neutron.error = None
+        agent.waits(REFUSAL_AGE)
+
+        self.assert_checked(agent)
+
+
+class TestWhereChecksComeFrom:
+    """Only from a port that nobody but the service, or the member's owner, can have made."""
+
+    def checked(self, **switch):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"] = SwitchPorts(
+            {"10.0.0.1": "port1", "10.0.0.2": "port2"}, **switch
+        )
+        agent.created(CHECKED)
+        return agent.settle()
+
+    def sources(self, agent):
+        return {each.partition(":")[2] for each in agent.row.ip_port_mappings.values()}
+
+    def sees(self, agent, **switch):
+        ports = agent.nb.ports["neutron-net1"]
+        for name, value in switch.items():
+            setattr(ports, name, value)
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+    def test_not_from_the_port_of_another_tenant(self):
+        agent = self.checked(sources={"sub1": "10.0.0.66"}, owners={"sub1": "attacker"})
+
+        assert self.sources(agent) == {"10.0.0.9"}
+        assert agent.neutron.ports["ovn-lb-hm-sub1"].project_id == SERVICE
+        agent.assert_ended(CHECKED)
+
+    def test_from_the_port_that_the_former_driver_made_for_the_members_owner(self):
+        agent = self.checked(sources={"sub1": "10.0.0.8"}, owners={"sub1": TENANT})
+
+        assert self.sources(agent) == {"10.0.0.8"}
+        assert agent.neutron.ports == {}
+        agent.assert_ended(CHECKED)
+
+    def test_from_where_they_came_while_keystone_is_away(self):
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        agent.neutron.error = DOWN
+        successor = agent.successor()
+        successor.asked(changes.DeleteMember("p1", "m2"))
+        successor.settle()
+
+        assert successor.row.ip_port_mappings == {"10.0.0.1": "port1:10.0.0.9"}
+        successor.assert_ended(site(member(1), monitor=monitor()))
+
+    def test_its_addresses_are_cleared_again_whenever_neutron_restores_them(self):
+        """Any update of the port does that."""
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        for count in (1, 2):
+            agent.db.cleared.clear()
+            self.sees(agent, answers={"sub1": f"hm-{count}"})
+
+            assert agent.db.cleared == [f"hm-{count}"]
+            assert self.sources(agent) == {"10.0.0.9"}
+        agent.assert_ended(CHECKED)
+
+    def test_they_follow_when_its_address_changes(self):
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        self.sees(agent, sources={"sub1": "10.0.0.19"}, answers={"sub1": "hm"})
+        assert agent.db.cleared == ["hm"]
+        agent.changed(("monitored", "sub1"))  # the switch port has changed
+        agent.settle()
+
+        assert self.sources(agent) == {"10.0.0.19"}
+        agent.assert_ended(CHECKED)
+
+    def test_they_follow_when_it_is_deleted_and_made_anew(self):
+        agent = self.checked(sources={"sub1": "10.0.0.19"})
+        self.sees(agent, sources={})
+        assert "ovn-lb-hm-sub1" in agent.neutron.ports
+        self.sees(agent, sources={"sub1": "10.0.0.9"}, answers={"sub1": "hm"})
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+        assert self.sources(agent) == {"10.0.0.9"}
+        agent.assert_ended(CHECKED)

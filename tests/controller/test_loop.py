@@ -49,6 +49,7 @@ class Bench:
             self.executor,
             lambda: None,
             settled=lambda _: frozenset(),
+            confirmed=self.octavia.confirmed,
             retry_max=0.02,
             observer=observer,
         )
@@ -332,3 +333,21 @@ def test_what_has_gone_while_another_agent_acted_is_needed_no_more(bench):
     bench.controller.look_at_all()
 
     bench.until(lambda: "neutron-net1" in bench.nb.forgotten)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_later_request_holds_the_load_balancer_whether_or_not_it_can_be_realised(bench, known):
+    """Also while nothing can be written."""
+    bench.created(SITE, "lb1")
+    bench.until(lambda: bench.ended("lb1"))
+    withdrawn = []
+    bench.controller._reporter.withdraw = withdrawn.append
+    if not known:
+        bench.nb.error = Unavailable("no leader")
+    bench.controller.look_at("lb1")
+    bench.controller.turn()
+    assert withdrawn == []
+
+    bench.asked(changes.DeleteMember("p1", "m1"), "lb1")
+    bench.controller.turn()
+    assert withdrawn == ["lb1"]

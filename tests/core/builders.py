@@ -52,9 +52,13 @@ def facts(**given):
     return Facts(**{"attachments": NOWHERE, **given})
 
 
-def health(down=(), missing=()):
-    verdicts = {(address, 80, "tcp"): Verdict.DOWN for address in down}
-    return Health(verdicts, frozenset(missing))
+def health(up=(), down=(), unchecked=(), unreachable=()):
+    """Verdicts: addresses whose checks have answered and failed; members by number for the rest."""
+    verdicts = {(address, 80, "tcp"): Verdict.UP for address in up}
+    verdicts |= {(address, 80, "tcp"): Verdict.DOWN for address in down}
+    members = {f"m{number}": Verdict.UNCHECKED for number in unchecked}
+    members |= {f"m{number}": Verdict.UNREACHABLE for number in unreachable}
+    return Health(verdicts, members)
 
 
 def render(lb, existing=(), **given):

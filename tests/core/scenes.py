@@ -101,10 +101,10 @@ def scene(lb=LB, *, fips=None, mappings=None, **fields):
 MAPPINGS = {"10.0.0.1": "one:10.0.0.250", "10.0.0.2": "two:10.0.0.250"}
 
 
-def checked(*down, lb=CHECKED, mappings=MAPPINGS, missing=(), **fields):
+def checked(*down, lb=CHECKED, mappings=MAPPINGS, members=None, **fields):
     """Return a scene with a health monitor, some members of which are dead."""
     verdicts = {(address, 80, "tcp"): Verdict.DOWN for address in down}
-    health = Health(verdicts, frozenset(missing))
+    health = Health(verdicts, members or {})
     return scene(lb, mappings=mappings, **{"health": health, **fields})
 
 

@@ -57,6 +57,14 @@ class Dies:
     dead: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Unplugged:
+    """The port of a backend goes down, or comes up again."""
+
+    number: int
+    down: bool
+
+
 NETWORKS = {
     "neutron-net1": ("10.0.0.1/24", "fd00::1/64"),
     "neutron-net2": ("10.2.0.1/24",),
@@ -65,6 +73,7 @@ NETWORKS = {
 EVENTS = [
     *map(FloatingIp, (None, "10.73.1.1", "10.73.1.2")),
     *(Dies(number, dead) for number in range(1, 5) for dead in (False, True)),
+    *(Unplugged(number, down) for number in range(1, 5) for down in (False, True)),
     *(
         Interface(router, switch, there)
         for router in ("R1", "R2")

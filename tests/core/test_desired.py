@@ -60,10 +60,10 @@ VIPS = {
     "disabled listener": (without("listeners"), {}),
     "disabled pool": (without("pools"), {}),
     "disabled member": (of(enabled=False), {f"{VIP}:80": ONE}),
-    "only disabled members": (web(member(1, enabled=False)), {}),
+    "only disabled members": (web(member(1, enabled=False)), {f"{VIP}:80": ""}),
     "weights": (of(weight=3), {f"{VIP}:80": f"{ONE},{TWO},{TWO},{TWO}"}),
     "drained member": (of(weight=0), {f"{VIP}:80": ONE}),
-    "only drained members": (web(member(1, weight=0)), {}),
+    "only drained members": (web(member(1, weight=0)), {f"{VIP}:80": ""}),
     "backup waits": (of(backup=True), {f"{VIP}:80": ONE}),
     "backup serves alone": (web(member(2, backup=True)), {f"{VIP}:80": TWO}),
     "backup for a disabled member": (
@@ -92,7 +92,7 @@ VIPS = {
     ),
     "a family without member": (
         balancer([listener()], web(member(1)).pools, vips=(vip(), vip(V6))),
-        {f"{VIP}:80": ONE},
+        {f"{VIP}:80": ONE, f"[{V6}]:80": ""},
     ),
 }
 
@@ -142,14 +142,79 @@ class TestHealth:
         assert vips(self.LB, health=health(down=["10.0.0.1"])) == {f"{VIP}:80": BOTH}
 
     def test_backups_step_in_beside_the_dead(self):
-        dead = health(down=["10.0.0.1"], missing=["10.0.0.2"])
+        dead = health(down=["10.0.0.1", "10.0.0.2"])
 
         assert vips(self.LB, health=dead) == {f"{VIP}:80": f"{BOTH},10.0.0.3:80"}
+
+    def test_what_is_not_known_or_cannot_be_checked_is_served(self):
+        assert vips(self.LB, health=health(unchecked=[1])) == {f"{VIP}:80": BOTH}
+
+    def test_a_member_that_cannot_be_reached_is_left_out(self):
+        assert vips(self.LB, health=health(unreachable=[1])) == {f"{VIP}:80": TWO}
+
+    def test_backups_step_in_when_no_other_can_be_reached(self):
+        gone = health(unreachable=[1], down=["10.0.0.2"])
+
+        assert vips(self.LB, health=gone) == {f"{VIP}:80": f"{TWO},10.0.0.3:80"}
+
+    def test_connections_are_refused_when_no_member_can_be_reached(self):
+        (found,) = render(self.LB, health=health(unreachable=[1, 2, 3]))
+
+        assert found.vips == {f"{VIP}:80": ""}
+        assert found.options["reject"] == "true"
+        assert found.health_checks == ()
+
+    @pytest.mark.parametrize("weight", [0, 1])
+    def test_a_member_without_monitor_that_cannot_be_reached(self, weight):
+        lb = web(member(1), member(2, weight=weight))
+
+        assert vips(lb, health=health(unreachable=[1])) == {f"{VIP}:80": TWO if weight else ""}
+
+    def test_a_place_is_kept_for_a_member_that_cannot_be_reached(self):
+        lb = web(member(1), member(2), member(3), algorithm=SOURCE_IP)
+
+        (backends,) = vips(lb, health=health(unreachable=[1])).values()
+
+        assert backends.split(",")[1:] == ["10.0.0.2:80", "10.0.0.3:80"]
 
     def test_unmonitored_members_are_never_dead(self):
         lb = web(member(1), member(3, backup=True), monitor=monitor(enabled=False))
 
         assert vips(lb, health=health(down=["10.0.0.1"])) == {f"{VIP}:80": ONE}
+
+
+FLUSH = "ct_flush"
+
+
+class TestFlush:
+    """A UDP flow never ends by itself: OVN must have been told to flush it before."""
+
+    def options(self, lb, existing=()):
+        return {each.protocol: each.options for each in render(lb, existing)}
+
+    def lb(self, **flavor):
+        listeners = [listener(), listener("l2", 53, "p2", **UDP)]
+        return balancer(listeners, [pool(), pool("p2", **UDP)], flavor=model.Flavor(**flavor))
+
+    @pytest.mark.parametrize(
+        ("flavor", "tcp", "udp"),
+        [(None, None, "true"), (True, "true", "true"), (False, None, None)],
+    )
+    def test_udp_unless_the_flavor_says_otherwise(self, flavor, tcp, udp):
+        found = self.options(self.lb(ct_flush=flavor))
+
+        assert found["tcp"].get(FLUSH) == tcp
+        assert found["udp"].get(FLUSH) == udp
+
+    def test_before_there_is_a_backend(self):
+        lb = balancer([listener("l2", 53, None, **UDP)])
+
+        assert self.options(lb)["udp"][FLUSH] == "true"
+
+    def test_rows_of_another_driver_get_it(self):
+        before = [dataclasses.replace(each, options={}) for each in stored(self.lb())]
+
+        assert self.options(self.lb(), before)["udp"][FLUSH] == "true"
 
 
 class TestPlaces:
@@ -323,9 +388,14 @@ class TestOptions:
 
     def test_what_a_flavor_does_not_speak_of_may_be_set_by_hand(self):
         lb = dataclasses.replace(web(), flavor=model.Flavor(reject=True))
-        before = row(options={"ct_flush": "true", "hairpin_snat_ip": "192.0.2.7"})
+        before = row(options={"hairpin_snat_ip": "192.0.2.7"})
 
         assert render(lb, [before])[0].options == {**before.options, "reject": "true"}
+
+    def test_a_row_that_was_udp_does_not_cut_connections(self):
+        before = row(options={"ct_flush": "true", "reject": "true"})
+
+        assert render(web(member(1)), [before])[0].options == {"reject": "true"}
 
 
 class TestReferences:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.core import model
+from octavia_ovn.core import health, model
 from octavia_ovn.core.insight.acls import Acl
 from octavia_ovn.core.insight.findings import Verdict
 from octavia_ovn.core.insight.scene import Switch
@@ -256,7 +256,7 @@ FAULTS = [
     ("dead", checked("10.0.0.1", "10.0.0.2"), NEAR, "backends", "is dead, says its health check"),
     (
         "unmapped",
-        checked(mappings={}, missing=("10.0.0.1", "10.0.0.2")),
+        checked(mappings={}),
         NEAR,
         "backends",
         "is not checked and therefore left out",
@@ -276,11 +276,14 @@ FAULTS = [
         "which router r1-name does not lead to",
     ),
     (
-        "no port",
-        with_ports(scene(), without=("one", "two")),
+        "all unreachable",
+        with_rows(
+            checked(members=dict.fromkeys(["m1", "m2"], health.Verdict.UNREACHABLE)),
+            vips={f"{VIP}:80": ""},
+        ),
         NEAR,
-        "backends",
-        "no port on network net1-name has the address 10.0.0.1",
+        "members",
+        "10.0.0.1:80 cannot be reached",
     ),
     (
         "members down",

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from octavia_ovn.core import model
+from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.insight import compare
 from octavia_ovn.core.insight.scene import Scene, Told
 from octavia_ovn.core.insight.tree import State, overview
@@ -89,7 +90,13 @@ def test_monitor_and_persistence():
         (scene(web(member(1, backup=True))), "m1", "backup, not checked", State.GOOD),
         (checked("10.0.0.1"), "m1", "dead", State.BAD),
         (checked(), "m1", "not checked yet", State.ATTENTION),
-        (checked(missing=("10.0.0.1",)), "m1", "left out: nothing to check", State.BAD),
+        (checked(members={"m1": Verdict.UNCHECKED}), "m1", "not checked", State.GOOD),
+        (
+            checked(members={"m1": Verdict.UNREACHABLE}),
+            "m1",
+            "left out: cannot be reached",
+            State.BAD,
+        ),
         (checked(), "hm1", "checks", State.GOOD),
         (
             scene(balancer([listener()], [pool(monitor=monitor(enabled=False))])),

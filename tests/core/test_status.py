@@ -30,27 +30,65 @@ def words(lb, **given):
 
 
 CHECKED = web(*TWO, **MONITORED)
+BOTH = ["10.0.0.1", "10.0.0.2"]
 
 TREES = {
     "bare": (balancer(), {}, "ONLINE"),
     "no pool": (balancer([listener(pool_id=None)]), {}, "ONLINE ONLINE"),
     "no member": (web(), {}, "ONLINE ONLINE ONLINE"),
     "members": (web(*TWO), {}, "NO_MONITOR NO_MONITOR ONLINE ONLINE ONLINE"),
-    "checked": (CHECKED, {}, "ONLINE ONLINE ONLINE ONLINE ONLINE ONLINE"),
+    "checked": (CHECKED, {"up": BOTH}, "ONLINE ONLINE ONLINE ONLINE ONLINE ONLINE"),
+    "none checked yet": (CHECKED, {}, "OFFLINE OFFLINE ONLINE OFFLINE OFFLINE OFFLINE"),
+    "one not checked yet": (
+        CHECKED,
+        {"up": ["10.0.0.2"]},
+        "OFFLINE ONLINE ONLINE ONLINE ONLINE ONLINE",
+    ),
     "one dead": (
         CHECKED,
-        {"down": ["10.0.0.1"]},
+        {"up": ["10.0.0.2"], "down": ["10.0.0.1"]},
         "ERROR ONLINE ONLINE DEGRADED DEGRADED DEGRADED",
     ),
-    "one without port": (
+    "one dead, the other not checked yet": (
         CHECKED,
-        {"missing": ["10.0.0.2"]},
+        {"down": ["10.0.0.1"]},
+        "ERROR OFFLINE ONLINE DEGRADED DEGRADED DEGRADED",
+    ),
+    "one that cannot be checked": (
+        CHECKED,
+        {"up": ["10.0.0.1"], "unchecked": [2]},
+        "ONLINE NO_MONITOR ONLINE ONLINE ONLINE ONLINE",
+    ),
+    "one that cannot be reached": (
+        CHECKED,
+        {"up": BOTH, "unreachable": [2]},
         "ONLINE ERROR ONLINE DEGRADED DEGRADED DEGRADED",
+    ),
+    "one without monitor that cannot be reached": (
+        web(*TWO),
+        {"unreachable": [2]},
+        "NO_MONITOR ERROR DEGRADED DEGRADED DEGRADED",
     ),
     "all dead": (
         CHECKED,
-        {"down": ["10.0.0.1"], "missing": ["10.0.0.2"]},
+        {"down": ["10.0.0.1"], "unreachable": [2]},
         "ERROR ERROR ONLINE ERROR ERROR ERROR",
+    ),
+    "one listener not checked yet, one disabled": (
+        balancer(
+            [listener(), listener("l2", 81, None, enabled=False)],
+            [pool(members=[member(1)], **MONITORED)],
+        ),
+        {},
+        "OFFLINE ONLINE OFFLINE OFFLINE OFFLINE OFFLINE",
+    ),
+    "one listener not checked yet, one served": (
+        balancer(
+            [listener(), listener("l2", 81, "p2")],
+            [pool(members=[member(1)], **MONITORED), pool("p2", [member(2)])],
+        ),
+        {},
+        "OFFLINE NO_MONITOR ONLINE OFFLINE ONLINE OFFLINE ONLINE ONLINE",
     ),
     "dead where nobody checks": (
         web(*TWO),
@@ -64,7 +102,7 @@ TREES = {
     ),
     "disabled member": (
         web(member(1, enabled=False), member(2), **MONITORED),
-        {"down": ["10.0.0.1"]},
+        {"down": ["10.0.0.1"], "up": ["10.0.0.2"]},
         "OFFLINE ONLINE ONLINE ONLINE ONLINE ONLINE",
     ),
     "one disabled, the other dead": (
@@ -132,11 +170,34 @@ class TestHealth:
         assert health(down=["10.0.0.1"]).may_serve(pool(), member(1))
         assert not health(down=["10.0.0.1"]).may_serve(self.POOL, member(1))
 
+    def test_what_cannot_be_checked_may_serve_and_what_cannot_be_reached_may_not(self):
+        assert health(down=["10.0.0.1"], unchecked=[1]).may_serve(self.POOL, member(1))
+        for checked in (pool(), self.POOL):
+            assert not health(up=["10.0.0.1"], unreachable=[1]).may_serve(checked, member(1))
+
 
 def test_keeps_the_members_statuses():
-    statuses = status.tree(CHECKED, health(down=["10.0.0.2"]))
+    statuses = status.tree(CHECKED, health(up=["10.0.0.1"], down=["10.0.0.2"]))
 
-    assert status.member_statuses(statuses) == {"m1": "ONLINE", "m2": "ERROR"}
+    assert status.member_statuses(statuses) == {"m1": "ONLINE", "m2": "ERROR", "hm1": "ONLINE"}
+
+
+def test_a_monitor_in_error_turns_active_without_a_request():
+    """Octavia holds no request on it, so nothing has to be told twice."""
+    statuses = status.tree(CHECKED, health())
+    known = {**status.member_statuses(statuses), "hm1": "ERROR"}
+
+    report = status.report(CHECKED, statuses, None, known)
+
+    assert report.message == {
+        "healthmonitors": [
+            {"id": "hm1", "provisioning_status": "ACTIVE", "operating_status": "ONLINE"}
+        ]
+    }
+    assert report.late == {}
+    failed = frozenset({(Kind.HEALTH_MONITOR, "hm1")})
+    unchanged = status.tree(CHECKED, health(), failed)
+    assert status.report(CHECKED, unchanged, None, known, failed).message == {}
 
 
 def provisioning(object_id, word, operating=None):
@@ -148,7 +209,7 @@ SAME = object()
 
 
 def report(lb, pending=None, known=None, *, failed=frozenset(), heard=SAME, **given):
-    statuses = status.tree(lb, health(**given))
+    statuses = status.tree(lb, health(**{"up": BOTH, **given}))
     known = status.member_statuses(statuses) if known is None else known
     return status.report(lb, statuses, pending, known, failed, statuses if heard is SAME else heard)
 

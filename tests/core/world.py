@@ -24,7 +24,8 @@ class World:
     def __init__(self, lb=None):
         self.db = Database([FOREIGN])
         self.lb = lb or balancer(vips=(vip(),))
-        self.fip, self.interfaces, self.dead = None, frozenset(), frozenset()
+        self.fip, self.interfaces = None, frozenset()
+        self.dead, self.unplugged = frozenset(), frozenset()
         self.count = 0
         self.waiting = {}
         self.db.write(self._record(changes.CreateLoadBalancer(self.lb)))
@@ -40,6 +41,9 @@ class World:
                 self.interfaces = self.interfaces | one if there else self.interfaces - one
             case some.Dies(number, dead):
                 self.dead = self.dead | {number} if dead else self.dead - {number}
+            case some.Unplugged(number, down):
+                one = {number}
+                self.unplugged = self.unplugged | one if down else self.unplugged - one
             case _:
                 self.asked(step)
 
@@ -101,9 +105,17 @@ class World:
                     (f"10.0.0.{each}", 8000 + each, protocol): Verdict.DOWN
                     for each in self.dead
                     for protocol in ("tcp", "udp")
-                }
+                },
+                {
+                    each.id: Verdict.UNREACHABLE
+                    for pool, each in lb.members()
+                    if self.is_unreachable(pool, each)
+                },
             ),
         )
+
+    def is_unreachable(self, pool, member):
+        return pool.monitored and member.port - 8000 in self.unplugged
 
 
 def bare(rows):

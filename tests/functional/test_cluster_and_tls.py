@@ -238,3 +238,19 @@ def test_tls_with_the_wrong_ca_is_said_clearly(own_run_dir, keys):
         assert "certificate" in caught.value.trace.lower()
         assert time.monotonic() - began < TIMEOUT + 8
         assert not vip_ports(lab)
+
+
+def test_certificates_that_cannot_be_used_are_said_once_and_tried_again(own_run_dir, keys):
+    with TlsLab(keys, agent=False, config=CONFIG) as lab:
+        certificate = keys / "sb" / "cert.pem"
+        good = certificate.read_text()
+        certificate.write_text("nonsense")
+        lab.start_agent()
+        assert (
+            wait_until(lambda: "Health checks are not followed" in lab.agent_log(), 20) is not None
+        )
+        time.sleep(3)
+        assert lab.agent_log().count("Health checks are not followed") == 1
+
+        certificate.write_text(good)
+        assert wait_until(lambda: "Health checks are followed" in lab.agent_log(), 30) is not None

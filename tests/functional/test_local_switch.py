@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,24 @@ def test_a_switch_that_hangs_does_not_hold_the_collector(tmp_path: Path) -> None
 
         with pytest.raises(Unavailable, match="Connections cannot be read"):
             list(LocalSwitch(str(tmp_path), patience=1).connections())
+
+
+def test_a_socket_that_vanishes_while_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket_path = tmp_path / "ovs-vswitchd.1.ctl"
+    socket_path.touch()
+    glob = pathlib.Path.glob
+
+    def glob_then_remove(folder: Path, pattern: str) -> list[Path]:
+        found = list(glob(folder, pattern))
+        socket_path.unlink()
+        return found
+
+    monkeypatch.setattr(pathlib.Path, "glob", glob_then_remove)
+
+    with pytest.raises(Unavailable, match="Connections cannot be read"):
+        list(LocalSwitch(str(tmp_path), patience=1).connections())
 
 
 def test_a_switch_that_is_not_there(tmp_path: Path) -> None:

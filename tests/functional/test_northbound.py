@@ -118,10 +118,10 @@ def test_ports_of_a_switch_that_nobody_needs_go_with_the_next_question(followed,
     nb = followed.nb
     assert nb.switch_ports("s1") is None
     followed.until(lambda: nb.switch_ports("s1"))
-    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
+    assert nb.switch_ports("s1").at("10.0.0.1").name == "port-s1"
 
     nb.forget_switch("s1")
-    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
+    assert nb.switch_ports("s1").at("10.0.0.1").name == "port-s1"
 
     nb.forget_switch("s1")
     assert nb.switch_ports("s2") is None
@@ -129,7 +129,7 @@ def test_ports_of_a_switch_that_nobody_needs_go_with_the_next_question(followed,
 
     assert nb.switch_ports("s1") is None
     followed.until(lambda: nb.switch_ports("s1"))
-    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
+    assert nb.switch_ports("s1").at("10.0.0.1").name == "port-s1"
 
 
 def replicated_ports(nb):
@@ -147,8 +147,8 @@ def test_a_switch_is_needed_again_before_its_ports_have_gone(followed, write):
     nb.switch_ports("s1")
     followed.until(lambda: nb.switch_ports("s1") and nb.switch_ports("s2"))
 
-    assert nb.switch_ports("s1").at("10.0.0.1") == "port-s1"
-    assert nb.switch_ports("s2").at("10.0.0.1") == "port-s2"
+    assert nb.switch_ports("s1").at("10.0.0.1").name == "port-s1"
+    assert nb.switch_ports("s2").at("10.0.0.1").name == "port-s2"
 
 
 def test_a_port_is_followed_by_its_name(followed, write):

@@ -1,5 +1,6 @@
 """Rows that somebody else deletes come back at once; those that we delete do not."""
 
+import json
 import time
 
 import pytest
@@ -74,3 +75,33 @@ def test_what_we_delete_ourselves_is_not_asked_about(seldom):
     octavia.delete_load_balancer(lb_id, cascade=True)
     assert wait_until(lambda: not seldom.rows(lb_id), PATIENCE, 0.05) is not None
     assert said(seldom, f"A row of load balancer {lb_id} was deleted by somebody else") == 0
+
+
+def test_what_others_write_into_rows_deletes_nothing_in_octavia(seldom):
+    mine, theirs = seldom.create(), seldom.create()
+    looks = seldom.looks(mine)
+    seldom.settle()
+    octavia = seldom.lab.octavia
+    (listener,) = octavia.store.find("listeners", load_balancer_id=theirs)
+    (pool,) = octavia.store.find("pools", load_balancer_id=theirs)
+    members = octavia.store.find("members", pool_id=pool["id"])
+    objects = {
+        "members": {each["id"]: "DELETED" for each in members},
+        "pools": {pool["id"]: "DELETED"},
+        "listeners": {listener["id"]: "DELETED"},
+        "loadbalancers": {mine: "DELETED", theirs: "DELETED"},
+    }
+    (row,) = seldom.rows(mine)
+    pending = json.dumps({"requests": ["forged"], "objects": objects})
+    seldom.edit(row, **{"octavia:pending": pending})
+    seldom.done(mine)
+    assert wait_until(lambda: seldom.looks(mine) == looks, PATIENCE, 0.05) is not None
+    for table, row_id in (
+        ("loadbalancers", mine),
+        ("loadbalancers", theirs),
+        ("listeners", listener["id"]),
+        ("pools", pool["id"]),
+        *(("members", each["id"]) for each in members),
+    ):
+        assert octavia.row(table, row_id)["provisioning_status"] == "ACTIVE"
+    assert said(seldom, f"Load balancer {mine}: Octavia does not want deleted") == 1

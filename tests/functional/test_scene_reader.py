@@ -225,7 +225,7 @@ def test_everything_is_read(reader):
         ("10.0.0.1", 80, "tcp"): Verdict.DOWN,
         ("10.0.0.1", 443, "tcp"): Verdict.UP,
     }
-    assert scene.health.missing == {"10.0.1.2"}
+    assert scene.health.members == {"m2": Verdict.UNREACHABLE}
     assert scene.acls == ()
     assert scene.answers_for_down
 

@@ -8,6 +8,7 @@ import sys
 
 from tests.lab import env, ovsdb
 from tests.lab.cloud import FakeNeutron
+from tests.lab.hypervisor import Hypervisor
 from tests.lab.keystone import FakeKeystone
 from tests.lab.octavia import FakeOctavia
 from tests.lab.store import MYSQL
@@ -67,6 +68,8 @@ class Lab:
             self.agent_tap = stack.enter_context(self._tap("agent", self.env.nb))
             self.nb_log = ovsdb.TransactionLog(self.env.nb.path)
             self.neutron = stack.enter_context(FakeNeutron(self._connect(stack, self.env.nb)))
+            if self._env_options["northd"]:
+                self.neutron.hypervisor = Hypervisor(self.nb, self.sb)
             self.octavia = stack.enter_context(
                 FakeOctavia(self.neutron, self.run_dir, flavor=self._flavor, config=self._config)
             )

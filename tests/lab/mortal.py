@@ -100,21 +100,19 @@ class Points:
         self._kill = kill
         self._lock = threading.Lock()
         self._armed = None
-        self._count = 0
+        self.passed = []
         self.hit = None
 
     def arm(self, number):
         """Kill at the n-th point from now on, the first is 0; None for at none."""
         with self._lock:
-            self._armed, self._count, self.hit = number, 0, None
+            self._armed, self.passed, self.hit = number, [], None
 
     def reach(self, what):
         """Count a point; at the chosen one raise ConnectionError, for the peer is dead then."""
         with self._lock:
-            if self._armed is None:
-                return
-            number, self._count = self._count, self._count + 1
-            if number != self._armed:
+            self.passed.append(what)
+            if self._armed != len(self.passed) - 1:
                 return
             self.hit = what
             self._kill()

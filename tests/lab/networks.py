@@ -7,6 +7,7 @@ import threading
 import uuid
 
 from tests.lab.errors import Conflict, NotFound
+from tests.lab.hypervisor import Hypervisor
 from tests.lab.ipam import Addresses
 from tests.lab.ovn_mirror import ROUTER_GATEWAY, ROUTER_INTERFACE, OvnMirror
 
@@ -25,6 +26,7 @@ class Networks:
         self.ports = {}
         self._addresses = Addresses(self.subnets)
         self._mirror = OvnMirror(nb_client)
+        self.hypervisor = Hypervisor(nb_client)
         self._lock = threading.RLock()
         self._random = random.Random(7)
 
@@ -122,6 +124,8 @@ class Networks:
             port["tenant_id"] = port["project_id"]
             self.ports[port["id"]] = port
             self._mirror.create_port(port, self._prefix_lengths(port))
+            if port["device_owner"].startswith("compute:"):
+                self.hypervisor.plug(port["id"])
         return port
 
     def update_port(self, port_id, **attributes):

@@ -31,6 +31,7 @@ _TLS = {
     "listener_tls_versions": ["TLSv1.2", "TLSv1.3"],
     "listener_alpn_protocols": ["h2", "http/1.1", "http/1.0"],
     "pool_tls_versions": ["TLSv1.2", "TLSv1.3"],
+    "pool_alpn_protocols": ["h2", "http/1.1", "http/1.0"],
 }
 _FIXED = {
     "members": {"weight": 1, "backup": False},
@@ -74,6 +75,14 @@ class Settings:
         }
         return cls({**TIMEOUTS, **timeouts}, {**defaults, **given})
 
+    def for_pools(self):
+        """Return what a pool is filled up with that speaks TLS to its members."""
+        return {
+            "tls_ciphers": self.tls["pool_ciphers"],
+            "tls_versions": self.tls["pool_tls_versions"],
+            "alpn_protocols": self.tls["pool_alpn_protocols"],
+        }
+
     def for_null(self, kind):
         """Return what an update with null leads to, by field."""
         tls = self.tls
@@ -85,8 +94,10 @@ class Settings:
                 "tls_versions": tls["listener_tls_versions"],
                 "alpn_protocols": tls["listener_alpn_protocols"],
             }
-        if kind == "pools":  # but not the protocols of ALPN
-            return {"tls_ciphers": tls["pool_ciphers"], "tls_versions": tls["pool_tls_versions"]}
+        if kind == "pools":
+            defaults = self.for_pools()
+            del defaults["alpn_protocols"]  # stays null
+            return defaults
         return _FIXED.get(kind, {})
 
 

@@ -5,13 +5,13 @@ import ipaddress
 import itertools
 import json
 
-from tests.lab.errors import BadRequest, Conflict, NotFound
+from tests.lab.errors import BadRequest, Conflict, DriverError, NotFound
 from tests.lab.octavia import FakeOctavia
-from tests.recordings import notation, script
+from tests.recordings import notation, steps
 
 NOT_MODELLED = ("providers", "flavorprofiles", "flavors")
 """The fake is given what a flavor says, and has no flavors."""
-_REFUSALS = {BadRequest: 400, Conflict: 409, NotFound: 404}
+_REFUSALS = {BadRequest: 400, Conflict: 409, NotFound: 404, DriverError: 501}
 # What the methods of the fake call the kinds of the paths.
 _METHODS = {
     "loadbalancers": "load_balancer",
@@ -31,13 +31,13 @@ class Network:
         self.subnets = {
             subnet_id: {
                 "id": subnet_id,
-                "network_id": script.NETWORK,
+                "network_id": steps.NETWORK,
                 "ip_version": ipaddress.ip_network(cidr).version,
             }
-            for subnet_id, cidr in script.CIDRS.items()
+            for subnet_id, cidr in steps.CIDRS.items()
         }
-        fixed_ip = {"subnet_id": script.SUBNET, "ip_address": script.PORT_ADDRESS}
-        self.ports = {script.PORT: {"fixed_ips": [fixed_ip]}}
+        fixed_ip = {"subnet_id": steps.SUBNET, "ip_address": steps.PORT_ADDRESS}
+        self.ports = {steps.PORT: {"fixed_ips": [fixed_ip]}}
 
 
 class Recorder:
@@ -62,28 +62,27 @@ class Recorder:
 
 
 class Replay:
-    """A fake Octavia that answers one scenario of the script.
+    """A fake Octavia that answers one scenario of the steps.
 
     :param release: of Octavia, 15 or 19
     :param run_dir: where its sockets would go, if it were started
+    :param recorder: stands for the worker processes
     """
 
-    def __init__(self, scenario, release, run_dir):
+    def __init__(self, scenario, release, run_dir, recorder):
         config = {}
         for option, value in scenario.options.items():
             section, name = option.split(".")
             config.setdefault(section, {})[name] = value
         self._scenario = scenario
-        self._recorder = Recorder()
-        self._octavia = FakeOctavia(
-            Network(), run_dir, self._recorder, config=config, release=release
-        )
+        self._recorder = recorder
+        self.octavia = FakeOctavia(Network(), run_dir, recorder, config=config, release=release)
         self._names = notation.Names()
         self._flavor = None
 
     def run(self):
-        """Return what the requests led to as a recording has it; None for what is not modelled."""
-        return [self._step(step) for step in self._scenario.steps]
+        """Yield what each request led to as a recording has it; None for what is not modelled."""
+        return map(self._step, self._scenario.steps)
 
     def _step(self, step):
         path, body = self._names.fill([step.path, step.body])
@@ -91,7 +90,7 @@ class Replay:
         kind, *rest = path.split("/")
         shown = {"request": f"{step.verb} {step.path}", "body": step.body}
         if step.verb == "ASK":
-            answer = self._octavia.driver_listener.get({"object": kind, "id": rest[0]})
+            answer = self.octavia.driver_listener.get({"object": kind, "id": rest[0]})
             return self._names.hide({**shown, "answer": notation.plain(answer)})
         if kind in NOT_MODELLED:
             self._prepare_flavor(step, body)
@@ -109,7 +108,7 @@ class Replay:
 
     def _request(self, verb, kind, rest, query, given):
         """Call the method of the fake; return its operation, and the status of Octavia's answer."""
-        octavia = self._octavia
+        octavia = self.octavia
         if kind == "loadbalancers" and verb == "POST":
             return self._create_load_balancer(given), 201
         if kind == "loadbalancers" and verb == "DELETE":
@@ -139,7 +138,7 @@ class Replay:
         ]
         if given.pop("flavor_id", None):
             given["flavor"] = self._flavor
-        return self._octavia.create_load_balancer(**given)
+        return self.octavia.create_load_balancer(**given)
 
     def _prepare_flavor(self, step, body):
         if step.verb == "POST":
@@ -149,14 +148,14 @@ class Replay:
 
     def _learn(self, name, object_id):
         self._names.learn(name, {"id": object_id})
-        octavia = self._octavia
+        octavia = self.octavia
         for lb in octavia.store.find("loadbalancers"):
             for _, row in octavia.tree(lb):
                 self._names.learn("", {"id": row["id"], "name": row.get("name")})
 
     def _settle(self):
         """Report what has been asked for as done."""
-        octavia = self._octavia
+        octavia = self.octavia
         records = {}
         for table, row_id, status in octavia.stuck():
             done = "DELETED" if "DELETE" in status else "ACTIVE"

@@ -116,8 +116,10 @@ def listener(lb_id, given, timeouts=TIMEOUTS):
     return {**defaults, "load_balancer_id": lb_id, **columns(given)}
 
 
-def pool(lb_id, given):
-    row = {**POOL_DEFAULTS, **_new("OFFLINE"), "load_balancer_id": lb_id, **columns(given)}
+def pool(lb_id, given, tls):
+    """:param tls: what Octavia fills in where it speaks TLS to members"""
+    defaults = {**POOL_DEFAULTS, **(tls if given.get("tls_enabled") else {}), **_new("OFFLINE")}
+    row = {**defaults, "load_balancer_id": lb_id, **columns(given)}
     row["session_persistence"] = persistence(row["session_persistence"])
     return row
 

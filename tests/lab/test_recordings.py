@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from tests.lab import models
-from tests.lab.replay import Replay
+from tests.lab.replay import Recorder, Replay
 from tests.recordings import notation, script
 
 # What a release does not know yet: octavia-lib may.
@@ -40,7 +40,7 @@ def test_the_recording_has_the_whole_script(release):
 @pytest.mark.parametrize("scenario", MODELLED, ids=lambda each: each.name)
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_fake_hands_over_what_octavia_does(release, scenario, tmp_path):
-    replayed = Replay(scenario, release, tmp_path).run()
+    replayed = Replay(scenario, release, tmp_path, Recorder()).run()
     steps = zip(recording(release)[scenario.name], replayed, strict=True)
     real, fake = zip(*((real, fake) for real, fake in steps if fake), strict=True)
     assert fields(fake, NEWER[release]) == fields(real, NEWER[release])

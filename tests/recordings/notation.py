@@ -9,7 +9,7 @@ from typing import Any
 
 from octavia_lib.api.drivers import data_models, provider_base
 
-from tests.recordings.script import LABELS
+from tests.recordings.steps import LABELS
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

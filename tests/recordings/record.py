@@ -16,6 +16,7 @@ import importlib.metadata
 import itertools
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from octavia.db import base_models, models  # noqa: E402
 from octavia.network import data_models as network_models  # noqa: E402
 from octavia_lib.api.drivers import provider_base  # noqa: E402
 
-from tests.recordings import notation, script  # noqa: E402
+from tests.recordings import notation, script, steps  # noqa: E402
 
 _PROVIDER = "recorder"
 _LOOKUPS = {
@@ -97,14 +98,14 @@ class Network:
     """The part of Octavia's network drivers that its API asks."""
 
     def get_subnet(self, subnet_id, context=None):
-        cidr = script.CIDRS[subnet_id]
+        cidr = steps.CIDRS[subnet_id]
         version = 6 if ":" in cidr else 4
         return network_models.Subnet(
-            subnet_id, network_id=script.NETWORK, cidr=cidr, ip_version=version
+            subnet_id, network_id=steps.NETWORK, cidr=cidr, ip_version=version
         )
 
     def get_network(self, network_id, context=None):
-        return network_models.Network(network_id, subnets=[script.SUBNET, script.SUBNET6])
+        return network_models.Network(network_id, subnets=[steps.SUBNET, steps.SUBNET6])
 
     def get_network_ip_availability(self, network):
         return network_models.Network_IP_Availability(
@@ -115,8 +116,8 @@ class Network:
         )
 
     def get_port(self, port_id, context=None):
-        address = network_models.FixedIP(script.SUBNET, script.PORT_ADDRESS)
-        return network_models.Port(port_id, network_id=script.NETWORK, fixed_ips=[address])
+        address = network_models.FixedIP(steps.SUBNET, steps.PORT_ADDRESS)
+        return network_models.Port(port_id, network_id=steps.NETWORK, fixed_ips=[address])
 
     def get_security_group_by_id(self, sg_id, context=None):
         return network_models.SecurityGroup(sg_id)
@@ -146,11 +147,11 @@ class Octavia:
         _wrap()
         driver_factory.get_driver = self._driver
         utils.get_network_driver = Network
-        self._wsgi = app.setup_app(argv=[])
+        self._wsgi = app.setup_app(argv=["octavia-api", "--config-file", os.devnull])
         _fill()
         self._updater = driver_updater.DriverUpdater()
 
-    def run(self, scenario: script.Scenario) -> list[dict[str, Any]]:
+    def run(self, scenario: steps.Scenario) -> list[dict[str, Any]]:
         """Return what the requests of a scenario led to."""
         for option, value in scenario.options.items():
             self._set(option, value)
@@ -162,7 +163,7 @@ class Octavia:
                 group, name = option.split(".")
                 self._conf.clear_override(name, group)
 
-    def _step(self, step: script.Step, names: notation.Names) -> dict[str, Any]:
+    def _step(self, step: steps.Step, names: notation.Names) -> dict[str, Any]:
         shown = {"request": f"{step.verb} {step.path}", "body": step.body}
         path, body = names.fill([step.path, step.body])
         if step.verb == "ASK":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Beside a sandbox with the default ports.
 _PORT_BASE = int(os.environ.get("SANDBOX_TEST_PORT_BASE") or 19600)
 _STATISTICS = (
-    "ovn_statistics.key=sandbox",
+    "ovn_statistics.master_key=the-master-key-of-the-sandbox-is-no-secret",
     "ovn_statistics.bind_host=127.0.0.1",
     f"ovn_statistics.bind_port={_PORT_BASE + 5}",
     "ovn_statistics.report_interval=1",

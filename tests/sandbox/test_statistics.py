@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octavia_ovn.core.statistics.keys import chassis_key
 from sandbox import ini, octavia, ovn, shell
 from sandbox.process import Service
 from sandbox.settings import split_option
@@ -39,7 +40,7 @@ class Collector:
         agent = {option: value for section, option, value in options if section == _SECTION}
         config = settings.run / "octavia-ovn-stats.conf"
         values = {
-            "key": agent["key"],
+            "key": chassis_key(agent["master_key"], ovn.CHASSIS),
             "controllers": f"{agent['bind_host']}:{agent['bind_port']}",
             "read_interval": 0.2,
             "send_interval": 0.5,

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octavia_ovn.adapters.statistics_sockets import AgentSocket
-from octavia_ovn.controller.statistics import Accounts, Ledger, Statistics
+from octavia_ovn.controller.accounts import Accounts
+from octavia_ovn.controller.statistics import Ledger, Statistics
+from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.statistics.traffic import Key
 from tests.sandbox import hypervisors
 from tests.sandbox.waiting import until
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.sandbox
 
-KEY = "secret"
+MASTER_KEY = "0123456789abcdef" * 2
 VIP, VIP6 = "10.0.1.100", "fd00:1::100"
 SWITCHES = ("front", "back", "outside")
 """The load balancer is on the first two and on the router; the third is beyond its gateway."""
@@ -99,7 +101,7 @@ class Field:
         config = configparser.ConfigParser()
         config["ovn"] = {"ovn_sb_connection": self.cloud.sb}
         config["ovn_statistics"] = {
-            "key": KEY,
+            "key": chassis_key(MASTER_KEY, hypervisor),
             # The second stands for an agent that does not act.
             "controllers": f"127.0.0.1:{self._port},127.0.0.1:{self._silent}",
             "read_interval": "0.2",
@@ -112,7 +114,9 @@ class Field:
         with path.open("w") as file:
             config.write(file)
         with log.open("wb") as out:
-            argv = [sys.executable, "-m", "octavia_ovn.collector", "--config-file", str(path)]
+            # As tight as the unit in docs/systemd
+            argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+            argv += [sys.executable, "-m", "octavia_ovn.collector", "--config-file", str(path)]
             environment = {**os.environ, "PATH": hypervisors.PATH}
             self.collectors[hypervisor] = subprocess.Popen(
                 argv, env=environment, stdout=out, stderr=out
@@ -131,7 +135,7 @@ class Field:
         def ledger(chassis: AgentSocket) -> Ledger:
             return Ledger(chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2)
 
-        statistics = Statistics(lambda: AgentSocket("127.0.0.1", self._port, KEY), ledger)
+        statistics = Statistics(lambda: AgentSocket("127.0.0.1", self._port, MASTER_KEY), ledger)
         statistics.start()
         statistics.act(acting=True)
         try:

@@ -80,10 +80,6 @@ class Project:
             lambda: self.lab.sb.select("Service_Monitor", where),
             f"northd monitors {address}:{port}",
         )
-        for row in self.lab.sb.select("Service_Monitor", where):
-            # northd takes backends whose port is not bound for offline.
-            bound = [["logical_port", "==", row["logical_port"]]]
-            self.lab.sb.transact(update("Port_Binding", bound, {"up": True}))
         self.lab.sb.transact(update("Service_Monitor", where, {"status": status}))
 
     def do(self, name, /, *args, patience=PATIENCE, **fields):

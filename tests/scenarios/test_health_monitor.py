@@ -84,16 +84,16 @@ def test_b53_deleting_the_monitor_makes_members_no_monitor(project):
     assert pool.operating == "ONLINE"
 
 
-def test_b39_b50_member_without_port_is_in_error_and_the_monitor_is_not(project):
-    """A typo in an address shows: member ERROR, pool DEGRADED, monitor ACTIVE."""
+def test_b39_b50_member_without_port_is_not_online_and_the_monitor_is_not_in_error(project):
+    """It may be an address pair, or outside OVN: it is served, and nobody calls it healthy."""
     network = project.network()
     lb = project.serving(network)
     pool = lb.pools()[0]
     typo = pool.member(network.vm().rsplit(".", 1)[0] + ".77", subnet_id=network.subnet)
     monitor = pool.monitor()
-    assert typo.operating == "ERROR"
-    assert pool.operating == "DEGRADED"
+    assert typo.operating == "NO_MONITOR"
     assert monitor.provisioning == "ACTIVE"
+    assert f"{typo.row['ip_address']}:80" in lb.vips()[f"{lb.vip}:80"]
 
 
 def test_member_whose_port_appears_later_is_picked_up(project):
@@ -102,9 +102,11 @@ def test_member_whose_port_appears_later_is_picked_up(project):
     lb = project.serving(network, monitor=True)
     late = network.vm().rsplit(".", 1)[0] + ".88"
     member = lb.pools()[0].member(late, subnet_id=network.subnet)
-    assert member.operating == "ERROR"
-    network.vm(address=late)
-    project.wait(lambda: late in lb.mappings(), "the member is mapped to its port")
+    assert member.operating == "NO_MONITOR"
+    port = network.port(address=late)
+    project.wait(
+        lambda: lb.mappings()[late].startswith(port["id"]), "the member is mapped to its port"
+    )
     project.health(late, "online")
     becomes(project, member, "ONLINE")
 
@@ -164,7 +166,7 @@ def test_b44_all_members_down_is_an_error_of_the_whole_tree(project):
 
 
 def test_b46_port_of_a_member_is_deleted(project):
-    """A member whose VM is gone is in ERROR."""
+    """A member whose VM is gone is not ONLINE any more: nobody checks it."""
     network = project.network()
     lb = project.serving(network, monitor=True)
     port = network.port()
@@ -172,6 +174,53 @@ def test_b46_port_of_a_member_is_deleted(project):
     project.health(member.row["ip_address"], "online")
     becomes(project, member, "ONLINE")
     project.neutron.delete_port(port["id"])
+    becomes(project, member, "NO_MONITOR")
+    project.settled(lb)
+
+
+def test_port_of_a_member_is_down_and_up_again(project):
+    """It gets no connections meanwhile, and is back without anybody's doing."""
+    network = project.network()
+    lb = project.serving(network, monitor=True)
+    port = network.port()
+    member = lb.pools()[0].member(port["fixed_ips"][0]["ip_address"])
+    before = lb.vips()
+    project.neutron.hypervisor.plug(port["id"], up=False)
+    becomes(project, member, "ERROR")
+    assert before != lb.vips()
+    project.settled(lb)
+    project.neutron.hypervisor.plug(port["id"])
+    project.wait(lambda: lb.vips() == before, "the member is back")
+    project.health(member.row["ip_address"], "online")
+    becomes(project, member, "ONLINE")
+    project.settled(lb)
+
+
+def test_address_of_a_member_becomes_a_vip(project):
+    """OVN does not balance twice: the member gets nothing and is in ERROR while that is so."""
+    network = project.network()
+    lb = project.serving(network, monitor=True)
+    address = network.vm().rsplit(".", 1)[0] + ".99"
+    before = lb.vips()
+    member = lb.pools()[0].member(address, subnet_id=network.subnet)
+    assert member.operating == "NO_MONITOR"
+    other = project.load_balancer(network, vip_address=address)
+    becomes(project, member, "ERROR")
+    assert lb.vips() == before
+    other.delete()
+    becomes(project, member, "NO_MONITOR")
+    assert lb.vips() != before
+    project.settled(lb)
+
+
+def test_address_of_a_member_becomes_a_routers(project):
+    """The same, for a router's interface."""
+    network = project.network()
+    lb = project.serving(network)
+    gateway = network.vm().rsplit(".", 1)[0] + ".1"
+    member = lb.pools()[0].member(gateway, subnet_id=network.subnet)
+    assert member.operating == "NO_MONITOR"
+    project.router(network)
     becomes(project, member, "ERROR")
     project.settled(lb)
 

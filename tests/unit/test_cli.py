@@ -15,6 +15,7 @@ from octavia_ovn.cli import db_sync, logs, settings
 from octavia_ovn.cli.main import main
 from octavia_ovn.controller.repair import Repair
 from octavia_ovn.core.pending import Final, Kind
+from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.controller.test_repair import WEB, Octavia, Store, named
 from tests.unit.command_line import runner
@@ -211,6 +212,25 @@ def test_logs(cloud, caplog):
 def test_db_sync_util_says_what_is_wrong(capfd):
     assert db_sync.main(["--config-file", "/nowhere"]) == 2
     assert "/nowhere" in capfd.readouterr().err
+
+
+def test_keys_of_chassis(tmp_path):
+    path = tmp_path / "octavia.conf"
+    path.write_text(f"[ovn_statistics]\nmaster_key = {'m' * 32}\n")
+    result = runner().invoke(main, ["statistics-key", "one", "two", "--config-file", str(path)])
+
+    assert result.exit_code == 0
+    assert result.stdout.split() == [chassis_key("m" * 32, name) for name in ("one", "two")]
+
+
+@pytest.mark.parametrize("key", ["", "short"])
+def test_no_keys_of_chassis_without_a_good_master_key(tmp_path, key):
+    path = tmp_path / "octavia.conf"
+    path.write_text(f"[ovn_statistics]\nmaster_key = {key}\n")
+    result = runner().invoke(main, ["statistics-key", "one", "--config-file", str(path)])
+
+    assert result.exit_code == 2
+    assert "[ovn_statistics] master_key" in result.stderr
 
 
 def test_db_sync_util_without_configuration_says_so_and_asks_nobody(capfd, monkeypatch):

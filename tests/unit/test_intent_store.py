@@ -6,8 +6,8 @@ from octavia_ovn.adapters.intent_store import IntentStore
 from octavia_ovn.adapters.ovsdb_session import NotSent
 from octavia_ovn.core import changes
 from octavia_ovn.core.admission import Admission
-from octavia_ovn.errors import Unanswered
-from tests.core.builders import balancer
+from octavia_ovn.errors import NotFound, Unanswered
+from tests.core.builders import balancer, member
 
 
 class Session:
@@ -32,3 +32,27 @@ def test_a_lost_answer_stays_the_reason_when_nobody_can_be_asked_any_more():
 
     with pytest.raises(Unanswered, match="connection was lost"):
         store.record(changes.CreateLoadBalancer(balancer()), lb_id="lb1")
+
+
+class Empty:
+    """A server whose database has been wiped."""
+
+    def select(self, *_):
+        return []
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (changes.UpdateLoadBalancer(enabled=True), {"lb_id": "lb1"}),
+        (changes.DeleteListener("l1"), {"lb_id": "lb1"}),
+        (changes.DeleteMember("p1", "m1"), {"pool_id": "p1"}),
+        (changes.PutMember("p1", member(1)), {"pool_id": "p1"}),
+    ],
+)
+def test_a_request_on_lost_rows_names_the_way_out(change, where):
+    store = IntentStore(Empty(), 5.0, lambda _: None, Admission())
+    with pytest.raises(NotFound) as refused:
+        store.record(change, **where)
+    for words in ("try again soon", "loadbalancer failover", "octavia-ovn sync"):
+        assert words in str(refused.value)

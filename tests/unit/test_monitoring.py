@@ -8,9 +8,11 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from octavia_ovn.adapters import statistics_metrics
 from octavia_ovn.adapters.prometheus import Metrics
 from octavia_ovn.core import requests
 from octavia_ovn.observer import Drift
+from tests.unit.test_statistics_metrics import NUMBERS
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs/monitoring.md").read_text(encoding="utf-8")
@@ -74,7 +76,12 @@ def known(exported):
     """All names that a scrape has, and of ours the labels."""
     families = Metrics().registry.collect()
     foreign = {sample.name: () for each in families for sample in each.samples}
-    return foreign | {name: labels for name, (_, labels) in exported.items()}
+    chassis = {
+        sample.name: tuple(sample.labels)
+        for each in statistics_metrics.registry(NUMBERS).collect()
+        for sample in each.samples
+    }
+    return foreign | chassis | {name: labels for name, (_, labels) in exported.items()}
 
 
 def metrics_of(expression, known):
@@ -90,7 +97,7 @@ def test_what_is_asked_for_is_exported(known, exported, expression):
     assert named <= known.keys()
 
     # Prometheus adds where a series comes from.
-    labels = {"job", "instance", "le"}.union(*(known[name] for name in named))
+    labels = {"job", "instance", "region", "le"}.union(*(known[name] for name in named))
     asked = {label for label, _ in LABEL.findall(expression)}
     grouped = re.findall(r"by \((.*?)\)", expression)
     asked |= {label.strip() for each in grouped for label in each.split(",")}
@@ -135,3 +142,17 @@ def test_alerts_say_what_to_do():
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
         assert rule["annotations"].keys() == {"summary", "description"}
         assert f"`{rule['alert']}`" in PAGE
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alerts_tell_regions_apart(rule):
+    aggregations = re.findall(r"\b(?:sum|max|min|count|avg)\b(.{0,12})", rule["expr"])
+
+    assert all(each.startswith(" by (region") for each in aggregations)
+
+
+def test_alerts_name_metrics_of_collectors_that_are_documented():
+    page = (PROJECT / "docs/statistics.md").read_text(encoding="utf-8")
+
+    for family in statistics_metrics.registry(NUMBERS).collect():
+        assert f"`{family.name}" in page

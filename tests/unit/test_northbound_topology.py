@@ -31,3 +31,14 @@ def test_subnets_whose_interface_has_gone_are_not_kept_for_ever(monkeypatch):
     topology.update("Logical_Router_Port", "4", interface(4))
     assert topology.subnet("sub1") is None
     assert topology.subnet("sub0") is not None
+
+
+def test_routers_addresses_are_known_by_switch():
+    topology = NorthboundTopology(lambda _: None)
+    topology.update("Logical_Router_Port", "1", interface(1))
+
+    assert topology.has_router_address("neutron-net1", "10.0.1.1")
+    assert not topology.has_router_address("neutron-net2", "10.0.1.1")
+
+    topology.update("Logical_Router_Port", "1", None)
+    assert not topology.has_router_address("neutron-net1", "10.0.1.1")

@@ -8,7 +8,7 @@ import pytest
 from octavia_ovn.adapters.statistics_file import StatisticsFile
 from octavia_ovn.core.statistics.meter import Meter
 from octavia_ovn.core.statistics.traffic import Key, Traffic
-from octavia_ovn.errors import BadConfiguration
+from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.core.statistics.switch import counters
 
 A = Key("aaaaaaaa", 80)
@@ -82,7 +82,7 @@ def test_a_file_that_is_no_good_is_named(path, text):
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     file = StatisticsFile(str(tmp_path / "nowhere" / "state.json"))
 
-    with pytest.raises(BadConfiguration, match=r"state_file .* cannot be written"):
+    with pytest.raises(Unavailable, match=r"state_file .* cannot be written"):
         file.save(file.load())
 
 

@@ -6,7 +6,8 @@ from oslo_config import cfg
 from octavia_ovn import config, statistics_options
 from octavia_ovn.errors import BadConfiguration
 
-NEEDED = "key = secret\ncontrollers = one"
+KEY = "0123456789abcdef" * 4
+NEEDED = f"key = {KEY}\ncontrollers = one"
 
 
 @pytest.fixture
@@ -32,11 +33,11 @@ def test_defaults_of_a_collector(read):
     assert settings.sb.connections == ("tcp:127.0.0.1:6642",)
     assert (settings.read_interval, settings.send_interval) == (1.0, 10.0)
     assert settings.metrics_port == 0
-    assert "secret" not in repr(settings)
+    assert KEY not in repr(settings)
 
 
 def test_controllers(read):
-    settings = read("key = secret\ncontrollers = one, 192.0.2.1:77, [2001:db8::1], [::1]:78")
+    settings = read(f"key = {KEY}\ncontrollers = one, 192.0.2.1:77, [2001:db8::1], [::1]:78")
 
     assert settings.controllers == (
         ("one", 5565),
@@ -50,10 +51,12 @@ def test_controllers(read):
     ("text", "option"),
     [
         ("controllers = one", "key"),
-        ("key = secret", "controllers"),
-        ("key = secret\ncontrollers = 2001:db8::1", "controllers"),
-        ("key = secret\ncontrollers = one:70000", "controllers"),
-        ("key = secret\ncontrollers = one:0", "controllers"),
+        ("key = secret\ncontrollers = one", "key"),
+        (f"key = {KEY[:-1]}\ncontrollers = one", "key"),
+        (f"key = {KEY}", "controllers"),
+        (f"key = {KEY}\ncontrollers = 2001:db8::1", "controllers"),
+        (f"key = {KEY}\ncontrollers = one:70000", "controllers"),
+        (f"key = {KEY}\ncontrollers = one:0", "controllers"),
         (f"{NEEDED}\nread_interval = 0", "read_interval"),
     ],
 )
@@ -65,5 +68,16 @@ def test_what_is_wrong_is_named(read, text, option):
 def test_an_agent_listens_to_nobody_by_default():
     statistics = config.load(cfg.ConfigOpts()).statistics
 
-    assert statistics.key == ""
+    assert statistics.master_key == ""
     assert (statistics.bind_host, statistics.bind_port) == ("0.0.0.0", 5565)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 32, "x" * 64])
+def test_a_master_key_that_will_do(key):
+    statistics_options.check_master_key(key)
+
+
+@pytest.mark.parametrize("key", ["x", "sandbox", "x" * 31])
+def test_a_master_key_that_can_be_guessed_is_refused(key):
+    with pytest.raises(BadConfiguration, match=r"\[ovn_statistics\] master_key has \d+ characters"):
+        statistics_options.check_master_key(key)

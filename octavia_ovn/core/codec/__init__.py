@@ -5,7 +5,14 @@ ovn-bgp-agent read; what they have no room for stands in keys of ours, as JSON.
 """
 
 from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_ours, is_realised
-from octavia_ovn.core.codec.read import Decoded, Undecodable, decode, listeners_by_port, pending
+from octavia_ovn.core.codec.read import (
+    Decoded,
+    Undecodable,
+    decode,
+    listeners_by_port,
+    pending,
+    vips,
+)
 from octavia_ovn.core.codec.write import (
     bracketed,
     dumps,
@@ -37,4 +44,5 @@ __all__ = [
     "member_status",
     "pending",
     "switch_refs",
+    "vips",
 ]

@@ -253,6 +253,15 @@ def _vip_details(value: object) -> _Details:
     return details
 
 
+def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:
+    """Return the VIPs that a single row names; none when it names none, or they are unreadable."""
+    try:
+        attributes = json.loads(external_ids.get(k.LOAD_BALANCER, "{}"))
+        return _vips(external_ids, attributes)
+    except _UNREADABLE:
+        return ()
+
+
 def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from octavia_ovn.core import codec, model
-from octavia_ovn.core.health import HM_PORT
-from octavia_ovn.core.insight import rules
+from octavia_ovn.core.health import HM_PORT, Verdict
+from octavia_ovn.core.insight import findings, rules
 from octavia_ovn.core.insight.acls import Answer
-from octavia_ovn.core.insight.findings import Finding, Verdict, fault, ok, unclear, warning
+from octavia_ovn.core.insight.findings import Finding, fault, ok, unclear, warning
 from octavia_ovn.core.insight.path import Path
 from octavia_ovn.core.insight.scene import Port, Scene
 from octavia_ovn.core.pending import Kind
@@ -46,6 +46,8 @@ def _why_not(path: Path, member: model.Member) -> str:
         return "has weight 0"
     if model.family(member.address) != model.family(path.destination):
         return f"is not of the IP version of {path.destination}"
+    if path.pool and path.scene.health.of(path.pool, member) is Verdict.UNREACHABLE:
+        return "cannot be reached"
     return "is a backup" if member.backup else ""
 
 
@@ -93,9 +95,9 @@ def ways(path: Path) -> Iterator[Finding]:
     if not path.serving:
         return
     found = [_way(path, each) for each in path.serving]
-    usable = any(each.verdict is not Verdict.FAULT for each in found)
+    usable = any(each.verdict is not findings.Verdict.FAULT for each in found)
     for finding in found:
-        if usable and finding.verdict is Verdict.FAULT:
+        if usable and finding.verdict is findings.Verdict.FAULT:
             yield warning(finding.sentence, finding.remedy)
         else:
             yield finding
@@ -119,7 +121,7 @@ def _alive(path: Path, member: model.Member) -> Finding | None:
         return fault(
             f"{name} is not checked and therefore left out by OVN: it has no entry in"
             " ip_port_mappings.",
-            "Is its address that of a port, and has its subnet a free address to check from?",
+            "Has its subnet a free address to check from?",
         )
     if path.scene.health.may_serve(pool, member):
         return None
@@ -186,13 +188,13 @@ def _plugged(path: Path, member: model.Member) -> Finding | None:
         if scene.is_provider(switch):
             return None
         label = scene.switch_label(switch)
-        return fault(
-            f"{name}: no port on network {label} has the address {member.address}.",
-            "Is the address right, and does its machine still exist?",
+        return warning(
+            f"{name}: no port on network {label} has the address {member.address}, so it is served"
+            " without being checked.",
+            "Is it an allowed address pair, or outside OVN? Else: does its machine still exist?",
         )
-    bad = [
-        each for each in port_findings(port, f"{name}: its port") if each.verdict is not Verdict.OK
-    ]
+    found = port_findings(port, f"{name}: its port")
+    bad = [each for each in found if each.verdict is not findings.Verdict.OK]
     return bad[0] if bad else None
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from octavia_ovn.core import codec, model
-from octavia_ovn.core.desired import eligible
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.insight import compare
 from octavia_ovn.core.insight.scene import Scene
@@ -29,6 +28,15 @@ class State(str, enum.Enum):
     """Switched off, drained, or waiting as a backup."""
     ATTENTION = "attention"
     """Degraded, or not known yet."""
+
+
+_HEALTH = {
+    Verdict.UP: ("up", State.GOOD),
+    Verdict.DOWN: ("dead", State.BAD),
+    Verdict.UNKNOWN: ("not checked yet", State.ATTENTION),
+    Verdict.UNCHECKED: ("not checked", State.GOOD),
+    Verdict.UNREACHABLE: ("left out: cannot be reached", State.BAD),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +185,10 @@ class _Layout:
         wanted, held = self._keys(listener, pool)
         if wanted - held:
             return f"vips lacks {', '.join(sorted(wanted - held))}", State.BAD
-        if not held:
+        served = {key for key in held if self._scene.vips[key]}
+        if not served:
             return "no member may serve", State.BAD if pool.members else State.OFF
-        return ", ".join(sorted(held)), State.GOOD
+        return ", ".join(sorted(served)), State.GOOD
 
     def _keys(self, listener: model.Listener, pool: model.Pool) -> tuple[set[str], set[str]]:
         """Return the entries of vips that a listener should have, and those that it has."""
@@ -188,7 +197,7 @@ class _Layout:
         wanted = {
             codec.endpoint(each, listener.port)
             for each in addresses
-            if pool.enabled and eligible(pool, model.family(each), self._scene.health)
+            if pool.enabled and pool.members
         }
         everything = {codec.endpoint(each, listener.port) for each in addresses}
         rows = (row for row in self._scene.rows if row.protocol == listener.protocol.value)
@@ -229,15 +238,8 @@ class _Layout:
         if not member.weight:
             return "drained (weight 0)", State.OFF
         backup = "backup, " if member.backup else ""
-        if not pool.monitored:
-            return f"{backup}not checked", State.GOOD
-        if member.address in self._scene.health.missing:
-            return f"{backup}left out: nothing to check", State.BAD
-        return {
-            Verdict.UP: (f"{backup}up", State.GOOD),
-            Verdict.DOWN: (f"{backup}dead", State.BAD),
-            Verdict.UNKNOWN: (f"{backup}not checked yet", State.ATTENTION),
-        }[self._scene.health.of(pool, member)]
+        words, state = _HEALTH[self._scene.health.of(pool, member)]
+        return f"{backup}{words}", state
 
     def _node(  # noqa: PLR0913 - the fields of a node
         self,

@@ -38,12 +38,16 @@ def destination(line: str) -> Destination | None:
     :param line: one entry
     """
     entry = _ENTRY.match(line)
-    if entry is None or not int(entry["mark"], 0) & _NATTED:
-        return None
     state = _STATE.search(line)
-    if state is not None and state[1] != _OPEN:
+    if entry is None or (state is not None and state[1] != _OPEN):
         return None
-    address = ipaddress.ip_address(entry["address"]).packed
+    try:
+        marked = int(entry["mark"], 0) & _NATTED
+        address = ipaddress.ip_address(entry["address"]).packed
+    except ValueError:
+        return None
+    if not marked:
+        return None
     return Destination(entry["protocol"], address, int(entry["port"]))
 
 

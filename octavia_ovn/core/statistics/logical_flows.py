@@ -73,14 +73,24 @@ def parse(external_ids: Mapping[str, str], match: str) -> LogicalFlow | None:
         return None
     if port is None and meaning is not Meaning.ADDRESS_BYTES:
         return None
+    packed = _packed(address[1])
+    if packed is None:
+        return None
     return LogicalFlow(
         meaning,
         hint,
-        ipaddress.ip_address(address[1]).packed,
+        packed,
         _protocol(match),
         int(port[1]) if port is not None else 0,
         stage.startswith("lr_"),
     )
+
+
+def _packed(address: str) -> bytes | None:
+    try:
+        return ipaddress.ip_address(address).packed
+    except ValueError:
+        return None
 
 
 def _protocol(match: str) -> str:

@@ -1,41 +1,77 @@
 """The datagrams between collectors and agents.
 
-Each is JSON and an HMAC-SHA256 of it under a shared key, like the heartbeats that amphorae send to
-Octavia's health manager: readable by others, but not to be forged. Its time bounds how long a
-recorded one can be sent again.
+A datagram is a line with the protocol's name, its version and the chassis's name, then a body in
+JSON, then an HMAC-SHA256 of both under the key of that chassis, in both directions:
+
+    octavia-ovn-stats 1 compute-17
+    {"kind":"report","session":"5f0c…","incarnation":"1c5b…","number":7,"floor":5,"rows":[…]}…
+
+Others can read it, but not forge it. No clock is involved: an agent gives each collector a random
+session, and believes only messages of that session. So what was recorded before an agent took over,
+or before a collector was restarted, is worth nothing afterwards, whatever the hosts' clocks say.
+
+Types and ranges are checked here, and nowhere else: what :func:`decode` returns is safe to add up.
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 
+VERSION = 1
+"""Changes when an older agent or collector would misunderstand a message."""
 ROWS = 24
 """Listeners in a datagram: with numbers of usual size it has below 1,200 bytes."""
-MAX_SKEW = 60.0
-"""Seconds by which the clocks of two hosts may differ, with the time that a datagram travels."""
+SPAN = 256
+"""Numbers from the lowest report that may come again to the highest, at most."""
+MAX_COUNT = (1 << 63) - 1
+"""The largest number that Octavia's database can hold."""
+_MAX_PORT = (1 << 16) - 1
 _DIGEST = hashlib.sha256().digest_size
+_HEADER = re.compile(rb"octavia-ovn-stats ([0-9]{1,3}) ([^\n]{1,255})\n")
+_HINT = re.compile("[0-9a-f]{8}")
+_TOKEN = re.compile("[0-9A-Za-z-]{1,64}")
+
+
+class Reason(str, enum.Enum):
+    """Why a datagram is not believed."""
+
+    VERSION = "version"
+    """Another version of the protocol."""
+    SIGNATURE = "signature"
+    """Not signed with the key of the chassis that it names."""
+    MALFORMED = "malformed"
+    """Not a datagram of this protocol, or a field of the wrong type or out of range."""
 
 
 class BadMessage(ValueError):
     """A datagram that is not to be believed; the message says why."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """Traffic on a chassis.
 
+    :param session: given by the agent; empty before one has answered
     :param incarnation: of the collector's memory; numbers begin anew with it
     :param floor: no lower number will be sent again
     """
 
+    kind: ClassVar[str] = "report"
     chassis: str
+    session: str
     incarnation: str
     number: int
     floor: int
@@ -46,11 +82,14 @@ class Report:
 class Levels:
     """Connections that are open now on a chassis; not sent again, the next replaces it.
 
-    :param turn: counts the times that connections were counted; equal in all parts of one
+    :param session: given by the agent; empty before one has answered
+    :param turn: grows with each time that connections are counted in the life of a collector's
+        process; equal in all parts of one count
     """
 
+    kind: ClassVar[str] = "levels"
     chassis: str
-    incarnation: str
+    session: str
     turn: int
     open: Mapping[Key, int]
 
@@ -59,61 +98,64 @@ class Levels:
 class Acknowledgement:
     """Octavia has these reports."""
 
+    kind: ClassVar[str] = "acknowledgement"
     chassis: str
     incarnation: str
     numbers: tuple[int, ...]
 
 
-Message = Report | Levels | Acknowledgement
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The answer to a message of no session, or of another one: name this one from now on."""
+
+    kind: ClassVar[str] = "challenge"
+    chassis: str
+    session: str
 
 
-def encode(message: Message, key: str, now: float) -> bytes:
+Message = Report | Levels | Acknowledgement | Challenge
+
+
+def encode(message: Message, key: str) -> bytes:
     """Return a signed datagram.
 
-    :param key: the shared secret
-    :param now: seconds since 1970
+    :param key: of the chassis that the message names
     """
-    content = {"from": message.chassis, "life": message.incarnation, "at": round(now, 3)}
-    if isinstance(message, Report):
-        rows = [[*each, *_numbers(traffic)] for each, traffic in message.traffic.items()]
-        content |= {"report": message.number, "floor": message.floor, "rows": rows}
-    elif isinstance(message, Levels):
-        rows = [[*each, number] for each, number in message.open.items()]
-        content |= {"levels": message.turn, "rows": rows}
-    else:
-        content |= {"acknowledged": message.numbers}
-    body = json.dumps(content, separators=(",", ":")).encode()
-    return body + _digest(body, key)
+    content = {"kind": message.kind, **_FIELDS[message.kind][0](message)}
+    header = f"octavia-ovn-stats {VERSION} {message.chassis}\n"
+    signed = (header + json.dumps(content, separators=(",", ":"))).encode()
+    return signed + _digest(signed, key)
 
 
-def decode(datagram: bytes, key: str, now: float) -> Message:
+def decode(datagram: bytes, key_of: Callable[[str], str]) -> Message:
     """Return what a datagram says.
 
-    :param key: the shared secret
-    :param now: seconds since 1970
-    :raises BadMessage: when it is forged, old or nonsense
+    :param datagram: any bytes
+    :param key_of: returns the key of a chassis by its name
+    :raises BadMessage: when it is forged, of another version, or nonsense
     """
-    body, digest = datagram[:-_DIGEST], datagram[-_DIGEST:]
-    if not hmac.compare_digest(digest, _digest(body, key)):
-        raise BadMessage("it is not signed with the key of this host")
+    header = _HEADER.match(datagram)
+    if header is None:
+        raise BadMessage(Reason.MALFORMED, "it is no datagram of octavia-ovn-stats")
+    if int(header[1]) != VERSION:
+        msg = (
+            f"it has version {int(header[1])} of the protocol, this host understands {VERSION}."
+            " Install the same octavia-ovn on controllers and chassis"
+        )
+        raise BadMessage(Reason.VERSION, msg)
     try:
-        content = json.loads(body)
-        if abs(content["at"] - now) > MAX_SKEW:
-            raise BadMessage(f"{content['from']} and this host differ in time by over {MAX_SKEW} s")
-        return _message(content)
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise BadMessage(f"it is signed, but not understood: {error}") from error
-
-
-def _message(content: Mapping[str, Any]) -> Message:
-    sender = (content["from"], content["life"])
-    if "report" in content:
-        traffic = {Key(*row[:2]): Traffic(*row[2:]) for row in content["rows"]}
-        return Report(*sender, content["report"], content["floor"], traffic)
-    if "levels" in content:
-        levels = {Key(*row[:2]): row[2] for row in content["rows"]}
-        return Levels(*sender, content["levels"], levels)
-    return Acknowledgement(*sender, tuple(content["acknowledged"]))
+        chassis = header[2].decode()
+    except UnicodeDecodeError as error:
+        raise BadMessage(Reason.MALFORMED, f"its chassis has no name: {error}") from error
+    signed, digest = datagram[:-_DIGEST], datagram[-_DIGEST:]
+    if not hmac.compare_digest(digest, _digest(signed, key_of(chassis))):
+        raise BadMessage(Reason.SIGNATURE, f"it is not signed with the key of chassis {chassis!r}")
+    try:
+        content = json.loads(signed[header.end() :])
+        return _FIELDS[content["kind"]][1](chassis, content)
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        msg = f"chassis {chassis!r} has signed what is not understood: {error!r}"
+        raise BadMessage(Reason.MALFORMED, msg) from error
 
 
 def in_parts(levels: Mapping[Key, int]) -> Iterator[Mapping[Key, int]]:
@@ -123,9 +165,98 @@ def in_parts(levels: Mapping[Key, int]) -> Iterator[Mapping[Key, int]]:
         yield dict(items[start : start + ROWS])
 
 
-def _numbers(traffic: Traffic) -> tuple[int, int]:
-    return traffic.connections, traffic.bytes_in
+def _report(message: Any) -> dict[str, object]:
+    rows = [[*key, each.connections, each.bytes_in] for key, each in message.traffic.items()]
+    return {
+        "session": message.session,
+        "incarnation": message.incarnation,
+        "number": message.number,
+        "floor": message.floor,
+        "rows": rows,
+    }
 
 
-def _digest(body: bytes, key: str) -> bytes:
-    return hmac.new(key.encode(), body, hashlib.sha256).digest()
+def _read_report(chassis: str, content: Any) -> Report:
+    number = _integer(content["number"], 1)
+    return Report(
+        chassis,
+        _session(content["session"]),
+        _text(content["incarnation"], _TOKEN),
+        number,
+        _integer(content["floor"], max(1, number - SPAN + 1), number),
+        {key: Traffic(*(_integer(each) for each in counts)) for key, counts in _rows(content, 2)},
+    )
+
+
+def _levels(message: Any) -> dict[str, object]:
+    rows = [[*key, number] for key, number in message.open.items()]
+    return {"session": message.session, "turn": message.turn, "rows": rows}
+
+
+def _read_levels(chassis: str, content: Any) -> Levels:
+    current = {key: _integer(counts[0]) for key, counts in _rows(content, 1)}
+    return Levels(chassis, _session(content["session"]), _integer(content["turn"], 1), current)
+
+
+def _acknowledgement(message: Any) -> dict[str, object]:
+    return {"incarnation": message.incarnation, "numbers": message.numbers}
+
+
+def _read_acknowledgement(chassis: str, content: Any) -> Acknowledgement:
+    numbers = tuple(_integer(each, 1) for each in _list(content["numbers"]))
+    return Acknowledgement(chassis, _text(content["incarnation"], _TOKEN), numbers)
+
+
+def _challenge(message: Any) -> dict[str, object]:
+    return {"session": message.session}
+
+
+def _read_challenge(chassis: str, content: Any) -> Challenge:
+    return Challenge(chassis, _text(content["session"], _TOKEN))
+
+
+_FIELDS: Mapping[str, tuple[Callable[[Any], dict[str, object]], Callable[[str, Any], Message]]] = {
+    Report.kind: (_report, _read_report),
+    Levels.kind: (_levels, _read_levels),
+    Acknowledgement.kind: (_acknowledgement, _read_acknowledgement),
+    Challenge.kind: (_challenge, _read_challenge),
+}
+"""What is written of a message, and what reads it, by kind."""
+
+
+def _rows(content: Any, counts: int) -> Iterator[tuple[Key, list[Any]]]:
+    """Yield key and numbers of each row."""
+    rows = _list(content["rows"])
+    if len(rows) > ROWS:
+        raise ValueError(f"{len(rows)} rows")
+    for row in rows:
+        hint, port, *numbers = _list(row)
+        if len(numbers) != counts:
+            raise ValueError(f"a row of {len(row)}")
+        yield Key(_text(hint, _HINT), _integer(port, 1, _MAX_PORT)), numbers
+
+
+def _integer(value: object, least: int = 0, most: int = MAX_COUNT) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{str(value)[:40]!r} is no number from {least} to {most}")
+    return value
+
+
+def _text(value: object, form: re.Pattern[str]) -> str:
+    if not isinstance(value, str) or form.fullmatch(value) is None:
+        raise ValueError(f"{str(value)[:40]!r} is not {form.pattern}")
+    return value
+
+
+def _session(value: object) -> str:
+    return "" if value == "" else _text(value, _TOKEN)
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("no list where there should be one")
+    return value
+
+
+def _digest(signed: bytes, key: str) -> bytes:
+    return hmac.new(key.encode(), signed, hashlib.sha256).digest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from octavia_ovn.core.statistics.messages import ROWS
+from octavia_ovn.core.statistics.messages import ROWS, SPAN
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
 
 Rows = Mapping[Key, Traffic]
@@ -43,7 +43,7 @@ class Outbox:
         """Put what waits into reports, as far as there is room for them."""
         keys = sorted(self.waiting)
         for start in range(0, len(keys), ROWS):
-            if len(self.reports) >= WINDOW:
+            if len(self.reports) >= WINDOW or self.number >= self.floor + SPAN:
                 return
             chosen = keys[start : start + ROWS]
             self.reports[self.number] = {key: self.waiting.pop(key) for key in chosen}

@@ -6,16 +6,19 @@ not been told comes again from the collectors, because nobody has acknowledged i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import collections
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from octavia_ovn.core.statistics.messages import Levels, Report
+from octavia_ovn.core.statistics.messages import SPAN, Acknowledgement, Challenge, Levels, Report
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
 
 SILENCE = 180.0
 """Seconds without a word after which the open connections of a chassis do not count any more."""
 FORGET = 86400.0
 """Seconds without a word after which nothing of a chassis is remembered."""
+MOST_OPEN = 1 << 16
+"""Listeners with open connections that are remembered of a chassis at most."""
 
 ReportId = tuple[str, str, int]
 """Chassis, incarnation, number."""
@@ -23,13 +26,36 @@ ReportId = tuple[str, str, int]
 
 @dataclass(slots=True)
 class _Chassis:
-    incarnation: str
+    """What is known of a chassis.
+
+    :param heard: when its last message was believed, in seconds of a monotonic clock
+    :param offered: the session that it is to name next
+    :param session: the session that it has named; None before it has
+    :param began: when it has named it first
+    :param known: numbers of its reports from `floor` on; `told`: those that Octavia has
+    """
+
     heard: float
+    offered: str
+    session: str | None = None
+    began: float = 0.0
+    incarnation: str = ""
     floor: int = 0
     known: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
     turn: int = 0
     open: dict[Key, int] = field(default_factory=dict)
+
+    def shows_open(self, now: float) -> bool:
+        """Whether its open connections still count: those of the session before only for a time."""
+        since = self.heard if self.turn else min(self.heard, self.began)
+        return now - since <= SILENCE
+
+    def begins(self, incarnation: str) -> None:
+        """Forget the reports of another memory of the collector."""
+        if incarnation != self.incarnation:
+            self.incarnation, self.floor = incarnation, 0
+            self.known, self.told = set(), set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +77,55 @@ class Batch:
 
 
 class Totals:
-    """Sums over all chassis; times are seconds of a monotonic clock."""
+    """Sums over all chassis; times are seconds of a monotonic clock.
 
-    def __init__(self) -> None:
+    :param new_session: returns a name that nobody can guess and that never comes again
+    """
+
+    def __init__(self, new_session: Callable[[], str]) -> None:
+        self._new_session = new_session
         self._chassis: dict[str, _Chassis] = {}
         self._reports: dict[ReportId, Mapping[Key, Traffic]] = {}
+        self._waiting: collections.Counter[str] = collections.Counter()
+        """How many of those are of a chassis."""
         self._told_open: dict[Key, int] = {}
 
-    def report(self, message: Report, now: float) -> bool:
-        """Take a report; return whether Octavia has it already."""
-        chassis = self._sender(message, now)
+    def take(self, message: Report | Levels, now: float) -> Acknowledgement | Challenge | None:
+        """Take a message; return the answer that can be given at once.
+
+        A message of another session than the one that its chassis was given last is not believed:
+        a collector that has just started sends it, an agent that has just taken over gets it, or
+        somebody repeats what he has recorded.
+        """
+        chassis = self._chassis.setdefault(message.chassis, _Chassis(now, self._new_session()))
+        if message.session == chassis.offered:
+            # From now on nothing of the session before counts any more.
+            chassis.session, chassis.offered = chassis.offered, self._new_session()
+            chassis.began, chassis.turn = now, 0
+        if message.session != chassis.session:
+            return Challenge(message.chassis, chassis.offered)
+        chassis.heard = now
+        if isinstance(message, Report):
+            return self._report(chassis, message)
+        _count_open(chassis, message)
+        return None
+
+    def _report(self, chassis: _Chassis, message: Report) -> Acknowledgement | None:
+        chassis.begins(message.incarnation)
         chassis.floor = max(chassis.floor, message.floor)
         chassis.known = {number for number in chassis.known if number >= chassis.floor}
         chassis.told &= chassis.known
         if message.number in chassis.told or message.number < chassis.floor:
-            return True
-        if message.number not in chassis.known:
+            return Acknowledgement(message.chassis, message.incarnation, (message.number,))
+        if message.number not in chassis.known and self._waiting[message.chassis] < SPAN:
             chassis.known.add(message.number)
             self._reports[_id(message)] = message.traffic
-        return False
+            self._waiting[message.chassis] += 1
+        return None
 
-    def levels(self, message: Levels, now: float) -> None:
-        """Take the number of open connections."""
-        chassis = self._sender(message, now)
-        if message.turn > chassis.turn:
-            chassis.turn, chassis.open = message.turn, {}
-        if message.turn == chassis.turn:
-            chassis.open.update(message.open)
-
-    def _sender(self, message: Report | Levels, now: float) -> _Chassis:
-        chassis = self._chassis.get(message.chassis)
-        if chassis is None or chassis.incarnation != message.incarnation:
-            chassis = self._chassis[message.chassis] = _Chassis(message.incarnation, now)
-        chassis.heard = now
-        return chassis
+    def knows(self, chassis: str) -> bool:
+        """Whether something of a chassis is remembered."""
+        return chassis in self._chassis
 
     def batch(self, now: float) -> Batch:
         """Return what Octavia has not been told."""
@@ -106,7 +147,7 @@ class Totals:
     def _open(self, now: float) -> dict[Key, int]:
         sums: dict[Key, int] = {}
         for chassis in self._chassis.values():
-            if now - chassis.heard <= SILENCE:
+            if chassis.shows_open(now):
                 for key, number in chassis.open.items():
                     sums[key] = sums.get(key, 0) + number
         return sums
@@ -114,12 +155,20 @@ class Totals:
     def told(self, batch: Batch) -> None:
         """Take note that Octavia has what is in a batch."""
         for identity in batch.reports:
-            self._reports.pop(identity, None)
             name, incarnation, number = identity
+            del self._reports[identity]
+            self._waiting -= collections.Counter([name])
             chassis = self._chassis.get(name)
             if chassis is not None and chassis.incarnation == incarnation:
                 chassis.told.add(number)
         self._told_open.update(batch.open)
+
+
+def _count_open(chassis: _Chassis, message: Levels) -> None:
+    if message.turn > chassis.turn:
+        chassis.turn, chassis.open = message.turn, {}
+    if message.turn == chassis.turn and len(chassis.open) < MOST_OPEN:
+        chassis.open.update(message.open)
 
 
 def _id(message: Report) -> ReportId:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -149,3 +149,25 @@ def big_row(number: int) -> dict[str, object]:
         "selection_fields": ovs_set(["ip_src", "ip_dst"]),
     }
     return {"op": "insert", "table": "Load_Balancer", "row": row}
+
+
+def test_a_row_that_cannot_be_followed_does_not_keep_others_from_it(
+    server: Server, watch: Callable[..., Watched], caplog: pytest.LogCaptureFixture
+) -> None:
+    defects: list[int] = []
+    watched = watch(endpoint(server.unix), on_defect=lambda: defects.append(1))
+    note = watched.replica._on_change
+
+    def broken(table: str, event: str, row: Any, old: Any) -> None:
+        if row.name == "b":
+            raise KeyError("a defect")
+        note(table, event, row, old)
+
+    watched.replica._on_change = broken
+    for name in ("a", "b", "c"):
+        server.insert(name=name)
+    watched.until(lambda: watched.names() == {"a", "b", "c"})
+    assert sorted(name for _, name in watched.taken()) == ["a", "c"]
+    assert len(defects) == 1
+    (record,) = (each for each in caplog.records if each.exc_info)
+    assert "was not followed" in record.getMessage()

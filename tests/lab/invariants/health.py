@@ -24,7 +24,9 @@ def _check_complaints(seen, entries):
         expected = {
             key: entries[row["protocol"], key]
             for key in row["vips"]
-            if (row["protocol"], key) in entries and entries[row["protocol"], key].monitor
+            if (row["protocol"], key) in entries
+            and entries[row["protocol"], key].monitor
+            and row["vips"][key]
         }
         checks = [seen.checks[check] for check in as_list(row["health_check"])]
         found = sorted(check["vip"] for check in checks)
@@ -78,18 +80,20 @@ def _mapping_complaints(seen, entries):
 
 
 def _mapping_of(seen, member):
-    """Which port to probe a member at, and from which address; None without such a port."""
-    port, source = seen.port_of(member), _source_of(seen, member)
-    return f"{port['id']}:{bracketed(source)}" if port and source else None
+    """Which port to probe a member at, and from which address.
+
+    A member at an address that no port has is mapped to the port that probes come from: OVN serves
+    it then, and never probes it.
+    """
+    source = _source_of(seen, member)
+    port = seen.port_of(member) or source
+    return f"{port['id']}:{bracketed(source['fixed_ips'][0]['ip_address'])}" if source else None
 
 
 def _source_of(seen, member):
-    """The address that probes a member: of the health monitor port of its subnet."""
-    subnet_id = seen.subnet_of(member)
-    for port in seen.neutron.ports.values():
-        if port["name"] == f"ovn-lb-hm-{subnet_id}":
-            return port["fixed_ips"][0]["ip_address"]
-    return None
+    """The port whose address probes a member: the health monitor port of its subnet."""
+    name = f"ovn-lb-hm-{seen.subnet_of(member)}"
+    return next((port for port in seen.neutron.ports.values() if port["name"] == name), None)
 
 
 def _is_checked(entries, member, pool):
@@ -132,6 +136,6 @@ def _probed_subnets(seen, entries):
         for member in seen.tree.members[pool["id"]]:
             if seen.tree.monitors[pool["id"]]:
                 allowed.add(seen.subnet_of(member))
-            if _is_checked(entries, member, pool) and seen.port_of(member):
+            if _is_checked(entries, member, pool):
                 required.add(seen.subnet_of(member))
     return required, allowed

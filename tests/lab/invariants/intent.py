@@ -35,16 +35,16 @@ def _row_complaints(seen):
         known = external_ids.get("neutron:additional_vip_fips", "").split(",")
         if set(filter(None, known)) != fips:
             yield f"neutron:additional_vip_fips are {known}, not {fips}"
-        for option, value in _expected_options(seen).items():
+        for option, value in _expected_options(seen, row["protocol"]).items():
             if row["options"].get(option) != value:
                 yield f"option {option} is {row['options'].get(option)!r}, not {value!r}"
 
 
-def _expected_options(seen):
+def _expected_options(seen, protocol):
     flavor = seen.tree.lb["flavor"] or {}
     return {
         "reject": "true" if flavor.get("reject", True) else None,
-        "ct_flush": "true" if flavor.get("ct_flush") else None,
+        "ct_flush": "true" if flavor.get("ct_flush", protocol == "udp") else None,
         "hairpin_snat_ip": flavor.get("hairpin_snat_ip"),
     }
 

@@ -53,12 +53,14 @@ class Seen:
             "Load_Balancer_Health_Check",
             "Logical_Switch",
             "Logical_Router",
+            "Logical_Switch_Port",
             Load_Balancer=[["name", "==", tree.lb["id"]]],
         )
         self.rows = nb["Load_Balancer"]
         self.switches, self.routers = nb["Logical_Switch"], nb["Logical_Router"]
         self.checks = {row["_uuid"]: row for row in nb["Load_Balancer_Health_Check"]}
         self.health = lab.sb.select("Service_Monitor")
+        self.up = {row["name"] for row in nb["Logical_Switch_Port"] if as_list(row["up"]) == [True]}
 
     def fip_of(self, address, port_id):
         return next(
@@ -91,6 +93,27 @@ class Seen:
         return next(
             (port for port in self.neutron.ports.values() if wanted in port["fixed_ips"]), None
         )
+
+    def is_vip(self, member):
+        """Whether a member's address is the VIP of a load balancer on its network."""
+        networks = self.neutron.subnets
+        network_id = networks[self.subnet_of(member)]["network_id"]
+        return any(
+            lb["vip_address"] == member["ip_address"]
+            and networks[lb["vip_subnet_id"]]["network_id"] == network_id
+            for lb in self.lab.octavia.store.find("loadbalancers")
+            if lb["provisioning_status"] != "DELETED"
+        )
+
+    def is_unreachable(self, member, pool):
+        """Whether nothing can answer at a member's address, as far as OVN knows."""
+        if self.subnet_of(member) is None:
+            return False
+        port = self.port_of(member)
+        if self.is_vip(member) or (port and port["device_owner"] == ROUTER_INTERFACE):
+            return True
+        monitored = self.tree.active_monitor(pool["id"])
+        return bool(monitored and port and port["id"] not in self.up)
 
     def routers_on(self, subnets, owner=ROUTER_INTERFACE):
         return {

@@ -39,7 +39,7 @@ def expected(seen):
         for address, _, port_id in seen.tree.vips():
             for shown in filter(None, (address, seen.fip_of(address, port_id))):
                 entry = _entry(seen, listener, pool, shown)
-                if entry.weights:
+                if seen.tree.members[pool["id"]]:
                     key = endpoint(shown, listener["protocol_port"])
                     entries[layer4(listener["protocol"]), key] = entry
     return entries
@@ -52,6 +52,7 @@ def _entry(seen, listener, pool, address):
         if member["enabled"]
         and member["weight"] > 0
         and version(member["ip_address"]) == version(address)
+        and not seen.is_unreachable(member, pool)
     ]
     first = [member for member in serving if not member["backup"]]
     down = [member for member in first if member_status(seen, member, pool) == {"ERROR"}]
@@ -89,7 +90,7 @@ def _vips_complaints(seen, entries):
         for key, value in row["vips"].items():
             if (row["protocol"], key) in found:
                 yield f"two rows for {row['protocol']} have {key}"
-            found[row["protocol"], key] = value.split(",")
+            found[row["protocol"], key] = [each for each in value.split(",") if each]
     for key in entries.keys() | found.keys():
         if key not in entries:
             yield f"vips has {key}, which should not be"
@@ -106,7 +107,7 @@ def _backend_complaints(key, backends, entry):
         return
     if len(backends) > MAX_BACKENDS:
         yield f"{key} has {len(backends)} backends"
-    divisor = math.gcd(*entry.weights.values())
+    divisor = math.gcd(*entry.weights.values())  # 0 of none at all
     exact = {backend: weight // divisor for backend, weight in entry.weights.items()}
     keeps_slots = expected_hashing(entry.pool) == HASH_BY_CLIENT
     is_exact = sum(exact.values()) <= MAX_BACKENDS and not (keeps_slots or entry.optional)

@@ -14,7 +14,7 @@ def complaints(seen):
                 yield (
                     f"member {member['ip_address']} is {member['operating_status']}, not {allowed}"
                 )
-        states = [member["operating_status"] for member in members]
+        states = [member["operating_status"] for member in members if member["enabled"]]
         pools[pool["id"]] = wanted = pool_status(pool["enabled"], states)
         is_idle = not any(
             listener["default_pool_id"] == pool["id"] for listener in seen.tree.listeners
@@ -30,11 +30,15 @@ def member_status(seen, member, pool):
     """Return the operating statuses that a member may have."""
     if not member["enabled"]:
         return {"OFFLINE"}
+    if seen.is_unreachable(member, pool):
+        return {"ERROR"}
     if not seen.tree.active_monitor(pool["id"]):
         return {"NO_MONITOR", "DRAINING"} if member["weight"] == 0 else {"NO_MONITOR"}
     port = seen.port_of(member)
-    if not port:
-        return {"ERROR"}
+    return _checked_status(seen, member, pool, port) if port else {"NO_MONITOR"}
+
+
+def _checked_status(seen, member, pool, port):
     states = {
         row["status"]
         for row in seen.health
@@ -47,40 +51,47 @@ def member_status(seen, member, pool):
     if states & {"offline", "error"}:
         return {"ERROR"}
     if not states:
-        return {"ONLINE", "NO_MONITOR", "DRAINING"}
+        return {"OFFLINE"}
     return {"ONLINE", "DRAINING"} if member["weight"] == 0 else {"ONLINE"}
 
 
 def pool_status(enabled, member_states):
-    """What a pool's operating status is, given those of its members."""
+    """What a pool's operating status is, given those of its enabled members."""
     if not enabled:
         return "OFFLINE"
-    relevant = [state for state in member_states if state != "OFFLINE"]
-    if relevant and all(state == "ERROR" for state in relevant):
-        return "ERROR"
-    return "DEGRADED" if "ERROR" in relevant else "ONLINE"
+    if len(set(member_states)) == 1 and set(member_states) <= {"ERROR", "OFFLINE"}:
+        return member_states[0]
+    return "DEGRADED" if "ERROR" in member_states else "ONLINE"
 
 
 def _listener_complaints(seen, pools):
+    enabled = {pool["id"] for pool in seen.tree.pools if pool["enabled"]}
     for listener in seen.tree.listeners:
-        wanted = pools.get(listener["default_pool_id"], "ONLINE")
-        if not listener["enabled"]:
-            wanted = "OFFLINE"
-        elif wanted == "OFFLINE":
-            continue  # of an enabled listener whose pool is disabled: not laid down
+        wanted = _listener_status(listener, pools, enabled)
         if listener["operating_status"] != wanted:
             yield f"a listener is {listener['operating_status']}, not {wanted}"
 
 
+def _listener_status(listener, pools, enabled):
+    if not listener["enabled"]:
+        return "OFFLINE"
+    pool_id = listener["default_pool_id"]
+    return pools[pool_id] if pool_id in enabled else "ONLINE"
+
+
 def _lb_complaints(seen, pools):
     found = seen.tree.lb["operating_status"]
+    enabled = {pool["id"] for pool in seen.tree.pools if pool["enabled"]}
+    below = {
+        _listener_status(listener, pools, enabled)
+        for listener in seen.tree.listeners
+        if listener["enabled"]
+    }
     if not seen.tree.lb["enabled"]:
-        wanted = {"OFFLINE"}
-    elif set(pools.values()) <= {"ONLINE", "OFFLINE"}:
-        wanted = {"ONLINE"}
-    elif set(pools.values()) == {"ERROR"}:
-        wanted = {"ERROR"}
+        wanted = "OFFLINE"
+    elif below in ({"OFFLINE"}, {"ERROR"}):
+        wanted = below.pop()
     else:
-        wanted = {"DEGRADED", "ERROR"}
-    if found not in wanted:
+        wanted = "DEGRADED" if below & {"DEGRADED", "ERROR"} else "ONLINE"
+    if found != wanted:
         yield f"the load balancer is {found}, not {wanted}"

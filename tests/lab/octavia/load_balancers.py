@@ -54,8 +54,7 @@ class LoadBalancers(Calls):
             call.transaction.insert("loadbalancers", row)
             answered = self._allocate_vip(call, row, vip, additional)
             call.transaction.update("loadbalancers", row["id"], **row)
-            timeouts = self.settings.timeouts
-            _create_graph(call.transaction, row["id"], listeners, pools, timeouts)
+            _create_graph(call.transaction, row["id"], listeners, pools, self.settings)
             call.driver(
                 "loadbalancer_create",
                 models.new_load_balancer(call.transaction, row, given, answered, self.release),
@@ -156,25 +155,25 @@ class LoadBalancers(Calls):
         return call.operation
 
 
-def _create_graph(transaction, lb_id, listeners, pools, timeouts):
+def _create_graph(transaction, lb_id, listeners, pools, settings):
     pools = [*pools, *filter(_is_whole, (each.get("default_pool") for each in listeners))]
-    pool_ids = {body["name"]: _create_pool(transaction, lb_id, body) for body in pools}
+    pool_ids = {body["name"]: _create_pool(transaction, lb_id, body, settings) for body in pools}
     for body in listeners:
         given = {name: value for name, value in body.items() if name not in KEPT}
         policies = given.pop("l7policies", ())
         default_pool = given.pop("default_pool", None)
         if default_pool:
             given["default_pool_id"] = pool_ids[_name(default_pool)]
-        row = rows.listener(lb_id, given, timeouts)
+        row = rows.listener(lb_id, given, settings.timeouts)
         insert_listener(transaction, row)
         insert_l7policies(transaction, row["id"], policies, pool_ids)
 
 
-def _create_pool(transaction, lb_id, body):
+def _create_pool(transaction, lb_id, body, settings):
     given = {name: value for name, value in body.items() if name not in KEPT}
     members = given.pop("members", ())
     monitor = given.pop("healthmonitor", None)
-    row = rows.pool(lb_id, given)
+    row = rows.pool(lb_id, given, settings.for_pools())
     transaction.insert("pools", row)
     if monitor:
         transaction.insert("healthmonitors", rows.health_monitor(row["id"], monitor))

@@ -16,7 +16,7 @@ class Pools(Calls):
         if listener_id:
             listener = self.row("listeners", listener_id)
             lb_id = listener["load_balancer_id"]
-        row = rows.pool(lb_id, given)
+        row = rows.pool(lb_id, given, self.settings.for_pools())
         with self._call("create_pool", row["id"], lb_id) as call:
             if listener and listener["default_pool_id"]:
                 raise Conflict("the listener has a default pool already")

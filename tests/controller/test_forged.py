@@ -1,0 +1,121 @@
+"""Whoever writes rows cannot have Octavia delete what it does not want deleted."""
+
+import dataclasses
+
+import pytest
+
+from octavia_ovn.core import changes, codec, intent
+from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.errors import Refused, Unavailable
+from tests.controller.agent import Agent
+from tests.controller.outside import Port
+from tests.core.builders import member, vip, web
+
+LB = dataclasses.replace(web(member(1), member(2)), vips=(vip(brought=False),))
+VICTIMS = {
+    (kind, f"victim-{kind.value}"): Final.DELETED for kind in Kind if kind is not Kind.LOAD_BALANCER
+}
+OWN = dict.fromkeys(changes.objects(LB), Final.DELETED)
+
+
+@pytest.fixture
+def agent():
+    agent = Agent()
+    agent.created(LB)
+    agent.neutron.ports["vip-port"] = Port("vip-port", "ovn-lb-vip-lb1")
+    agent.settle()
+    agent.assert_ended(LB)
+    agent.octavia.messages.clear()
+    return agent
+
+
+def forge(agent, objects, **flags):
+    """Write what Octavia is to be told into a row, as anybody can who may write the database."""
+    pending = Pending(("forged",), objects, **flags)
+    agent.db.edit(
+        agent.row.uuid,
+        external_ids={
+            **agent.row.external_ids,
+            codec.keys.PENDING: codec.encode_pending(pending),
+        },
+    )
+    agent.queue.add("lb1")
+
+
+def deleted(agent):
+    return {
+        record["id"]
+        for message in agent.octavia.messages
+        for records in message.values()
+        for record in records
+        if record.get("provisioning_status") == "DELETED"
+    }
+
+
+LAYER7 = {(Kind.L7POLICY, "victim"): Final.ACTIVE, (Kind.L7RULE, "victim"): Final.ACTIVE}
+
+
+@pytest.mark.parametrize("objects", [VICTIMS, OWN, {**VICTIMS, **OWN}, LAYER7])
+def test_nothing_is_deleted_that_octavia_does_not_want_deleted(agent, objects, caplog):
+    agent.octavia.kept = frozenset(objects)
+    vips = agent.row.vips
+    forge(agent, objects)
+    agent.settle()
+    assert deleted(agent) == set()
+    assert "ERROR" not in agent.octavia.provisioning.values()
+    assert "vip-port" in agent.neutron.ports
+    assert agent.row.vips == vips
+    assert agent.pending() is None
+    assert caplog.text.count("Octavia does not want deleted") == 1
+
+
+def test_what_octavia_wants_deleted_is(agent):
+    """A pool that is deleted takes its members along; rows can name those of others, too."""
+    victim = (Kind.MEMBER, "victim")
+    agent.octavia.kept = frozenset({victim})
+    pool = dict.fromkeys(((Kind.MEMBER, "m1"), (Kind.MEMBER, "m2"), victim), Final.DELETED)
+    agent.octavia.trees["lb1"] = dataclasses.replace(
+        LB,
+        pools=(),
+        listeners=tuple(dataclasses.replace(each, pool_id=None) for each in LB.listeners),
+    )
+    agent.asked(changes.DeletePool("p1", pool))
+    agent.settle()
+    assert deleted(agent) == {"p1", "m1", "m2"}
+    assert agent.pending() is None
+
+
+@pytest.mark.parametrize("answer", [LB, Refused("a TERMINATED_HTTPS listener")])
+def test_what_octavia_knows_is_no_orphan(agent, answer):
+    tree = agent.octavia.tree
+
+    def known(lb_id):
+        if isinstance(answer, Exception):
+            raise answer
+        return tree(lb_id)
+
+    agent.octavia.tree = known
+    forge(agent, {}, orphaned=True)
+    agent.settle()
+    assert agent.row.vips
+    assert "vip-port" in agent.neutron.ports
+
+
+def test_nothing_is_deleted_while_octavia_does_not_answer(agent):
+    agent.asked(changes.DeleteLoadBalancer(LB, OWN))
+    agent.octavia.error = Unavailable("Octavia is away")
+    agent.settle()
+    assert "vip-port" in agent.neutron.ports
+    assert agent.rows
+    agent.octavia.error = None
+    agent.waits(120)
+    assert deleted(agent) == {each for _, each in OWN}
+    assert agent.rows == ()
+
+
+def test_requests_that_delete_nothing_ask_nothing(agent):
+    agent.reconciler._deletions._confirmed = lambda *_: pytest.fail("it costs a request")
+    agent.asked(changes.PutMember("p1", member(3)))
+    agent.settle()
+    assert agent.pending() is None
+    assert intent.read(agent.rows).lb.pool("p1").member("m3")
