@@ -44,8 +44,8 @@ OVN_OPTS: list[cfg.Opt] = [
         "max_members",
         default=500,
         min=0,
-        help="Most members of a pool; 0 means no limit. Each is a bucket of an OpenFlow group."
-        " Groups of more than about 800 (IPv6: 600) serve, but 'ovs-ofctl dump-groups', which"
+        help="Most members of a pool; 0 means no limit. Each is a bucket of an OpenFlow group, and"
+        " groups of more than about 800 (IPv6: 600) serve, but 'ovs-ofctl dump-groups', which"
         " collectors of support data call, cannot show them and was seen to end ovs-vswitchd."
         " Existing pools stay.",
     ),

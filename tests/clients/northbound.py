@@ -63,7 +63,17 @@ def without_identity(found: Rows) -> Rows:
         table, uuid = name.split()
         says = [row.get(column) for column in ("name", "match", "vip", "protocol", "vips")]
         text = text.replace(uuid, json.dumps([table, *says])[1:-1].replace('"', "'"))
-    return dict(json.loads(text))
+    return {name: _sorted(row) for name, row in json.loads(text)}
+
+
+def _sorted(value: Any) -> Any:
+    """Return a column's value with its sets in an order of their contents, no longer of UUIDs."""
+    if isinstance(value, dict):
+        return {name: _sorted(each) for name, each in value.items()}
+    if not isinstance(value, list):
+        return value
+    inside = [_sorted(each) for each in value]
+    return sorted(inside, key=json.dumps) if value and isinstance(value[0], list) else inside
 
 
 def _read(settings: Settings) -> Rows:
