@@ -25,7 +25,6 @@ from octavia_ovn.adapters.neutron import Neutron
 from octavia_ovn.adapters.northbound import Northbound
 from octavia_ovn.adapters.octavia import Octavia
 from octavia_ovn.adapters.octavia_api import OctaviaApi
-from octavia_ovn.adapters.octavia_deletions import Deletions
 from octavia_ovn.adapters.octavia_models import Preferences
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
@@ -190,7 +189,6 @@ class Agent:
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
-            confirmed=Deletions(parts.listing.rest, parts.octavia).confirmed,
             retry_max=settings.retry_max_interval,
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from octavia_lib.common import constants
@@ -9,6 +10,7 @@ from octavia_lib.common import constants
 from octavia_ovn.adapters import octavia_models as models
 from octavia_ovn.adapters.octavia_sockets import DriverAgent
 from octavia_ovn.core import limits, model
+from octavia_ovn.core.pending import Key, Kind
 from octavia_ovn.errors import NotFound, Refused
 
 
@@ -28,11 +30,28 @@ class Octavia:
         found = self._agent.get_load_balancer(lb_id)
         if not found:
             return None
-        values = {key: value for key, value in found.items() if value is not None}
         try:
-            return models.existing_load_balancer(values, self._preferences)
+            return models.existing_load_balancer(_set(found), self._preferences)
         except limits.Unsupported as error:
             raise Refused(str(error)) from error
+
+    def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has below a load balancer, and itself.
+
+        Octavia deletes any object that a provider reports as DELETED, whosever it is, and whoever
+        may write the Northbound database may write into rows what is to be reported.
+
+        :raises Unavailable: when Octavia does not answer
+        """
+        tree = self._agent.get_load_balancer(lb_id) or {}
+        has = {(Kind.LOAD_BALANCER, lb_id), *models.children(_set(tree))}
+        # Octavia does not load the L7 policies of listeners, nor their rules.
+        for kind, parent, key in _LAYER7:
+            for object_id in sorted(each for of, each in keys if of is kind):
+                found = self._agent.get(kind.value, object_id) or {}
+                if (parent, found.get(key)) in has:
+                    has.add((kind, object_id))
+        return frozenset(has.intersection(keys))
 
     def l7policy(self, policy_id: str) -> dict[str, Any]:
         """Return an L7 policy with its rules and the id of its listener.
@@ -55,3 +74,14 @@ class Octavia:
         if found is None:
             raise NotFound(f"Octavia does not know {object_id} among its {kind}.")
         return found
+
+
+_LAYER7 = (
+    (Kind.L7POLICY, Kind.LISTENER, "listener_id"),
+    (Kind.L7RULE, Kind.L7POLICY, "l7policy_id"),
+)
+"""Kinds that are asked for one by one, each with its parent's kind and the field that names it."""
+
+
+def _set(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

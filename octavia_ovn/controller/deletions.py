@@ -1,7 +1,7 @@
 """What rows say that Octavia wants deleted, held against what Octavia says itself.
 
 Octavia deletes whatever a provider reports as DELETED. Rows can be written by others, so nothing is
-reported that Octavia does not show on its way out.
+reported of objects that Octavia does not show below the load balancer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Hashable
 from dataclasses import replace
 
-from octavia_ovn.controller.ports import Confirmed, Octavia
+from octavia_ovn.controller.ports import Octavia
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.pending import Key, Kind, Pending
 from octavia_ovn.core.text import plain
@@ -20,35 +20,26 @@ LOG = logging.getLogger(__name__)
 
 
 class Deletions:
-    """Asks Octavia once for each request.
+    """Asks Octavia once for each request."""
 
-    :param confirmed: asks it what it wants deleted
-    """
-
-    def __init__(self, tasks: Tasks, octavia: Octavia, confirmed: Confirmed) -> None:
+    def __init__(self, tasks: Tasks, octavia: Octavia) -> None:
         self._tasks = tasks
         self._octavia = octavia
-        self._confirmed = confirmed
-        self._wanted: dict[str, frozenset[Key]] = {}
-        """Load balancer → what Octavia has wanted deleted of it."""
 
-    def doubtful(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
-        """Return what Octavia does not want deleted; None while it is being asked."""
+    def foreign(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
+        """Return what must not be reported; None while Octavia is being asked.
+
+        That is what belongs to another load balancer, or to none any more: a request whose end
+        Octavia has accepted is reported again together with a later one.
+        """
         if pending.orphaned:
             return self._known(lb_id, pending)
         wanted = pending.questionable
         if not wanted:
             return frozenset()
-        ask = functools.partial(self._confirmed, lb_id, pending.objects)
+        ask = functools.partial(self._octavia.belonging, lb_id, wanted)
         done = self._tasks.get(_key(lb_id, pending), ask, lb_id)
-        if done is None:
-            return None
-        self._wanted[lb_id] = wanted.intersection(done.value or ())
-        return wanted - self._wanted[lb_id]
-
-    def unknown(self, lb_id: str, pending: Pending) -> frozenset[Key]:
-        """Return what Octavia has not wanted deleted when it was asked last."""
-        return pending.questionable - self._wanted.get(lb_id, frozenset())
+        return None if done is None else wanted - (done.value or frozenset())
 
     def _known(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
         """Return a load balancer that is to go as unknown to Octavia, although it is known."""
@@ -61,7 +52,6 @@ class Deletions:
 
     def forget(self, lb_id: str, pending: Pending | None) -> None:
         """Forget the answer about a request that has ended."""
-        self._wanted.pop(lb_id, None)
         if pending is not None and (pending.questionable or pending.orphaned):
             self._tasks.forget(_key(lb_id, pending))
 
@@ -70,12 +60,9 @@ def _key(lb_id: str, pending: Pending) -> Hashable:
     return ("deletions", lb_id, pending.requests, pending.questionable)
 
 
-def without(lb_id: str, pending: Pending, doubtful: frozenset[Key]) -> Pending | None:
-    """Return what Octavia waits for if it does not wait for deletions that are doubtful.
-
-    What else the rows say of the request may be wrong, too: they are made what Octavia says.
-    """
-    words = ", ".join(sorted(f"{kind.singular} {plain(each)}" for kind, each in doubtful))
-    LOG.warning("Load balancer %s: Octavia does not want deleted: %s", plain(lb_id), words)
-    kept = {key: final for key, final in pending.objects.items() if key not in doubtful}
-    return replace(pending, objects=kept, resync=True) if kept else None
+def without(lb_id: str, pending: Pending, foreign: frozenset[Key]) -> Pending | None:
+    """Return what Octavia waits for, without what must not be reported; None if that is all."""
+    words = ", ".join(sorted(f"{kind.singular} {plain(each)}" for kind, each in foreign))
+    LOG.info("Load balancer %s: Octavia has no such part of it: %s", plain(lb_id), words)
+    kept = {key: final for key, final in pending.objects.items() if key not in foreign}
+    return replace(pending, objects=kept) if kept else None

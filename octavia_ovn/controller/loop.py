@@ -24,7 +24,7 @@ from octavia_ovn.controller.facts import (
 )
 from octavia_ovn.controller.index import Index
 from octavia_ovn.controller.ledger import Ledger, Ticket
-from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia, Southbound
+from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reporter import Reporter, StatusSink
@@ -49,7 +49,6 @@ class Controller:
 
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
     :param settled: see :class:`Reporter`
-    :param confirmed: says what Octavia wants deleted; called from other threads
     :param retry_max: seconds between two attempts at one load balancer at most
     :param populated: called with the id of a load balancer that was made with its listeners
     :param clock: seconds, monotonic
@@ -66,7 +65,6 @@ class Controller:
         wake: Callable[[], None],
         *,
         settled: Callable[[Message], frozenset[str]],
-        confirmed: Confirmed,
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
         observer: Observer = NOBODY,
@@ -89,7 +87,7 @@ class Controller:
         )
         self._finder = finder = FactFinder(nb, sb, neutron, self._tasks)
         self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, self._tasks, self._ledger, confirmed, observer
+            nb, finder, neutron, octavia, self._tasks, self._ledger, observer
         )
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}

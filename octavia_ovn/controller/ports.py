@@ -8,7 +8,7 @@ from typing import Protocol
 from octavia_ovn.core import model
 from octavia_ovn.core.access import Access
 from octavia_ovn.core.health import Source, Verdict
-from octavia_ovn.core.pending import Key, Objects
+from octavia_ovn.core.pending import Key
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
 
@@ -223,13 +223,11 @@ class Neutron(Protocol):
         """Delete the health monitor ports of a subnet."""
 
 
-Confirmed = Callable[[str, Objects], Collection[Key]]
-"""Returns, of what a request on a load balancer is about, what Octavia wants deleted. May wait
-until Octavia has committed the request, and raise errors of :mod:`octavia_ovn.errors`."""
-
-
 class Octavia(Protocol):
     """Octavia's own knowledge of a load balancer."""
 
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer as Octavia has it; None when it does not exist."""
+
+    def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has below a load balancer, and itself."""

@@ -17,7 +17,7 @@ from octavia_ovn.controller.deletions import Deletions, without
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.ledger import Ledger, Ticket
 from octavia_ovn.controller.parcels import Parcel
-from octavia_ovn.controller.ports import Confirmed, Neutron, Northbound, Octavia
+from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import access, changes, codec, intent, model, responder, status
 from octavia_ovn.core.desired import Facts, deleting, desired
@@ -65,10 +65,9 @@ class Reconciler:
         octavia: Octavia,
         tasks: Tasks,
         ledger: Ledger,
-        confirmed: Confirmed,
         observer: Observer = NOBODY,
     ) -> None:
-        self._deletions = Deletions(tasks, octavia, confirmed)
+        self._deletions = Deletions(tasks, octavia)
         self._nb = nb
         self._finder = finder
         self._neutron = neutron
@@ -92,24 +91,20 @@ class Reconciler:
         return replace(self._decide(lb_id, rows, pending), requested=requested)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
-        doubtful = self._doubtful(lb_id, pending)
-        if pending is not None and doubtful:
-            believed = without(lb_id, pending, doubtful)
+        foreign = self._foreign(lb_id, pending)
+        if pending is not None and foreign:
+            believed = without(lb_id, pending, foreign)
             return Outcome(diff(rows, intent.with_pending(rows, believed)), again=True)
-        outcome = self._act(lb_id, rows, pending, asked=doubtful is None)
-        return replace(outcome, report=None) if doubtful is None else outcome
+        outcome = self._act(lb_id, rows, pending, asked=foreign is None)
+        return replace(outcome, report=None) if foreign is None else outcome
 
-    def _doubtful(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
-        """Return what Octavia does not want deleted; None while it is being asked."""
+    def _foreign(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
+        """Return what must not be reported as DELETED; None while Octavia is being asked."""
         accepted = self._ledger.accepted(lb_id)
-        waiting = _unanswered(pending, accepted)
-        if waiting is None and pending is not None and accepted.failed:
-            # It was wanted when that was asked; Octavia shows ERROR since.
-            return self._deletions.unknown(lb_id, pending)
-        if waiting is None:
+        if pending is None or (_unanswered(pending, accepted) is None and not accepted.failed):
             self._deletions.forget(lb_id, pending)
             return frozenset()
-        return self._deletions.doubtful(lb_id, waiting)
+        return self._deletions.foreign(lb_id, pending)
 
     def _act(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None, *, asked: bool

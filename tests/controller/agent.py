@@ -28,7 +28,6 @@ class Agent:
             self.octavia,
             self.tasks,
             self.ledger,
-            self.octavia.confirmed,
         )
         self.parcels = {}
         self.history = []

@@ -324,11 +324,11 @@ class Octavia:
             raise self.error
         return self.trees.get(lb_id)
 
-    def confirmed(self, lb_id, objects):
-        """Whatever rows say is wanted, but for what a test has put into `kept`."""
+    def belonging(self, lb_id, keys):
+        """Whatever rows say belongs to it, but for what a test has put into `kept`."""
         if self.error is not None:
             raise self.error
-        return frozenset(objects) - self.kept
+        return frozenset(keys) - self.kept
 
     def update_status(self, status):
         if self.error is not None:

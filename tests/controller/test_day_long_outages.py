@@ -89,7 +89,6 @@ class Bench(LoopBench):
             self.executor,
             lambda: None,
             settled=self._settled,
-            confirmed=self.octavia.confirmed,
             retry_max=RETRY_MAX,
             observer=self.metrics,
             clock=self.clock,

@@ -49,7 +49,6 @@ class Bench:
             self.executor,
             lambda: None,
             settled=lambda _: frozenset(),
-            confirmed=self.octavia.confirmed,
             retry_max=0.02,
             observer=observer,
         )
