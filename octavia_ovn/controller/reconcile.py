@@ -111,7 +111,7 @@ class Reconciler:
     ) -> Outcome:
         """Do what the rows say.
 
-        :param asked: whether Octavia has not said yet what it wants deleted: what cannot be taken
+        :param asked: whether Octavia has not said yet what belongs to it: what cannot be taken
             back waits for that, and nothing is reported
         """
         if pending is not None and pending.deleting:
