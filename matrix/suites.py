@@ -23,16 +23,16 @@ LIBRARIES = (
     *PURE,
     "tests/functional/neutron",
     "tests/functional/ovsdb_replica",
-    "tests/functional/test_named_ports.py",
-    "tests/functional/test_octavia_api.py",
-    "tests/functional/test_octavia_sockets.py",
-    "tests/functional/test_ovsdb_session.py",
-    "tests/functional/test_ovsdb_wire.py",
+    "tests/functional/northbound/test_port_names.py",
+    "tests/functional/octavia/test_api.py",
+    "tests/functional/octavia/test_driver_agent.py",
+    "tests/functional/ovsdb/test_session.py",
+    "tests/functional/ovsdb/test_wire.py",
     "tests/lab/test_recordings.py",
     "tests/scenarios",
 )
 """Whatever meets Python, Octavia's libraries and the others: no chaos, no crashes, no outages."""
-OCTAVIA = (*LIBRARIES, "tests/functional/test_octavia_listener.py")
+OCTAVIA = (*LIBRARIES, "tests/functional/octavia/test_listener.py")
 """The same where Octavia itself is installed."""
 PACKETS = (
     "tests/sandbox/test_story.py",

@@ -20,27 +20,28 @@ from multiprocessing.synchronize import Event
 import ovs.poller
 from oslo_log import log
 
-from octavia_ovn import config, runtime
-from octavia_ovn.adapters.neutron import Neutron
-from octavia_ovn.adapters.northbound import Northbound
-from octavia_ovn.adapters.octavia import Octavia
-from octavia_ovn.adapters.octavia_api import OctaviaApi
-from octavia_ovn.adapters.octavia_models import Preferences
-from octavia_ovn.adapters.octavia_sockets import DriverAgent
-from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb_wire import Schema
-from octavia_ovn.adapters.southbound import Southbound
-from octavia_ovn.adapters.statistics_sockets import AgentSocket
+from octavia_ovn import wiring
+from octavia_ovn.adapters.neutron.client import Neutron
+from octavia_ovn.adapters.northbound.replica import Northbound
+from octavia_ovn.adapters.octavia.api import OctaviaApi
+from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
+from octavia_ovn.adapters.octavia.trees import Octavia
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.wire import Schema
+from octavia_ovn.adapters.southbound.service_monitors import Southbound
+from octavia_ovn.adapters.statistics.datagrams import AgentSocket
 from octavia_ovn.attempts import Attempts
-from octavia_ovn.controller.accounts import Accounts
+from octavia_ovn.config import octavia as config
+from octavia_ovn.config.statistics import AgentStatistics, check_master_key
+from octavia_ovn.controller.drift.periodic import POPULATED, Rounds, Watch
+from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
-from octavia_ovn.controller.watch import POPULATED, Rounds, Watch
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
-from octavia_ovn.statistics_options import AgentStatistics, check_master_key
 
 LOG = log.getLogger(__name__)
 
@@ -179,7 +180,7 @@ class Agent:
         )
         opened.callback(self._sb.close)
         self._health = HealthChecks(self._sb, self._executor, self._waker.wake)
-        parts = runtime.build(settings, observer)
+        parts = wiring.build(settings, observer)
         self._controller = Controller(
             self._nb,
             self._sb,
@@ -352,7 +353,8 @@ def _observer(settings: config.Settings) -> Iterator[Observer]:
         yield NOBODY
         return
     try:
-        from octavia_ovn.adapters import prometheus, prometheus_exporter  # noqa: PLC0415 - see above
+        from octavia_ovn.adapters.metrics import agent as prometheus  # noqa: PLC0415 - see above
+        from octavia_ovn.adapters.metrics import exporter  # noqa: PLC0415
     except ImportError as error:
         msg = (
             f"[ovn] metrics_port is {settings.metrics_port}, but metrics need a package that is not"
@@ -361,5 +363,5 @@ def _observer(settings: config.Settings) -> Iterator[Observer]:
         raise BadConfiguration(msg) from error
     metrics = prometheus.Metrics()
     address = settings.metrics_address, settings.metrics_port
-    with prometheus_exporter.served(metrics.registry, *address, observer=metrics):
+    with exporter.served(metrics.registry, *address, observer=metrics):
         yield metrics

@@ -21,15 +21,15 @@ import ovs.poller
 from oslo_config import cfg
 from oslo_log import log
 
-from octavia_ovn import statistics_options
-from octavia_ovn.adapters.local_switch import Identity, LocalSwitch
-from octavia_ovn.adapters.openflow import Bridge
-from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.southbound_flows import Balancer, SouthboundFlows
-from octavia_ovn.adapters.statistics_file import StatisticsFile
-from octavia_ovn.adapters.statistics_sockets import CollectorSocket
+from octavia_ovn.adapters.openvswitch.bridge import Bridge
+from octavia_ovn.adapters.openvswitch.host import Identity, LocalSwitch
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.southbound.logical_flows import Balancer, SouthboundFlows
+from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
+from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
-from octavia_ovn.command import configured
+from octavia_ovn.config import statistics
+from octavia_ovn.config.command_line import configured
 from octavia_ovn.core.statistics.conntrack import open_connections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
@@ -126,7 +126,7 @@ class Silence:
                 "No agent has acknowledged reports for %d s. They are kept. Does an agent act, is"
                 " [%s] key that of chassis %s, and does UDP pass to and from the agent's port?",
                 now - self._since,
-                statistics_options.SECTION,
+                statistics.SECTION,
                 chassis,
             )
 
@@ -137,7 +137,7 @@ class Collector:
     Each part may fail for a time without stopping the others; see :class:`Attempts`.
     """
 
-    def __init__(self, settings: statistics_options.CollectorStatistics) -> None:
+    def __init__(self, settings: statistics.CollectorStatistics) -> None:
         self._switch = LocalSwitch(settings.ovs_rundir)
         self._file = StatisticsFile(settings.state_file)
         self._memory = self._file.load()
@@ -341,7 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name="octavia-ovn-stats",
         project="octavia-ovn-stats",
         description="Count on a chassis what load balancers carry, and tell Octavia's agents.",
-        opts=statistics_options.list_opts(),
+        opts=statistics.list_opts(),
     )
     if conf is None:
         return _USAGE
@@ -353,16 +353,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(conf: cfg.ConfigOpts) -> None:
-    settings = statistics_options.collector(conf)
+    settings = statistics.collector(conf)
     collector = Collector(settings)
     with offered(collector, settings), _stopping() as goes_on:
         collector.run(goes_on)
 
 
 @contextlib.contextmanager
-def offered(
-    collector: Collector, settings: statistics_options.CollectorStatistics
-) -> Iterator[None]:
+def offered(collector: Collector, settings: statistics.CollectorStatistics) -> Iterator[None]:
     """Serve counters to Prometheus if somebody wants it, who pays for the library then.
 
     :raises BadConfiguration: when the library is not installed
@@ -371,19 +369,19 @@ def offered(
         yield
         return
     try:
-        from octavia_ovn.adapters import (  # noqa: PLC0415 - see above
-            prometheus_exporter,
-            statistics_metrics,
+        from octavia_ovn.adapters.metrics import (  # noqa: PLC0415 - see above
+            collector as statistics_metrics,
         )
+        from octavia_ovn.adapters.metrics import exporter  # noqa: PLC0415
     except ImportError as error:
         msg = (
-            f"[{statistics_options.SECTION}] metrics_port is {settings.metrics_port}, but a package"
+            f"[{statistics.SECTION}] metrics_port is {settings.metrics_port}, but a package"
             f" is missing ({error}): install octavia-ovn[metrics], or set metrics_port to 0"
         )
         raise BadConfiguration(msg) from error
     registry = statistics_metrics.registry(collector)
     address = settings.metrics_address, settings.metrics_port
-    with prometheus_exporter.served(registry, *address, statistics_options.SECTION):
+    with exporter.served(registry, *address, statistics.SECTION):
         yield
 
 

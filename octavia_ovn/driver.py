@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 from octavia_lib.api.drivers import data_models, exceptions, provider_base
 from oslo_log import log
 
-from octavia_ovn import errors, runtime
-from octavia_ovn.adapters import octavia_models as models
-from octavia_ovn.adapters.vip_ports import VipRequest
-from octavia_ovn.controller.repair import Listed
-from octavia_ovn.controller.sync import Action, sync
-from octavia_ovn.core import changes, flavors, limits, pending
+from octavia_ovn import errors, wiring
+from octavia_ovn.adapters.neutron.vip_ports import VipRequest
+from octavia_ovn.adapters.octavia import data_models as models
+from octavia_ovn.controller.drift.compare import Listed
+from octavia_ovn.controller.drift.once import Action, sync
+from octavia_ovn.core import flavors, pending
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.request import changes, limits
 
 LOG = log.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,7 +85,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Make the Neutron ports of the VIPs, or look at the one that the user brought."""
         limits.check("load balancer", vip_dictionary)
-        context = runtime.get()
+        context = wiring.get()
         # Without it the load balancer cannot be recorded afterwards, and its ports would be left.
         context.store.ping()
         request = VipRequest(
@@ -95,7 +96,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def loadbalancer_create(self, loadbalancer: data_models.LoadBalancer) -> None:
         """Record a new load balancer with all that came with it."""
-        context = runtime.get()
+        context = wiring.get()
         try:
             self._create(loadbalancer, context)
         except errors.Unanswered:
@@ -106,7 +107,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
             raise
 
     @staticmethod
-    def _create(loadbalancer: data_models.LoadBalancer, context: runtime.Runtime) -> None:
+    def _create(loadbalancer: data_models.LoadBalancer, context: wiring.Runtime) -> None:
         surroundings = models.Surroundings(context.cidr, context.vip_ports.is_brought)
         values = models.fields(loadbalancer)
         lb = models.load_balancer(values, context.preferences, surroundings)
@@ -126,7 +127,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         values = models.fields(loadbalancer)
         lb = models.bare(values)
         change = changes.DeleteLoadBalancer(lb, models.children(values))
-        runtime.get().store.record(change, lb_id=lb.id)
+        wiring.get().store.record(change, lb_id=lb.id)
 
     @_answer
     def loadbalancer_update(
@@ -135,7 +136,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         new_loadbalancer: data_models.LoadBalancer,
     ) -> None:
         """Record a new administrative state; names and descriptions are Octavia's own."""
-        context = runtime.get()
+        context = wiring.get()
         values = models.fields(new_loadbalancer)
         limits.check("load balancer", values)
         change = changes.UpdateLoadBalancer(values.get("admin_state_up"))
@@ -150,14 +151,14 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def loadbalancer_failover(self, loadbalancer_id: str) -> None:
         """Have the agent compare the load balancer with Octavia and repair its rows."""
-        runtime.get().store.record(changes.Resync(loadbalancer_id), lb_id=loadbalancer_id)
+        wiring.get().store.record(changes.Resync(loadbalancer_id), lb_id=loadbalancer_id)
 
     # --- listeners
 
     @_answer
     def listener_create(self, listener: data_models.Listener) -> None:
         """Record a new listener."""
-        context, values = runtime.get(), models.fields(listener)
+        context, values = wiring.get(), models.fields(listener)
         change = changes.PutListener(models.listener(values, context.preferences))
         context.store.record(change, lb_id=values["loadbalancer_id"])
 
@@ -166,7 +167,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         self, old_listener: data_models.Listener, new_listener: data_models.Listener
     ) -> None:
         """Record what changes of a listener."""
-        context = runtime.get()
+        context = wiring.get()
         update = models.listener_update(old_listener, new_listener, context.preferences)
         context.store.record(update, lb_id=old_listener.loadbalancer_id)
 
@@ -175,14 +176,14 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record that a listener goes."""
         below = models.children(models.fields(listener), "l7policies")
         change = changes.DeleteListener(listener.listener_id, below)
-        runtime.get().store.record(change, lb_id=listener.loadbalancer_id)
+        wiring.get().store.record(change, lb_id=listener.loadbalancer_id)
 
     # --- pools
 
     @_answer
     def pool_create(self, pool: data_models.Pool) -> None:
         """Record a new pool, as the default pool of the listener that it names."""
-        context, values = runtime.get(), models.fields(pool)
+        context, values = wiring.get(), models.fields(pool)
         new = models.pool(values, context.preferences)
         change = changes.PutPool(new, values.get("listener_id") or None)
         context.store.record(change, lb_id=values["loadbalancer_id"])
@@ -190,7 +191,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def pool_update(self, old_pool: data_models.Pool, new_pool: data_models.Pool) -> None:
         """Record what changes of a pool."""
-        context = runtime.get()
+        context = wiring.get()
         update = models.pool_update(old_pool, new_pool, context.preferences)
         context.store.record(update, lb_id=old_pool.loadbalancer_id)
 
@@ -198,7 +199,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def pool_delete(self, pool: data_models.Pool) -> None:
         """Record that a pool goes, with its members and its monitor."""
         change = changes.DeletePool(pool.pool_id, models.children(models.fields(pool)))
-        runtime.get().store.record(change, lb_id=pool.loadbalancer_id)
+        wiring.get().store.record(change, lb_id=pool.loadbalancer_id)
 
     # --- members
 
@@ -206,25 +207,25 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def member_create(self, member: data_models.Member) -> None:
         """Record a new member."""
         change = changes.PutMember(member.pool_id, models.member(models.fields(member)))
-        runtime.get().store.record(change, pool_id=member.pool_id)
+        wiring.get().store.record(change, pool_id=member.pool_id)
 
     @_answer
     def member_update(self, old_member: data_models.Member, new_member: data_models.Member) -> None:
         """Record what changes of a member."""
         update = models.member_update(old_member, new_member)
-        runtime.get().store.record(update, pool_id=update.pool_id)
+        wiring.get().store.record(update, pool_id=update.pool_id)
 
     @_answer
     def member_delete(self, member: data_models.Member) -> None:
         """Record that a member goes."""
         change = changes.DeleteMember(member.pool_id, member.member_id)
-        runtime.get().store.record(change, pool_id=member.pool_id)
+        wiring.get().store.record(change, pool_id=member.pool_id)
 
     @_answer
     def member_batch_update(self, pool_id: str, members: Sequence[data_models.Member]) -> None:
         """Record all members that a pool has now: all of them, or none if one is refused."""
         update = models.members_update(pool_id, members)
-        runtime.get().store.record(update, pool_id=pool_id)
+        wiring.get().store.record(update, pool_id=pool_id)
 
     # --- health monitors
 
@@ -233,7 +234,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record a new health monitor."""
         monitor = models.health_monitor(models.fields(healthmonitor))
         change = changes.PutMonitor(healthmonitor.pool_id, monitor)
-        runtime.get().store.record(change, pool_id=healthmonitor.pool_id)
+        wiring.get().store.record(change, pool_id=healthmonitor.pool_id)
 
     @_answer
     def health_monitor_update(
@@ -243,13 +244,13 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     ) -> None:
         """Record what changes of a health monitor."""
         update = models.health_monitor_update(old_healthmonitor, new_healthmonitor)
-        runtime.get().store.record(update, pool_id=update.pool_id)
+        wiring.get().store.record(update, pool_id=update.pool_id)
 
     @_answer
     def health_monitor_delete(self, healthmonitor: data_models.HealthMonitor) -> None:
         """Record that a health monitor goes."""
         change = changes.DeleteMonitor(healthmonitor.pool_id, healthmonitor.healthmonitor_id)
-        runtime.get().store.record(change, pool_id=healthmonitor.pool_id)
+        wiring.get().store.record(change, pool_id=healthmonitor.pool_id)
 
     # --- comparing
 
@@ -262,7 +263,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         if filters.pop("provider", "ovn") != "ovn" or not filters.keys() <= _FILTERS:
             raise limits.Unsupported("Load balancers can be selected by id and project_id only.")
         results = sync(
-            runtime.get().repair(), lambda listed: _fits(listed, filters) if filters else True
+            wiring.get().repair(), lambda listed: _fits(listed, filters) if filters else True
         )
         for result in results:
             finding = result.finding
@@ -307,19 +308,19 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def l7policy_delete(self, l7policy: data_models.L7Policy) -> None:
         """Record that a policy goes, with its rules."""
-        policy = runtime.get().octavia.l7policy(l7policy.l7policy_id)
+        policy = wiring.get().octavia.l7policy(l7policy.l7policy_id)
         self._release(policy, models.children({"l7policies": [policy]}))
 
     @_answer
     def l7rule_delete(self, l7rule: data_models.L7Rule) -> None:
         """Record that a rule goes."""
-        policy = runtime.get().octavia.l7policy(l7rule.l7policy_id)
+        policy = wiring.get().octavia.l7policy(l7rule.l7policy_id)
         rule = pending.deleted(Kind.L7RULE, [l7rule.l7rule_id])
         self._release(policy, rule | pending.active(Kind.L7POLICY, [l7rule.l7policy_id]))
 
     @staticmethod
     def _release(policy: models.Fields, objects: pending.Objects) -> None:
-        context, listener_id = runtime.get(), policy["listener_id"]
+        context, listener_id = wiring.get(), policy["listener_id"]
         lb_id = context.octavia.load_balancer_of(listener_id)
         listener = pending.active(Kind.LISTENER, [listener_id])
         context.store.record(changes.Release(lb_id, {**objects, **listener}), lb_id=lb_id)

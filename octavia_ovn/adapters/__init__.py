@@ -1,1 +1,1 @@
-"""Adapters: each knows one outside system and turns it into the core's values."""
+"""Adapters: each package speaks to one outside system and decides nothing."""

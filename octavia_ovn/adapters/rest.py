@@ -23,7 +23,7 @@ from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Un
 from octavia_ovn.observer import NOBODY, Observer
 
 if TYPE_CHECKING:
-    from octavia_ovn.config import Service
+    from octavia_ovn.config.octavia import Service
 
 Query = Mapping[str, str | Sequence[str]]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from octavia_ovn import runtime
+from octavia_ovn import wiring
 from octavia_ovn.cli import settings
 from octavia_ovn.cli.logs import attempt, run
-from octavia_ovn.command import configured
+from octavia_ovn.config.command_line import configured
 
 _FAILED = 2
 
@@ -27,4 +27,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if conf is None:
         return _FAILED
-    return attempt(lambda: run(runtime.build(settings.read(conf))), otherwise=_FAILED)
+    return attempt(lambda: run(wiring.build(settings.read(conf))), otherwise=_FAILED)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 
 from oslo_log import log
 
-from octavia_ovn import runtime
+from octavia_ovn import wiring
 from octavia_ovn.cli.output import summary
-from octavia_ovn.controller.repair import Finding, Verdict
-from octavia_ovn.controller.sync import Action, Result, sync
+from octavia_ovn.controller.drift.compare import Finding, Verdict
+from octavia_ovn.controller.drift.once import Action, Result, sync
 from octavia_ovn.errors import OctaviaOvnError
 
 LOG = log.getLogger(__name__)
@@ -29,7 +29,7 @@ def attempt(work: Callable[[], int], *, otherwise: int) -> int:
     return otherwise
 
 
-def run(parts: runtime.Runtime, *, dry_run: bool = False) -> int:
+def run(parts: wiring.Runtime, *, dry_run: bool = False) -> int:
     """Compare all load balancers, mend them, and log what was found and done.
 
     :param dry_run: mend nothing

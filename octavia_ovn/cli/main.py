@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 
 import click
 
-from octavia_ovn import runtime
+from octavia_ovn import wiring
 from octavia_ovn.cli import output, settings
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
 from octavia_ovn.cli.statistics_key import statistics_key
 from octavia_ovn.cli.trace import trace
-from octavia_ovn.command import PACKAGE
-from octavia_ovn.controller.repair import Depth, Verdict
-from octavia_ovn.controller.sync import Action, Result, sync
+from octavia_ovn.config.command_line import PACKAGE
+from octavia_ovn.controller.drift.compare import Depth, Verdict
+from octavia_ovn.controller.drift.once import Action, Result, sync
 from octavia_ovn.errors import NotFound, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -124,7 +124,7 @@ def check(  # noqa: PLR0913 - the command line's options
     everything: bool,
 ) -> int:
     """Compare and show."""
-    parts = runtime.build(settings.load(files, directories))
+    parts = wiring.build(settings.load(files, directories))
     return _check(parts, Selection(lb_ids, project_ids), as_json=as_json, everything=everything)
 
 
@@ -143,7 +143,7 @@ def synchronize(  # noqa: PLR0913 - the command line's options
     dry_run: bool,
 ) -> int:
     """Compare, mend and show."""
-    parts = runtime.build(settings.load(files, directories))
+    parts = wiring.build(settings.load(files, directories))
     selection = Selection(lb_ids, project_ids)
     if dry_run:
         return _check(parts, selection, as_json=as_json, everything=everything)
@@ -152,7 +152,7 @@ def synchronize(  # noqa: PLR0913 - the command line's options
     return _status(results, {Action.NOTHING, Action.RECORDED})
 
 
-def _check(parts: runtime.Runtime, selection: Selection, *, as_json: bool, everything: bool) -> int:
+def _check(parts: wiring.Runtime, selection: Selection, *, as_json: bool, everything: bool) -> int:
     def look(repair: Any, wanted: Selection, **options: Any) -> Iterator[Result]:
         for finding in repair.compare(wanted, **options):
             yield Result(finding, Action.NOTHING)
@@ -166,7 +166,7 @@ def _check(parts: runtime.Runtime, selection: Selection, *, as_json: bool, every
 
 
 def _run(
-    parts: runtime.Runtime, selection: Selection, work: Callable[..., Iterator[Result]]
+    parts: wiring.Runtime, selection: Selection, work: Callable[..., Iterator[Result]]
 ) -> list[Result]:
     """Work through the load balancers with a progress bar.
 

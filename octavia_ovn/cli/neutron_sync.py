@@ -11,7 +11,7 @@ from typing import Any
 from neutron_lib.ovn import constants, db_sync
 from oslo_config import cfg
 
-from octavia_ovn import runtime
+from octavia_ovn import wiring
 from octavia_ovn.cli import logs, settings
 
 _OPTIONS = [
@@ -63,4 +63,4 @@ class OctaviaOvnSynchronizer(db_sync.BaseOvnDbSynchronizer):  # type: ignore[mis
     def _sync(self, *, dry_run: bool) -> int:
         conf = self._octavia_conf
         found = settings.read(conf) if conf else settings.load()
-        return logs.run(runtime.build(found), dry_run=dry_run)
+        return logs.run(wiring.build(found), dry_run=dry_run)

@@ -12,8 +12,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from octavia_ovn.controller.repair import Finding, Verdict
-from octavia_ovn.controller.sync import Result
+from octavia_ovn.controller.drift.compare import Finding, Verdict
+from octavia_ovn.controller.drift.once import Result
 from octavia_ovn.core.text import plain
 
 _STYLES = {Verdict.RIGHT: "green", Verdict.UNCLEAR: "red", Verdict.UNENFORCED: "red"}

@@ -11,7 +11,7 @@ import html as markup
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from octavia_ovn.core.insight.tree import Address, Node, Overview, Place, State
+from octavia_ovn.core.diagnosis.overview import Address, Node, Overview, Place, State
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ROUTER
 from octavia_ovn.core.text import plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from octavia_ovn.controller.repair import Listed
+from octavia_ovn.controller.drift.compare import Listed
 
 
 class Selection:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from octavia_ovn import config
+from octavia_ovn.config import octavia
 from octavia_ovn.errors import BadConfiguration
 
 
-def load(files: Sequence[str] = (), directories: Sequence[str] = ()) -> config.Settings:
+def load(files: Sequence[str] = (), directories: Sequence[str] = ()) -> octavia.Settings:
     """Return the options in configuration files.
 
     :param files: paths; none means where Octavia's services look: /etc/octavia/octavia.conf
@@ -27,7 +27,7 @@ def load(files: Sequence[str] = (), directories: Sequence[str] = ()) -> config.S
     return read(conf)
 
 
-def read(conf: cfg.ConfigOpts) -> config.Settings:
+def read(conf: cfg.ConfigOpts) -> octavia.Settings:
     """Return the options of a parsed configuration.
 
     :raises BadConfiguration: when no file was read, or naming the option that is wrong
@@ -36,4 +36,4 @@ def read(conf: cfg.ConfigOpts) -> config.Settings:
     if not conf.config_file and not conf.config_dir:
         msg = "There is no /etc/octavia/octavia.conf: name the configuration with --config-file."
         raise BadConfiguration(msg)
-    return config.load(conf)
+    return octavia.load(conf)

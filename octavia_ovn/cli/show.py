@@ -15,7 +15,7 @@ from rich.table import Table
 from octavia_ovn.cli import output, picture, settings, sources
 from octavia_ovn.cli.options import RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.output import text
-from octavia_ovn.core.insight.tree import Node, Overview, Place, State, overview
+from octavia_ovn.core.diagnosis.overview import Node, Overview, Place, State, overview
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import BadConfiguration, Refused
 

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from octavia_ovn import config, runtime
-from octavia_ovn.adapters.ovsdb_endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb_session import OvsdbSession
-from octavia_ovn.adapters.scene_reader import SceneReader
-from octavia_ovn.core.insight.path import Client
-from octavia_ovn.core.insight.scene import Scene, Told
+from octavia_ovn import wiring
+from octavia_ovn.adapters.inspection.snapshot import SceneReader
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from octavia_ovn.config import octavia as config
+from octavia_ovn.core.diagnosis.path import Client
+from octavia_ovn.core.diagnosis.snapshot import Scene, Told
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused
 
@@ -27,7 +28,7 @@ _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class Sources:
     """Octavia and the databases."""
 
-    parts: runtime.Runtime
+    parts: wiring.Runtime
     reader: SceneReader
 
     def scene(self, text: str, sender: str | None = None) -> tuple[Scene, Client | None]:
@@ -70,7 +71,7 @@ def build(settings: config.Settings) -> Sources:
 
     :raises BadConfiguration: naming the option that is wrong
     """
-    parts = runtime.build(settings)
+    parts = wiring.build(settings)
     nb, sb = (
         OvsdbSession(
             Endpoint.parse(*dataclasses.astuple(database)), name, settings.connection_timeout

@@ -6,9 +6,9 @@ import click
 
 from octavia_ovn.cli import settings
 from octavia_ovn.cli.options import RIGHT, answered, configured
+from octavia_ovn.config.statistics import SECTION, check_master_key
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration
-from octavia_ovn.statistics_options import SECTION, check_master_key
 
 _HELP = """\
 Print the key of each CHASSIS, which goes into [ovn_statistics] key of its octavia-ovn-stats.conf.

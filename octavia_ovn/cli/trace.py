@@ -12,9 +12,9 @@ from rich.table import Table
 from octavia_ovn.cli import output, settings, sources
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.output import text
-from octavia_ovn.core.insight.findings import Verdict
-from octavia_ovn.core.insight.path import NoPath, paths
-from octavia_ovn.core.insight.trace import Explanation, explain
+from octavia_ovn.core.diagnosis.findings import Verdict
+from octavia_ovn.core.diagnosis.path import NoPath, paths
+from octavia_ovn.core.diagnosis.trace import Explanation, explain
 from octavia_ovn.errors import NotFound
 
 _STATUS = {

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Hashable
 from dataclasses import replace
 
-from octavia_ovn.controller.ports import Octavia
+from octavia_ovn.controller.protocols import Octavia
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.pending import Key, Kind, Pending
 from octavia_ovn.core.text import plain

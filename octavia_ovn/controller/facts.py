@@ -11,16 +11,17 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller import reachability
-from octavia_ovn.controller.ports import Neutron, Northbound, Southbound
-from octavia_ovn.controller.sources import NoSource, Sources
+from octavia_ovn.controller.check_sources import NoSource, Sources
+from octavia_ovn.controller.protocols import Neutron, Northbound, Southbound
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.controller.vip_guard import VipGuard
-from octavia_ovn.core import access, codec, model, responder
-from octavia_ovn.core.desired import Facts
+from octavia_ovn.controller.vip_ports import VipGuard
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.desired import access_control, responder
+from octavia_ovn.core.desired.load_balancer import Facts
 from octavia_ovn.core.health import Backend, Health, Source, Verdict
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.request.validation import place_members
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
-from octavia_ovn.core.rules import place_members
 from octavia_ovn.core.topology import (
     Attachments,
     Subnet,
@@ -43,7 +44,7 @@ class Known:
     """A load balancer with all that is known about its surroundings.
 
     :param lb: the intent, completed by what its rows lacked
-    :param things: what it depends on, for :class:`octavia_ovn.controller.index.Index`
+    :param things: what it depends on, for :class:`octavia_ovn.controller.dependencies.Index`
     :param failed: objects that cannot become what was asked for
     :param operations: what must be written besides its own rows
     :param member_fips: floating IPs of members: id, and whether it is distributed
@@ -128,7 +129,7 @@ class FactFinder:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
-        doors = entrances(lb, places, self._nb) if access.restricted(lb) else frozenset()
+        doors = entrances(lb, places, self._nb) if access_control.restricted(lb) else frozenset()
         things = (
             frozenset(_things(lb, subnets, places))
             | {(MEMBER_FIP, fip_id) for fip_id, _ in member_fips}

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
+from octavia_ovn.controller.dependencies import Index
 from octavia_ovn.controller.facts import (
     ANSWERED_BY,
     MEMBER_FIP,
@@ -22,15 +23,14 @@ from octavia_ovn.controller.facts import (
     SWITCH,
     FactFinder,
 )
-from octavia_ovn.controller.index import Index
-from octavia_ovn.controller.ledger import Ledger, Ticket
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia, Southbound
+from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
+from octavia_ovn.controller.reported import Ledger, Ticket
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import changes, requests
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.request import changes, names
 from octavia_ovn.core.rows import Operation
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
@@ -171,7 +171,7 @@ class Controller:
         ended = self._ledger.accept(lb_id, ticket)
         if ended:
             self._observer.ends(lb_id, ended, failed=ticket.failed)
-        if any(map(requests.creates, ended)) and Kind.LISTENER.value in ticket.message:
+        if any(map(names.creates, ended)) and Kind.LISTENER.value in ticket.message:
             self._populated(lb_id)
         self.queue.add(lb_id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavia_ovn.controller.ports import Northbound
+from octavia_ovn.controller.protocols import Northbound
 from octavia_ovn.core import model
 from octavia_ovn.core.topology import Subnet, switch_name
 

@@ -11,18 +11,20 @@ import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from octavia_ovn.controller import damage
-from octavia_ovn.controller.damage import Damages, Problems
+from octavia_ovn.controller import corruption
+from octavia_ovn.controller.corruption import Damages, Problems
 from octavia_ovn.controller.deletions import Deletions, without
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
-from octavia_ovn.controller.ledger import Ledger, Ticket
-from octavia_ovn.controller.parcels import Parcel
-from octavia_ovn.controller.ports import Neutron, Northbound, Octavia
+from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
+from octavia_ovn.controller.reported import Ledger, Ticket
+from octavia_ovn.controller.status_updates import Parcel
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import access, changes, codec, intent, model, responder, status
-from octavia_ovn.core.desired import Facts, deleting, desired
+from octavia_ovn.core import codec, model, status
+from octavia_ovn.core.desired import access_control, responder
+from octavia_ovn.core.desired.load_balancer import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Key, Kind, Pending
+from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
 from octavia_ovn.observer import NOBODY, Drift, Observer
 
@@ -94,7 +96,7 @@ class Reconciler:
         foreign = self._foreign(lb_id, pending)
         if pending is not None and foreign:
             believed = without(lb_id, pending, foreign)
-            return Outcome(diff(rows, intent.with_pending(rows, believed)), again=True)
+            return Outcome(diff(rows, record.with_pending(rows, believed)), again=True)
         outcome = self._act(lb_id, rows, pending, asked=foreign is None)
         return replace(outcome, report=None) if foreign is None else outcome
 
@@ -118,7 +120,7 @@ class Reconciler:
             return self._delete(lb_id, rows, pending, asked=asked)
         if pending is not None and pending.resync:
             return self._resync(lb_id, rows, pending)
-        decoded, problems = damage.read(rows)
+        decoded, problems = corruption.read(rows)
         if problems:
             repaired = self._repair(lb_id, rows, problems, pending)
             if repaired is not None:
@@ -144,7 +146,7 @@ class Reconciler:
         return Outcome(operations, things=frozenset())
 
     def _let_in(self, lb_id: str) -> tuple[Operation, ...]:
-        return access.difference(self._nb.access(lb_id), access.Access())
+        return access_control.difference(self._nb.access(lb_id), access_control.Access())
 
     def _repair(
         self, lb_id: str, rows: tuple[Row, ...], problems: Problems, pending: Pending | None
@@ -177,8 +179,10 @@ class Reconciler:
         )
         self._note_vips(decoded.lb, known, codec.read_lost_vips(rows) or {})
         facts = replace(known.facts, member_status=heard)
-        wanted = intent.with_pending(desired(known.lb, rows, facts), pending)
-        kept_out = access.difference(self._nb.access(known.lb.id), access.wanted(known.lb, facts))
+        wanted = record.with_pending(desired(known.lb, rows, facts), pending)
+        kept_out = access_control.difference(
+            self._nb.access(known.lb.id), access_control.wanted(known.lb, facts)
+        )
         operations = diff(rows, wanted) + kept_out + known.operations
         if not operations:
             self._centralise(known)
@@ -319,7 +323,7 @@ class Reconciler:
         if done.value is None:
             reason = done.refusal or "Octavia does not know it"
             LOG.warning("The rows of load balancer %s stay as they are: %s", lb_id, reason)
-            return Outcome(diff(rows, intent.with_pending(rows, settled)), again=True)
+            return Outcome(diff(rows, record.with_pending(rows, settled)), again=True)
         return Outcome(restore(rows, done.value, settled), again=True)
 
 
@@ -332,7 +336,7 @@ def restore(
     except codec.Undecodable:
         before = None
     applied = changes.apply(before, changes.Restore(lb))
-    return diff(rows, intent.with_pending(intent.rows_of(applied.lb, rows), pending))
+    return diff(rows, record.with_pending(record.rows_of(applied.lb, rows), pending))
 
 
 def _marked(facts: Facts, heard: status.Operating | None, now: status.Operating) -> Facts:

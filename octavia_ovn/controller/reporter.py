@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from octavia_ovn.controller.parcels import (
+from octavia_ovn.controller.status_updates import (
     BUDGET,
     NOT_ASKED,
     Parcel,

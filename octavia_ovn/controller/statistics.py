@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from octavia_ovn.controller.accounts import Accounts
-from octavia_ovn.controller.office import Office
+from octavia_ovn.controller.leader_thread import Office
+from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,

@@ -190,7 +190,8 @@ class DeleteAccessRow:
 class Answer:
     """Have the responder of a switch answer for these addresses of a load balancer, no others.
 
-    See :mod:`octavia_ovn.core.responder`. It comes with the first address and goes with the last.
+    See :mod:`octavia_ovn.core.desired.responder`. It comes with the first address and goes with
+    the last.
 
     :param addresses: with the length of their subnet's prefix, as `10.0.0.5/24`
     """

@@ -1,13 +1,14 @@
 """An agent without threads: it does what a look asks for, in the order that the loop does."""
 
+from octavia_ovn.controller.dependencies import Index
 from octavia_ovn.controller.facts import FactFinder
-from octavia_ovn.controller.index import Index
-from octavia_ovn.controller.ledger import Ledger
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Reconciler
+from octavia_ovn.controller.reported import Ledger
 from octavia_ovn.controller.tasks import Tasks
-from octavia_ovn.core import changes, codec, intent
+from octavia_ovn.core import codec
 from octavia_ovn.core.pending import Final
+from octavia_ovn.core.request import changes, record
 from octavia_ovn.errors import OctaviaOvnError
 from tests.controller.outside import Clock, Later, Neutron, Northbound, Octavia, Southbound
 
@@ -51,7 +52,7 @@ class Agent:
         if isinstance(change, changes.Abandon):
             self.octavia.trees.pop(lb_id, None)
         self.count += 1
-        self.db.write(intent.record(self.db.of(lb_id), change, f"r{self.count}"))
+        self.db.write(record.record(self.db.of(lb_id), change, f"r{self.count}"))
         self.queue.add(lb_id)
 
     def created(self, lb):

@@ -1,8 +1,8 @@
 """What the stories of load balancers start from: two members on one network, behind one router."""
 
-from octavia_ovn.core import changes
 from octavia_ovn.core.health import Verdict
 from octavia_ovn.core.pending import Kind, deleted
+from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Unavailable
 from tests.controller.agent import Agent
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip

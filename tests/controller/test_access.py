@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.core import access, changes
+from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.pending import Kind, deleted
+from octavia_ovn.core.request import changes
 from octavia_ovn.core.rows import SetKeys
 from tests.controller.agent import Agent
 from tests.core.builders import VIP, Cloud, balancer, listener, member, pool, vip
@@ -75,7 +76,7 @@ def test_all_may_come_in_again(change):
     agent.asked(change)
     agent.settle()
 
-    assert agent.db.access() == access.Access()
+    assert agent.db.access() == access_control.Access()
     assert agent.pending() is None
 
 
@@ -121,7 +122,7 @@ def test_what_a_vanished_load_balancer_left_goes():
     agent.queue.add("lb1")
     agent.settle()
 
-    assert agent.db.access() == access.Access()
+    assert agent.db.access() == access_control.Access()
 
 
 def test_clients_stay_out_while_a_row_says_nothing():

@@ -13,10 +13,10 @@ import time
 
 import pytest
 
-from octavia_ovn.adapters import prometheus, prometheus_exporter
+from octavia_ovn.adapters.metrics import agent, exporter
+from octavia_ovn.controller.drift.periodic import RETRY, Watch
 from octavia_ovn.controller.loop import Controller
-from octavia_ovn.controller.watch import RETRY, Watch
-from octavia_ovn.core import changes
+from octavia_ovn.core.request import changes
 from octavia_ovn.errors import BadConfiguration, Unanswered, Unavailable
 from tests.controller.outside import Clock
 from tests.controller.test_loop import CHECKED, PATIENCE, SITE
@@ -78,7 +78,7 @@ class Bench(LoopBench):
         self.controller.close(PATIENCE)
         self.clock = Clock()
         self.door = Door()
-        self.metrics = prometheus.Metrics(self.clock)
+        self.metrics = agent.Metrics(self.clock)
         self.metrics.acts(acting=True)
         self.controller = Controller(
             self.nb,
@@ -238,8 +238,8 @@ def test_a_day_in_which_the_metrics_port_is_taken(monkeypatch):
             raise OSError(98, "Address already in use")
         return Server()
 
-    monkeypatch.setattr(prometheus_exporter, "_Server", start)
-    prometheus_exporter._serve(None, "127.0.0.1", 9478, "ovn", closed)
+    monkeypatch.setattr(exporter, "_Server", start)
+    exporter._serve(None, "127.0.0.1", 9478, "ovn", closed)
     assert closed.is_set()
     assert closed.waited == DAY
 

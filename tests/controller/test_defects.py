@@ -2,7 +2,7 @@
 
 import pytest
 
-from octavia_ovn.adapters import prometheus
+from octavia_ovn.adapters.metrics import agent
 from octavia_ovn.controller import loop
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Defect
@@ -15,7 +15,7 @@ OTHERS = set(NAMES) - {VICTIM}
 
 @pytest.fixture
 def metrics():
-    made = prometheus.Metrics()
+    made = agent.Metrics()
     made.acts(acting=True)
     return made
 

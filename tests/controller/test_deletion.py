@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from octavia_ovn.controller.tasks import REFUSAL_AGE
-from octavia_ovn.core import changes
+from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
 from tests.controller.outside import Port

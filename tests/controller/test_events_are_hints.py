@@ -5,9 +5,9 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavia_ovn.core import changes
 from octavia_ovn.core.codec import ROUTER_REF
 from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.request import changes
 from tests.controller.agent import Agent
 from tests.controller.stories import CHECKED, SITE, agent_with
 from tests.core.builders import Cloud

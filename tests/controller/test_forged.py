@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.core import changes, codec, intent
+from octavia_ovn.core import codec
 from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.request import changes
+from octavia_ovn.core.request import record as intent
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.agent import Agent
 from tests.controller.outside import Port

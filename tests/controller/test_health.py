@@ -2,10 +2,10 @@
 
 import pytest
 
-from octavia_ovn.controller.sources import PATIENCE
+from octavia_ovn.controller.check_sources import PATIENCE
 from octavia_ovn.controller.tasks import REFUSAL_AGE
-from octavia_ovn.core import changes
 from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
 from tests.controller.outside import SERVICE, TENANT, SwitchPorts

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from octavia_ovn.controller import parcels
-from octavia_ovn.controller.parcels import Parcel, cut, ids, merge, priced
+from octavia_ovn.controller import status_updates
 from octavia_ovn.controller.reporter import Reporter
+from octavia_ovn.controller.status_updates import Parcel, cut, ids, merge, priced
 from octavia_ovn.errors import Refused, Unanswered, Unavailable
 from tests.controller.outside import Clock
 from tests.controller.test_reporter import PATIENCE, eventually
@@ -134,8 +134,8 @@ def test_a_large_deletion_is_told_in_parts_that_octavia_ends_soon(bench):
     assert list(messages[-1])[-1] == "loadbalancers"
     assert all("loadbalancers" not in message for message in messages[:-1])
     sizes = [len(ids(message)) for message in messages]
-    assert max(sizes) * PER_RECORD <= 2 * parcels.PART
-    assert len(sizes) <= 2 * 503 * PER_RECORD / parcels.PART
+    assert max(sizes) * PER_RECORD <= 2 * status_updates.PART
+    assert len(sizes) <= 2 * 503 * PER_RECORD / status_updates.PART
 
 
 def test_parts_adapt_to_what_octavia_takes(bench, monkeypatch):
@@ -144,7 +144,7 @@ def test_parts_adapt_to_what_octavia_takes(bench, monkeypatch):
     bench.in_time(lambda: bench.ended == ["lb"])
 
     sizes = [len(ids(message)) for _, message in bench.octavia.messages]
-    assert sizes[0] <= parcels.PART / 0.02
+    assert sizes[0] <= status_updates.PART / 0.02
     assert all(later <= 2 * earlier + 1 for earlier, later in itertools.pairwise(sizes))
     assert max(sizes) > 500
 
@@ -247,7 +247,7 @@ def test_cutting_loses_nothing_and_keeps_octavias_order(members):
         now, rest = cut(parcel)
         assert now
         told += [each["id"] for records in now.values() for each in records]
-        parcel = parcels.advanced(parcel, now, rest, took=0.5)
+        parcel = status_updates.advanced(parcel, now, rest, took=0.5)
     wanted = deletion("lb", members)
     assert told == [each["id"] for records in wanted.values() for each in records]
     assert parcel.cost == 0

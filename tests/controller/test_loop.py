@@ -6,9 +6,10 @@ import time
 import pytest
 
 from octavia_ovn.controller.loop import Controller
-from octavia_ovn.core import changes, codec, intent
-from octavia_ovn.core.desired import deleting
+from octavia_ovn.core import codec
+from octavia_ovn.core.desired.load_balancer import deleting
 from octavia_ovn.core.diff import diff
+from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import NOBODY
@@ -54,7 +55,7 @@ class Bench:
         )
 
     def asked(self, change, lb_id):
-        self.db.write(intent.record(self.db.of(lb_id), change, f"r{self.db.transactions}"))
+        self.db.write(record.record(self.db.of(lb_id), change, f"r{self.db.transactions}"))
         self.controller.look_at(lb_id)
 
     def created(self, lb, *lb_ids):
@@ -184,7 +185,7 @@ def test_looks_at_those_that_depend_on_what_has_changed(bench):
 
 
 def test_looks_at_all(bench):
-    bench.db.write(intent.record((), changes.CreateLoadBalancer(SITE), "r1"))
+    bench.db.write(record.record((), changes.CreateLoadBalancer(SITE), "r1"))
     bench.controller.turn()
     assert bench.db.vips() == {}
 

@@ -1,6 +1,7 @@
 """Stories of rows that are wrong, broken or lost, and of Octavia, which knows better."""
 
-from octavia_ovn.core import changes, codec
+from octavia_ovn.core import codec
+from octavia_ovn.core.request import changes
 from tests.controller.agent import Agent
 from tests.controller.stories import DOWN, SITE, VIPS, agent_with, site
 from tests.core.builders import VIP, member

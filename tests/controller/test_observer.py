@@ -3,16 +3,16 @@
 import pytest
 
 from octavia_ovn.controller.queue import Queue
-from octavia_ovn.core import changes
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.request import changes
 from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.core.status import Operating
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Drift, Observer, Step
+from tests.controller.drift.test_compare import WEB, named
+from tests.controller.drift.test_periodic import GRACE, Port, World
 from tests.controller.outside import Clock
 from tests.controller.test_loop import CHECKED, SITE, Bench
-from tests.controller.test_repair import WEB, named
-from tests.controller.test_watch import GRACE, Port, World
 
 
 class Recorder(Observer):

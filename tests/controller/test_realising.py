@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from octavia_ovn.core import changes, model
+from octavia_ovn.core import model
 from octavia_ovn.core.pending import Final
+from octavia_ovn.core.request import changes
 from octavia_ovn.core.topology import Subnet
 from tests.controller.agent import Agent
 from tests.controller.stories import CHECKED, DOWN, SITE, VIPS, agent_with, site

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from octavia_ovn.controller.parcels import Parcel, ids, merge, without
 from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
+from octavia_ovn.controller.status_updates import Parcel, ids, merge, without
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.outside import Clock
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from octavia_ovn.controller.parcels import Parcel, ids, merge
 from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
+from octavia_ovn.controller.status_updates import Parcel, ids, merge
 from octavia_ovn.errors import Unavailable
 from tests.controller.outside import Clock
 from tests.controller.test_reporter import PATIENCE, eventually

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from octavia_ovn import supervised
-from octavia_ovn.controller import accounts, statistics
-from octavia_ovn.controller.accounts import Accounts
+from octavia_ovn.controller import listener_counters, statistics
+from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.statistics import Ledger, Listeners, Statistics
 from octavia_ovn.core.statistics.messages import (
     MAX_COUNT,
@@ -20,7 +20,7 @@ from octavia_ovn.core.statistics.messages import (
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Observer
-from tests.controller.test_watch import Clock
+from tests.controller.drift.test_periodic import Clock
 
 WEB, DNS, FOREIGN = Key("aaaaaaaa", 80), Key("bbbbbbbb", 53), Key("cccccccc", 80)
 IDS = {WEB: "web", DNS: "dns"}
@@ -228,7 +228,7 @@ def test_acknowledgements_of_others_are_ignored(world):
 
 
 def test_not_all_listeners_there_ever_were_are_remembered(world, monkeypatch):
-    monkeypatch.setattr(accounts, "_MOST", 1)
+    monkeypatch.setattr(listener_counters, "_MOST", 1)
     world.hear(report(web=(1, 10), dns=(1, 10)))
     world.hear(report(2, dns=(1, 10)))
     world.hear(report(3, web=(2, 20)))
@@ -238,7 +238,7 @@ def test_not_all_listeners_there_ever_were_are_remembered(world, monkeypatch):
 
 
 def test_large_messages_are_split(world, monkeypatch):
-    monkeypatch.setattr(accounts, "_RECORDS", 1)
+    monkeypatch.setattr(listener_counters, "_RECORDS", 1)
     world.hear(report(web=(1, 10), dns=(1, 10)))
 
     assert [len(message) for message in world.octavia.messages] == [1, 1]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from octavia_ovn.core import changes, codec
+from octavia_ovn.core import codec
+from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Conflict, Refused
 from tests.controller.outside import FixedIp, Port
 from tests.controller.stories import DOWN, SITE, VIPS, agent_with, site

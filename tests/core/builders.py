@@ -3,9 +3,9 @@
 import dataclasses
 
 from octavia_ovn.core import model
-from octavia_ovn.core.desired import Facts, desired
+from octavia_ovn.core.desired.load_balancer import Facts, desired
 from octavia_ovn.core.health import Health, Verdict
-from octavia_ovn.core.intent import rows_of
+from octavia_ovn.core.request.record import rows_of
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import Attachments, RouterPort
 

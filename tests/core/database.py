@@ -7,9 +7,9 @@ import dataclasses
 import functools
 import zlib
 
-from octavia_ovn.core import access
 from octavia_ovn.core import rows as r
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired import access_control as access
 
 
 class Database:

@@ -11,7 +11,8 @@ import random
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from octavia_ovn.core import changes, model, slots
+from octavia_ovn.core import model, slots
+from octavia_ovn.core.request import changes
 from tests.core.builders import balancer, vip
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

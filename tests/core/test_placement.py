@@ -5,7 +5,15 @@ import itertools
 import pytest
 
 from octavia_ovn.core import model
-from octavia_ovn.core.placement import Profile, Shelf, Spread, Wanted, match, profile_of, shelves
+from octavia_ovn.core.placement import (
+    Profile,
+    Shelf,
+    Spread,
+    Wanted,
+    match,
+    profile_of,
+    shelves,
+)
 from tests.core.builders import balancer, listener, pool, row, web
 
 TCP, UDP = model.Protocol.TCP, model.Protocol.UDP

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavia_ovn.core import changes, codec, intent, model
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.request import changes, record
 from tests.core import strategies as some
 from tests.core.builders import VIP
 from tests.core.strategies import many
@@ -184,7 +185,7 @@ def test_refused_requests_change_nothing_and_repeated_ones_nothing_more(start, h
         if isinstance(step, some.FloatingIp | some.Interface | some.Dies | some.Unplugged):
             continue
         try:
-            again = intent.record(world.rows, step, f"r{world.count}")
+            again = record.record(world.rows, step, f"r{world.count}")
         except changes.UnknownObject:
             continue
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 
-from octavia_ovn.core import access, changes, codec, intent
-from octavia_ovn.core.desired import Facts, desired
+from octavia_ovn.core import codec
+from octavia_ovn.core.desired import access_control
+from octavia_ovn.core.desired.load_balancer import Facts, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.topology import Subnet, attachments, entrances
 from tests.core import strategies as some
 from tests.core.builders import VIP, Cloud, balancer, row, vip
@@ -58,18 +60,18 @@ class World:
     def _record(self, change):
         self.count += 1
         before = self.lb if self.count > 1 else None
-        operations = intent.record(self.rows, change, f"r{self.count}")
+        operations = record.record(self.rows, change, f"r{self.count}")
         self.waiting |= changes.apply(before, change).objects
         return operations
 
     def look(self):
         """What the agent does; return whether there was anything to do."""
-        kept_out = access.difference(self.db.access(), self.kept_out())
+        kept_out = access_control.difference(self.db.access(), self.kept_out())
         return self.db.write(diff(self.rows, self.wanted(self.rows)) + kept_out)
 
     def answered(self):
         """Octavia has been told and has accepted."""
-        self.db.write(diff(self.rows, intent.with_pending(self.rows, None)))
+        self.db.write(diff(self.rows, record.with_pending(self.rows, None)))
         self.waiting = {}
 
     # --- what there is
@@ -82,11 +84,11 @@ class World:
         decoded = codec.decode(self.rows)
         assert decoded.problems == ()
         wanted = desired(decoded.lb, existing, self.facts(decoded.lb))
-        return intent.with_pending(wanted, decoded.pending)
+        return record.with_pending(wanted, decoded.pending)
 
     def kept_out(self):
         lb = codec.decode(self.rows).lb
-        return access.wanted(lb, self.facts(lb))
+        return access_control.wanted(lb, self.facts(lb))
 
     def facts(self, lb):
         routers = {}

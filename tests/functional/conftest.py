@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.functional.ovsdb_server import cluster, directory, server, tcp_server
+from tests.functional.ovsdb.server import cluster, directory, server, tcp_server
 from tests.lab import env
 from tests.lab.mortal import MortalLab
 

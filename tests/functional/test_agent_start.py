@@ -13,9 +13,10 @@ import time
 import pytest
 from oslo_config import cfg
 
-from octavia_ovn import agent, config
+from octavia_ovn import agent
+from octavia_ovn.config import octavia
 from octavia_ovn.errors import BadConfiguration, OctaviaOvnError, Refused, Unavailable
-from tests.functional.ovsdb_server import SCHEMA, Server
+from tests.functional.ovsdb.server import SCHEMA, Server
 
 STARTS = 50
 SOUTHBOUND = SCHEMA.with_name("ovn-sb.ovsschema")
@@ -26,7 +27,7 @@ PATIENCE = 20.0
 def settings(server):
     conf = cfg.ConfigOpts()
     conf([], project="octavia", default_config_files=[])
-    found = config.load(conf)
+    found = octavia.load(conf)
     return dataclasses.replace(
         found,
         connection_timeout=0.5,
@@ -76,7 +77,7 @@ def no_socket(settings, directory, monkeypatch):
 
 
 def too_old(settings, directory, monkeypatch):
-    monkeypatch.setattr("octavia_ovn.adapters.northbound.CHECKS", "A_Table_That_No_OVN_Has")
+    monkeypatch.setattr("octavia_ovn.adapters.northbound.replica.CHECKS", "A_Table_That_No_OVN_Has")
     return settings
 
 
@@ -180,7 +181,7 @@ class _Never:
 
 def test_an_orphan_ends_although_it_has_never_started(settings, directory, monkeypatch):
     broken = refused(settings, directory, monkeypatch)
-    monkeypatch.setattr(config, "load", lambda: broken)
+    monkeypatch.setattr(octavia, "load", lambda: broken)
     context = multiprocessing.get_context("fork")
     ends, started = context.Event(), context.Event()
     parent = context.Process(target=_outlive, args=(ends, started))

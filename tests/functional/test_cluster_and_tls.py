@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.ovsdb_server import Cluster, free_ports, make_tls
+from tests.functional.ovsdb.server import Cluster, free_ports, make_tls
 from tests.functional.test_outages import (
     CONFIG,
     MONITOR,

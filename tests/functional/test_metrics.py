@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from tests.functional.ovsdb_server import free_ports
+from tests.functional.drift.test_sync import World
+from tests.functional.ovsdb.server import free_ports
 from tests.functional.scrape import PREFIX, Scraper
-from tests.functional.test_sync import World
 from tests.lab.env import wait_until
 from tests.lab.tenant import Tenant
 

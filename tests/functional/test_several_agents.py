@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.functional.ovsdb_server import free_ports, run
+from tests.functional.ovsdb.server import free_ports, run
 from tests.lab.env import wait_until
 from tests.lab.invariants import Oracle
 from tests.lab.ovsdb import insert, mutate, named, oset

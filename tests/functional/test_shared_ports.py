@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from octavia_ovn.adapters.intent_store import IntentStore
-from octavia_ovn.adapters.ovsdb_session import OvsdbSession
-from octavia_ovn.core import changes
-from octavia_ovn.core.admission import Admission
+from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from octavia_ovn.core.request import changes
+from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.errors import Conflict
 from tests.core.builders import balancer, listener, vip
-from tests.functional.ovsdb_server import DATABASE, endpoint
+from tests.functional.ovsdb.server import DATABASE, endpoint
 
 
 def store(server):

@@ -1,6 +1,11 @@
 """What the script asks for: each field of an update alone, and whole objects."""
 
-from tests.recordings.steps import MEMBER_SUBNET, OTHER_QOS_POLICY, QOS_POLICY, SECURITY_GROUP
+from tests.recordings.steps import (
+    MEMBER_SUBNET,
+    OTHER_QOS_POLICY,
+    QOS_POLICY,
+    SECURITY_GROUP,
+)
 
 ALLOWED = ["192.0.2.0/24", "198.51.100.7/32"]
 HEADERS = {"X-Forwarded-For": "true"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octavia_ovn.core import responder
+from octavia_ovn.core.desired import responder
 from tests.sandbox.plane import MONITOR, connect, disconnect
 from tests.sandbox.waiting import until
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from oslo_config import cfg
 
-from octavia_ovn import config
-from octavia_ovn.adapters.neutron import Neutron
-from octavia_ovn.adapters.octavia_api import OctaviaApi
+from octavia_ovn.adapters.neutron.client import Neutron
+from octavia_ovn.adapters.octavia.api import OctaviaApi
 from octavia_ovn.adapters.rest import Rest
+from octavia_ovn.config import octavia as config
 from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.sandbox.plane import MONITOR
 from tests.sandbox.waiting import until

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octavia_ovn.adapters.statistics_sockets import AgentSocket
-from octavia_ovn.controller.accounts import Accounts
+from octavia_ovn.adapters.statistics.datagrams import AgentSocket
+from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.statistics import Ledger, Statistics
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.statistics.traffic import Key

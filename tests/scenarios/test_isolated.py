@@ -2,7 +2,7 @@
 
 import pytest
 
-from octavia_ovn.core import responder
+from octavia_ovn.core.desired import responder
 from tests.lab.ovsdb import as_list, delete, mutate, omap, ref, update
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from octavia_ovn.adapters.octavia import Octavia
-from octavia_ovn.adapters.octavia_models import Preferences
+from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.core.pending import Kind
 
 TREE = {

@@ -10,7 +10,13 @@ import collections
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from octavia_ovn.core.statistics.messages import SPAN, Acknowledgement, Challenge, Levels, Report
+from octavia_ovn.core.statistics.messages import (
+    SPAN,
+    Acknowledgement,
+    Challenge,
+    Levels,
+    Report,
+)
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
 
 SILENCE = 180.0

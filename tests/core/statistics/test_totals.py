@@ -5,7 +5,13 @@ import itertools
 import pytest
 
 from octavia_ovn.core.statistics import totals as module
-from octavia_ovn.core.statistics.messages import SPAN, Acknowledgement, Challenge, Levels, Report
+from octavia_ovn.core.statistics.messages import (
+    SPAN,
+    Acknowledgement,
+    Challenge,
+    Levels,
+    Report,
+)
 from octavia_ovn.core.statistics.totals import FORGET, SILENCE, Batch, Totals, acknowledged
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from oslo_config import cfg
 
-from octavia_ovn import config
-from octavia_ovn.adapters.neutron import Neutron
+from octavia_ovn.adapters.neutron.client import Neutron
+from octavia_ovn.config import octavia
 from tests.functional.neutron.calls import PATIENCE
 from tests.lab import env, ovsdb
 from tests.lab.cloud import FakeNeutron
@@ -43,7 +43,7 @@ def keystone(cloud):
 def service(keystone):
     auth = dict(CREDENTIALS, auth_url=f"{keystone.http.url}/v3")
     auth_type, region = auth.pop("auth_type"), auth.pop("region_name")
-    default = config.load(cfg.ConfigOpts()).neutron
+    default = octavia.load(cfg.ConfigOpts()).neutron
     return dataclasses.replace(
         default, auth_type=auth_type, auth=auth, region_name=region, timeout=PATIENCE
     )

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from octavia_ovn.adapters.neutron import Neutron
+from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.functional.neutron.calls import PATIENCE
 from tests.lab.keystone import CREDENTIALS

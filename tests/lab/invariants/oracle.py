@@ -1,6 +1,14 @@
 """The oracle: it asks after each subject and collects what is said."""
 
-from tests.lab.invariants import access, attachments, health, intent, serving, statuses, vip_ports
+from tests.lab.invariants import (
+    access,
+    attachments,
+    health,
+    intent,
+    serving,
+    statuses,
+    vip_ports,
+)
 from tests.lab.invariants.access import Access
 from tests.lab.invariants.seen import Seen, Tree
 

@@ -1,0 +1,1 @@
+"""Reads one load balancer and its surroundings for commands, with selects and no replica."""

@@ -1,0 +1,269 @@
+"""Reads one load balancer and its surroundings for looking at them: no replica, no writing.
+
+What is asked for are the rows of the load balancer and those around it, by name, uuid or a key;
+what comes back does not grow with the cloud.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from octavia_ovn.adapters.inspection.northbound import NorthboundRows
+from octavia_ovn.adapters.inspection.southbound import SouthboundRows
+from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.diagnosis import reach
+from octavia_ovn.core.diagnosis.match import address_sets
+from octavia_ovn.core.diagnosis.path import Client
+from octavia_ovn.core.diagnosis.snapshot import Port, Scene
+from octavia_ovn.core.health import HM_PORT, Health
+from octavia_ovn.core.rows import Row
+from octavia_ovn.core.topology import RouterPort, Subnet
+from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused, Unavailable
+
+_CHASSIS_REDIRECT = "cr-"
+
+
+class SceneReader:
+    """Reads scenes.
+
+    :param nb: a connection to the Northbound database
+    :param sb: a connection to the Southbound database
+    :param subnet: asks Neutron for a subnet
+    """
+
+    def __init__(self, nb: OvsdbSession, sb: OvsdbSession, subnet: Callable[[str], Subnet]) -> None:
+        self._nb = NorthboundRows(nb)
+        self._sb = SouthboundRows(sb)
+        self._subnet = subnet
+
+    def client(self, text: str) -> Client:
+        """Return who is meant by the id or name of a Neutron port, or an address.
+
+        :raises NotFound: when nobody is
+        :raises Refused: when several ports have that name
+        :raises Unavailable: when the Northbound database does not answer
+        """
+        try:
+            return Client((model.canonical_address(text),))
+        except ValueError:
+            ports = self._nb.ports(names=[text]) or self._nb.ports(labels=[text])
+        if not ports:
+            msg = f"--from: no port has the id or name {text!r}, and it is no address."
+            raise NotFound(msg)
+        if len(ports) > 1:
+            ids = ", ".join(sorted(each.name for each in ports))
+            raise Refused(f"--from: {len(ports)} ports are named {text!r}; name an id: {ids}.")
+        return Client(ports[0].ips, ports[0])
+
+    def scene(
+        self, lb_id: str, octavia: model.LoadBalancer | None, client: Client | None = None
+    ) -> tuple[Scene, Client | None]:
+        """Read what there is to see of a load balancer.
+
+        :param octavia: what Octavia says, for one that has no rows
+        :param client: read also what lies on its packets' way
+        :returns: the scene, and the client with its port if its address turned out to have one
+        :raises Unavailable: when the Northbound database does not answer
+        :raises NotFound: when the client's address is in a network of the cloud and nobody has it
+        """
+        rows = self._nb.rows(lb_id)
+        scene = _intended(lb_id, rows, octavia)
+        if scene.lb is None:
+            return scene, client
+        notes: list[str] = []
+        scene = self._surroundings(scene, scene.lb, client, notes)
+        client = self._placed(client, scene)
+        scene = self._with_ports(scene, scene.lb or octavia, client)
+        scene = self._with_southbound(scene, notes)
+        if client is not None:
+            scene = self._with_rules(scene, client, notes)
+            client = _refreshed(client, scene)
+        return replace(scene, notes=tuple(notes)), client
+
+    # --- steps
+
+    def _surroundings(
+        self, scene: Scene, lb: model.LoadBalancer, client: Client | None, notes: list[str]
+    ) -> Scene:
+        """Read subnets, networks and routers."""
+        ports = {
+            each.name: each
+            for each in self._nb.ports(names=[vip.port_id for vip in lb.vips if vip.port_id])
+        }
+        scene = replace(scene, ports=ports)
+        switches = {scene.switch_of(vip) for vip in lb.vips}
+        answered = self._nb.answered(lb.id, filter(None, switches))
+        switches |= {client.port.switch} if client and client.port else set()
+        router_ports = self._nb.router_ports_around(filter(None, switches))
+        subnets = self._subnets(lb, router_ports, notes)
+        scene = replace(scene, subnets=subnets)
+        others = {scene.member_switch(each) for _, each in lb.members()} - switches
+        others |= {scene.switch_of(vip) for vip in lb.vips} - switches
+        router_ports = _once(router_ports, self._nb.router_ports_around(filter(None, others)))
+        names = {each.switch for each in router_ports} | set(filter(None, switches | others))
+        names |= {each for row in scene.rows for each in row.switches}
+        routers = {each.router for each in router_ports}
+        routers |= {each for row in scene.rows for each in row.routers}
+        labels, down = self._nb.routers(routers)
+        return replace(
+            scene,
+            answered=answered,
+            answers_for_down=self._nb.answers_for_down_ports(),
+            router_ports=router_ports,
+            switches=self._nb.switches(names),
+            routers=labels,
+            down=down | self._nb.interfaces_down(each.name for each in router_ports),
+            floating_ips=self._nb.floating_ips(vip.port_id for vip in lb.vips if vip.port_id),
+        )
+
+    def _subnets(
+        self, lb: model.LoadBalancer, router_ports: Iterable[RouterPort], notes: list[str]
+    ) -> dict[str, Subnet]:
+        """Return the subnets of VIPs and members; only what no router says is asked of Neutron."""
+        found = {each.id: each for port in router_ports for each in port.subnets}
+        for vip in lb.vips:
+            if vip.subnet_id and vip.network_id and vip.cidr:
+                found[vip.subnet_id] = Subnet(vip.subnet_id, vip.network_id, vip.cidr)
+        wanted = {vip.subnet_id for vip in lb.vips} | {each.subnet_id for _, each in lb.members()}
+        unknown = sorted(each for each in wanted if each and each not in found)
+        asked = (self._asked(each, notes) for each in unknown)
+        return found | {each.id: each for each in asked if each is not None}
+
+    def _asked(self, subnet_id: str, notes: list[str]) -> Subnet | None:
+        """Return a subnet as Neutron knows it; note why not."""
+        try:
+            return self._subnet(subnet_id)
+        except NotFound:
+            notes.append(f"Subnet {subnet_id} does not exist in Neutron.")
+        except OctaviaOvnError as error:
+            notes.append(f"Subnet {subnet_id} is not known: {error}")
+        return None
+
+    def _placed(self, client: Client | None, scene: Scene) -> Client | None:
+        """Find the port of a client that was given by an address of the cloud."""
+        if client is None or client.port is not None:
+            return client
+        (address,) = client.addresses
+        inside = [each for each in scene.router_ports if not each.gateway and each.covers(address)]
+        if not inside:
+            return client
+        found = self._nb.ports_at(inside[0].switch, {address: _length(inside[0], address)})
+        if not found:
+            label = scene.switch_label(inside[0].switch)
+            raise NotFound(f"--from: nobody on network {label} has the address {address}.")
+        return Client((address,), found[0])
+
+    def _with_ports(
+        self, scene: Scene, lb: model.LoadBalancer | None, client: Client | None
+    ) -> Scene:
+        """Read the ports of members, of health checks and, for a client, of routers."""
+        ports = dict(scene.ports)
+        members = [each for _, each in lb.members()] if lb else []
+        for switch in {scene.member_switch(each) for each in members} - {None}:
+            here = {
+                each.address: ipaddress.ip_network(
+                    scene.subnets[each.subnet_id or ""].cidr
+                ).prefixlen
+                for each in members
+                if scene.member_switch(each) == switch
+            }
+            ports |= {each.name: each for each in self._nb.ports_at(switch or "", here)}
+        labels = {f"{HM_PORT}{each.subnet_id}" for each in members if each.subnet_id}
+        ports |= {each.name: each for each in self._nb.ports(labels=sorted(labels))}
+        if client is not None:
+            names = [each.switch_port for each in scene.router_ports]
+            ports |= {each.name: each for each in self._nb.ports(names=names)}
+            ports |= {client.port.name: client.port} if client.port else {}
+        return replace(scene, ports=ports)
+
+    def _with_southbound(self, scene: Scene, notes: list[str]) -> Scene:
+        """Read who has the ports, and what health checks say."""
+        gateways = [each.name for each in scene.router_ports if each.gateway]
+        redirects = [f"{_CHASSIS_REDIRECT}{each}" for each in gateways]
+        try:
+            chassis = self._sb.chassis([*scene.ports, *redirects])
+            verdicts = self._sb.verdicts(_mapped(scene.rows))
+        except Unavailable as error:
+            notes.append(f"The Southbound database did not answer, so health is not known: {error}")
+            return scene
+        ports = {
+            name: replace(each, chassis=chassis.get(name, "")) for name, each in scene.ports.items()
+        }
+        return replace(
+            scene,
+            ports=ports,
+            gateway_chassis={
+                name: chassis.get(redirect, "")
+                for name, redirect in zip(gateways, redirects, strict=True)
+            },
+            health=Health(verdicts, reach.verdicts(replace(scene, ports=ports))),
+        )
+
+    def _with_rules(self, scene: Scene, client: Client, notes: list[str]) -> Scene:
+        """Read the ACLs of the ports that packets come in and go out by."""
+        entry = {client.port.switch} if client.port else set()
+        entry |= {each.switch for each in scene.router_ports if each.gateway}
+        concerned = [
+            port
+            for port in scene.ports.values()
+            if (port.type == "router" and port.switch in entry)
+            or (client.port and port.name == client.port.name)
+            or _is_member(scene, port)
+        ]
+        groups, acls = self._nb.rules(concerned)
+        ports = dict(scene.ports)
+        for port in concerned:
+            ports[port.name] = replace(port, groups=frozenset(groups[port.uuid]))
+        names = {name for acl in acls for name in address_sets(acl.match)}
+        try:
+            sets = self._sb.address_sets(names)
+        except Unavailable as error:
+            notes.append(f"Address sets are not known: {error}")
+            sets = {}
+        return replace(scene, ports=ports, acls=acls, address_sets=sets)
+
+
+def _intended(lb_id: str, rows: tuple[Row, ...], octavia: model.LoadBalancer | None) -> Scene:
+    scene = Scene(lb_id, rows, octavia=octavia)
+    if not rows:
+        return scene
+    try:
+        decoded = codec.decode(rows)
+    except codec.Undecodable as error:
+        return replace(scene, problems=(str(error),))
+    return replace(
+        scene, intent=decoded.lb, pending=decoded.pending, problems=tuple(decoded.problems)
+    )
+
+
+def _refreshed(client: Client, scene: Scene) -> Client:
+    """Return the client with all that has been read of its port."""
+    return replace(client, port=scene.ports[client.port.name]) if client.port else client
+
+
+def _once(*many: Iterable[RouterPort]) -> tuple[RouterPort, ...]:
+    return tuple({port.name: port for ports in many for port in ports}.values())
+
+
+def _length(port: RouterPort, address: str) -> int:
+    """Return the prefix length of the network of a router's interface that covers an address."""
+    networks = [ipaddress.ip_interface(each).network for each in port.networks]
+    return next(each.prefixlen for each in networks if ipaddress.ip_address(address) in each)
+
+
+def _is_member(scene: Scene, port: Port) -> bool:
+    lb = scene.lb
+    return lb is not None and any(
+        member.address in port.ips and scene.member_switch(member) == port.switch
+        for _, member in lb.members()
+    )
+
+
+def _mapped(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Yield switch port and address of every monitored member."""
+    for row in rows:
+        for address, value in row.ip_port_mappings.items():
+            yield value.partition(":")[0], address.strip("[]")

@@ -1,0 +1,1 @@
+"""Prometheus: metrics of the agent and of collectors, and the server that exports them."""

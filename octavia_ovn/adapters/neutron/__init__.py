@@ -1,0 +1,1 @@
+"""Neutron: its REST API, and the ports of VIPs."""

@@ -1,0 +1,326 @@
+"""Neutron: subnets, and the ports that load balancers and their health checks need.
+
+Whatever is made here carries its load balancer's or subnet's id in name and device_id, so that it
+is found again when an answer was lost. What does not carry them is a user's and is left alone: no
+id of a port that comes from elsewhere is changed or deleted before Neutron has said whose port it
+is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from octavia_ovn.adapters.neutron.ports import (
+    ADDITIONAL,
+    DEVICE,
+    HM_OWNER,
+    HM_OWNERS,
+    VIP,
+    VIP_OWNERS,
+    Port,
+    hm_subnet,
+    port_of,
+    vip_owner,
+)
+from octavia_ovn.adapters.rest import Query, Rest
+from octavia_ovn.core.health import HM_PORT
+from octavia_ovn.core.topology import Subnet
+from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
+from octavia_ovn.observer import NOBODY, Observer
+
+if TYPE_CHECKING:
+    from octavia_ovn.config.octavia import Service
+
+LOG = logging.getLogger(__name__)
+
+_OLD_ADDITIONAL = 10
+_REMEMBERED = 10_000  # subnets
+_FIELDS = (
+    "id",
+    "name",
+    "network_id",
+    "project_id",
+    "device_id",
+    "device_owner",
+    "fixed_ips",
+    "mac_address",
+)
+
+
+class Neutron:
+    """Neutron's API, as far as it is needed; safe to share between threads.
+
+    Nothing is done before the first call. Every call may raise :class:`Unavailable` when Neutron or
+    Keystone does not answer, and :class:`Refused` when Neutron will not do it.
+    """
+
+    def __init__(self, service: Service, observer: Observer = NOBODY) -> None:
+        self._rest = Rest(service, "network", "Neutron", "/v2.0", observer=observer)
+        self._subnets: dict[str, Subnet] = {}
+
+    def project(self) -> str:
+        """Return the id of the project that the service's account acts in.
+
+        What belongs to it no tenant can have made. Empty where there is no Keystone.
+        """
+        return self._rest.project()
+
+    # --- subnets
+
+    def subnet(self, subnet_id: str) -> Subnet:
+        """Return a subnet, mostly from memory once it has been seen: it never changes.
+
+        :raises NotFound: when there is none
+        """
+        found = self._subnets.get(subnet_id)
+        if found is None:
+            found = _subnet(self._rest.get(f"/subnets/{subnet_id}")["subnet"])
+            if len(self._subnets) >= _REMEMBERED:
+                self._subnets.clear()
+            self._subnets[subnet_id] = found
+        return found
+
+    # --- ports
+
+    def port(self, port_id: str) -> Port:
+        """Return a port.
+
+        :raises NotFound: when there is none
+        """
+        return port_of(self._rest.get(f"/ports/{port_id}")["port"])
+
+    def ports_of(self, device_id: str) -> tuple[Port, ...]:
+        """Return the ports of a device, the smallest id first."""
+        return self._ports({"device_id": device_id})
+
+    def ports_named(self, name: str) -> tuple[Port, ...]:
+        """Return the ports of a name, the smallest id first."""
+        return self._ports({"name": name})
+
+    def list_our_ports(self) -> tuple[Port, ...]:
+        """Return all VIP and health monitor ports in the cloud whose name and device agree."""
+        project = self.project()
+        ports = self._ports({"device_owner": (*VIP_OWNERS, HM_OWNER)})
+        return tuple(
+            replace(each, of_service=each.project_id == project)
+            for each in ports
+            if vip_owner(each) or hm_subnet(each)
+        )
+
+    def delete_port(self, port_id: str) -> None:
+        """Delete a port; it is fine when it is gone already."""
+        self._rest.delete(f"/ports/{port_id}")
+
+    def set_qos_policy(self, port_id: str, policy_id: str | None) -> None:
+        """Put a QoS policy on a port, or take it off with None.
+
+        :raises NotFound: when port or policy do not exist
+        """
+        self._rest.put(f"/ports/{port_id}", {"port": {"qos_policy_id": policy_id}})
+
+    def touch_port(self, port_id: str, address: str) -> None:
+        """Have Neutron write the switch port of a port anew; fine when it is gone.
+
+        An update that changes nothing raises its revision number, which is enough. A port that does
+        not have the address (any longer) is left alone.
+        """
+        try:
+            port = self.port(port_id)
+            if port.has(None, address):
+                self._rest.put(f"/ports/{port_id}", {"port": {"name": port.name}})
+        except NotFound:
+            return
+
+    # --- VIP ports
+
+    def adopt_vip_port(self, port_id: str, lb_id: str) -> None:
+        """Give a VIP port that another driver made the owner and id that ours have.
+
+        Without an owner Neutron leaves the addresses off the switch port, see
+        :meth:`create_vip_port`.
+        """
+        change = {"device_owner": "", "device_id": f"{DEVICE}{lb_id}"}
+        self._rest.put(f"/ports/{port_id}", {"port": change})
+
+    def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
+        self,
+        lb_id: str,
+        project_id: str | None,
+        network_id: str,
+        subnet_id: str | None = None,
+        address: str | None = None,
+        qos_policy_id: str | None = None,
+        index: int | None = None,
+    ) -> Port:
+        """Make the port of a VIP, or return the one that an earlier attempt has made.
+
+        :param index: 1, 2, … for additional VIPs
+        :raises Conflict: when something else has the address
+        :raises Refused: when Neutron will not, as when a quota or a subnet is used up
+        :raises Unavailable: when no port was made, as far as can be seen: one that appears later is
+            found by its name, see :meth:`delete_vip_ports`
+        """
+        name = f"{VIP}{lb_id}" if index is None else f"{ADDITIONAL}{index}-{lb_id}"
+        fixed_ip = {"subnet_id": subnet_id, "ip_address": address}
+        # No device_owner: then Neutron leaves the addresses off the switch port, and OVN does not
+        # answer ARP for the VIP with the MAC of a port that nobody is behind.
+        attributes = {
+            "name": name,
+            "network_id": network_id,
+            "device_id": f"{DEVICE}{lb_id}",
+            "admin_state_up": True,
+            "project_id": project_id,
+            "qos_policy_id": qos_policy_id,
+            "fixed_ips": [_without_none(fixed_ip)] if subnet_id or address else None,
+        }
+        try:
+            return self._create_port(attributes)
+        except (Conflict, Unavailable):
+            made = self._find_vip_port(attributes, subnet_id, address)
+            if made is None:
+                raise
+            return made
+
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+        """Give a port one address instead of those that it has.
+
+        :raises Conflict: when something else has the address
+        """
+        fixed_ip = _without_none({"subnet_id": subnet_id, "ip_address": address})
+        change = {"port": {"fixed_ips": [fixed_ip]}}
+        return port_of(self._rest.put(f"/ports/{port_id}", change)["port"])
+
+    def _find_vip_port(
+        self, attributes: Mapping[str, Any], subnet_id: str | None, address: str | None
+    ) -> Port | None:
+        """Return the port that a failed attempt has made; None when there is none to be seen."""
+        query = {key: attributes[key] for key in ("name", "device_id", "network_id")}
+        try:
+            ports = self._ports(query)
+        except Unavailable:
+            return None
+        return next((each for each in ports if each.has(subnet_id, address)), None)
+
+    def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None = None) -> None:
+        """Delete a VIP port that a driver has made; it is fine when it is gone.
+
+        Whoever may write the Northbound database can name any port: that of somebody else is kept,
+        and the log says so.
+
+        :param project_id: that of the load balancer; None if it is not known
+        """
+        try:
+            port = self.port(port_id)
+        except NotFound:
+            return
+        if port.is_vip_of(lb_id) and project_id in (None, port.project_id):
+            self.delete_port(port_id)
+        else:
+            LOG.error(
+                "Port %s is kept: the rows of load balancer %s say that it was made for its VIP,"
+                " and its name, device and project in Neutron do not",
+                port_id,
+                lb_id,
+            )
+
+    def delete_vip_ports(self, lb_id: str) -> None:
+        """Find and delete the VIP ports of a load balancer that a driver has made; no user's port.
+
+        The former driver gave its ports names but no device.
+        """
+        for port in self.ports_of(f"{DEVICE}{lb_id}"):
+            if port.is_vip_of(lb_id):
+                self.delete_port(port.id)
+        additional = (f"{ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
+        for port in self._ports({"name": (f"{VIP}{lb_id}", *additional)}):
+            if port.is_vip_of(lb_id):
+                self.delete_port(port.id)
+
+    # --- health monitor ports
+
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> Port:
+        """Make the port that health checks of a subnet's members come from.
+
+        Called when OVN has none. If two are made all the same, the one with the smallest id is
+        used, and the other goes with the next comparison.
+
+        :param project_id: that of the service's account, which no tenant can give to a port
+        :returns: the new port, or when that fails the one that the project has
+        :raises Refused: when Neutron will not, as when a quota or the subnet is used up
+        """
+        attributes = {
+            "name": f"{HM_PORT}{subnet_id}",
+            "network_id": network_id,
+            "device_id": f"{HM_PORT}{subnet_id}",
+            "device_owner": HM_OWNER,
+            "admin_state_up": True,
+            "port_security_enabled": False,
+            "security_groups": [],
+            "project_id": project_id or None,
+            "fixed_ips": [{"subnet_id": subnet_id}],
+        }
+        try:
+            return self._create_port(attributes)
+        except (Refused, Unavailable):
+            ours = (each for each in self._hm_ports(subnet_id) if each.project_id == project_id)
+            made = next(ours, None)
+            if made is None:
+                raise
+            return made
+
+    def delete_hm_ports(self, subnet_id: str) -> None:
+        """Delete the health monitor ports of a subnet; it is fine when there are none.
+
+        Also those of other projects: the former driver made them in that of a member. What a tenant
+        makes to look like one is of no other use.
+        """
+        for port in self._hm_ports(subnet_id):
+            self.delete_port(port.id)
+
+    def _hm_ports(self, subnet_id: str) -> tuple[Port, ...]:
+        """Return the health monitor ports of a subnet in all projects, the smallest id first.
+
+        Those of the former driver had no device at first.
+        """
+        name = f"{HM_PORT}{subnet_id}"
+        # Neutron finds the ports of a subnet by an index, but has none of names.
+        ports = self._ports({"name": name, "fixed_ips": f"subnet_id={subnet_id}"})
+        return tuple(
+            each
+            for each in ports
+            if each.device_owner in HM_OWNERS and each.device_id in ("", name)
+        )
+
+    # --- floating IPs
+
+    def touch_floating_ip(self, fip_id: str) -> None:
+        """Have Neutron compute the NAT row of a floating IP anew; fine when it is gone.
+
+        An update that changes nothing raises its revision number, which is enough.
+        """
+        path = f"/floatingips/{fip_id}"
+        try:
+            fip = self._rest.get(path, {"fields": "description"})["floatingip"]
+            self._rest.put(path, {"floatingip": {"description": fip.get("description") or ""}})
+        except NotFound:
+            return
+
+    # --- helpers
+
+    def _ports(self, query: Query) -> tuple[Port, ...]:
+        items = self._rest.list("/ports", "ports", {**query, "fields": _FIELDS})
+        return tuple(sorted(map(port_of, items), key=lambda port: port.id))
+
+    def _create_port(self, attributes: Mapping[str, Any]) -> Port:
+        return port_of(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _subnet(item: Mapping[str, Any]) -> Subnet:
+    return Subnet(item["id"], item["network_id"], item["cidr"])

@@ -1,0 +1,1 @@
+"""OVN's Northbound database: what the agent replicates, what it and the API workers write."""

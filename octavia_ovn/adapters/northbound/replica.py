@@ -1,0 +1,379 @@
+"""The agent's replica of the Northbound database: rows in and out of the core's form.
+
+Only the columns that matter are replicated, and of the tables that grow with the cloud only the
+rows that matter: switch ports only of switches that have monitored members, of users' VIPs and of
+responders, NAT rows only of floating IPs.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import uuid
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import Any
+
+import ovs.poller
+
+from octavia_ovn.adapters.northbound import access_control, port_names, switch_ports, tables
+from octavia_ovn.adapters.northbound.access_control import AccessRows
+from octavia_ovn.adapters.northbound.port_names import NamedPorts
+from octavia_ovn.adapters.northbound.responders import WRITTEN, Responders, ResponderWriter
+from octavia_ovn.adapters.northbound.switch_ports import (
+    FollowedPorts,
+    SwitchPorts,
+    addresses,
+)
+from octavia_ovn.adapters.northbound.tables import CHECKS, TABLE
+from octavia_ovn.adapters.northbound.topology import NorthboundTopology
+from octavia_ovn.adapters.northbound.vip_index import VipIndex
+from octavia_ovn.adapters.northbound.writer import Writer
+from octavia_ovn.adapters.ovsdb.channel import MAX_BACKOFF
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.idl import DELETE, contents
+from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.adapters.ovsdb.transaction import Txn
+from octavia_ovn.core import codec, rows
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired import responder
+from octavia_ovn.core.desired.access_control import Access
+from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.rows import HealthCheck, Operation, Row
+from octavia_ovn.core.statistics.listeners import listeners
+from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
+from octavia_ovn.errors import OctaviaOvnError, Refused
+from octavia_ovn.observer import NOBODY, Defect, Observer
+
+_DATABASE = "OVN_Northbound"
+_TABLES = {
+    TABLE: tables.COLUMNS,
+    CHECKS: tables.CHECK_COLUMNS,
+    rows.SWITCH: ("name", "external_ids", "load_balancer"),
+    rows.ROUTER: ("name", "load_balancer"),
+    "Logical_Router_Port": ("name", "networks", "external_ids"),
+    "NAT": ("type", "logical_ip", "external_ip", "external_mac", "external_ids"),
+    switch_ports.TABLE: switch_ports.COLUMNS,
+    **access_control.TABLES,
+}
+_PARENTS = (rows.SWITCH, rows.ROUTER)
+
+
+class Northbound(NorthboundTopology):
+    """Load balancer rows, what they hang on, and the one way to change them.
+
+    :param changed: see :class:`NorthboundTopology`
+    :param row_changed: called with the id of a load balancer whose rows have changed
+    :param row_lost: called with the id of a load balancer when a row of it is deleted, not by us
+    :param lock: name of the OVSDB lock without which nothing is written
+    :param timeout: seconds that a transaction may take
+    :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
+    """
+
+    def __init__(  # noqa: PLR0913 - by keyword
+        self,
+        endpoint: Endpoint,
+        *,
+        changed: Callable[[Hashable], None],
+        row_changed: Callable[[str], None],
+        lock: str,
+        timeout: float,
+        probe_interval: int,
+        max_backoff: int = MAX_BACKOFF,
+        row_lost: Callable[[str], None] = lambda _: None,
+        observer: Observer = NOBODY,
+    ) -> None:
+        super().__init__(changed)
+        self._observer = observer
+        self._row_changed = row_changed
+        self._row_lost = row_lost
+        self._deleting: set[str] = set()
+        """The uuids of rows that we delete, until the server tells that they are gone."""
+        self._responders = Responders(row_changed)
+        self._timeout = timeout
+        self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
+            table: {} for table in _PARENTS
+        }
+        self._holders: dict[str, Grouping[uuid.UUID, uuid.UUID]] = {
+            table: Grouping() for table in _PARENTS
+        }
+        self._by_hint: Grouping[str, uuid.UUID] = Grouping()
+        self._vips = VipIndex()
+        self.replica = Replica(
+            endpoint,
+            _DATABASE,
+            _TABLES,
+            unread=WRITTEN,
+            conditions={
+                "NAT": [["type", "==", "dnat_and_snat"]],
+                switch_ports.TABLE: switch_ports.CONDITIONS,
+                **access_control.CONDITIONS,
+            },
+            lock=lock,
+            probe_interval=probe_interval,
+            max_backoff=max_backoff,
+            on_change=self._event,
+            on_conflict=observer.conflicts,
+            on_defect=functools.partial(observer.meets, Defect.EVENT),
+            required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
+            timeout=timeout,
+        )
+        for table in (TABLE, *_PARENTS):
+            self.replica.index_create(table, "name")
+        self._followed = FollowedPorts(self.replica, changed)
+        self._entrances = NamedPorts(
+            lambda on_change: Replica(
+                endpoint,
+                _DATABASE,
+                port_names.TABLES,
+                conditions=port_names.NOTHING,
+                probe_interval=probe_interval,
+                max_backoff=max_backoff,
+                on_change=on_change,
+                schema=self.replica.schema,
+            ),
+            changed,
+        )
+        self._access_rows = AccessRows(self.replica, self._entrances)
+        self.ipv6_fields = "ipv6_src" in self.replica.enum(TABLE, "selection_fields")
+
+    # --- events
+
+    def _event(self, table: str, event: str, row: Any, _: Any) -> None:
+        if table == TABLE:
+            self._note_hint(row.uuid, gone=event == DELETE)
+            self._note_vips(row, gone=event == DELETE)
+            self._row_changed(row.name)
+            if event == DELETE:
+                self._note_deletion(row)
+            return
+        if table in access_control.TABLES:
+            for lb_id in access_control.load_balancers([row]):
+                self._row_changed(lb_id)
+            return
+        gone = event == DELETE
+        if table == switch_ports.TABLE:
+            self._followed.update(row, gone=gone)
+        if table in _PARENTS:
+            self._references(table, row, gone=gone)
+        self.update(table, str(row.uuid), None if gone else row)
+        self._responders.update(table, str(row.uuid), None if gone else row)
+
+    def _references(self, table: str, row: Any, *, gone: bool) -> None:
+        """Keep the way back from a load balancer row to the switches and routers that hold it."""
+        _, old = self._parents[table].pop(row.uuid, ("", frozenset()))
+        new: frozenset[uuid.UUID] = frozenset()
+        if not gone:
+            new = frozenset(contents(row, "load_balancer"))
+            self._parents[table][row.uuid] = (row.name, new)
+        for each in old - new:
+            self._holders[table].discard(each, row.uuid)
+        for each in new - old:
+            self._holders[table].add(each, row.uuid)
+        for each in old - new:
+            # Somebody may have taken off what should be there.
+            found = self.replica.get(TABLE, each)
+            if found is not None:
+                self._row_changed(found.name)
+
+    def _note_deletion(self, row: Any) -> None:
+        """Tell of a row of ours that is gone, unless we have deleted it."""
+        identity = str(row.uuid)
+        if identity in self._deleting:
+            self._deleting.discard(identity)
+        elif _ours(row):
+            self._row_lost(row.name)
+
+    def _note_vips(self, row: Any, *, gone: bool) -> None:
+        external_ids = None if gone else contents(row, "external_ids")
+        for _, address in sorted(self._vips.update(row.uuid, external_ids)):
+            self._changed(("member", address))
+
+    def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
+        hint = str(identity)[:HINT_DIGITS]
+        if gone:
+            self._by_hint.discard(hint, identity)
+        else:
+            self._by_hint.add(hint, identity)
+
+    # --- answers
+
+    def names(self) -> Iterable[str]:
+        """Return the ids of all load balancers that have rows, of whatever kind."""
+        found = {row.name for row in self.replica.rows(TABLE) if _ours(row)}
+        return found.union(self._access_rows.load_balancers(), self._responders.owners())
+
+    def awaited(self) -> Iterable[str]:
+        """Return the ids of those that Octavia waits for."""
+        rows = self.replica.rows(TABLE)
+        return {row.name for row in rows if k.PENDING in contents(row, "external_ids")}
+
+    def rows(self, lb_id: str) -> Sequence[Row]:
+        """Return the rows of a load balancer."""
+        return [self._row(row) for row in self.replica.find(TABLE, "name", lb_id) if _ours(row)]
+
+    def listeners(self, hints: Iterable[str]) -> dict[Key, str]:
+        """Return the ids of listeners as flows know them; see :class:`Key`."""
+        found: dict[Key, str] = {}
+        for hint in hints:
+            rows_ = (self.replica.get(TABLE, each) for each in self._by_hint.of(hint))
+            found |= listeners(
+                hint, (contents(row, "external_ids") for row in rows_ if row is not None)
+            )
+        return found
+
+    def has_row(self, lb_id: str) -> bool:
+        """Whether there is a row of that name, even if it says nothing any more."""
+        return bool(self.replica.find(TABLE, "name", lb_id))
+
+    def access(self, lb_id: str) -> Access:
+        """Return the rows that keep clients away from a load balancer."""
+        return self._access_rows.of(lb_id)
+
+    def answers(self, lb_id: str) -> Mapping[str, frozenset[str]]:
+        """Return switch → addresses of a load balancer that its responder answers for."""
+        return self._responders.of(lb_id)
+
+    def switch_ports(self, switch: str) -> SwitchPorts | None:
+        """Return the ports of a switch; None while they are being fetched."""
+        return self._followed.of_switch(switch)
+
+    def is_occupied(self, switch: str, address: str) -> bool:
+        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
+        return (switch, address) in self._vips or self.has_router_address(switch, address)
+
+    def holds(self, port_id: str, address: str, *, brought: bool) -> bool | None:
+        """Whether a VIP's port has its address; None while that is being fetched.
+
+        :param brought: whether the user made the port, so that it may have an owner
+        """
+        found = self._followed.named(port_id) if brought else self._followed.known(port_id)
+        return None if found is None else any(address in addresses(row) for row in found)
+
+    def has_addresses(self, port_id: str) -> bool | None:
+        """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
+        found = self._followed.named(port_id)
+        return None if found is None else any(contents(row, "addresses") for row in found)
+
+    def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
+        """Return which of some switch ports exist; None while they are being fetched."""
+        return self._entrances.existing(names)
+
+    def forget_port(self, name: str) -> None:
+        """Follow a switch port no longer; nobody depends on it any more."""
+        self._entrances.forget(name)
+        self._followed.forget_port(name)
+
+    def forget_switch(self, switch: str) -> None:
+        """Follow the ports of a switch no longer; nobody depends on it any more."""
+        self._followed.forget_switch(switch)
+
+    def run(self) -> None:
+        """Process what the server has sent."""
+        self.replica.run()
+        self._entrances.run()
+        self._followed.run()
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Arrange for the poller to wake up when `run` has something to do."""
+        self.replica.wait(poller)
+        self._entrances.wait(poller)
+
+    def close(self) -> None:
+        """Disconnect; the server releases the lock."""
+        self.replica.close()
+        self._entrances.close()
+
+    def _row(self, row: Any) -> Row:
+        return Row(
+            name=row.name,
+            protocol=next(iter(contents(row, "protocol")), ""),
+            external_ids=contents(row, "external_ids"),
+            vips=contents(row, "vips"),
+            selection_fields=frozenset(contents(row, "selection_fields")),
+            options=contents(row, "options"),
+            ip_port_mappings=contents(row, "ip_port_mappings"),
+            health_checks=self._checks(row),
+            switches=self._holding(rows.SWITCH, row),
+            routers=self._holding(rows.ROUTER, row),
+            uuid=str(row.uuid),
+        )
+
+    def _holding(self, table: str, row: Any) -> frozenset[str]:
+        """Return the names of the switches or routers that hold a load balancer row."""
+        parents = self._parents[table]
+        return frozenset(parents[each][0] for each in self._holders[table].of(row.uuid))
+
+    def _checks(self, row: Any) -> tuple[HealthCheck, ...]:
+        found = (self.replica.get(CHECKS, each) for each in contents(row, "health_check"))
+        checks = (_check(each) for each in found if each is not None)
+        return tuple(sorted(checks, key=lambda check: check.vip))
+
+    # --- writing
+
+    def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
+        """Write what a plan returns in one transaction; the plan may be called again.
+
+        :returns: whether anything was written
+        :raises Unavailable: when the database cannot be written now
+        :raises Refused: when it does not accept what was planned
+        """
+        began = time.monotonic()
+        operations: list[Operation] = []
+
+        def apply(txn: Txn) -> bool:
+            operations[:] = plan()
+            # Before it is committed: the event may come with the answer.
+            self._deleting |= _deleted(operations)
+            return self._apply(operations, txn)
+
+        try:
+            written = self.replica.transact(apply, self._timeout)
+        except OctaviaOvnError as error:
+            self._observer.commits(time.monotonic() - began, error)
+            if isinstance(error, Refused):
+                self._seek(operations)
+                self._deleting -= _deleted(operations)
+            raise
+        if written:
+            self._observer.commits(time.monotonic() - began)
+        return written
+
+    def _seek(self, operations: Iterable[Operation]) -> None:
+        """Look by name for the rows that were to be made: one may be there without its mark.
+
+        The next attempt finds it and makes it ours again.
+        """
+        for operation in operations:
+            if isinstance(operation, rows.PutAccessRow) and not operation.row.uuid:
+                self._access_rows.seek(operation.row)
+            elif isinstance(operation, rows.Answer) and operation.addresses:
+                self._followed.named(responder.names(operation.switch).switch_port)
+
+    def _apply(self, operations: Sequence[Operation], txn: Txn) -> bool:
+        responders = ResponderWriter(self._responders, self.replica, txn)
+        writer = Writer(self.replica, txn, self._access_rows, responders)
+        for operation in operations:
+            writer.write(operation)
+        responders.write()
+        return bool(operations)
+
+
+def _deleted(operations: Iterable[Operation]) -> frozenset[str]:
+    """Return the uuids of the rows that operations delete."""
+    return frozenset(each.row.uuid for each in operations if isinstance(each, rows.DeleteRow))
+
+
+def _ours(row: Any) -> bool:
+    return codec.is_ours(contents(row, "external_ids"))
+
+
+def _check(row: Any) -> HealthCheck:
+    options, external_ids = contents(row, "options"), contents(row, "external_ids")
+    return HealthCheck(row.vip, options, external_ids, str(row.uuid))

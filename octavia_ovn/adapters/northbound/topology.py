@@ -1,0 +1,222 @@
+"""Networks, routers and floating IPs as the Northbound database shows them, kept by its events.
+
+Lookups cost the same in any cloud: nothing here is searched.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.topology import RouterPort, Subnet
+
+PHYSICAL_NETWORK = "neutron:provnet-physical-network"
+_REMEMBERED = 10_000  # subnets without an interface; one that is not known is asked of Neutron
+_NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
+
+
+@dataclass(frozen=True, slots=True)
+class _Nat:
+    port_id: str
+    logical_ip: str
+    external_ip: str
+    id: str
+    router: str
+    distributed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Switch:
+    name: str
+    provider: bool
+
+
+class NorthboundTopology:
+    """Implements :class:`octavia_ovn.core.topology.Topology`.
+
+    :param changed: called with ("switch", name), ("router", name), ("port", id) or
+        ("member", address) when something about it has changed
+    """
+
+    def __init__(self, changed: Callable[[Hashable], None]) -> None:
+        self._changed = changed
+        self._switches: dict[str, _Switch] = {}
+        self._switches_by_name: Grouping[str, str] = Grouping()
+        self._routers: dict[str, str] = {}
+        self._routers_by_name: Grouping[str, str] = Grouping()
+        self._ports: dict[str, RouterPort] = {}
+        self._by_switch: Grouping[str, str] = Grouping()
+        self._by_router: Grouping[str, str] = Grouping()
+        self._by_address: Grouping[tuple[str, str], str] = Grouping()
+        self._subnets: dict[str, Subnet] = {}
+        self._nats: dict[str, _Nat] = {}
+        self._nats_by_address: Grouping[str, str] = Grouping()
+        self._fips: Grouping[tuple[str, str], str] = Grouping()
+        self._handlers: dict[str, Callable[[str, Any], None]] = {
+            "Logical_Switch": self._switch,
+            "Logical_Router": self._router,
+            "Logical_Router_Port": self._router_port,
+            "NAT": self._nat,
+        }
+
+    # --- events
+
+    def update(self, table: str, uuid: str, row: Any | None) -> None:
+        """Learn that a row is there now, or gone (None)."""
+        handler = self._handlers.get(table)
+        if handler is not None:
+            handler(uuid, row)
+
+    def _switch(self, uuid: str, row: Any | None) -> None:
+        before = self._switches.pop(uuid, None)
+        if before is not None:
+            self._switches_by_name.discard(before.name, uuid)
+        after = None if row is None else _Switch(row.name, PHYSICAL_NETWORK in row.external_ids)
+        if after is not None:
+            self._switches[uuid] = after
+            self._switches_by_name.add(after.name, uuid)
+        if before != after:
+            for switch in filter(None, (before, after)):
+                self._changed(("switch", switch.name))
+
+    def _router(self, uuid: str, row: Any | None) -> None:
+        before = self._routers.pop(uuid, None)
+        if before is not None:
+            self._routers_by_name.discard(before, uuid)
+        after = None if row is None else row.name
+        if after is not None:
+            self._routers[uuid] = after
+            self._routers_by_name.add(after, uuid)
+        if before != after:
+            for name in filter(None, (before, after)):
+                self._changed(("router", name))
+
+    def _router_port(self, uuid: str, row: Any | None) -> None:
+        before = self._ports.pop(uuid, None)
+        if before is not None:
+            self._by_switch.discard(before.switch, uuid)
+            self._by_router.discard(before.router, uuid)
+            for address in _addresses(before):
+                self._by_address.discard((before.switch, address), uuid)
+        after = None if row is None else router_port(row)
+        if after is not None:
+            self._ports[uuid] = after
+            self._by_switch.add(after.switch, uuid)
+            self._by_router.add(after.router, uuid)
+            for address in _addresses(after):
+                self._by_address.add((after.switch, address), uuid)
+            self._learn(after.subnets)
+        if before != after:
+            for port in filter(None, (before, after)):
+                self._changed(("switch", port.switch))
+                self._changed(("router", port.router))
+
+    def _learn(self, subnets: Iterable[Subnet]) -> None:
+        """Keep what never changes, for some time also when the interface has gone."""
+        self._subnets.update({subnet.id: subnet for subnet in subnets})
+        if len(self._subnets) > len(self._ports) + _REMEMBERED:
+            present = (subnet for port in self._ports.values() for subnet in port.subnets)
+            self._subnets = {subnet.id: subnet for subnet in present}
+
+    def _nat(self, uuid: str, row: Any | None) -> None:
+        before = self._nats.pop(uuid, None)
+        if before is not None:
+            self._fips.discard((before.port_id, before.logical_ip), uuid)
+            self._nats_by_address.discard(before.logical_ip, uuid)
+        after = None if row is None else _nat(row)
+        if after is not None:
+            self._nats[uuid] = after
+            self._fips.add((after.port_id, after.logical_ip), uuid)
+            self._nats_by_address.add(after.logical_ip, uuid)
+        if before != after:
+            for nat in filter(None, (before, after)):
+                self._changed(("port", nat.port_id))
+                self._changed(("member", nat.logical_ip))
+
+    # --- answers
+
+    def has_switch(self, switch: str) -> bool:
+        """Whether the Logical_Switch exists."""
+        return switch in self._switches_by_name
+
+    def has_router(self, router: str) -> bool:
+        """Whether the Logical_Router exists."""
+        return router in self._routers_by_name
+
+    def is_provider(self, switch: str) -> bool:
+        """Whether the switch is that of a provider network."""
+        return any(self._switches[uuid].provider for uuid in self._switches_by_name.of(switch))
+
+    def ports_on_switch(self, switch: str) -> Iterable[RouterPort]:
+        """The router interfaces on a switch."""
+        return [self._ports[uuid] for uuid in self._by_switch.of(switch)]
+
+    def ports_of_router(self, router: str) -> Iterable[RouterPort]:
+        """The interfaces of a router."""
+        return [self._ports[uuid] for uuid in self._by_router.of(router)]
+
+    def has_router_address(self, switch: str, address: str) -> bool:
+        """Whether a router has an address on a switch."""
+        return (switch, address) in self._by_address
+
+    def floating_ip(self, port_id: str, address: str) -> str | None:
+        """The floating IP of an address of a Neutron port."""
+        found = self._fips.first((port_id, address))
+        return None if found is None else self._nats[found].external_ip
+
+    def member_floating_ips(self, address: str) -> Iterable[_Nat]:
+        """Return the floating IPs of ports that have an address, in any network."""
+        return [self._nats[uuid] for uuid in self._nats_by_address.of(address)]
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        """Return a subnet that a router's interface has told about."""
+        return self._subnets.get(subnet_id)
+
+
+def router_port(row: Any) -> RouterPort | None:
+    """Return an interface; None for one that Neutron did not make."""
+    ids = row.external_ids
+    if _NETWORK not in ids or _ROUTER not in ids:
+        return None
+    return RouterPort(
+        name=row.name,
+        router=prefixed(ids[_ROUTER]),
+        switch=prefixed(ids[_NETWORK]),
+        networks=tuple(sorted(row.networks)),
+        gateway=ids.get("neutron:is_ext_gw", "").lower() == "true",
+        subnets=tuple(_subnets(row)),
+    )
+
+
+def _addresses(port: RouterPort) -> Iterable[str]:
+    return [str(ipaddress.ip_interface(each).ip) for each in port.networks]
+
+
+def _subnets(row: Any) -> Iterable[Subnet]:
+    """Yield the subnet of an interface. Of several, the set has lost which address is in which."""
+    ids = row.external_ids.get("neutron:subnet_ids", "").split()
+    if len(ids) == len(row.networks) == 1:
+        network_id = row.external_ids[_NETWORK].removeprefix("neutron-")
+        yield Subnet(ids[0], network_id, str(ipaddress.ip_interface(row.networks[0]).network))
+
+
+def prefixed(name: str) -> str:
+    """Return a row's name; Neutron writes some references with and some without the prefix."""
+    return name if name.startswith("neutron-") else f"neutron-{name}"
+
+
+def _nat(row: Any) -> _Nat | None:
+    port_id = row.external_ids.get("neutron:fip_port_id")
+    if row.type != "dnat_and_snat" or not port_id:
+        return None
+    return _Nat(
+        port_id,
+        row.logical_ip,
+        row.external_ip,
+        row.external_ids.get("neutron:fip_id", ""),
+        prefixed(row.external_ids.get(_ROUTER, "")),
+        bool(row.external_mac),
+    )

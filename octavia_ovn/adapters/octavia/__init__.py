@@ -1,0 +1,1 @@
+"""Octavia: its objects, its REST API, and the sockets of octavia-driver-agent."""

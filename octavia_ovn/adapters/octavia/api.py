@@ -1,0 +1,280 @@
+"""Octavia's HTTP API, as far as comparing needs it: load balancers, and what of them is PENDING.
+
+The trees themselves come from octavia-driver-agent's get socket, which shows no statuses and cannot
+list.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from octavia_ovn.adapters.rest import Query, Rest
+from octavia_ovn.core.diagnosis.snapshot import Told
+from octavia_ovn.core.pending import Final, Kind, Objects
+from octavia_ovn.core.status import Message
+from octavia_ovn.errors import NotFound
+from octavia_ovn.observer import NOBODY, Observer
+
+if TYPE_CHECKING:
+    from octavia_ovn.config.octavia import Service
+
+# Octavia loads each load balancer with all that belongs to it, so large pages would take too long.
+_PAGE = 200
+_FIELDS = (
+    "id",
+    "project_id",
+    "provider",
+    "provisioning_status",
+    "operating_status",
+    "vip_address",
+    "vip_port_id",
+    "vip_subnet_id",
+    "vip_network_id",
+    "listeners",
+    "pools",
+    "vip_sg_ids",
+    "created_at",
+    "updated_at",
+)
+_PENDING = {
+    "PENDING_CREATE": Final.ACTIVE,
+    "PENDING_UPDATE": Final.ACTIVE,
+    "PENDING_DELETE": Final.DELETED,
+}
+_UNSETTLED = {"PENDING_CREATE", "PENDING_UPDATE"}
+_UNSETTLED_LB = {"PENDING_CREATE"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLoadBalancer:
+    """A load balancer as Octavia lists it.
+
+    :param idle: seconds since Octavia has changed it, as far as the hosts' clocks agree
+    :param children: the ids of its listeners and pools
+    :param security_groups: the ids in `vip_sg_ids`
+    """
+
+    id: str
+    project_id: str | None
+    provisioning_status: str
+    operating_status: str
+    vip_address: str | None
+    vip_port_id: str | None
+    vip_subnet_id: str | None
+    vip_network_id: str | None
+    idle: float
+    children: frozenset[str] = frozenset()
+    security_groups: tuple[str, ...] = ()
+
+
+class OctaviaApi:
+    """A client; safe to share between threads. Nothing is done before the first call.
+
+    Every call may raise :class:`Unavailable` when Octavia or Keystone does not answer, and
+    :class:`Refused` when Octavia will not answer.
+
+    :param service: the options of `[service_auth]`
+    :param clock: seconds since 1970
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        clock: Callable[[], float] = time.time,
+        observer: Observer = NOBODY,
+    ) -> None:
+        self.rest = Rest(
+            service, "load-balancer", "Octavia", "/v2.0", page=_PAGE, observer=observer
+        )
+        self._clock = clock
+
+    def load_balancers(self, provider: str = "ovn") -> tuple[ListedLoadBalancer, ...]:
+        """Return all load balancers of a provider that are not DELETED.
+
+        An account without the right to see other projects gets its own project's only, and Octavia
+        does not say so: that one is not listed does not prove that it does not exist.
+        """
+        query: Query = {"provider": provider, "fields": _FIELDS}
+        items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        now = self._clock()
+        # Octavia can be configured to ignore filters.
+        return tuple(_listed(item, now) for item in items if item["provider"] == provider)
+
+    def load_balancer(self, lb_id: str, provider: str = "ovn") -> ListedLoadBalancer | None:
+        """Return one load balancer as it is listed; None if the provider has none of that id."""
+        with contextlib.suppress(NotFound):
+            item = self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
+            deleted = item["provisioning_status"] == Final.DELETED.value
+            if item["provider"] == provider and not deleted:
+                return _listed(item, self._clock())
+        return None
+
+    def with_pending_children(self) -> frozenset[str]:
+        """Return the ids of load balancers that have something below them in PENDING.
+
+        Listeners, pools, monitors and L7 policies are looked at. Members and L7 rules cannot be
+        listed without asking for each pool and policy; see :meth:`pending`.
+        """
+        found: set[str] = set()
+        for kind in ("listeners", "pools"):
+            found.update(*(_ids(item["loadbalancers"]) for item in self._in_pending(kind)))
+        for monitor in self._in_pending("healthmonitors"):
+            for pool_id in _ids(monitor["pools"]):
+                with contextlib.suppress(NotFound):
+                    pool = self.rest.get(f"/lbaas/pools/{pool_id}")["pool"]
+                    found.update(_ids(pool["loadbalancers"]))
+        for policy in self._in_pending("l7policies"):
+            with contextlib.suppress(NotFound):
+                listener = self.rest.get(f"/lbaas/listeners/{policy['listener_id']}")["listener"]
+                found.update(_ids(listener["loadbalancers"]))
+        return frozenset(found)
+
+    def _in_pending(self, kind: str) -> Iterator[dict[str, Any]]:
+        for status in _PENDING:
+            items = self.rest.list(f"/lbaas/{kind}", kind, {"provisioning_status": status})
+            yield from (item for item in items if item["provisioning_status"] == status)
+
+    def pending(self, lb_id: str) -> Objects:
+        """Return the objects of a load balancer that are in PENDING, and how each must end.
+
+        Octavia's own status tree lacks pools without a listener, so the objects are asked for one
+        kind after the other. Empty when the load balancer does not exist.
+        """
+        found: dict[tuple[Kind, str], Final] = {}
+        for kind, item in self._objects(lb_id):
+            final = _PENDING.get(item["provisioning_status"])
+            if final is not None:
+                found[kind, item["id"]] = final
+        return found
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """Return the ids of the load balancers that have a name."""
+        query = {"name": name, "fields": ("id", "name")}
+        items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+        # Octavia can be configured to ignore filters.
+        return tuple(sorted(item["id"] for item in items if item["name"] == name))
+
+    def told(self, lb_id: str) -> dict[tuple[Kind, str], Told]:
+        """Return names and statuses of a load balancer and all that belongs to it.
+
+        Empty when the load balancer does not exist.
+        """
+        return {
+            (kind, item["id"]): Told(
+                item.get("name") or "", item["provisioning_status"], item["operating_status"]
+            )
+            for kind, item in self._objects(lb_id)
+        }
+
+    def _objects(self, lb_id: str) -> Iterator[tuple[Kind, dict[str, Any]]]:
+        """Yield a load balancer and all that belongs to it, as far as it exists."""
+        with contextlib.suppress(NotFound):
+            yield (
+                Kind.LOAD_BALANCER,
+                self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"],
+            )
+            for item in self._children("listeners", lb_id):
+                yield Kind.LISTENER, item
+                yield from self._policies(item)
+            for pool in self._children("pools", lb_id):
+                yield Kind.POOL, pool
+                yield from self._parts(pool)
+
+    def listener_statistics(self, listener_id: str) -> dict[str, int] | None:
+        """Return the counters that Octavia shows of a listener; None when there is none."""
+        with contextlib.suppress(NotFound):
+            found = self.rest.get(f"/lbaas/listeners/{listener_id}/stats")["stats"]
+            return {name: int(value) for name, value in found.items()}
+        return None
+
+    def settled(self, message: Message) -> frozenset[str]:
+        """Return the ids of those objects of a status message that have left their PENDING status.
+
+        An object to be deleted has: a later request holds it. So has a load balancer that is being
+        updated, because the message was about its creation.
+
+        Members are found through their pools if these are in the message too. An object that does
+        not exist is not known to be settled.
+        """
+        found: set[str] = set()
+        for item in self._mentioned(message):
+            status = item.get("provisioning_status")
+            unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
+            if status and status not in unsettled:
+                found.add(item["id"])
+        return frozenset(found)
+
+    def _mentioned(self, message: Message) -> Iterator[Mapping[str, Any]]:
+        """Yield the objects that a status message is about, as far as they exist."""
+        for kind, records in message.items():
+            # Those are below others; rules are not asked about.
+            for record in records if Kind(kind) not in (Kind.MEMBER, Kind.L7RULE) else ():
+                with contextlib.suppress(NotFound):
+                    path = f"/lbaas/{kind}/{record['id']}"
+                    yield self.rest.get(path)[Kind(kind).singular]
+        members = {record["id"] for record in message.get(Kind.MEMBER.value, ())}
+        for pool in message.get(Kind.POOL.value, ()) if members else ():
+            with contextlib.suppress(NotFound):
+                listed = self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
+                yield from (item for item in listed if item["id"] in members)
+
+    def _children(self, kind: str, lb_id: str) -> list[dict[str, Any]]:
+        items = self.rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
+        return [item for item in items if {"id": lb_id} in item["loadbalancers"]]
+
+    def _policies(self, listener: Mapping[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
+        """Yield the L7 policies of a listener, and their rules."""
+        for policy_id in sorted(_ids(listener.get("l7policies") or ())):
+            with contextlib.suppress(NotFound):
+                path = f"/lbaas/l7policies/{policy_id}"
+                policy = self.rest.get(path)["l7policy"]
+                yield Kind.L7POLICY, policy
+                if policy.get("rules"):
+                    for rule in self.rest.list(f"{path}/rules", "rules"):
+                        yield Kind.L7RULE, rule
+
+    def _parts(self, pool: Mapping[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
+        """Yield members and health monitor of a pool, unless the pool has gone meanwhile."""
+        with contextlib.suppress(NotFound):
+            if pool["members"]:
+                for item in self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members"):
+                    yield Kind.MEMBER, item
+            if pool.get("healthmonitor_id"):
+                path = f"/lbaas/healthmonitors/{pool['healthmonitor_id']}"
+                yield Kind.HEALTH_MONITOR, self.rest.get(path)["healthmonitor"]
+
+
+def _ids(items: Iterable[Mapping[str, str]]) -> set[str]:
+    return {item["id"] for item in items}
+
+
+def _listed(item: Mapping[str, Any], now: float) -> ListedLoadBalancer:
+    return ListedLoadBalancer(
+        id=item["id"],
+        project_id=item["project_id"],
+        provisioning_status=item["provisioning_status"],
+        operating_status=item["operating_status"],
+        vip_address=item["vip_address"],
+        vip_port_id=item["vip_port_id"],
+        vip_subnet_id=item["vip_subnet_id"],
+        vip_network_id=item["vip_network_id"],
+        idle=max(0.0, now - max(_times(item), default=now)),
+        children=frozenset(
+            each["id"] for kind in ("listeners", "pools") for each in item.get(kind) or ()
+        ),
+        # Older ones do not know it.
+        security_groups=tuple(sorted(item.get("vip_sg_ids") or ())),
+    )
+
+
+def _times(item: Mapping[str, Any]) -> Iterator[float]:
+    """Yield when Octavia made and changed an object; its texts are in UTC without saying so."""
+    for key in ("created_at", "updated_at"):
+        if item.get(key):
+            moment = datetime.datetime.fromisoformat(item[key])
+            yield moment.replace(tzinfo=datetime.timezone.utc).timestamp()

@@ -1,0 +1,88 @@
+"""Octavia's own knowledge of a load balancer, through the driver agent's get socket."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from octavia_lib.common import constants
+
+from octavia_ovn.adapters.octavia import data_models as models
+from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
+from octavia_ovn.core import model
+from octavia_ovn.core.pending import Key, Kind
+from octavia_ovn.core.request import limits
+from octavia_ovn.errors import NotFound, Refused
+
+
+class Octavia:
+    """Reads load balancers from Octavia."""
+
+    def __init__(self, agent: DriverAgent, preferences: models.Preferences) -> None:
+        self._agent = agent
+        self._preferences = preferences
+
+    def tree(self, lb_id: str) -> model.LoadBalancer | None:
+        """Return a load balancer with all that belongs to it; None when it does not exist.
+
+        :raises Unavailable: when Octavia does not answer
+        :raises Refused: when it holds something that OVN cannot do
+        """
+        found = self._agent.get_load_balancer(lb_id)
+        if not found:
+            return None
+        try:
+            return models.existing_load_balancer(_set(found), self._preferences)
+        except limits.Unsupported as error:
+            raise Refused(str(error)) from error
+
+    def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has below a load balancer, and itself.
+
+        Octavia deletes any object that a provider reports as DELETED, whosever it is, and whoever
+        may write the Northbound database may write into rows what is to be reported.
+
+        :raises Unavailable: when Octavia does not answer
+        """
+        tree = self._agent.get_load_balancer(lb_id) or {}
+        has = {(Kind.LOAD_BALANCER, lb_id), *models.children(_set(tree))}
+        # Octavia does not load the L7 policies of listeners, nor their rules.
+        for kind, parent, key in _LAYER7:
+            for object_id in sorted(each for of, each in keys if of is kind):
+                found = self._agent.get(kind.value, object_id) or {}
+                if (parent, found.get(key)) in has:
+                    has.add((kind, object_id))
+        return frozenset(has.intersection(keys))
+
+    def l7policy(self, policy_id: str) -> dict[str, Any]:
+        """Return an L7 policy with its rules and the id of its listener.
+
+        :raises NotFound: when Octavia does not know it
+        :raises Unavailable: when Octavia does not answer
+        """
+        return self._get(constants.L7POLICIES, policy_id)
+
+    def load_balancer_of(self, listener_id: str) -> str:
+        """Return the id of the load balancer that a listener belongs to.
+
+        :raises NotFound: when Octavia does not know the listener
+        :raises Unavailable: when Octavia does not answer
+        """
+        return str(self._get(constants.LISTENERS, listener_id)["loadbalancer_id"])
+
+    def _get(self, kind: str, object_id: str) -> dict[str, Any]:
+        found = self._agent.get(kind, object_id)
+        if found is None:
+            raise NotFound(f"Octavia does not know {object_id} among its {kind}.")
+        return found
+
+
+_LAYER7 = (
+    (Kind.L7POLICY, Kind.LISTENER, "listener_id"),
+    (Kind.L7RULE, Kind.L7POLICY, "l7policy_id"),
+)
+"""Kinds that are asked for one by one, each with its parent's kind and the field that names it."""
+
+
+def _set(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

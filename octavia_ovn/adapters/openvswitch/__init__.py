@@ -1,0 +1,1 @@
+"""Open vSwitch on a chassis: flow counters and connections."""

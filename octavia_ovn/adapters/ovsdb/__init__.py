@@ -1,0 +1,1 @@
+"""OVSDB (RFC 7047): connections, sessions, replicas. Nothing here knows a load balancer."""

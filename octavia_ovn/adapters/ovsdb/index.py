@@ -1,0 +1,80 @@
+"""An index over the rows of the `ovs` library's IDL that survives failed transactions.
+
+The library's own sorted index (`ovs.db.custom_index`) compares in Python for every insertion, and
+raises from within `Idl.run` when a transaction that changed an indexed column failed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ovs.db.custom_index
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Iterator
+
+    from octavia_ovn.adapters.ovsdb.idl import Row
+
+
+class EqualityIndex:
+    """Finds rows by a column of strings or a map, and remembers where it put each of them.
+
+    It stands in `table.rows.indexes`, where the library calls `add`, `remove` and `clear`.
+
+    Args:
+        column: of a set, each item is found; of a map, each value.
+        rows: those that are there already.
+
+    """
+
+    def __init__(self, column: str, rows: Iterable[Row] = ()) -> None:
+        self._column = column
+        ascending = ovs.db.custom_index.OVSDB_INDEX_ASC
+        self.columns = [ovs.db.custom_index.ColumnIndex(column, ascending, None)]
+        self._identities: dict[str, dict[uuid.UUID, None]] = {}
+        self._values: dict[uuid.UUID, list[str]] = {}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Put a row where it belongs; a new one that has no value yet will come again."""
+        value = getattr(row, self._column, None)
+        if value is None:
+            return
+        self.remove(row)
+        if isinstance(value, dict):
+            values = list(value.values())
+        else:
+            values = value if isinstance(value, list) else [value]
+        self._values[row.uuid] = values
+        for item in values:
+            self._identities.setdefault(item, {})[row.uuid] = None
+
+    def remove(self, row: Row) -> None:
+        """Forget a row."""
+        for item in self._values.pop(row.uuid, ()):
+            identities = self._identities[item]
+            identities.pop(row.uuid, None)
+            if not identities:
+                del self._identities[item]
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._identities.clear()
+        self._values.clear()
+
+    def find(self, value: str) -> Iterator[uuid.UUID]:
+        """Return the UUIDs of the rows with this value."""
+        return iter(self._identities.get(value, {}))
+
+
+def reindex(rows: Iterable[Row]) -> None:
+    """Put rows back where they belong: the end of a transaction undoes its changes."""
+    for row in rows:
+        table = row._table
+        for index in table.rows.indexes.values():
+            if row.uuid in table.rows:
+                index.add(row)
+            else:
+                index.remove(row)

@@ -1,0 +1,1 @@
+"""OVN's Southbound database: health checks for the agent, logical flows for collectors."""

@@ -1,0 +1,174 @@
+"""The logical flows that count something of load balancers, as the Southbound database has them.
+
+A replica in the memory of the IDL takes some ten times as much as what is kept here, and a chassis
+has better uses for it; the connection is the IDL's, see :mod:`octavia_ovn.adapters.ovsdb.channel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import ovs.jsonrpc
+import ovs.poller
+
+from octavia_ovn.adapters.ovsdb.channel import Channel
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.wire import decode
+from octavia_ovn.core.statistics import logical_flows
+from octavia_ovn.core.statistics.logical_flows import STAGE_NAME, STAGES, LogicalFlow
+from octavia_ovn.core.statistics.traffic import HINT_DIGITS
+from octavia_ovn.errors import Unavailable
+
+_DATABASE = "OVN_Southbound"
+_FLOWS, _BALANCERS = "Logical_Flow", "Load_Balancer"
+_NB_UUID = "lb_id"
+_ID = "octavia-ovn-stats"
+_GRACE = 10.0
+"""Seconds without a connection that are not worth a word: another server takes over."""
+
+
+class Balancer(NamedTuple):
+    """A row of Load_Balancer.
+
+    :param name: of ours, it is the id that Octavia knows
+    :param protocol: `tcp`, `udp` or `sctp`
+    """
+
+    name: str
+    protocol: str
+
+
+class SouthboundFlows:
+    """What each cookie counts; follows the database for ever.
+
+    :param endpoint: the servers; any member of a cluster will do
+    :param probe_interval: milliseconds of silence after which the server is probed
+    :param with_names: whether to follow the names of load balancers, too
+    """
+
+    def __init__(self, endpoint: Endpoint, probe_interval: int, *, with_names: bool) -> None:
+        self._channel = Channel(endpoint, probe_interval)
+        self._tables = [_FLOWS, *([_BALANCERS] if with_names else [])]
+        self._seqno = -1
+        self._request: object = None
+        self._followed = -1
+        """The connection on which the database is followed."""
+        self._refused = ""
+        """Why a server does not let us follow the database."""
+        self._balancers: dict[str, tuple[str, Balancer]] = {}
+        self._lost: float | None = None
+        """Since when there is no connection, in seconds of the monotonic clock."""
+        self.flows: dict[int, LogicalFlow] = {}
+        self.synced = False
+
+    @property
+    def balancers(self) -> dict[str, Balancer]:
+        """The load balancers by hint; safe to ask for from other threads."""
+        return dict(list(self._balancers.values()))
+
+    def run(self) -> set[int]:
+        """Process what the server has sent; return the cookies that are new."""
+        added: set[int] = set()
+        self._channel.run()
+        if self._channel.get_seqno() != self._seqno:
+            self._seqno = self._channel.get_seqno()
+            if self._channel.is_connected():
+                self._subscribe()
+        try:
+            while (message := self._channel.recv()) is not None:
+                self._take(message, added)
+        except Exception:
+            # What the message has changed is not known: begin anew with all of it.
+            self._channel.hang_up("a message was not understood")
+            raise
+        return added
+
+    def check(self, now: float) -> None:
+        """Say whether the database is followed; the connection may change servers meanwhile.
+
+        :param now: seconds of the monotonic clock
+        :raises Unavailable: when it has not been for some seconds
+        """
+        connected = self._channel.is_connected()
+        if connected and self._followed == self._channel.get_seqno():
+            self._lost = None
+            return
+        self._lost = now if self._lost is None else self._lost
+        if now - self._lost >= _GRACE:
+            silent = f"{self._channel.get_name()} has not answered yet"
+            reason = silent if connected else f"{self._channel.last_error}"
+            raise Unavailable(self._refused or reason)
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have the poller return when there is something to process."""
+        self._channel.wait(poller)
+        self._channel.recv_wait(poller)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._channel.close()
+
+    def _subscribe(self) -> None:
+        wanted = [["external_ids", "includes", ["map", [[STAGE_NAME, each]]]] for each in STAGES]
+        requests: dict[str, object] = {
+            _FLOWS: [{"columns": ["match", "external_ids"], "where": wanted}],
+            _BALANCERS: [{"columns": ["name", "protocol", "external_ids"]}],
+        }
+        params = [_DATABASE, _ID, {table: requests[table] for table in self._tables}]
+        message = ovs.jsonrpc.Message.create_request("monitor_cond", params)
+        self._request = message.id
+        self._channel.send(message)
+
+    def _take(self, message: Any, added: set[int]) -> None:
+        if message.type == message.T_REPLY and message.id == self._request:
+            known, self.flows = self.flows, {}
+            self._balancers = {}
+            self._update(message.result, set())
+            added |= self.flows.keys() - known.keys()
+            self.synced, self._refused = True, ""
+            self._followed = self._channel.get_seqno()
+        elif message.type == message.T_NOTIFY and message.method == "update2":
+            self._update(message.params[1], added)
+        elif message.type == message.T_ERROR:
+            # Such as a relay that does not have the database yet; the channel tries again.
+            self._refused = f"{self._channel.get_name()}: the server answers {message.error}"
+            self._channel.hang_up(self._refused)
+
+    def _update(self, updates: Mapping[str, Any], added: set[int]) -> None:
+        for uuid, row in _rows(updates, _FLOWS):
+            self._flow(uuid, row, added)
+        for uuid, row in _rows(updates, _BALANCERS):
+            self._name(uuid, row)
+
+    def _flow(self, uuid: str, row: Mapping[str, Any] | None, added: set[int]) -> None:
+        cookie = logical_flows.cookie(uuid)
+        if row is None:
+            self.flows.pop(cookie, None)
+            return
+        external_ids = decode(row.get("external_ids", ["map", []]))
+        found = logical_flows.parse(external_ids, row.get("match", ""))
+        if found is not None:
+            self.flows[cookie] = found
+            added.add(cookie)
+
+    def _name(self, uuid: str, row: Mapping[str, Any] | None) -> None:
+        if row is None:
+            self._balancers.pop(uuid, None)
+            return
+        hint = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, "")[:HINT_DIGITS]
+        protocol = row.get("protocol", "tcp")
+        self._balancers[uuid] = (
+            hint,
+            # An optional column that is not set arrives as an empty set.
+            Balancer(row.get("name", ""), protocol if isinstance(protocol, str) else "tcp"),
+        )
+
+
+def _rows(updates: Mapping[str, Any], table: str) -> Iterable[tuple[str, Mapping[str, Any] | None]]:
+    """Yield rows that are new, and None for those that are gone; others change nothing of ours."""
+    for uuid, update in updates.get(table, {}).items():
+        if "delete" in update:
+            yield uuid, None
+        elif "modify" not in update:
+            yield uuid, update["initial"] if "initial" in update else update["insert"]

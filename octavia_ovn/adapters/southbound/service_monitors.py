@@ -1,0 +1,140 @@
+"""The agent's replica of the Southbound database: what OVN's health checks say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import ovs.poller
+
+from octavia_ovn.adapters.ovsdb.channel import MAX_BACKOFF
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.idl import DELETE
+from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
+from octavia_ovn.adapters.ovsdb.wire import Schema
+from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.multimap import Grouping
+
+_DATABASE = "OVN_Southbound"
+TABLE = "Service_Monitor"
+COLUMNS = ("ip", "port", "protocol", "logical_port", "status", "type")
+_VERDICTS = {"online": Verdict.UP, "offline": Verdict.DOWN, "error": Verdict.DOWN}
+_FOR_LOAD_BALANCERS = "load-balancer"
+
+Key = tuple[str, str, int, str]
+
+
+class Southbound:
+    """Verdicts by switch port, address, port and protocol.
+
+    Load balancers without checks need none of it, so the agent works while it is not connected.
+
+    :param changed: called with ("backend", address) when a verdict has changed
+    :param timeout: seconds that fetching the schema may take
+    :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        changed: Callable[[Hashable], None],
+        timeout: float,
+        probe_interval: int,
+        max_backoff: int = MAX_BACKOFF,
+    ) -> None:
+        self._endpoint = endpoint
+        self._changed = changed
+        self._timeout = timeout
+        self._probe_interval = probe_interval
+        self._max_backoff = max_backoff
+        self._verdicts: dict[str, tuple[Key, Verdict]] = {}
+        self._by_key: Grouping[Key, str] = Grouping()
+        self._replica: Replica | None = None
+
+    def fetch_schema(self) -> Schema:
+        """Ask the server what its tables look like; takes time, so not in the main loop.
+
+        :raises Unavailable: when no server answers
+        """
+        return fetch_schema(self._endpoint, _DATABASE, self._timeout)
+
+    def open(self, schema: Schema) -> None:
+        """Begin to replicate."""
+        self._replica = Replica(
+            self._endpoint,
+            _DATABASE,
+            {TABLE: COLUMNS},
+            probe_interval=self._probe_interval,
+            max_backoff=self._max_backoff,
+            on_change=self._event,
+            schema=schema,
+        )
+
+    def run(self) -> None:
+        """Process what the server has sent."""
+        if self._replica is not None:
+            self._replica.run()
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have the poller return when there is something to process."""
+        if self._replica is not None:
+            self._replica.wait(poller)
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._replica is not None:
+            self._replica.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it replicates, or tries to."""
+        return self._replica is not None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the database is being followed now."""
+        return self._replica is not None and self._replica.connected
+
+    @property
+    def ready(self) -> bool:
+        """Whether the contents are known."""
+        return self._replica is not None and self._replica.synced
+
+    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
+        """Return what OVN's check says about a backend."""
+        found = self._by_key.first((switch_port, address, port, protocol))
+        return Verdict.UNKNOWN if found is None else self._verdicts[found][1]
+
+    def _event(self, _: str, event: str, row: Any, __: Any) -> None:
+        uuid = str(row.uuid)
+        before = self._verdicts.pop(uuid, None)
+        if before is not None:
+            self._by_key.discard(before[0], uuid)
+        after = None if event == DELETE else member_verdict(row)
+        if after is not None:
+            self._verdicts[uuid] = after
+            self._by_key.add(after[0], uuid)
+        if before != after:
+            for backend in filter(None, (before, after)):
+                self._changed(("backend", backend[0][1]))
+
+
+def member_verdict(row: Any) -> tuple[Key, Verdict] | None:
+    """Return what a row says about a member; None when it is none of a load balancer.
+
+    :param row: of Service_Monitor, with COLUMNS as attributes as far as the schema has them
+    """
+    if not _checks_members(row):
+        return None
+    protocol = next(iter(row.protocol), "tcp")
+    status = next(iter(row.status), "")
+    key = (row.logical_port, canonical_address(row.ip), row.port, protocol)
+    return key, _VERDICTS.get(status, Verdict.UNKNOWN)
+
+
+def _checks_members(row: Any) -> bool:
+    """Whether the row belongs to a load balancer; newer OVN has checks of other kinds as well."""
+    kind = getattr(row, "type", None) or _FOR_LOAD_BALANCERS
+    return (kind if isinstance(kind, str) else kind[0]) == _FOR_LOAD_BALANCERS

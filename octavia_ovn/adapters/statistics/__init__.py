@@ -1,0 +1,1 @@
+"""Statistics between chassis and agent: signed datagrams, and the state file of a collector."""

@@ -1,0 +1,1 @@
+"""Options: of octavia.conf, of OVN's databases, of collectors, and of their command lines."""

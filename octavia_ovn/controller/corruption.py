@@ -1,0 +1,82 @@
+"""Rows that cannot be read wholly: other hands have been at them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+
+from octavia_ovn.controller.protocols import Octavia
+from octavia_ovn.controller.tasks import Done, Tasks
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.pending import UNSERVED, Final, Pending
+from octavia_ovn.core.request import changes
+from octavia_ovn.core.rows import Row
+from octavia_ovn.errors import Unavailable
+from octavia_ovn.observer import NOBODY, Drift, Observer
+
+LOG = logging.getLogger(__name__)
+
+Problems = tuple[str, ...]
+_Key = tuple[str, str, Problems]
+
+
+def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
+    """Return what rows say, None when not even a VIP can be read, and what cannot be read."""
+    try:
+        decoded = codec.decode(rows)
+    except codec.Undecodable as error:
+        return None, (str(error),)
+    return decoded, decoded.problems
+
+
+class Damages:
+    """Asks Octavia once what a damaged load balancer is, and says once what was wrong."""
+
+    def __init__(self, octavia: Octavia, tasks: Tasks, observer: Observer = NOBODY) -> None:
+        self._octavia = octavia
+        self._observer = observer
+        self._tasks = tasks
+        self._keys: dict[str, _Key] = {}
+
+    def truth(
+        self, lb_id: str, problems: Problems, pending: Pending | None
+    ) -> Done[model.LoadBalancer | None] | None:
+        """Return Octavia's answer; None while it is being asked."""
+        key = ("damage", lb_id, problems)
+        if self._keys.get(lb_id) != key:
+            self.forget(lb_id)
+            self._keys[lb_id] = key
+            self._observer.finds(Drift.DAMAGED)
+            LOG.warning(
+                "Load balancer %s is damaged and will be restored from Octavia: %s",
+                lb_id,
+                "; ".join(problems),
+            )
+        work = functools.partial(self._committed, lb_id, pending)
+        return self._tasks.get(key, work, lb_id)
+
+    def healed(self, lb_id: str) -> None:
+        """Note that the rows are readable."""
+        if self.forget(lb_id):
+            self._observer.repairs(Drift.DAMAGED)
+
+    def forget(self, lb_id: str) -> bool:
+        """Forget what was wrong with a load balancer; return whether anything was."""
+        key = self._keys.pop(lb_id, None)
+        if key is not None:
+            self._tasks.forget(key)
+        return key is not None
+
+    def _committed(self, lb_id: str, pending: Pending | None) -> model.LoadBalancer | None:
+        """Return Octavia's tree once it has what was asked for."""
+        tree = self._octavia.tree(lb_id)
+        objects = pending.objects if pending else {}
+        wanted = {
+            key
+            for key, final in objects.items()
+            if final is Final.ACTIVE and key[0] not in UNSERVED
+        }
+        if tree is not None and not wanted <= changes.objects(tree):
+            raise Unavailable(f"Octavia has not committed a request on load balancer {lb_id} yet")
+        return tree

@@ -1,0 +1,379 @@
+"""Compares Octavia, OVN and Neutron now and then while this agent acts, beside its main loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from octavia_ovn.controller.drift.compare import Depth, Finding, Repair, Verdict
+from octavia_ovn.controller.leader_thread import Office
+from octavia_ovn.controller.protocols import Octavia
+from octavia_ovn.core.text import plain
+from octavia_ovn.errors import failure
+from octavia_ovn.observer import NOBODY, Drift, Observer
+
+LOG = logging.getLogger(__name__)
+
+FIRST_DELAY = 5.0
+"""Seconds after taking over: what was left undone is being done by then, and need not be found."""
+RECENT = 900.0
+"""Seconds for which a first comparison takes a closer look at what has changed: somebody may have
+been killed in the middle of it."""
+SETTLE = 0.5
+"""Seconds between a row that is lost and the comparison: others may be lost with it."""
+POPULATED = 10.0
+"""Seconds between a load balancer that was made with its listeners and its comparison: Octavia
+makes L7 policies of such a request without telling the driver, and nobody would end them."""
+MANY = 16
+"""Load balancers that are compared singly; of more than that, all are compared."""
+_OVERLAP = 60.0
+"""Seconds that a comparison looks back further than to the one before it."""
+RETRY = 60.0
+"""Seconds until the next attempt at a comparison that was not possible."""
+_NOTED = {
+    Verdict.UNCLEAR: "could not be compared",
+    Verdict.UNENFORCED: "is less restricted than Octavia shows",
+}
+T = TypeVar("T", bound=Hashable)
+R = TypeVar("R")
+
+
+class OurPort(Protocol):
+    """A Neutron port that we made."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def vip_of(self) -> str | None:
+        """The id of the load balancer whose VIP port it is."""
+
+    @property
+    def source_of(self) -> str | None:
+        """The id of the subnet whose members are checked from it."""
+
+    @property
+    def of_service(self) -> bool:
+        """Whether it belongs to the service's project, where no tenant can make one."""
+
+
+class Ports(Protocol):
+    """Neutron's ports. An answer is complete or an error."""
+
+    def list_our_ports(self) -> Sequence[OurPort]:
+        """Return the ports that we made."""
+
+    def delete_port(self, port_id: str) -> None:
+        """Delete a port."""
+
+
+class Suspects(Generic[T]):
+    """What looks superfluous, and since when: some of it is only just being made.
+
+    :param clock: seconds, monotonic
+    :param age: seconds for which something must have been suspected without interruption, and at
+        least twice
+    """
+
+    def __init__(self, clock: Callable[[], float], age: float) -> None:
+        self._clock = clock
+        self._age = age
+        self._since: dict[T, float] = {}
+
+    def confirm(self, suspected: Collection[T]) -> list[T]:
+        """Take what is suspected now; return those that were for long enough before."""
+        now = self._clock()
+        self._since = {each: self._since.get(each, now) for each in suspected}
+        return [
+            each for each, since in self._since.items() if since < now and now - since >= self._age
+        ]
+
+
+class Rounds:
+    """One comparison after the other, and what must be remembered from one to the next.
+
+    :param repair: compares, without patience: what looks superfluous is looked at again next time
+    :param release_source: gives back the address that checks of a subnet come from, unless they
+        still do
+    :param grace: seconds for which something must have looked superfluous before it is deleted
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(  # noqa: PLR0913 - it stands where everything meets
+        self,
+        repair: Repair,
+        octavia: Octavia,
+        ports: Ports,
+        release_source: Callable[[str], object],
+        *,
+        grace: float,
+        clock: Callable[[], float] = time.monotonic,
+        observer: Observer = NOBODY,
+    ) -> None:
+        self._observer = observer
+        self._repair = repair
+        self._octavia = octavia
+        self._ports = ports
+        self._release_source = release_source
+        self._orphans: Suspects[tuple[str, Hashable]] = Suspects(clock, grace)
+        self._unused: Suspects[tuple[str, str]] = Suspects(clock, grace)
+        self._sources: Suspects[str] = Suspects(clock, grace)
+        self._surplus: Suspects[str] = Suspects(clock, grace)
+        self._noted: dict[str, str] = {}
+        self._clock = clock
+        self._last: float | None = None
+
+    def round(self, goes_on: Callable[[], bool]) -> bool:
+        """Compare and mend.
+
+        :param goes_on: whether to continue; asked before each load balancer
+        :returns: whether everything could be compared
+        """
+        began = self._clock()
+        error = failure(lambda: self._compare_all(goes_on))
+        if error is not None:
+            LOG.warning("Octavia, OVN and Neutron could not be compared: %s", error)
+        elif not goes_on():
+            return False
+        self._observer.compares(succeeded=error is None)
+        if error is None:
+            self._last = began
+        return error is None
+
+    def _compare_all(self, goes_on: Callable[[], bool]) -> None:
+        findings: list[Finding] = []
+        recent = RECENT if self._last is None else self._clock() - self._last + _OVERLAP
+        for finding in self._repair.compare(depth=Depth.LISTS, recent=recent):
+            if not goes_on():
+                return
+            findings.append(finding)
+            if finding.verdict is not Verdict.ORPHANED:
+                self._mend(finding)
+        self._mend_orphans([each for each in findings if each.verdict is Verdict.ORPHANED])
+        self._note(findings)
+        self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
+
+    def compare(self, lb_ids: Iterable[str], goes_on: Callable[[], bool]) -> frozenset[str]:
+        """Compare and mend single load balancers about which something has happened.
+
+        :param goes_on: whether to continue; asked before each load balancer
+        :returns: those of which it is not known yet whether they are right
+        """
+        unknown = set()
+        for lb_id in lb_ids:
+            if not goes_on():
+                break
+            finding = self._repair.compare_one(lb_id)
+            self._mend(finding)
+            if finding.pending or finding.verdict is Verdict.UNCLEAR:
+                unknown.add(lb_id)
+        return frozenset(unknown)
+
+    def _mend(self, finding: Finding) -> None:
+        if finding.change is None:
+            return
+        self._observer.finds(Drift(finding.verdict.value))
+        error = failure(lambda: self._repair_recorded(finding))
+        if error is not None:
+            LOG.warning("Load balancer %s: %s", plain(finding.lb_id), error)
+
+    def _repair_recorded(self, finding: Finding) -> None:
+        what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
+        if self._repair.mend(finding):
+            self._observer.repairs(Drift(finding.verdict.value))
+            LOG.warning("Load balancer %s was %s; it is being repaired", plain(finding.lb_id), what)
+
+    def _mend_orphans(self, orphans: Sequence[Finding]) -> None:
+        """Have load balancers deleted that Octavia has not known for some time.
+
+        Also those that are waited for: when Octavia rolls a creation back, nobody takes it back.
+        """
+        suspected = {(each.lb_id, _state(each)): each for each in orphans}
+        for key in self._orphans.confirm(suspected):
+            self._mend(suspected[key])
+
+    def _note(self, findings: Sequence[Finding]) -> None:
+        """Log what nobody but an operator or a tenant can put right, once for each reason."""
+        noted = {each.lb_id: each for each in findings if each.verdict in _NOTED}
+        for lb_id, finding in noted.items():
+            self._observer.finds(Drift(finding.verdict.value))
+            if self._noted.get(lb_id) != finding.detail:
+                LOG.warning(
+                    "Load balancer %s %s: %s",
+                    plain(lb_id),
+                    _NOTED[finding.verdict],
+                    finding.detail,
+                )
+        self._noted = {lb_id: each.detail for lb_id, each in noted.items()}
+
+    def _clear_ports(self, known: Collection[str], goes_on: Callable[[], bool]) -> None:
+        ports = self._ports.list_our_ports()
+        unused = {
+            (each.id, each.vip_of) for each in ports if each.vip_of and each.vip_of not in known
+        }
+        for port_id, lb_id in self._unused.confirm(unused):
+            if goes_on() and self._octavia.tree(lb_id) is None:
+                self._observer.finds(Drift.LEFT_PORT)
+                self._ports.delete_port(port_id)
+                self._observer.repairs(Drift.LEFT_PORT)
+                LOG.warning("Port %s of load balancer %s, which is gone, was left", port_id, lb_id)
+        for port_id in self._surplus.confirm(set(_surplus(ports))):
+            if goes_on():
+                self._ports.delete_port(port_id)
+                LOG.warning("Port %s for health checks was one too many on its subnet", port_id)
+        for subnet_id in self._sources.confirm(
+            {each.source_of for each in ports if each.source_of}
+        ):
+            self._release_source(subnet_id)
+
+
+def _surplus(ports: Iterable[OurPort]) -> Iterator[str]:
+    """Yield the health monitor ports beside the one that is used, which has the smallest id.
+
+    One of a tenant's, as the former driver made them, makes none of the service's superfluous.
+    """
+    used: set[str] = set()
+    for port in sorted(ports, key=lambda each: each.id):
+        if not port.of_service:
+            continue
+        if port.source_of in used:
+            yield port.id
+        elif port.source_of:
+            used.add(port.source_of)
+
+
+def _state(finding: Finding) -> Hashable:
+    """Return what is different when somebody has been at work on a load balancer."""
+    return frozenset(
+        (row.uuid, row.protocol, frozenset(_items(row.external_ids))) for row in finding.rows
+    )
+
+
+def _items(texts: Mapping[str, str]) -> Collection[tuple[str, str]]:
+    return texts.items()
+
+
+class Watch:
+    """A thread that works now and then while this agent acts.
+
+    :param work: called with a function that says whether to continue; returns whether it succeeded
+    :param interval: seconds between two calls; 0 for none at all
+    :param clock: seconds, monotonic
+    :param single: called with some load balancers about which something has happened, and that
+        function; returns those to be looked at again later
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Callable[[], bool]], bool],
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+        observer: Observer = NOBODY,
+        *,
+        single: Callable[[Collection[str], Callable[[], bool]], Collection[str]] = lambda *_: (),
+    ) -> None:
+        self._work = work
+        self._single = single
+        self._observer = observer
+        self._interval = interval
+        self._clock = clock
+        self._due = 0.0
+        self._ended = 0.0
+        """When the last comparison of everything has ended."""
+        self._suspects: dict[str, float] = {}
+        """Load balancers that are to be compared singly, and when."""
+        self._office = Office(self._run, "watch", observer)
+
+    def start(self) -> None:
+        """Begin."""
+        if self._interval:
+            self._office.start()
+
+    def act(self, *, acting: bool) -> None:
+        """Say whether this agent acts."""
+        with self._office.changed:
+            if acting and not self._office.acting:
+                self._due = self._clock() + FIRST_DELAY
+            if not acting:
+                self._suspects.clear()
+            self._office.act(acting=acting)
+
+    def suspect(self, lb_id: str, delay: float = SETTLE) -> None:
+        """Have one load balancer compared in some seconds, or all if there are many such."""
+        with self._office.changed:
+            if self._office.acting and self._interval:
+                self._suspects.setdefault(lb_id, self._clock() + delay)
+                self._office.changed.notify_all()
+
+    def close(self, timeout: float) -> None:
+        """Stop, in that many seconds at most; what is being asked is left to end by itself."""
+        self._office.close(timeout)
+
+    def left(self) -> float | None:
+        """Return the seconds until there is work, None when there is none to be expected."""
+        if not self._office.acting or not self._interval:
+            return None
+        return max(0.0, min((self._due, *self._suspects.values())) - self._clock())
+
+    def turn(self) -> None:
+        """Work once."""
+        with self._office.changed:
+            suspects = self._take_suspects()
+            due = self._due
+        if suspects:
+            unknown: Collection[str] = ()
+            for lb_id in self._guarded(lambda: self._single(suspects, self._goes_on), unknown):
+                self.suspect(lb_id, RETRY)
+        if due > self._clock():
+            return
+        succeeded = self._guarded(lambda: self._work(self._goes_on), otherwise=False)
+        pause = self._interval if succeeded else min(self._interval, RETRY)
+        with self._office.changed:
+            self._ended = self._clock()
+            # Unless this agent has taken over anew meanwhile.
+            if self._due == due:
+                self._due = self._ended + pause
+
+    def _take_suspects(self) -> list[str]:
+        """Return the load balancers to be compared singly now.
+
+        When they are too many, or everything is about to be compared, there are none of them. All
+        are compared once a minute for that reason at most, whatever is done to the rows.
+        """
+        now = self._clock()
+        suspects = [lb_id for lb_id, due in self._suspects.items() if due <= now]
+        for lb_id in suspects:
+            del self._suspects[lb_id]
+        if len(suspects) > MANY:
+            self._due = min(self._due, max(now, self._ended + RETRY))
+            return []
+        return [] if self._due <= now else suspects
+
+    def _guarded(self, work: Callable[[], R], otherwise: R) -> R:
+        """Do some work; the thread would begin anew at once, and forget what is due."""
+        try:
+            return work()
+        except Exception:
+            LOG.exception("A comparison of Octavia, OVN and Neutron failed")
+            self._observer.crashes("watch")
+            return otherwise
+
+    def _goes_on(self) -> bool:
+        return self._office.goes_on
+
+    def _run(self) -> None:
+        while self._wait():
+            self.turn()
+
+    def _wait(self) -> bool:
+        """Wait for work; return False when closed."""
+        with self._office.changed:
+            while not self._office.closed:
+                left = self.left()
+                if left == 0:
+                    return True
+                self._office.changed.wait(left)
+        return False

@@ -1,0 +1,233 @@
+"""What the controller needs of the outside, as narrow as it needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from octavia_ovn.core import model
+from octavia_ovn.core.desired.access_control import Access
+from octavia_ovn.core.health import Source, Verdict
+from octavia_ovn.core.pending import Key
+from octavia_ovn.core.rows import Operation, Row
+from octavia_ovn.core.topology import Subnet, Topology
+
+
+class SwitchPort(Protocol):
+    """A port of a switch."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which is its id in Neutron."""
+
+    @property
+    def project(self) -> str:
+        """The project that it belongs to in Neutron."""
+
+    @property
+    def up(self) -> bool:
+        """Whether a hypervisor has it."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether other ports take its addresses in turns, as allowed address pairs."""
+
+
+class SwitchPorts(Protocol):
+    """The ports of one switch."""
+
+    def at(self, address: str) -> SwitchPort | None:
+        """Return the port that has an address."""
+
+    def monitor_source(self, subnet_id: str, projects: Sequence[str]) -> Source | None:
+        """Return the health monitor port of a subnet, if it belongs to one of some projects."""
+
+
+class Northbound(Topology, Protocol):
+    """The agent's replica of the Northbound database."""
+
+    @property
+    def ipv6_fields(self) -> bool:
+        """Whether this OVN can hash IPv6 addresses."""
+
+    def names(self) -> Iterable[str]:
+        """Return the ids of all load balancers that have rows, or of which something is left."""
+
+    def awaited(self) -> Iterable[str]:
+        """Return the ids of those that Octavia waits for."""
+
+    def rows(self, lb_id: str) -> Sequence[Row]:
+        """Return the rows of a load balancer."""
+
+    def answers(self, lb_id: str) -> Mapping[str, frozenset[str]]:
+        """Return switch → addresses of a load balancer that its responder answers for.
+
+        None at all stands for a responder that is not as it should be.
+        """
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        """Return a subnet that a router's interface tells about."""
+
+    def switch_ports(self, switch: str) -> SwitchPorts | None:
+        """Return the ports of a switch; None while they are being fetched."""
+
+    def is_occupied(self, switch: str, address: str) -> bool:
+        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
+
+    def holds(self, port_id: str, address: str, *, brought: bool) -> bool | None:
+        """Whether OVN shows that a VIP's port has its address; None while that is being fetched.
+
+        :param brought: whether the user made the port, so that it may have an owner
+        """
+
+    def has_addresses(self, port_id: str) -> bool | None:
+        """Whether OVN knows addresses of a Neutron port; None while it is being fetched."""
+
+    def member_floating_ips(self, address: str) -> Iterable[FloatingIp]:
+        """Return the floating IPs of ports that have an address."""
+
+    def has_row(self, lb_id: str) -> bool:
+        """Whether there is a row of that name, even if it says nothing any more."""
+
+    def access(self, lb_id: str) -> Access:
+        """Return the rows that keep clients away from a load balancer."""
+
+    def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
+        """Return which of some switch ports exist; None while they are being fetched."""
+
+    def forget_port(self, name: str) -> None:
+        """Follow a switch port no longer; nobody depends on it any more."""
+
+    def forget_switch(self, switch: str) -> None:
+        """Follow the ports of a switch no longer; nobody depends on it any more."""
+
+    def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
+        """Write what a plan returns in one transaction; the plan may be called again.
+
+        :returns: whether anything was written
+        """
+
+
+class FloatingIp(Protocol):
+    """A floating IP as OVN has it."""
+
+    @property
+    def id(self) -> str:
+        """Its id in Neutron."""
+
+    @property
+    def router(self) -> str:
+        """The name of its router."""
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the member's hypervisor translates it, instead of the router's gateway."""
+
+
+class Southbound(Protocol):
+    """The agent's replica of the Southbound database."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether its contents are known."""
+
+    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
+        """Return what OVN's check says about a backend."""
+
+
+class Port(Protocol):
+    """A Neutron port."""
+
+    @property
+    def id(self) -> str:
+        """Its id, which is the name of its switch port."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def device_owner(self) -> str:
+        """Who uses it."""
+
+    @property
+    def network_id(self) -> str:
+        """Its network."""
+
+    @property
+    def fixed_ips(self) -> Sequence[FixedIp]:
+        """Its addresses."""
+
+    def is_vip_of(self, lb_id: str) -> bool:
+        """Whether it is a VIP port that a driver has made for a load balancer."""
+
+
+class FixedIp(Protocol):
+    """An address of a Neutron port."""
+
+    @property
+    def address(self) -> str:
+        """The address."""
+
+    @property
+    def subnet_id(self) -> str:
+        """Its subnet."""
+
+
+class Neutron(Protocol):
+    """Neutron's API; each call may raise errors of :mod:`octavia_ovn.errors`."""
+
+    def subnet(self, subnet_id: str) -> Subnet:
+        """Return a subnet."""
+
+    def port(self, port_id: str) -> Port:
+        """Return a port."""
+
+    def project(self) -> str:
+        """Return the id of the project that the service's account acts in."""
+
+    def adopt_vip_port(self, port_id: str, lb_id: str) -> None:
+        """Give a VIP port that another driver made the owner and id that ours have."""
+
+    def touch_port(self, port_id: str, address: str) -> None:
+        """Have Neutron write the switch port of a port anew, if it has an address."""
+
+    def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
+        self,
+        lb_id: str,
+        project_id: str | None,
+        network_id: str,
+        subnet_id: str | None = None,
+        address: str | None = None,
+        qos_policy_id: str | None = None,
+        index: int | None = None,
+    ) -> Port:
+        """Make the port of a VIP, or return the one that an earlier attempt has made."""
+
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+        """Give a port one address instead of those that it has."""
+
+    def touch_floating_ip(self, fip_id: str) -> None:
+        """Have Neutron write the NAT row of a floating IP anew."""
+
+    def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None) -> None:
+        """Delete a port if it is a VIP port that a driver has made for a load balancer."""
+
+    def delete_vip_ports(self, lb_id: str) -> None:
+        """Find and delete the VIP ports that are ours."""
+
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> Port:
+        """Make a health monitor port of a subnet, or return the one that the project has."""
+
+    def delete_hm_ports(self, subnet_id: str) -> None:
+        """Delete the health monitor ports of a subnet."""
+
+
+class Octavia(Protocol):
+    """Octavia's own knowledge of a load balancer."""
+
+    def tree(self, lb_id: str) -> model.LoadBalancer | None:
+        """Return a load balancer as Octavia has it; None when it does not exist."""
+
+    def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has below a load balancer, and itself."""

@@ -1,0 +1,114 @@
+"""Whether the VIPs of a load balancer are still ours in Neutron, and how to get them back.
+
+A VIP port that was deleted, or has another address now, no longer keeps Neutron from giving the VIP
+to somebody else. What OVN shows is a hint; Neutron's answer counts. A port of ours is made anew, or
+gets its address back, if Neutron grants that: it does exactly while nobody else has the address. A
+port that the user brought is never touched. What is not ours is not served.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field, replace
+
+from octavia_ovn.controller.protocols import Neutron, Northbound, Port
+from octavia_ovn.controller.tasks import Done, Tasks
+from octavia_ovn.core import model
+from octavia_ovn.errors import NotFound
+
+_CHECK, _MAKE, _RETURN = "vip-port", "vip-port-anew", "vip-address"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """VIPs after a look at their ports.
+
+    :param vips: those of the load balancer, with the ports that they have now
+    :param lost: those that are not ours: address → why
+    """
+
+    vips: tuple[model.Vip, ...]
+    lost: dict[str, str] = field(default_factory=dict)
+
+
+class VipGuard:
+    """Looks after VIP ports, beside the main loop where that takes time."""
+
+    def __init__(self, nb: Northbound, neutron: Neutron, tasks: Tasks) -> None:
+        self._nb = nb
+        self._neutron = neutron
+        self._tasks = tasks
+        self._asked: set[str] = set()
+
+    def guard(self, lb: model.LoadBalancer) -> Guarded:
+        """Return the VIPs of a load balancer, and which of them are not ours any more."""
+        vips: list[model.Vip] = []
+        lost: dict[str, str] = {}
+        for index, vip in enumerate(lb.vips):
+            now, why = self._one(lb, index, vip)
+            vips.append(now)
+            if why:
+                lost[vip.address] = why
+        return Guarded(tuple(vips), lost)
+
+    def forget(self) -> None:
+        """Ask Neutron again for the ports that OVN does not show: no event tells of them."""
+        for port_id in self._asked:
+            self._tasks.forget((_CHECK, port_id))
+        self._asked.clear()
+
+    def _one(self, lb: model.LoadBalancer, index: int, vip: model.Vip) -> tuple[model.Vip, str]:
+        """Return a VIP with the port that it has now, and why it is not ours; empty if it is."""
+        if vip.port_id is None or vip.brought is None:
+            return vip, ""
+        if self._nb.holds(vip.port_id, vip.address, brought=vip.brought) is not False:
+            for kind in (_CHECK, _MAKE, _RETURN):
+                self._tasks.forget((kind, vip.port_id))
+            return vip, ""
+        self._asked.add(vip.port_id)
+        ask = functools.partial(self._neutron.port, vip.port_id)
+        done = self._tasks.get((_CHECK, vip.port_id), ask, lb.id)
+        if done is None:
+            return vip, ""
+        if isinstance(done.refusal, NotFound):
+            why = f"its port {vip.port_id} was deleted in Neutron"
+            return self._anew(lb, index, vip, why)
+        if done.value is None or any(each.address == vip.address for each in done.value.fixed_ips):
+            return vip, ""
+        why = f"its port {vip.port_id} has another address in Neutron"
+        # Whoever writes into the rows must not make us change a port that is somebody else's.
+        ours = done.value.is_vip_of(lb.id)
+        return self._returned(lb, vip, why) if ours else (vip, why)
+
+    def _anew(
+        self, lb: model.LoadBalancer, index: int, vip: model.Vip, why: str
+    ) -> tuple[model.Vip, str]:
+        if vip.brought or vip.port_id is None or vip.network_id is None:
+            return vip, why
+        make = functools.partial(
+            self._neutron.create_vip_port,
+            lb.id,
+            lb.project_id,
+            vip.network_id,
+            subnet_id=vip.subnet_id,
+            address=vip.address,
+            index=index or None,
+        )
+        done = self._tasks.get((_MAKE, vip.port_id), make, lb.id)
+        if done is None or done.value is None:
+            return vip, _refused(why, done)
+        return replace(vip, port_id=done.value.id, replaces=vip.replaces or vip.port_id), ""
+
+    def _returned(self, lb: model.LoadBalancer, vip: model.Vip, why: str) -> tuple[model.Vip, str]:
+        if vip.brought or vip.port_id is None:
+            return vip, why
+        give = functools.partial(self._neutron.set_address, vip.port_id, vip.subnet_id, vip.address)
+        done = self._tasks.get((_RETURN, vip.port_id), give, lb.id)
+        return vip, _refused(why, done)
+
+
+def _refused(why: str, done: Done[Port] | None) -> str:
+    """Return why a VIP is lost; empty while Neutron is asked to give it back, or has done so."""
+    if done is None or done.refusal is None:
+        return ""
+    return f"{why}, and it cannot be had again: {done.refusal}"

@@ -1,0 +1,1 @@
+"""The rows that a load balancer should have: a pure function of intent and facts."""

@@ -1,0 +1,1 @@
+"""Explains one load balancer: its overview, and why a client can or cannot reach it."""

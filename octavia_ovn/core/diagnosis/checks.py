@@ -1,0 +1,269 @@
+"""The table of checks: the way of a packet, from what the tenant wants to the members.
+
+A new check is a function that takes a :class:`Path` and yields findings, and a line in `CHECKS`.
+What a check needs to know is in the scene; none reads anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.diagnosis import client_acls, drift, members
+from octavia_ovn.core.diagnosis.findings import Check, Finding, fault, ok, unclear, warning
+from octavia_ovn.core.diagnosis.members import router_remedy
+from octavia_ovn.core.diagnosis.path import Path
+from octavia_ovn.core.diagnosis.snapshot import Port
+from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.text import command
+
+_AGENT = "Is octavia-driver-agent running? 'octavia-ovn sync' has the rows repaired."
+
+
+def _octavia(path: Path) -> Iterator[Finding]:
+    scene = path.scene
+    told = scene.told.get((Kind.LOAD_BALANCER, path.lb.id))
+    if told and told.provisioning != "ACTIVE":
+        yield warning(f"Octavia shows the load balancer in {told.provisioning}.", _AGENT)
+    if not scene.rows:
+        yield fault("The Northbound database has no row of the load balancer.", _AGENT)
+    for sentence in scene.problems:
+        yield warning(f"A part of its rows cannot be read: {sentence}.", _AGENT)
+    different = drift.sentences(scene)
+    if different:
+        yield warning(f"Octavia and the rows differ: {'; '.join(different)}.", _AGENT)
+
+
+def _enabled(path: Path) -> Iterator[Finding]:
+    lb = path.lb
+    if lb.enabled:
+        yield ok("The load balancer is enabled.")
+    else:
+        remedy = command("openstack loadbalancer set --enable", lb.id)
+        yield fault("The load balancer is administratively down.", remedy)
+
+
+def _listener(path: Path) -> Iterator[Finding]:
+    listener = path.listener
+    if listener is None:
+        where = f"on port {path.port}" if path.port else "at all"
+        yield fault(f"There is no listener {where}.", "openstack loadbalancer listener create")
+        return
+    name = path.scene.name_of(Kind.LISTENER, listener.id)
+    words = f"Listener {name} ({listener.protocol.name} {listener.port})"
+    if listener.enabled:
+        yield ok(f"{words} is enabled.")
+    else:
+        yield fault(
+            f"{words} is administratively down.",
+            command("openstack loadbalancer listener set --enable", listener.id),
+        )
+
+
+def _pool(path: Path) -> Iterator[Finding]:
+    if path.listener is None:
+        return
+    pool = path.pool
+    if pool is None:
+        fixed = "openstack loadbalancer listener set --default-pool POOL"
+        yield fault("The listener has no pool.", command(fixed, path.listener.id))
+        return
+    name = path.scene.name_of(Kind.POOL, pool.id)
+    if pool.enabled:
+        yield ok(f"Pool {name} is enabled.")
+    else:
+        yield fault(
+            f"Pool {name} is administratively down.",
+            command("openstack loadbalancer pool set --enable", pool.id),
+        )
+
+
+def _address(path: Path) -> Iterator[Finding]:
+    if path.floating_ip is not None:
+        yield ok(f"{path.destination} is the floating IP of the VIP {path.vip.address}.")
+    elif path.is_inside or path.scene.is_provider(path.vip_switch):
+        yield ok(f"{path.destination} is the VIP.")
+    elif path.client.port is None:
+        yield _private(path)
+    else:
+        here = path.scene.switch_label(path.client_switch)
+        there = path.scene.switch_label(path.vip_switch)
+        yield fault(
+            f"No router connects the client's network {here} with the VIP's network {there},"
+            " and the VIP has no floating IP.",
+            "openstack router add subnet ROUTER SUBNET",
+        )
+
+
+def _private(path: Path) -> Finding:
+    """Return what is to be said of a VIP without floating IP when the client is outside."""
+    routers = ", ".join(map(path.scene.router_label, path.entry_routers))
+    if routers and model.family(path.destination) == 6:  # noqa: PLR2004 - an IP version
+        return warning(
+            f"{path.destination} has no floating IP, as IPv6 has none: the network outside must"
+            f" know the way to it, by router {routers}."
+        )
+    return fault(
+        f"{path.destination} is a private address, and the VIP has no floating IP:"
+        " clients outside cannot reach it.",
+        command("openstack floating ip create --port", path.vip.port_id or "PORT", "NETWORK"),
+    )
+
+
+def _entry(path: Path) -> Iterator[Finding]:
+    """Check the entry of `vips`, without which OVN knows nothing of the address."""
+    should = path.lb.enabled and path.listener and path.listener.enabled and path.members
+    if path.backends:
+        yield ok(f"OVN balances {path.key} to {', '.join(path.backends)}.")
+    elif should and path.scene.rows:
+        yield fault(f"{path.key} is missing from vips in the Northbound database.", _AGENT)
+
+
+def _client(path: Path) -> Iterator[Finding]:
+    if path.client.port is not None:
+        yield from members.port_findings(path.client.port, "The client's port")
+
+
+def _attachment(path: Path) -> Iterator[Finding]:
+    """Check that the load balancer hangs where this client enters."""
+    held = frozenset(each for row in path.scene.rows for each in row.switches)
+    routers = frozenset(each for row in path.scene.rows for each in row.routers)
+    if path.is_inside:
+        label = path.scene.switch_label(path.client_switch)
+        if path.client_switch in held:
+            yield ok(f"The load balancer is attached to the client's network {label}.")
+        elif path.scene.rows:
+            yield fault(
+                f"The load balancer is not attached to the client's network {label}:"
+                f" switch {path.client_switch} does not refer to it.",
+                _AGENT,
+            )
+        return
+    if not path.entry_routers and path.scene.is_provider(path.vip_switch):
+        label = path.scene.switch_label(path.vip_switch)
+        yield fault(
+            f"Nobody answers for {path.vip.address}: no router has a gateway or an interface on"
+            f" the provider network {label}.",
+            command(
+                "openstack router set --external-gateway",
+                path.vip_switch.removeprefix("neutron-"),
+                "ROUTER",
+            ),
+        )
+    missing = [each for each in path.entry_routers if each not in routers]
+    for router in missing if path.scene.rows else ():
+        label = path.scene.router_label(router)
+        yield fault(f"The load balancer is not attached to router {label} ({router}).", _AGENT)
+    for router in sorted(routers & set(path.entry_routers)):
+        yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
+
+
+def _routers(path: Path) -> Iterator[Finding]:
+    """Check that the routers that packets come in by, and their interfaces there, are enabled."""
+    down = {each: path.scene.why_down(each) for each in path.entries}
+    blocked = all(down.values())
+    for port, sentence in down.items():
+        if not sentence:
+            yield ok(f"Router {path.scene.router_label(port.router)} is enabled.")
+            continue
+        remedy = router_remedy(port, path.scene)
+        yield fault(sentence, remedy) if blocked else warning(sentence, remedy)
+
+
+def _provider(path: Path) -> Iterator[Finding]:
+    """Check that the network outside does not refer to the load balancer."""
+    if path.is_inside:
+        return
+    held = {each for row in path.scene.rows for each in row.switches}
+    for switch in sorted(filter(path.scene.is_provider, held)):
+        yield warning(
+            f"The load balancer is attached to the provider network"
+            f" {path.scene.switch_label(switch)}: before OVN 25.03 clients outside get their"
+            " replies from the router's address then.",
+            command("ovn-nbctl ls-lb-del", switch, "ROW"),
+        )
+
+
+def _gateway(path: Path) -> Iterator[Finding]:
+    """Check the gateway that clients outside come in by."""
+    if path.is_inside or not path.entry_routers:
+        return
+    if not path.gateways:
+        routers = ", ".join(map(path.scene.router_label, path.entry_routers))
+        yield fault(
+            f"Router {routers} has no gateway to an external network.",
+            "openstack router set --external-gateway NETWORK ROUTER",
+        )
+    for gateway in path.gateways:
+        chassis = path.scene.gateway_chassis.get(gateway.name)
+        label = path.scene.router_label(gateway.router)
+        if chassis is None:
+            yield unclear(f"The Southbound database does not say who has the gateway of {label}.")
+        elif chassis:
+            yield ok(f"The gateway of router {label} is on {chassis}.")
+        else:
+            yield fault(
+                f"No hypervisor has the gateway of router {label}.",
+                "See ovn-cms-options and ovn-bridge-mappings of the gateway hosts.",
+            )
+
+
+def _vip_port(path: Path) -> Iterator[Finding]:
+    """Check that the right one answers ARP for the VIP."""
+    port = path.scene.ports.get(path.vip.port_id or "")
+    why = (codec.read_lost_vips(path.scene.rows) or {}).get(path.vip.address)
+    if why:
+        yield fault(
+            f"The VIP {path.vip.address} is not served: {why}.",
+            "It is served again once its port has the address again, or the address is free and the"
+            " agent compares ([ovn] sync_interval).",
+        )
+    if path.client_switch != path.vip_switch or not path.is_inside:
+        return
+    on_switch = {each.router for each in path.scene.ports_on_switch(path.vip_switch)}
+    routers = {each for row in path.scene.rows for each in row.routers}
+    if path.vip.address in path.scene.answered:
+        yield ok(f"A router of the provider's own answers ARP for {path.vip.address}.")
+    elif path.scene.rows and not on_switch & routers:
+        label = path.scene.switch_label(path.vip_switch)
+        yield fault(
+            f"Nobody answers ARP for {path.vip.address}: no router that the load balancer is"
+            f" attached to has an interface on network {label}.",
+            _AGENT,
+        )
+    if port is not None and _answers(port, path):
+        yield fault(
+            f"The VIP's port {port.title} has addresses, so OVN answers ARP for"
+            f" {path.vip.address} with the MAC of a port that nobody is behind.",
+            command("ovn-nbctl lsp-set-addresses", port.name),
+        )
+
+
+def _answers(port: Port, path: Path) -> bool:
+    """Whether OVN answers ARP for the VIP with the MAC of its port."""
+    heard = path.scene.answers_for_down or bool(port.chassis)
+    known = any(path.vip.address in each.split() for each in port.addresses)
+    return heard and known and not port.silent
+
+
+CHECKS = (
+    Check("octavia", "Octavia and the rows", _octavia),
+    Check("load-balancer", "Load balancer", _enabled),
+    Check("listener", "Listener", _listener),
+    Check("pool", "Pool", _pool),
+    Check("members", "Members", members.eligibility),
+    Check("address", "Address", _address),
+    Check("client-port", "Client's port", _client),
+    Check("client-security-groups", "Client's security groups", client_acls.client_egress),
+    Check("allowed-cidrs", "Allowed clients", client_acls.allowed_clients),
+    Check("network-rules", "Rules of the client's network", client_acls.network_entry),
+    Check("gateway", "Gateway", _gateway),
+    Check("routers", "Routers", _routers),
+    Check("attachment", "Attachment", _attachment),
+    Check("provider-network", "Network outside", _provider),
+    Check("vip-port", "VIP port", _vip_port),
+    Check("vips", "Entry in vips", _entry),
+    Check("health-monitor", "Health monitor", members.monitoring),
+    Check("backends", "Ways to the members", members.ways),
+)
+"""All checks, in the order of a packet's way."""

@@ -1,0 +1,165 @@
+"""Checks of what ACLs say on the client's side.
+
+OVN evaluates the client's rules before it has chosen a member for the first packet, and after it
+for the following ones: they must allow the VIP and the members (measured).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from octavia_ovn.core import model
+from octavia_ovn.core.diagnosis.acls import FROM_PORT, TO_PORT, Answer, Decision, decide
+from octavia_ovn.core.diagnosis.findings import Finding, fault, ok, unclear, warning
+from octavia_ovn.core.diagnosis.match import Packet
+from octavia_ovn.core.diagnosis.path import Path
+from octavia_ovn.core.diagnosis.snapshot import Port
+from octavia_ovn.core.text import command
+
+_REMEDY = "openstack security group rule create: the client must be let out to VIP and members."
+_STATEFUL = "Give the client's port a stateful security group: openstack port set --security-group"
+
+
+def client_egress(path: Path) -> Iterator[Finding]:
+    """Check what the security groups of the client's port let out."""
+    port = path.client.port
+    if port is None or path.listener is None:
+        return
+    acls = [each for each in path.scene.acls if each.group in port.groups]
+    packet = _packet(path, port)
+    target = f"{path.protocol.upper()} {path.destination}:{path.port}"
+    decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
+    bad = _finding(decision, f"the client's packets to {target}", tracked=path.is_inside)
+    if bad is not None:
+        yield bad
+        return
+    for member in path.serving:
+        packet = _packet(path, port, member)
+        decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
+        bad = _finding(
+            decision, f"the client's packets to the member {member.address}:{member.port}"
+        )
+        if bad is not None:
+            yield bad
+            return
+    yield ok(f"The client may send to {target} and to the members.")
+
+
+def allowed_clients(path: Path) -> Iterator[Finding]:
+    """Check whether the listener lets the client in, and whether the rules say the same."""
+    listener = path.listener
+    if listener is None or not listener.allowed_cidrs:
+        return
+    cidrs = ", ".join(listener.allowed_cidrs)
+    if _is_allowed(path):
+        yield ok(f"The listener's allowed_cidrs ({cidrs}) have {path.source} in them.")
+    elif _is_kept_out(_at_entry(path), path):
+        yield fault(
+            f"The listener's allowed_cidrs ({cidrs}) are without {path.source}.",
+            command("openstack loadbalancer listener set --allowed-cidr CIDR", listener.id),
+        )
+    else:
+        yield warning(
+            f"The listener's allowed_cidrs ({cidrs}) are without {path.source}, but no rule"
+            " keeps it out.",
+            "Is octavia-driver-agent running?",
+        )
+
+
+def network_entry(path: Path) -> Iterator[Finding]:
+    """Check the rules on the switch where the client enters that are no security groups."""
+    if path.listener is None:
+        return
+    decision = _at_entry(path)
+    if _is_kept_out(decision, path) and not _is_allowed(path):
+        return
+    what = f"packets from {path.source} to {path.destination}:{path.port}"
+    bad = _finding(decision, what, tracked=path.is_inside)
+    if bad is not None:
+        yield bad
+
+
+def _at_entry(path: Path) -> Decision:
+    """Return what the rules of the switch decide by which the client's packets come in."""
+    switches = [path.client_switch] if path.is_inside else [each.switch for each in path.gateways]
+    groups = frozenset(
+        group
+        for port in path.scene.ports.values()
+        if port.type == "router" and port.switch in switches
+        for group in port.groups
+    )
+    acls = [each for each in path.scene.acls if each.group in groups]
+    return decide(acls, FROM_PORT, _packet(path, path.client.port), path.scene.address_sets)
+
+
+def _is_kept_out(decision: Decision, path: Path) -> bool:
+    """Whether the rule for the listener's allowed CIDRs forbids the packet."""
+    listener_id = path.listener.id if path.listener else ""
+    denied = decision.acl if decision.answer is Answer.DENIED else None
+    return denied is not None and denied.listener == listener_id
+
+
+def _is_allowed(path: Path) -> bool:
+    source = ipaddress.ip_address(path.source)
+    cidrs = path.listener.allowed_cidrs if path.listener else ()
+    return not cidrs or any(source in ipaddress.ip_network(each) for each in cidrs)
+
+
+def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
+    """Return what the security groups of a member's port let in."""
+    acls = [each for each in path.scene.acls if each.group in port.groups]
+    packet = Packet(
+        source=seen_source(path, member),
+        destination=member.address,
+        protocol=path.protocol,
+        port=member.port,
+        outport=port.name,
+        out_groups=port.groups,
+    )
+    return decide(acls, TO_PORT, packet, path.scene.address_sets)
+
+
+def seen_source(path: Path, member: model.Member) -> str:
+    """Return the address that a member sees: calling its own VIP, that or the flavor's."""
+    if member.address not in path.client.addresses:
+        return path.source
+    version = model.family(member.address)
+    hairpin = (each for each in path.lb.flavor.hairpin_snat_ip if model.family(each) == version)
+    return next(hairpin, path.destination)
+
+
+def rule_words(decision: Decision) -> str:
+    """Return words for the rule that has decided."""
+    acl = decision.acl
+    if acl is None:
+        return "no rule"
+    return f"{acl.owner or f'port group {acl.group}'}: {acl.action} {acl.match}"
+
+
+def _packet(path: Path, port: Port | None, member: model.Member | None = None) -> Packet:
+    return Packet(
+        source=path.source,
+        destination=member.address if member else path.destination,
+        protocol=path.protocol,
+        port=member.port if member else path.port,
+        inport=port.name if port else "",
+        in_groups=port.groups if port else frozenset(),
+    )
+
+
+def _finding(decision: Decision, what: str, *, tracked: bool = False) -> Finding | None:
+    """Return what is wrong; None when the packet is allowed.
+
+    :param tracked: whether the switch must track the connection, because it balances it itself;
+        from outside the router does
+    """
+    words = rule_words(decision)
+    if decision.answer is Answer.UNCLEAR:
+        return unclear(f"Whether ACLs allow {what} cannot be told ({words}).")
+    if decision.answer is Answer.DENIED:
+        return fault(f"ACLs forbid {what} ({words}).", _REMEDY)
+    if decision.answer is Answer.STATELESS and tracked:
+        sentence = f"A stateless rule allows {what}, so OVN does not balance them ({words})."
+        return fault(sentence, _STATEFUL)
+    return None

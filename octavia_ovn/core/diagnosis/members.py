@@ -1,0 +1,250 @@
+"""Checks of the members: who should serve, and who can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.diagnosis import client_acls, findings
+from octavia_ovn.core.diagnosis.acls import Answer
+from octavia_ovn.core.diagnosis.findings import Finding, fault, ok, unclear, warning
+from octavia_ovn.core.diagnosis.path import Path
+from octavia_ovn.core.diagnosis.snapshot import Port, Scene
+from octavia_ovn.core.health import HM_PORT, Verdict
+from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.text import command
+from octavia_ovn.core.topology import RouterPort
+
+
+def eligibility(path: Path) -> Iterator[Finding]:
+    """Check which members should serve, and why the others should not."""
+    pool = path.pool
+    if pool is None:
+        return
+    left_out = [
+        f"{_name(path, each)} {why}"
+        for each in pool.members
+        if (why := _why_not(path, each)) and each not in path.members
+    ]
+    reasons = "; ".join(left_out)
+    if not pool.members:
+        yield fault(
+            "The pool has no members.", command("openstack loadbalancer member create", pool.id)
+        )
+    elif not path.members and pool.enabled:
+        yield fault(f"No member may serve: {reasons}.", "openstack loadbalancer member set")
+    elif left_out:
+        yield warning(f"{len(left_out)} of {len(pool.members)} members do not serve: {reasons}.")
+    elif pool.enabled:
+        yield ok(f"All members may serve ({len(pool.members)}).")
+
+
+def _why_not(path: Path, member: model.Member) -> str:
+    if not member.enabled:
+        return "is administratively down"
+    if not member.weight:
+        return "has weight 0"
+    if model.family(member.address) != model.family(path.destination):
+        return f"is not of the IP version of {path.destination}"
+    if path.pool and path.scene.health.of(path.pool, member) is Verdict.UNREACHABLE:
+        return "cannot be reached"
+    return "is a backup" if member.backup else ""
+
+
+def monitoring(path: Path) -> Iterator[Finding]:
+    """Check that members can be checked: OVN leaves out those that cannot."""
+    pool = path.pool
+    if pool is None or pool.monitor is None or not path.serving:
+        return
+    if not pool.enabled or not pool.monitored:
+        yield ok("The health monitor is administratively down: members are not checked.")
+        return
+    checked = {check.vip for row in path.scene.rows for check in row.health_checks}
+    if path.key not in checked:
+        yield warning(
+            f"{path.key} has no health check in the Northbound database: packets go to dead"
+            " members, too."
+        )
+        return
+    sources = {_source(path, each) for each in path.serving} - {""}
+    for subnet_id in sorted({each.subnet_id or "" for each in path.serving}):
+        found = [
+            port
+            for port in path.scene.ports.values()
+            if port.label == f"{HM_PORT}{subnet_id}" and sources & set(port.ips)
+        ]
+        if found and not found[0].enabled:
+            yield warning(
+                f"The port {found[0].title} that members are checked from is administratively"
+                " down: all of them look dead.",
+                command("openstack port set --enable", found[0].name),
+            )
+        elif found:
+            addresses = ", ".join(found[0].ips)
+            yield ok(f"Members on subnet {subnet_id} are checked from {addresses}.")
+        else:
+            yield warning(
+                f"No port {HM_PORT}{subnet_id} holds the address that members are checked from"
+                f" ({', '.join(sorted(sources)) or 'none'}): another machine may get it.",
+                "The agent makes it when the load balancer is repaired: octavia-ovn sync",
+            )
+
+
+def ways(path: Path) -> Iterator[Finding]:
+    """Check the way to each member that OVN hands packets to; one is enough."""
+    if not path.serving:
+        return
+    found = [_way(path, each) for each in path.serving]
+    usable = any(each.verdict is not findings.Verdict.FAULT for each in found)
+    for finding in found:
+        if usable and finding.verdict is findings.Verdict.FAULT:
+            yield warning(finding.sentence, finding.remedy)
+        else:
+            yield finding
+
+
+def _way(path: Path, member: model.Member) -> Finding:
+    """Return the first thing that keeps packets from a member, or that nothing does."""
+    for look in (_alive, _reached, _plugged, _let_in):
+        found = look(path, member)
+        if found is not None:
+            return found
+    return ok(f"Packets reach {_name(path, member)}.")
+
+
+def _alive(path: Path, member: model.Member) -> Finding | None:
+    pool = path.pool
+    if pool is None or not pool.monitored:
+        return None
+    name = _name(path, member)
+    if not _source(path, member):
+        return fault(
+            f"{name} is not checked and therefore left out by OVN: it has no entry in"
+            " ip_port_mappings.",
+            "Has its subnet a free address to check from?",
+        )
+    if path.scene.health.may_serve(pool, member):
+        return None
+    return fault(
+        f"{name} is dead, says its health check.",
+        "Is the server running, and does it answer on that port?",
+    )
+
+
+def _reached(path: Path, member: model.Member) -> Finding | None:
+    """Look for a router between where packets come in and the member."""
+    scene = path.scene
+    switch = scene.member_switch(member)
+    name = _name(path, member)
+    if switch is None:
+        return unclear(f"The subnet of {name} is not known.")
+    subnet = scene.subnets[member.subnet_id or ""]
+    near = [
+        each
+        for each in scene.ports_on_switch(switch)
+        if not each.gateway and each.covers(member.address)
+    ]
+    if path.is_inside:
+        entry = {each.router for each in scene.ports_on_switch(path.client_switch)}
+        origin = f"the client's network {scene.switch_label(path.client_switch)}"
+    else:
+        entry = set(path.entry_routers)
+        routers = ", ".join(map(scene.router_label, path.entry_routers))
+        origin = f"router {routers}"
+    leading = [each for each in near if each.router in entry]
+    if leading:
+        return _interfaces(path, leading, name)
+    if switch == path.client_switch:
+        return None
+    return fault(
+        f"{name} is on network {scene.switch_label(switch)}, subnet {subnet.cidr}, which"
+        f" {origin} does not lead to.",
+        command("openstack router add subnet ROUTER", subnet.id),
+    )
+
+
+def _interfaces(path: Path, leading: Sequence[RouterPort], name: str) -> Finding | None:
+    """Look for an interface that is up among those that lead to a member."""
+    down = {port: path.scene.why_down(port) for port in leading}
+    if not all(down.values()):
+        return None
+    port, sentence = next(iter(down.items()))
+    return fault(f"{name}: {sentence}", router_remedy(port, path.scene))
+
+
+def router_remedy(port: RouterPort, scene: Scene) -> str:
+    """Return the command that enables a router, or its interface."""
+    if port.router in scene.down:
+        return command("openstack router set --enable", port.router.removeprefix("neutron-"))
+    return command("openstack port set --enable", port.switch_port)
+
+
+def _plugged(path: Path, member: model.Member) -> Finding | None:
+    scene = path.scene
+    switch = scene.member_switch(member) or ""
+    port = scene.port_at(switch, member.address)
+    name = _name(path, member)
+    if port is None:
+        if scene.is_provider(switch):
+            return None
+        label = scene.switch_label(switch)
+        return warning(
+            f"{name}: no port on network {label} has the address {member.address}, so it is served"
+            " without being checked.",
+            "Is it an allowed address pair, or outside OVN? Else: does its machine still exist?",
+        )
+    found = port_findings(port, f"{name}: its port")
+    bad = [each for each in found if each.verdict is not findings.Verdict.OK]
+    return bad[0] if bad else None
+
+
+def _let_in(path: Path, member: model.Member) -> Finding | None:
+    port = path.scene.port_at(path.scene.member_switch(member), member.address)
+    if port is None:
+        return None
+    decision = client_acls.member_ingress(path, member, port)
+    name, words = _name(path, member), client_acls.rule_words(decision)
+    if decision.answer is Answer.UNCLEAR:
+        return unclear(
+            f"Whether the security groups of {name} let packets in is unclear ({words})."
+        )
+    if decision.answer is Answer.DENIED:
+        return fault(
+            f"The security groups of {name} do not let packets in from"
+            f" {client_acls.seen_source(path, member)} to port {member.port} ({words}).",
+            "openstack security group rule create --ingress",
+        )
+    return None
+
+
+def port_findings(port: Port, what: str) -> Iterator[Finding]:
+    """Check that a machine is behind a port."""
+    if not port.enabled:
+        yield fault(
+            f"{what} {port.title} is administratively down.",
+            command("openstack port set --enable", port.name),
+        )
+    elif port.chassis is None:
+        yield unclear(f"{what} {port.title}: who has it is not known.")
+    elif not port.chassis:
+        yield fault(
+            f"{what} {port.title} is not bound: no hypervisor has it.",
+            "Is its machine running?",
+        )
+    else:
+        yield ok(f"{what} {port.title} is on {port.chassis}.")
+
+
+def _source(path: Path, member: model.Member) -> str:
+    """Return the address that a member is checked from, empty for none."""
+    key = codec.bracketed(member.address)
+    found = next(
+        (r.ip_port_mappings[key] for r in path.scene.rows if key in r.ip_port_mappings), ""
+    )
+    return codec.mapping_source(found)
+
+
+def _name(path: Path, member: model.Member) -> str:
+    told = path.scene.told.get((Kind.MEMBER, member.id))
+    where = codec.endpoint(member.address, member.port)
+    return f"member {told.name} ({where})" if told and told.name else f"member {where}"

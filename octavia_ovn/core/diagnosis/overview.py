@@ -1,0 +1,342 @@
+"""A load balancer laid out for looking: the tree of its objects, and where it hangs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.diagnosis import drift
+from octavia_ovn.core.diagnosis.snapshot import Scene
+from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.rows import ROUTER, SWITCH
+from octavia_ovn.core.topology import attachments
+
+_AT_MOST = 3
+Part = TypeVar("Part", model.Listener, model.Pool, model.Member)
+
+
+class State(str, enum.Enum):
+    """How an object is, for colours."""
+
+    GOOD = "good"
+    BAD = "bad"
+    OFF = "off"
+    """Switched off, drained, or waiting as a backup."""
+    ATTENTION = "attention"
+    """Degraded, or not known yet."""
+
+
+_HEALTH = {
+    Verdict.UP: ("up", State.GOOD),
+    Verdict.DOWN: ("dead", State.BAD),
+    Verdict.UNKNOWN: ("not checked yet", State.ATTENTION),
+    Verdict.UNCHECKED: ("not checked", State.GOOD),
+    Verdict.UNREACHABLE: ("left out: cannot be reached", State.BAD),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An object of the tree.
+
+    :param details: what it is, in short words
+    :param octavia: provisioning and operating status that Octavia shows, empty if not known
+    :param ovn: what OVN does with it
+    :param differences: what Octavia and the rows say differently
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    details: str
+    octavia: str
+    ovn: str
+    state: State
+    differences: tuple[str, ...] = ()
+    children: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A VIP: its port, its floating IP and the network it is on."""
+
+    address: str
+    floating_ip: str
+    port: str
+    network: str
+    switch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A switch or router that refers to the load balancer, or should.
+
+    :param purpose: why it hangs there
+    :param attached: whether it does
+    :param routers: of a switch: the routers around the load balancer that have an interface there
+    """
+
+    table: str
+    name: str
+    label: str
+    purpose: str
+    attached: bool
+    wanted: bool
+    routers: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """Good if it is as it should be."""
+        return State.GOOD if self.attached == self.wanted else State.BAD
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All there is to see."""
+
+    root: Node
+    addresses: tuple[Address, ...]
+    places: tuple[Place, ...]
+    notes: tuple[str, ...]
+
+    def nodes(self) -> Iterator[Node]:
+        """Yield all objects, parents first."""
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop(0)
+            yield node
+            waiting.extend(node.children)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing differs and nothing is bad."""
+        return all(
+            node.state is not State.BAD and not node.differences for node in self.nodes()
+        ) and all(place.state is State.GOOD for place in self.places)
+
+
+def overview(scene: Scene) -> Overview | None:
+    """Lay out a scene; None when nothing is known of the load balancer."""
+    lb = scene.lb
+    if lb is None:
+        return None
+    return Overview(
+        root=_Layout(scene, lb).root(),
+        addresses=tuple(_address(scene, vip) for vip in lb.vips),
+        places=tuple(_places(scene, lb)),
+        notes=(*scene.problems, *_unserved(scene), *scene.notes),
+    )
+
+
+def _unserved(scene: Scene) -> Iterator[str]:
+    """Name what Octavia has and OVN cannot serve."""
+    for (kind, object_id), told in scene.told.items():
+        if kind is Kind.L7POLICY:
+            name = told.name or object_id
+            yield f"L7 policy {name} has no effect: OVN works at layer 4 and does not see requests."
+
+
+class _Layout:
+    """Builds the nodes of one scene."""
+
+    def __init__(self, scene: Scene, lb: model.LoadBalancer) -> None:
+        self._scene = scene
+        self._lb = _merged(lb, scene.octavia)
+        self._differences = drift.differences(scene)
+
+    def root(self) -> Node:
+        listeners = [self._listener(each) for each in self._lb.listeners]
+        used = {each.pool_id for each in self._lb.listeners}
+        free = [each for each in self._lb.pools if each.id not in used]
+        state, ovn = State.GOOD, _count(len(self._scene.vips), "entry", "entries") + " in vips"
+        if not self._scene.rows:
+            state, ovn = State.BAD, "no row"
+        elif not self._lb.enabled:
+            state, ovn = State.OFF, "disabled"
+        elif lost := codec.read_lost_vips(self._scene.rows):
+            why = "; ".join(f"{address} is not served: {each}" for address, each in lost.items())
+            state, ovn = State.BAD, why
+        return self._node(
+            Kind.LOAD_BALANCER,
+            self._lb.id,
+            "",
+            ovn,
+            state,
+            (*listeners, *(self._pool(each) for each in free)),
+        )
+
+    def _listener(self, listener: model.Listener) -> Node:
+        pool = self._lb.pool(listener.pool_id)
+        ovn, state = self._served(listener, pool)
+        children = (self._pool(pool),) if pool else ()
+        details = f"{_protocol(listener)} {listener.port}"
+        if listener.allowed_cidrs:
+            details += f", for {' '.join(listener.allowed_cidrs[:_AT_MOST])}"
+            details += " …" if len(listener.allowed_cidrs) > _AT_MOST else ""
+        return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
+
+    def _served(self, listener: model.Listener, pool: model.Pool | None) -> tuple[str, State]:
+        """Say how OVN serves a listener."""
+        if not (self._lb.enabled and listener.enabled):
+            return "disabled", State.OFF
+        if pool is None:
+            return "no pool", State.OFF
+        wanted, held = self._keys(listener, pool)
+        if wanted - held:
+            return f"vips lacks {', '.join(sorted(wanted - held))}", State.BAD
+        served = {key for key in held if self._scene.vips[key]}
+        if not served:
+            return "no member may serve", State.BAD if pool.members else State.OFF
+        return ", ".join(sorted(served)), State.GOOD
+
+    def _keys(self, listener: model.Listener, pool: model.Pool) -> tuple[set[str], set[str]]:
+        """Return the entries of vips that a listener should have, and those that it has."""
+        addresses = [vip.address for vip in self._lb.vips]
+        addresses += [each.address for each in self._scene.floating_ips.values()]
+        wanted = {
+            codec.endpoint(each, listener.port)
+            for each in addresses
+            if pool.enabled and pool.members
+        }
+        everything = {codec.endpoint(each, listener.port) for each in addresses}
+        rows = (row for row in self._scene.rows if row.protocol == listener.protocol.value)
+        return wanted, {key for row in rows for key in row.vips if key in everything}
+
+    def _pool(self, pool: model.Pool) -> Node:
+        members = [self._member(pool, each) for each in pool.members]
+        monitor = [self._monitor(pool.monitor)] if pool.monitor else []
+        details = f"{_protocol(pool)}, {pool.algorithm.value}"
+        if pool.persistence:
+            details += ", sticky"
+        state, ovn = State.GOOD, _count(len(members), "member", "members")
+        if not pool.enabled:
+            state, ovn = State.OFF, "disabled"
+        elif members and all(each.state is State.BAD for each in members):
+            state = State.BAD
+        return self._node(Kind.POOL, pool.id, details, ovn, state, (*monitor, *members))
+
+    def _monitor(self, monitor: model.HealthMonitor) -> Node:
+        details = f"{monitor.type.value}, every {monitor.delay} s"
+        state, ovn = (State.GOOD, "checks") if monitor.enabled else (State.OFF, "disabled")
+        return self._node(Kind.HEALTH_MONITOR, monitor.id, details, ovn, state)
+
+    def _member(self, pool: model.Pool, member: model.Member) -> Node:
+        ovn, state = self._health(pool, member)
+        details = codec.endpoint(member.address, member.port)
+        if member.weight > 1:
+            details += f", weight {member.weight}"
+        switch = self._scene.member_switch(member)
+        if switch:
+            details += f", {self._scene.switch_label(switch)}"
+        return self._node(Kind.MEMBER, member.id, details, ovn, state)
+
+    def _health(self, pool: model.Pool, member: model.Member) -> tuple[str, State]:
+        """Say what OVN does with a member."""
+        if not member.enabled:
+            return "disabled", State.OFF
+        if not member.weight:
+            return "drained (weight 0)", State.OFF
+        backup = "backup, " if member.backup else ""
+        words, state = _HEALTH[self._scene.health.of(pool, member)]
+        return f"{backup}{words}", state
+
+    def _node(  # noqa: PLR0913 - the fields of a node
+        self,
+        kind: Kind,
+        object_id: str,
+        details: str,
+        ovn: str,
+        state: State,
+        children: tuple[Node, ...] = (),
+    ) -> Node:
+        told = self._scene.told.get((kind, object_id))
+        octavia = f"{told.provisioning} {told.operating}".strip() if told else ""
+        differences = self._differences.get((kind, object_id), ())
+        if told and told.provisioning == "ERROR":
+            state = State.BAD
+        elif told and told.operating == "DEGRADED" and state is State.GOOD:
+            state = State.ATTENTION
+        name = told.name if told else ""
+        return Node(kind, object_id, name, details, octavia, ovn, state, differences, children)
+
+
+def _protocol(thing: model.Listener | model.Pool) -> str:
+    """Return Octavia's name of a protocol."""
+    return thing.application.value if thing.application else thing.protocol.name
+
+
+def _merged(ours: model.LoadBalancer, theirs: model.LoadBalancer | None) -> model.LoadBalancer:
+    """Add what only Octavia has, so that it is shown as well."""
+    if theirs is None:
+        return ours
+    others = {each.id: each for each in theirs.pools}
+    pools = tuple(
+        replace(each, members=_added(each.members, others[each.id].members))
+        if each.id in others
+        else each
+        for each in ours.pools
+    )
+    return replace(
+        ours,
+        listeners=_added(ours.listeners, theirs.listeners),
+        pools=_added(pools, theirs.pools),
+    )
+
+
+def _added(ours: Iterable[Part], theirs: Iterable[Part]) -> tuple[Part, ...]:
+    found = {each.id: each for each in theirs} | {each.id: each for each in ours}
+    return tuple(found.values())
+
+
+def _address(scene: Scene, vip: model.Vip) -> Address:
+    port = scene.ports.get(vip.port_id or "")
+    fip = scene.floating_ips.get(vip.address)
+    switch = scene.switch_of(vip) or ""
+    return Address(
+        address=vip.address,
+        floating_ip=fip.address if fip else "",
+        port=port.title if port else vip.port_id or "",
+        network=scene.switch_label(switch),
+        switch=switch,
+    )
+
+
+def _places(scene: Scene, lb: model.LoadBalancer) -> Iterator[Place]:
+    """Yield all rows that refer to the load balancer, or should, and the networks outside."""
+    wanted = attachments(lb, scene, scene.subnets)
+    routers = {each for row in scene.rows for each in row.routers}
+    switches = {each for row in scene.rows for each in row.switches}
+    around = wanted.routers | routers
+    for name in sorted(around):
+        label = scene.router_label(name)
+        yield Place(ROUTER, name, label, "", name in routers, name in wanted.routers)
+    outside = {
+        port.switch for name in around for port in scene.ports_of_router(name) if port.gateway
+    }
+    purposes = dict.fromkeys(outside, "outside") | dict(_purposes(scene, lb))
+    for name in sorted(wanted.switches | switches | outside):
+        yield Place(
+            SWITCH,
+            name,
+            scene.switch_label(name),
+            purposes.get(name, "clients"),
+            name in switches,
+            name in wanted.switches,
+            tuple(sorted(around & {port.router for port in scene.ports_on_switch(name)})),
+        )
+
+
+def _purposes(scene: Scene, lb: model.LoadBalancer) -> Iterator[tuple[str, str]]:
+    """Yield what is on which switch; the VIP counts for more than members."""
+    for _, member in lb.members():
+        yield scene.member_switch(member) or "", "members"
+    for vip in lb.vips:
+        yield scene.switch_of(vip) or "", "VIP"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,34 @@
+"""Why a packet gets through, or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from octavia_ovn.core.diagnosis.checks import CHECKS
+from octavia_ovn.core.diagnosis.findings import Check, Finding, Verdict
+from octavia_ovn.core.diagnosis.path import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the checks have found about one path, in the order of the packet's way."""
+
+    path: Path
+    findings: tuple[tuple[Check, Finding], ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst that was found."""
+        found = {finding.verdict for _, finding in self.findings}
+        return next((each for each in Verdict if each in found), Verdict.OK)
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """What stops the packet."""
+        return tuple(each for _, each in self.findings if each.verdict is Verdict.FAULT)
+
+
+def explain(path: Path, checks: Sequence[Check] = CHECKS) -> Explanation:
+    """Look at everything on a path, also behind the first fault: there may be several."""
+    return Explanation(path, tuple((check, each) for check in checks for each in check.look(path)))

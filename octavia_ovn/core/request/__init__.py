@@ -1,0 +1,1 @@
+"""Requests: what may be asked for, whether OVN can do it, and what it changes in the rows."""

@@ -1,0 +1,112 @@
+"""What a request writes: the intent, and what Octavia waits for, in one transaction.
+
+The rest of the rows (vips, checks, attachments) follows from it and is the agent's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired.load_balancer import intended
+from octavia_ovn.core.diff import diff
+from octavia_ovn.core.pending import Kind, Pending, active
+from octavia_ovn.core.placement import Shelf
+from octavia_ovn.core.request import changes
+from octavia_ovn.core.rows import Operation, Row
+
+
+def read(existing: Sequence[Row]) -> codec.Decoded | None:
+    """Return what the rows say; None when there are none.
+
+    :raises Undecodable: when the rows do not even name a VIP
+    """
+    return codec.decode(existing) if existing else None
+
+
+def record(
+    existing: Sequence[Row], change: changes.Change, request_id: str
+) -> tuple[Operation, ...]:
+    """Compute the operations that record a request on the rows of a load balancer.
+
+    Recording the same request again changes nothing.
+
+    :raises UnknownObject: when the rows lack what the change is about
+    :raises Undecodable: when the rows do not even name a VIP
+    """
+    rows, pending = _recorded(existing, change)
+    before = codec.pending(existing)
+    if pending.objects or pending.orphaned:
+        pending = replace(pending, requests=(request_id,))
+        before = before.merge(pending) if before else pending
+    return diff(existing, with_pending(rows, before))
+
+
+def _recorded(existing: Sequence[Row], change: changes.Change) -> tuple[Sequence[Row], Pending]:
+    if isinstance(change, (changes.Resync, changes.Release)):
+        waiting = active(Kind.LOAD_BALANCER, [change.lb_id])
+        rows = existing or [Row(name=change.lb_id, protocol="", external_ids={})]
+        if isinstance(change, changes.Resync):
+            return rows, Pending((), waiting, resync=True)
+        return rows, Pending((), {**change.objects, **waiting}, resync=not existing)
+    if isinstance(change, changes.Abandon):
+        return existing, Pending((), {}, orphaned=True)
+    lb = _lb(existing, needed=not isinstance(change, WHOLE))
+    applied = changes.apply(lb, change)
+    pending = Pending((), applied.objects, applied.created)
+    if isinstance(change, changes.DeleteLoadBalancer) and existing:
+        return existing, pending
+    return rows_of(applied.lb, existing), pending
+
+
+WHOLE = (
+    changes.Resync,
+    changes.Release,
+    changes.Abandon,
+    changes.DeleteLoadBalancer,
+    changes.Restore,
+)
+"""Changes of a load balancer as a whole: possible whatever the rows hold."""
+
+
+def _lb(existing: Sequence[Row], *, needed: bool) -> model.LoadBalancer | None:
+    try:
+        decoded = read(existing)
+    except codec.Undecodable:
+        if needed:
+            raise
+        return None
+    return decoded.lb if decoded else None
+
+
+def rows_of(lb: model.LoadBalancer, existing: Sequence[Row]) -> list[Row]:
+    """Return the rows with the intent of a load balancer."""
+    rows = [row for _, row in intended(lb, existing)]
+    kept = {row.uuid for row in rows}
+    # A row that is not needed any more is the agent's to delete, together with its references;
+    # until then it must say nothing that is not so any more.
+    return rows + [_emptied(row, lb) for row in existing if row.uuid not in kept]
+
+
+def _emptied(row: Row, lb: model.LoadBalancer) -> Row:
+    """Return a row that says of a load balancer only what all its rows say."""
+    rest = {key: each for key, each in row.external_ids.items() if not codec.is_intent(key)}
+    return replace(row, external_ids={**rest, **codec.encode(lb, Shelf())})
+
+
+def with_pending(rows: Sequence[Row], pending: Pending | None) -> list[Row]:
+    """Return the rows with what Octavia waits for in one of them, or in none."""
+    bare = [
+        replace(
+            row,
+            external_ids={key: each for key, each in row.external_ids.items() if key != k.PENDING},
+        )
+        for row in rows
+    ]
+    if pending is not None and bare:
+        holder = bare[0]
+        keys = {**holder.external_ids, k.PENDING: codec.encode_pending(pending)}
+        bare[0] = replace(holder, external_ids=keys)
+    return bare

@@ -1,0 +1,68 @@
+"""Load balancers that share a VIP: on a port that a user brought, there may be several.
+
+OVN keeps one entry for an address, a protocol and a port: of two load balancers that both have one,
+either wins, silently. Octavia does not refuse the second, because such a port does not show that it
+is in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.request import changes
+
+SERVING = (changes.CreateLoadBalancer, changes.PutListener)
+"""Requests that may begin to serve something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request would serve on a port that others may use too.
+
+    :param address: the VIP: a port may have several addresses
+    :param ports: pairs of a protocol, as in rows, and a port number
+    """
+
+    lb_id: str
+    port_id: str
+    address: str
+    ports: frozenset[tuple[str, int]]
+
+    def clash(self, name: str, protocol: str, external_ids: Mapping[str, str]) -> str | None:
+        """Return the sentence that says what a row serves already; None when it is nothing of this.
+
+        :param name: that of the row; so are the others, of its columns
+        """
+        if name == self.lb_id or external_ids.get(k.VIP) != self.address:
+            return None
+        served = {(protocol, port) for port in codec.listeners_by_port(external_ids)}
+        both = sorted(served & self.ports)
+        if not both:
+            return None
+        protocol, number = both[0]
+        return (
+            f"Another load balancer that uses VIP port {self.port_id} has a listener on"
+            f" {protocol.upper()} port {number}; choose another port, or another VIP."
+        )
+
+
+def asked(request: object, lb: model.LoadBalancer | None) -> Asked | None:
+    """Return what a request begins to serve on a port that others may use too; None for nothing.
+
+    :param lb: the load balancer before the request
+    """
+    if isinstance(request, changes.CreateLoadBalancer):
+        lb, listeners = request.lb, request.lb.listeners
+    elif isinstance(request, changes.PutListener) and lb and not lb.listener(request.listener.id):
+        listeners = (request.listener,)
+    else:
+        return None
+    vip = lb.vips[0]
+    # Rows of another driver do not say who made the port.
+    if vip.brought is False or vip.port_id is None or not listeners:
+        return None
+    ports = frozenset((each.protocol.value, each.port) for each in listeners)
+    return Asked(lb.id, vip.port_id, vip.address, ports)

@@ -1,0 +1,187 @@
+"""What a change may ask for, given the load balancer that it is about.
+
+:mod:`octavia_ovn.core.request.limits` judges the fields of a request alone; these rules need its
+surroundings as well. They look at what the change brings and not at what was there before, so that
+an old mistake does not block every later request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from octavia_ovn.core import flavors, model
+from octavia_ovn.core.placement import MAX_AFFINITY_TIMEOUT
+from octavia_ovn.core.request import addresses, changes, limits
+from octavia_ovn.core.topology import Subnet, place_member
+
+_MONITORED = {
+    model.MonitorType.TCP: model.Protocol.TCP,
+    model.MonitorType.UDP_CONNECT: model.Protocol.UDP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What is known about networks; each is asked only when needed.
+
+    :param around: returns the subnets of the routers around a load balancer
+    :param subnet: returns a subnet, None when there is none
+    """
+
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]]
+    subnet: Callable[[str], Subnet | None] = lambda _: None
+
+
+def complete(
+    change: changes.Change, lb: model.LoadBalancer | None, networks: Networks
+) -> changes.Change:
+    """Return a change as its surroundings have it, after checking what it brings.
+
+    All its members have a subnet; its pool follows the load balancer's flavor.
+
+    :param lb: the load balancer before the change
+    :raises Unsupported: when OVN cannot do it
+    """
+    if isinstance(change, changes.CreateLoadBalancer):
+        pools = tuple(_pool(pool, change.lb, networks) for pool in change.lb.pools)
+        return replace(change, lb=replace(change.lb, pools=pools))
+    if isinstance(change, changes.Restore):
+        return replace(change, lb=place_members(change.lb, lb, networks.around))
+    if lb is None:
+        return change
+    known = {each.id: each for _, each in lb.members()}
+    if isinstance(change, changes.PutMember):
+        member = _member(change.member, lb, networks, known.get(change.member.id))
+        return replace(change, member=member)
+    if isinstance(change, changes.ReplaceMembers):
+        members = tuple(_member(each, lb, networks, known.get(each.id)) for each in change.members)
+        return replace(change, members=members)
+    if isinstance(change, changes.PutPool):
+        change = replace(change, pool=flavors.with_mechanism(change.pool, lb.flavor))
+        _check_persistence(change.pool, lb.pool(change.pool.id))
+    elif isinstance(change, changes.PutMonitor):
+        _check_put_monitor(change, lb)
+    return change
+
+
+def _check_put_monitor(change: changes.PutMonitor, lb: model.LoadBalancer) -> None:
+    pool = lb.pool(change.pool_id)
+    if pool is not None:
+        check_monitor(change.monitor, pool)
+        _check_times(change.monitor, pool.monitor)
+
+
+def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
+    """Refuse a monitor that cannot check the members of a pool.
+
+    :raises Unsupported: when it cannot
+    """
+    if _MONITORED[monitor.type] is not pool.protocol:
+        raise limits.refuse(
+            limits.MONITOR_PROTOCOL,
+            protocol=(pool.application or pool.protocol).name,
+            value=monitor.type.value,
+        )
+
+
+def _check_times(monitor: model.HealthMonitor, before: model.HealthMonitor | None = None) -> None:
+    for option in ("delay", "timeout"):
+        value = getattr(monitor, option)
+        if value < 1 and (before is None or getattr(before, option) != value):
+            raise limits.refuse(limits.NO_PAUSE, option=option, value=value)
+
+
+def _check_persistence(pool: model.Pool, before: model.Pool | None = None) -> None:
+    asked = pool.persistence
+    if asked is None or asked.mechanism is not model.Mechanism.AFFINITY or asked.timeout is None:
+        return
+    if not 1 <= asked.timeout <= MAX_AFFINITY_TIMEOUT and (
+        before is None or before.persistence != asked
+    ):
+        raise limits.refuse(limits.AFFINITY_TIMEOUT, value=asked.timeout, most=MAX_AFFINITY_TIMEOUT)
+
+
+def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bool:
+    """Whether a change needs an OVN that can hash the addresses of IPv6 clients."""
+    if isinstance(change, changes.CreateLoadBalancer):
+        lb, pools = change.lb, change.lb.pools
+    elif isinstance(change, changes.PutPool):
+        pools = (change.pool,)
+    else:
+        return False
+    if lb is None or all(model.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
+        return False
+    return any(pool.by_client for pool in pools)
+
+
+def _pool(pool: model.Pool, lb: model.LoadBalancer, networks: Networks) -> model.Pool:
+    if pool.monitor:
+        check_monitor(pool.monitor, pool)
+        _check_times(pool.monitor)
+    _check_persistence(pool)
+    return replace(pool, members=tuple(_member(each, lb, networks) for each in pool.members))
+
+
+def place_members(
+    lb: model.LoadBalancer,
+    before: model.LoadBalancer | None,
+    around: Callable[[model.LoadBalancer], Iterable[Subnet]],
+) -> model.LoadBalancer:
+    """Find the subnets of members as well as possible: what Octavia has already, must be served.
+
+    :param before: what the rows say of it; a subnet that was found once is not looked for again
+    """
+    members = [each for _, each in before.members()] if before else []
+    known = {(each.id, each.address): each.subnet_id for each in members}
+    pools = []
+    for pool in lb.pools:
+        placed = []
+        for each in pool.members:
+            subnet_id = each.subnet_id or known.get((each.id, each.address))
+            subnet_id = subnet_id or place_member(each.address, lb, around)
+            placed.append(replace(each, subnet_id=subnet_id))
+        pools.append(replace(pool, members=tuple(placed)))
+    return replace(lb, pools=tuple(pools))
+
+
+def _member(
+    member: model.Member,
+    lb: model.LoadBalancer,
+    networks: Networks,
+    known: model.Member | None = None,
+) -> model.Member:
+    """Find the subnet of a member; what is wrong with one that is known already is let be."""
+    if not known:
+        _check_address(member.address, lb)
+    subnet_id = member.subnet_id or (known.subnet_id if known else None)
+    subnet_id = subnet_id or place_member(member.address, lb, networks.around)
+    if not known:
+        if subnet_id is None:
+            raise limits.refuse(limits.NO_SUBNET, value=member.address)
+        _check_subnet(member.address, subnet_id, lb, networks)
+    return replace(member, subnet_id=subnet_id)
+
+
+def _check_address(address: str, lb: model.LoadBalancer) -> None:
+    kind = addresses.kind_of_no_host(address)
+    if kind is not None:
+        raise limits.refuse(limits.NO_HOST, value=address, what=kind)
+    if model.family(address) not in map(_family, lb.vips):
+        raise limits.refuse(limits.FAMILY, value=address)
+    if any(vip.address == address for vip in lb.vips):
+        raise limits.refuse(limits.OWN_VIP, value=address)
+
+
+def _check_subnet(address: str, subnet_id: str, lb: model.LoadBalancer, networks: Networks) -> None:
+    cidr = next((vip.cidr for vip in lb.vips if vip.subnet_id == subnet_id and vip.cidr), None)
+    if cidr is None:
+        subnet = networks.subnet(subnet_id)
+        cidr = subnet.cidr if subnet else None
+    why = addresses.misfit(address, cidr) if cidr else None
+    if why is not None:
+        raise limits.refuse(limits.NOT_IN_SUBNET, value=address, why=why, subnet=subnet_id)
+
+
+def _family(vip: model.Vip) -> int:
+    return model.family(vip.address)

@@ -1,0 +1,120 @@
+"""What the driver objects of one API worker share; built on first use, once in each process.
+
+Building it does no I/O either: connections are made when something is asked of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from dataclasses import dataclass
+
+from octavia_ovn.adapters.neutron.client import Neutron
+from octavia_ovn.adapters.neutron.vip_ports import VipPorts
+from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.octavia.api import OctaviaApi
+from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
+from octavia_ovn.adapters.octavia.trees import Octavia
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from octavia_ovn.config import octavia as config
+from octavia_ovn.config.requests import RequestOptions
+from octavia_ovn.controller.drift.compare import Repair
+from octavia_ovn.core.model import Application, Mechanism
+from octavia_ovn.core.request.admission import Admission
+from octavia_ovn.core.request.limits import Usual
+from octavia_ovn.errors import NotFound
+from octavia_ovn.observer import NOBODY, Observer
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of an API worker."""
+
+    store: IntentStore
+    neutron: Neutron
+    vip_ports: VipPorts
+    preferences: Preferences
+    octavia: Octavia
+    listing: OctaviaApi
+    grace: float
+
+    def cidr(self, subnet_id: str) -> str | None:
+        """Return the CIDR of a subnet; None when the subnet is gone."""
+        try:
+            return self.neutron.subnet(subnet_id).cidr
+        except NotFound:
+            return None
+
+    def repair(self, *, patience: float = 5.0) -> Repair:
+        """Return what compares Octavia with the rows; see there."""
+        return Repair(self.store, self.octavia, self.listing, grace=self.grace, patience=patience)
+
+
+_lock = threading.Lock()
+_by_process: dict[int, Runtime] = {}
+
+
+def get() -> Runtime:
+    """Return this process's runtime.
+
+    :raises BadConfiguration: naming the option that is wrong
+    """
+    found = _by_process.get(os.getpid())
+    if found is None:
+        with _lock:
+            found = _by_process.get(os.getpid()) or build(config.load())
+            _by_process.clear()
+            _by_process[os.getpid()] = found
+    return found
+
+
+def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
+    """Return new parts; nothing is connected yet.
+
+    :param observer: is told of calls of Neutron and Octavia
+    :raises BadConfiguration: naming the option that is wrong
+    """
+    endpoint = Endpoint.parse(*dataclasses.astuple(settings.nb))
+    session = OvsdbSession(
+        endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
+    )
+    neutron = Neutron(settings.neutron, observer)
+    preferences = Preferences(
+        Mechanism(settings.session_persistence),
+        Usual(settings.requests.filled_in, settings.requests.strict_options),
+    )
+    sockets = DriverAgent(
+        settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
+    )
+    return Runtime(
+        store=IntentStore(
+            session,
+            settings.connection_timeout,
+            neutron.subnet,
+            _admission(settings.requests),
+        ),
+        neutron=neutron,
+        vip_ports=VipPorts(neutron),
+        preferences=preferences,
+        octavia=Octavia(sockets, preferences),
+        listing=OctaviaApi(settings.octavia, observer=observer),
+        grace=settings.pending_grace,
+    )
+
+
+def _admission(options: RequestOptions) -> Admission:
+    switches = {
+        Application.HTTP: options.http_as_tcp,
+        Application.HTTPS: options.https_as_tcp,
+    }
+    carried = frozenset(each for each, on in switches.items() if on)
+    return Admission(
+        strict_algorithms=options.strict_algorithms,
+        carried=carried,
+        max_members=options.max_members,
+        max_allowed_cidrs=options.max_allowed_cidrs,
+        max_denied_cidrs=options.max_denied_cidrs,
+    )

@@ -1,0 +1,186 @@
+"""Octavia's objects become ours."""
+
+import pytest
+from octavia_lib.api.drivers import data_models
+
+from octavia_ovn.adapters.octavia import data_models as models
+from octavia_ovn.core import model
+from octavia_ovn.core.request import limits
+
+
+def _pool(**values):
+    return data_models.Pool(
+        pool_id="pool", protocol="TCP", lb_algorithm="SOURCE_IP_PORT", admin_state_up=True, **values
+    )
+
+
+def test_a_pool_that_octavia_gives_twice_is_the_one_with_members():
+    member = data_models.Member(member_id="member", address="10.0.0.5", protocol_port=80)
+    listener = data_models.Listener(
+        listener_id="listener",
+        protocol="TCP",
+        protocol_port=80,
+        default_pool_id="pool",
+        default_pool=_pool(),
+    )
+    given = data_models.LoadBalancer(
+        loadbalancer_id="lb",
+        vip_address="10.0.0.9",
+        listeners=[listener],
+        pools=[_pool(members=[member])],
+    )
+
+    lb = models.load_balancer(models.fields(given), models.Preferences())
+
+    assert [[each.id for each in pool.members] for pool in lb.pools] == [["member"]]
+
+
+def _with_old_options():
+    """A load balancer as Octavia tells it, with options that another driver has let pass."""
+    pool = {
+        "pool_id": "pool",
+        "protocol": "TCP",
+        "lb_algorithm": "ROUND_ROBIN",
+        "members": [
+            {
+                "member_id": "member",
+                "address": "10.0.0.5",
+                "protocol_port": 80,
+                "vnic_type": "direct",
+            }
+        ],
+    }
+    listener = {
+        "listener_id": "listener",
+        "protocol": "TCP",
+        "protocol_port": 80,
+        "connection_limit": 100,
+        "timeout_client_data": 60000,
+        "default_pool_id": "pool",
+        "default_pool": pool,
+    }
+    return {
+        "loadbalancer_id": "lb",
+        "vip_address": "10.0.0.9",
+        "vip_sg_ids": ["group"],
+        "availability_zone": "name of a zone that says nothing",
+        "listeners": [listener],
+        "pools": [pool],
+    }
+
+
+def test_what_octavia_has_already_is_served_whatever_its_options():
+    lb = models.existing_load_balancer(_with_old_options(), models.Preferences())
+
+    assert [each.id for each in lb.listeners] == ["listener"]
+    assert [each.id for _, each in lb.members()] == ["member"]
+
+
+def test_what_is_new_is_refused_for_such_options():
+    with pytest.raises(limits.Unsupported, match=r"^vip_sg_ids"):
+        models.load_balancer(_with_old_options(), models.Preferences())
+
+
+def test_a_member_that_was_let_pass_can_be_changed():
+    old = {"member_id": "m", "address": "10.0.0.5", "protocol_port": 80, "vnic_type": "direct"}
+
+    assert models.member({**old, "weight": 3}, {"weight": 3}).weight == 3
+    with pytest.raises(limits.Unsupported, match=r"^vnic_type"):
+        models.member(old)
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol", "application"),
+    [
+        ("TCP", model.Protocol.TCP, None),
+        ("SCTP", model.Protocol.SCTP, None),
+        ("HTTP", model.Protocol.TCP, model.Application.HTTP),
+        ("HTTPS", model.Protocol.TCP, model.Application.HTTPS),
+    ],
+)
+def test_protocols(name, protocol, application):
+    values = {"listener_id": "l", "pool_id": "p", "protocol": name, "protocol_port": 80}
+    listener = models.listener(values, models.Preferences())
+    pool = models.pool({**values, "lb_algorithm": "SOURCE_IP"}, models.Preferences())
+
+    assert (listener.protocol, listener.application) == (protocol, application)
+    assert (pool.protocol, pool.application) == (protocol, application)
+
+
+LISTENER = {"listener_id": "l", "protocol": "TCP", "protocol_port": 80}
+
+
+def _listener(**values):
+    return models.listener({**LISTENER, **values}, models.Preferences())
+
+
+@pytest.mark.parametrize(
+    ("given", "cidrs"),
+    [
+        (None, ()),
+        ([], ()),
+        (["fd00::1/8", "10.0.0.1/8", "10.0.0.0/8"], ("10.0.0.0/8", "fd00::/8")),
+    ],
+)
+def test_allowed_cidrs(given, cidrs):
+    assert _listener(allowed_cidrs=given).allowed_cidrs == cidrs
+
+
+@pytest.mark.parametrize("cidr", ["everybody", "10.0.0.0/33", "fe80::%eth0/64"])
+def test_what_is_no_network_is_refused(cidr):
+    with pytest.raises(limits.Unsupported, match=r"network"):
+        _listener(allowed_cidrs=[cidr])
+
+
+def test_a_network_given_twice_is_refused_where_octavia_would_fail_afterwards():
+    twice = {"allowed_cidrs": ["10.0.0.0/8", "10.0.0.0/8"]}
+
+    assert _listener(**twice).allowed_cidrs == ("10.0.0.0/8",)
+    with pytest.raises(limits.Unsupported, match=r"^allowed_cidrs: 10\.0\.0\.0/8 .*once\.$"):
+        models.listener_update(LISTENER, {"listener_id": "l", **twice}, models.Preferences())
+
+
+@pytest.mark.parametrize("name", ["TERMINATED_HTTPS", "PROMETHEUS", "PROXY", "PROXYV2"])
+def test_protocols_that_take_more_than_tcp(name):
+    with pytest.raises(limits.Unsupported, match=f"{name} needs a provider"):
+        models.pool({"pool_id": "p", "protocol": name}, models.Preferences())
+
+
+def _load_balancer(**values):
+    given = data_models.LoadBalancer(loadbalancer_id="lb", vip_address="10.0.0.9", **values)
+    return models.load_balancer(models.fields(given), models.Preferences())
+
+
+def test_a_flavor_decides_how_clients_are_kept():
+    pool = _pool(session_persistence={"type": "SOURCE_IP"})
+
+    lb = _load_balancer(pools=[pool], flavor={"session_persistence": "affinity"})
+
+    assert lb.flavor == model.Flavor(session_persistence=model.Mechanism.AFFINITY)
+    assert lb.pools[0].persistence == model.SessionPersistence(model.Mechanism.AFFINITY)
+
+
+@pytest.mark.parametrize("flavor", [None, {}, data_models.Unset])
+def test_most_load_balancers_have_no_flavor(flavor):
+    assert _load_balancer(flavor=flavor).flavor == model.Flavor()
+
+
+def test_a_flavor_that_makes_no_sense_is_refused():
+    with pytest.raises(limits.Unsupported, match="reject: must be true or false"):
+        _load_balancer(flavor={"reject": "no"})
+
+
+def test_a_zone_that_wants_something_is_refused():
+    with pytest.raises(limits.Unsupported, match=r"availability_zone: .* no zones"):
+        _load_balancer(availability_zone={"compute_zone": "here"})
+
+
+def test_clients_are_kept_one_by_one_and_not_by_networks():
+    def persistence(**values):
+        given = _pool(session_persistence={"type": "SOURCE_IP", **values})
+        return models.pool(models.fields(given), models.Preferences()).persistence
+
+    kept = persistence(persistence_timeout=90, persistence_granularity="255.255.255.255")
+    assert kept == model.SessionPersistence(model.Mechanism.HASH, 90)
+    with pytest.raises(limits.Unsupported, match=r"255\.255\.255\.0"):
+        persistence(persistence_granularity="255.255.255.0")

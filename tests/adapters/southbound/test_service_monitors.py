@@ -1,0 +1,59 @@
+"""What a row of Service_Monitor says about a member, as versions of OVN write it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.idl import CREATE, DELETE
+from octavia_ovn.adapters.southbound.service_monitors import (
+    TABLE,
+    Southbound,
+    member_verdict,
+)
+from octavia_ovn.core.health import Verdict
+
+KEY = ("one", "fd00::1", 80, "tcp")
+
+
+def row(status=(), **values):
+    checked = {"logical_port": "one", "ip": "FD00::1", "port": 80, "protocol": []}
+    return SimpleNamespace(**checked, status=list(status), **values)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        ((), Verdict.UNKNOWN),
+        (("online",), Verdict.UP),
+        (("offline",), Verdict.DOWN),
+        (("error",), Verdict.DOWN),
+    ],
+)
+def test_the_verdict_on_a_member(status, verdict):
+    assert member_verdict(row(status)) == (KEY, verdict)
+
+
+@pytest.mark.parametrize("kind", ["load-balancer", ["load-balancer"], [], ""])
+def test_the_type_is_that_of_load_balancers_or_none(kind):
+    assert member_verdict(row(("online",), type=kind)) == (KEY, Verdict.UP)
+
+
+@pytest.mark.parametrize("kind", ["network-function", ["logical-switch-port"]])
+def test_checks_of_other_things_say_nothing_of_members(kind):
+    assert member_verdict(row(("offline",), type=kind)) is None
+
+
+def test_a_row_that_is_made_anew_comes_before_the_old_one_goes():
+    endpoint = Endpoint(("unix:nowhere",))
+    sb = Southbound(endpoint, changed=lambda _: None, timeout=1, probe_interval=0)
+    old, new = row(("offline",), uuid="old"), row(("online",), uuid="new")
+
+    for event, each in ((CREATE, old), (CREATE, new), (DELETE, old)):
+        sb._event(TABLE, event, each, None)
+    assert sb.verdict("one", "fd00::1", 80, "tcp") is Verdict.UP
+
+    sb._event(TABLE, DELETE, new, None)
+    assert sb.verdict("one", "fd00::1", 80, "tcp") is Verdict.UNKNOWN

@@ -1,0 +1,42 @@
+"""Which load balancers depend on what."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octavia_ovn.controller.dependencies import Index
+
+
+def test_knows_who_depends_on_a_thing():
+    index = Index()
+    index.set("lb1", ["switch", "router"])
+    index.set("lb2", ["switch"])
+
+    assert index.of("switch") == {"lb1", "lb2"}
+    assert index.of("router") == {"lb1"}
+    assert index.of("port") == frozenset()
+
+
+def test_says_what_nobody_needs_any_more():
+    index = Index()
+    index.set("lb1", ["switch", "router"])
+    index.set("lb2", ["switch"])
+
+    assert index.set("lb1", ["port"]) == {"router"}
+    assert index.of("switch") == {"lb2"}
+    assert index.set("lb2", []) == {"switch"}
+    assert index.set("lb2", []) == frozenset()
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), st.frozensets(st.sampled_from("abcd"))), max_size=20)
+)
+def test_is_the_inverse_of_what_it_was_told(history):
+    index, told = Index(), {}
+    for lb_id, things in history:
+        before = frozenset().union(*told.values())
+        told[lb_id] = things
+        after = frozenset().union(*told.values())
+
+        assert index.set(lb_id, things) == before - after
+        for thing in "abcd":
+            assert index.of(thing) == {each for each, has in told.items() if thing in has}

@@ -1,0 +1,438 @@
+"""The row format: one table, both directions, and a round trip for anything."""
+
+import dataclasses
+import json
+
+import pytest
+
+from octavia_ovn.core import codec, model
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.placement import shelves
+from octavia_ovn.core.rows import HealthCheck
+from tests.core.builders import (
+    balancer,
+    listener,
+    member,
+    monitor,
+    pool,
+    recorded,
+    row,
+    vip,
+    web,
+)
+
+LB = {"enabled": "True", "neutron:vip": "10.0.0.100", "neutron:vip_port_id": "vip-port"}
+
+# What the tenant wants, and the keys that other programs read it from.
+CASES = {
+    "no listener": (balancer(), LB),
+    "listener without pool": (
+        balancer([listener(pool_id=None)]),
+        {**LB, "listener_l1": "80:"},
+    ),
+    "listener with pool": (web(), {**LB, "listener_l1": "80:pool_p1", "pool_p1": ""}),
+    "member": (
+        web(member(1)),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m1_10.0.0.1:80_sub1"},
+    ),
+    "restricted listener": (
+        balancer([listener(pool_id=None, allowed_cidrs=("10.0.0.0/8", "fd00::/8"))]),
+        {**LB, "listener_l1": "80:"},
+    ),
+    "IPv6 member": (
+        web(member(7, address="fd00::7")),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m7_fd00::7:80_sub1"},
+    ),
+    "member without subnet": (
+        web(member(1, subnet_id=None)),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m1_10.0.0.1:80"},
+    ),
+    "disabled objects": (
+        balancer([listener(enabled=False)], [pool(enabled=False)], enabled=False),
+        {**LB, "enabled": "False", "listener_l1:D": "80:pool_p1", "pool_p1:D": ""},
+    ),
+    "monitor": (
+        web(monitor=monitor()),
+        {
+            **LB,
+            "listener_l1": "80:pool_p1",
+            "pool_p1": "",
+            "octavia:healthmonitors": '["hm1"]',
+        },
+    ),
+    "HTTP and HTTPS": (
+        balancer(
+            [listener(application=model.Application.HTTPS)],
+            [pool(application=model.Application.HTTP)],
+        ),
+        {**LB, "listener_l1": "80:pool_p1", "pool_p1": ""},
+    ),
+    "flavor": (
+        balancer(flavor=model.Flavor(ct_flush=True, hairpin_snat_ip=("10.0.0.9", "fd00::9"))),
+        {**LB, "octavia:flavor": '{"ct_flush":true,"hairpin_snat_ip":"10.0.0.9 fd00::9"}'},
+    ),
+    "additional VIPs": (
+        balancer(vips=(vip(brought=True, cidr="10.0.0.0/24"), vip("fd00::5"), vip("10.1.0.5"))),
+        {
+            **LB,
+            "neutron:additional_vips": "fd00::5,10.1.0.5",
+            "neutron:additional_vip_port_ids": "vip-port,vip-port",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("lb", "keys"), CASES.values(), ids=CASES)
+def test_writes_what_others_read(lb, keys):
+    (shelf,) = shelves(lb)
+
+    written = codec.encode(lb, shelf)
+
+    assert keys == {key: each for key, each in written.items() if key not in ours(written)}
+
+
+def test_the_former_driver_does_not_take_our_keys_for_its_own():
+    """It looks for these strings anywhere in the keys of a row, and reads the values."""
+    others = ("CHECK_", "ACCESS_")
+    of_rows = {name: key for name, key in vars(k).items() if not name.startswith(others)}
+    mine = {key for key in of_rows.values() if isinstance(key, str) and "octavia:" in key}
+
+    assert {k.LISTENER_ATTRIBUTES, k.POOL_MARK, k.PENDING} <= mine
+    assert not {key for key in mine if "listener_" in key or "pool_" in key or "member_" in key}
+
+
+def ours(keys):
+    prefixes = (
+        "octavia:loadbalancer",
+        "octavia:attributes_",
+        "octavia:listener:",
+        "octavia:pool:",
+    )
+    return {key for key in keys if key.startswith(prefixes)}
+
+
+@pytest.mark.parametrize(("lb", "_"), CASES.values(), ids=CASES)
+def test_reads_what_it_wrote(lb, _):
+    decoded = codec.decode(recorded(lb))
+
+    assert lb == decoded.lb
+    assert decoded.problems == ()
+    assert decoded.adopted
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "",
+        "[]",
+        "null",
+        '{"allowed_cidrs":"10.0.0.0/8"}',
+        '{"allowed_cidrs":[10]}',
+        '{"allowed_cidrs":["all"]}',
+        '{"allowed_cidrs":null}',
+    ],
+)
+def test_a_listener_is_not_served_while_it_is_unreadable_who_may_use_it(attributes):
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": attributes}
+
+    decoded = codec.decode([row(external_ids=ids)])
+
+    assert decoded.lb.listeners == ()
+    assert len(decoded.problems) == 1
+
+
+def test_writes_who_may_use_a_listener():
+    lb = balancer([listener(allowed_cidrs=("10.0.0.0/8", "fd00::/8"))])
+    (shelf,) = shelves(lb)
+
+    written = codec.encode(lb, shelf)
+
+    assert written["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
+
+
+def test_attributes_of_a_listener_may_say_nothing_of_clients():
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": "{}"}
+
+    (found,) = codec.decode([row(external_ids=ids)]).lb.listeners
+
+    assert found.allowed_cidrs == ()
+
+
+def test_reads_listener_of_a_disabled_pool_as_old_rows_have_it():
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:pool_p1:D", "pool_p1:D": ""}
+
+    lb = codec.decode([row(external_ids=ids)]).lb
+
+    assert lb.listeners[0].pool_id == "p1"
+    assert not lb.pools[0].enabled
+
+
+def legacy_row(**fields):
+    ids = {
+        "neutron:vip": "10.0.0.100",
+        "listener_l1": "80:pool_p1",
+        "pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_10.0.0.2:80_sub1",
+        **fields.pop("external_ids", {}),
+    }
+    return row(external_ids=ids, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "algorithm"),
+    [
+        ((), model.Algorithm.ROUND_ROBIN),
+        (("ip_src", "ip_dst"), model.Algorithm.SOURCE_IP),
+        (("ip_src", "ip_dst", "tp_src", "tp_dst"), model.Algorithm.SOURCE_IP_PORT),
+    ],
+)
+def test_reads_algorithm_of_a_foreign_row_from_what_it_does(fields, algorithm):
+    lb = codec.decode([legacy_row(selection_fields=frozenset(fields))]).lb
+
+    assert algorithm is lb.pools[0].algorithm
+
+
+def test_reads_affinity_of_a_foreign_row():
+    lb = codec.decode([legacy_row(options={"affinity_timeout": "500"})]).lb
+
+    wanted = model.SessionPersistence(model.Mechanism.AFFINITY, 500)
+    assert wanted == lb.pools[0].persistence
+
+
+def test_reads_disabled_member_of_a_foreign_row_only_if_it_does_not_serve():
+    lb = codec.decode(
+        [
+            legacy_row(
+                external_ids={"neutron:member_status": '{"m1": "OFFLINE", "m2": "OFFLINE"}'},
+                vips={"10.0.0.100:80": "10.0.0.2:80"},
+            )
+        ]
+    ).lb
+
+    assert [each.enabled for each in lb.pools[0].members] == [False, True]
+
+
+def test_reads_monitor_of_a_foreign_row_from_its_check():
+    check = HealthCheck(
+        "10.0.0.100:80",
+        {"interval": "5", "timeout": "3", "success_count": "4", "failure_count": "2"},
+        {"octavia:healthmonitor": "hm1", "octavia:pool_id": "p1", "octavia:vip": "10.0.0.100"},
+    )
+
+    lb = codec.decode([legacy_row(health_checks=(check,))]).lb
+
+    assert monitor() == lb.pools[0].monitor
+
+
+GARBAGE = {
+    "unreadable member": {"pool_p1": "member_m1_10.0.0.1:80_sub1,rubbish"},
+    "member with a bad address": {"pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_x:80_s"},
+    "member with too many parts": {"pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_1.1.1.1:8_s_t"},
+    "listener without a port": {"listener_l2": "http:pool_p1"},
+    "attributes that are no JSON": {"octavia:attributes_p1": "{"},
+    "attributes of another shape": {"octavia:attributes_p1": "[1]"},
+    "pending of another shape": {"octavia:pending": '{"objects": 1, "requests": 2}'},
+    "member status of another shape": {"neutron:member_status": '"x"'},
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_isolates_garbage(garbage):
+    good = recorded(web(member(1)))[0]
+    bad = dataclasses.replace(good, external_ids={**good.external_ids, **garbage})
+
+    decoded = codec.decode([bad])
+
+    assert decoded.problems
+    assert [each.id for each in decoded.lb.listeners] == ["l1"]
+    assert [each.id for _, each in decoded.lb.members()] == ["m1"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [{}, {"neutron:vip": "nonsense"}, {"neutron:vip": "10.0.0.1", "neutron:vip_port_id": "a_b"}],
+)
+def test_says_so_when_there_is_no_vip(ids):
+    with pytest.raises(codec.Undecodable):
+        codec.decode([row(external_ids=ids)])
+
+
+def test_keeps_what_the_old_format_has_no_room_for():
+    odd = member(1, weight=3, backup=True, enabled=False)
+    lb = web(
+        odd,
+        algorithm=model.Algorithm.ROUND_ROBIN,
+        persistence=model.SessionPersistence(model.Mechanism.HASH, 90),
+        monitor=monitor(enabled=False),
+        slots=("", "m1"),
+    )
+
+    assert lb == codec.decode(recorded(lb)).lb
+
+
+def test_pending_survives_the_row():
+    pending = Pending(
+        ("r1",),
+        {(Kind.LISTENER, "l1"): Final.ACTIVE, (Kind.MEMBER, "m1"): Final.DELETED},
+        True,
+        True,
+    )
+    ids = {"octavia:pending": codec.encode_pending(pending)}
+
+    assert pending == codec.pending([row(external_ids=ids)])
+
+
+def test_merges_pending_of_several_rows():
+    one = Pending(("r1",), {(Kind.LISTENER, "l1"): Final.ACTIVE})
+    two = Pending(("r2",), {(Kind.LISTENER, "l1"): Final.DELETED}, created=True)
+    found = [
+        row(uuid=each, external_ids={"octavia:pending": codec.encode_pending(pending)})
+        for each, pending in (("u1", one), ("u2", two))
+    ]
+
+    wanted = Pending(("r1", "r2"), {(Kind.LISTENER, "l1"): Final.DELETED}, created=True)
+    assert wanted == codec.pending(found)
+
+
+def test_member_status_is_json_of_strings():
+    assert json.loads(codec.member_status({"m1": "ONLINE"})) == {"m1": "ONLINE"}
+
+
+def foreign_check(pool_id="p1", **numbers):
+    ids = {"octavia:healthmonitor": "hm1", "octavia:pool_id": pool_id}
+    return HealthCheck("10.0.0.100:80", numbers, ids)
+
+
+def test_reads_numbers_that_are_none_as_the_defaults():
+    check = foreign_check(interval="often", timeout="²", success_count="4")
+
+    found = codec.decode([legacy_row(health_checks=(check,), protocol="udp")]).lb.pools[0].monitor
+
+    wanted = model.HealthMonitor("hm1", model.MonitorType.UDP_CONNECT, 3, 3, 4, 3)
+    assert wanted == found
+
+
+def test_reads_no_monitor_from_the_check_of_another_pool():
+    lb = codec.decode([legacy_row(health_checks=(foreign_check("p9"),))]).lb
+
+    assert lb.pools[0].monitor is None
+
+
+@pytest.mark.parametrize("timeout", ["", "soon", "²"])
+def test_reads_no_affinity_from_something_else(timeout):
+    lb = codec.decode([legacy_row(options={"affinity_timeout": timeout})]).lb
+
+    assert lb.pools[0].persistence is None
+
+
+def with_attributes(**attributes):
+    ids = {
+        "neutron:vip": "10.0.0.100",
+        "pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_10.0.0.2:80_sub1",
+        "octavia:attributes_p1": json.dumps({"algorithm": "SOURCE_IP", **attributes}),
+    }
+    return codec.decode([row(external_ids=ids)])
+
+
+@pytest.mark.parametrize(
+    ("places", "slots"),
+    [
+        (["", "m2"], ()),
+        (["m3", "m2", "m1"], ("", "m2", "m1")),
+        (["m2", "m1"], ("m2", "m1")),
+        (["m2"], ("m2", "m1")),
+        ([], ()),
+        ("m2", ()),
+    ],
+)
+def test_every_member_has_a_place_whatever_another_hand_wrote(places, slots):
+    found = with_attributes(slots=places).lb.pools[0]
+
+    assert slots == found.slots
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"monitor": {"id": "hm1", "type": "TCP", "delay": "5"}},
+        {"members": {"m1": {"weight": "5"}}},
+        {"algorithm": "RANDOM"},
+        {"slots": [["m1"]]},
+        {"application": "GOPHER"},
+    ],
+)
+def test_names_attributes_that_make_no_sense(attributes):
+    decoded = with_attributes(**attributes)
+
+    assert decoded.problems
+    assert decoded.lb.pools == ()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"reject": 5}', '{"distributed": true}'])
+def test_names_a_flavor_that_makes_no_sense(text):
+    decoded = codec.decode([row(external_ids={**LB, "octavia:flavor": text})])
+
+    assert decoded.problems
+    assert decoded.lb.flavor == model.Flavor()
+
+
+def test_reads_the_flavor_from_any_row():
+    rows = [
+        row(external_ids=LB, uuid="a"),
+        row(external_ids={**LB, "octavia:flavor": '{"reject":false}'}, uuid="b", protocol="udp"),
+    ]
+
+    assert codec.decode(rows).lb.flavor == model.Flavor(reject=False)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"application": "GOPHER"}'])
+def test_names_attributes_of_a_listener_that_make_no_sense(text):
+    ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": text}
+
+    assert codec.decode([row(external_ids=ids)]).problems
+
+
+def test_a_vip_may_have_details_of_another_shape():
+    ids = {"neutron:vip": "10.0.0.100", "octavia:loadbalancer": '{"vips": ["x"], "project_id": 5}'}
+
+    lb = codec.decode([row(external_ids=ids)]).lb
+
+    assert lb.vips == (model.Vip("10.0.0.100", None),)
+    assert lb.project_id is None
+
+
+@pytest.mark.parametrize("name", ["", "a_b"])
+def test_a_row_without_a_usable_name_cannot_be_read(name):
+    with pytest.raises(codec.Undecodable):
+        codec.decode([row(name=name)])
+
+
+@pytest.mark.parametrize(
+    ("keys", "ours"),
+    [
+        ([], False),
+        (["neutron:device_owner"], False),
+        (["enabled"], False),
+        (["x", "octavia:pending"], True),
+        (["listener_l1"], True),
+    ],
+)
+def test_knows_its_rows(keys, ours):
+    assert ours is codec.is_ours(keys)
+
+
+def test_knows_its_keys():
+    assert codec.is_realised("ls_refs")
+    assert not codec.is_realised("enabled")
+    assert codec.is_intent("enabled")
+
+
+def test_listeners_by_port():
+    keys = {
+        "listener_l1": "80:pool_p1",
+        "listener_l2:D": "443:",
+        "listener_broken": "http:",
+        "pool_p1": "member_m1_10.0.0.1:80",
+    }
+
+    assert codec.listeners_by_port(keys) == {80: "l1", 443: "l2"}

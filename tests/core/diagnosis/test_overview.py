@@ -1,0 +1,299 @@
+"""The tree of a load balancer, where it hangs, and what Octavia says beside the rows."""
+
+import dataclasses
+
+import pytest
+
+from octavia_ovn.core import model
+from octavia_ovn.core.diagnosis import drift
+from octavia_ovn.core.diagnosis.overview import State, overview
+from octavia_ovn.core.diagnosis.snapshot import Scene, Told
+from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.pending import Final, Kind, Pending
+from octavia_ovn.core.rows import ROUTER, SWITCH
+from tests.core.builders import (
+    VIP,
+    balancer,
+    listener,
+    member,
+    monitor,
+    pool,
+    stored,
+    vip,
+    web,
+)
+from tests.core.diagnosis.snapshots import (
+    ATTACHED,
+    CHECKED,
+    EXT,
+    FIP,
+    LB,
+    NET1,
+    NET2,
+    R1,
+    checked,
+    scene,
+    with_ports,
+    with_rows,
+)
+
+M1, M2 = LB.pools[0].members
+
+
+def node(found, object_id):
+    return next(each for each in overview(found).nodes() if each.id == object_id)
+
+
+def test_the_tree():
+    root = overview(scene()).root
+    assert (root.kind, root.id, root.name, root.octavia) == (
+        Kind.LOAD_BALANCER,
+        "lb1",
+        "web",
+        "ACTIVE ONLINE",
+    )
+    (a_listener,) = root.children
+    (a_pool,) = a_listener.children
+    assert [each.id for each in a_pool.children] == ["m1", "m2"]
+    assert a_listener.details == "TCP 80"
+    assert a_listener.ovn == f"{VIP}:80"
+    assert a_pool.children[0].details == "10.0.0.1:80, net1-name"
+    assert overview(scene()).is_right
+
+
+@pytest.mark.parametrize(
+    ("cidrs", "words"),
+    [
+        (("10.0.0.0/24",), "TCP 80, for 10.0.0.0/24"),
+        (tuple(f"10.0.{each}.0/24" for each in range(4)), "10.0.0.0/24 10.0.1.0/24 10.0.2.0/24 …"),
+    ],
+)
+def test_who_may_use_a_listener(cidrs, words):
+    (node_,) = overview(scene(balancer([listener(allowed_cidrs=cidrs)]))).root.children
+    assert node_.details.endswith(words)
+
+
+def test_monitor_and_persistence():
+    sticky = model.SessionPersistence(model.Mechanism.HASH)
+    lb = balancer([], [pool(members=[M1], monitor=monitor(), persistence=sticky)])
+    (a_pool,) = overview(scene(lb)).root.children
+    assert a_pool.details == "TCP, SOURCE_IP_PORT, sticky"
+    assert [each.id for each in a_pool.children] == ["hm1", "m1"]
+
+
+LOST = scene(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
+
+
+@pytest.mark.parametrize(
+    ("found", "object_id", "ovn", "state"),
+    [
+        (scene(rows=(), intent=None), "lb1", "no row", State.BAD),
+        (LOST, "lb1", f"{VIP} is not served: it is gone", State.BAD),
+        (scene(dataclasses.replace(LB, enabled=False)), "lb1", "disabled", State.OFF),
+        (scene(dataclasses.replace(LB, enabled=False)), "l1", "disabled", State.OFF),
+        (scene(balancer([listener(enabled=False)])), "l1", "disabled", State.OFF),
+        (scene(balancer([listener(pool_id=None)])), "l1", "no pool", State.OFF),
+        (scene(web()), "l1", "no member may serve", State.OFF),
+        (scene(web(member(1, weight=0))), "l1", "no member may serve", State.BAD),
+        (with_rows(scene(), vips={}), "l1", f"vips lacks {VIP}:80", State.BAD),
+        (scene(fips={VIP: FIP}), "l1", f"{VIP}:80, {FIP}:80", State.GOOD),
+        (scene(web(M1, enabled=False)), "p1", "disabled", State.OFF),
+        (checked("10.0.0.1", "10.0.0.2"), "p1", "2 members", State.BAD),
+        (checked("10.0.0.1"), "p1", "2 members", State.GOOD),
+        (scene(web(member(1, enabled=False))), "m1", "disabled", State.OFF),
+        (scene(web(member(1, weight=0))), "m1", "drained (weight 0)", State.OFF),
+        (scene(web(member(1, backup=True))), "m1", "backup, not checked", State.GOOD),
+        (checked("10.0.0.1"), "m1", "dead", State.BAD),
+        (checked(), "m1", "not checked yet", State.ATTENTION),
+        (checked(members={"m1": Verdict.UNCHECKED}), "m1", "not checked", State.GOOD),
+        (
+            checked(members={"m1": Verdict.UNREACHABLE}),
+            "m1",
+            "left out: cannot be reached",
+            State.BAD,
+        ),
+        (checked(), "hm1", "checks", State.GOOD),
+        (
+            scene(balancer([listener()], [pool(monitor=monitor(enabled=False))])),
+            "hm1",
+            "disabled",
+            State.OFF,
+        ),
+        (
+            scene(told={(Kind.MEMBER, "m1"): Told("a", "ERROR", "ERROR")}),
+            "m1",
+            "not checked",
+            State.BAD,
+        ),
+        (
+            scene(told={(Kind.POOL, "p1"): Told("a", "ACTIVE", "DEGRADED")}),
+            "p1",
+            "2 members",
+            State.ATTENTION,
+        ),
+    ],
+)
+def test_what_ovn_does(found, object_id, ovn, state):
+    assert (node(found, object_id).ovn, node(found, object_id).state) == (ovn, state)
+
+
+def test_http_is_called_http():
+    http = listener(application=model.Application.HTTP)
+    assert node(scene(balancer([http])), "l1").details == "HTTP 80"
+
+
+def test_weight_and_unknown_network():
+    heavy = scene(web(member(1, weight=5, subnet_id="gone")))
+    assert node(heavy, "m1").details == "10.0.0.1:80, weight 5"
+
+
+def test_octavia_was_not_asked():
+    assert overview(scene(octavia=None)).is_right
+
+
+def test_nothing_is_known():
+    assert overview(Scene("lb1")) is None
+
+
+def test_only_octavia_knows_it():
+    found = overview(scene(rows=(), intent=None))
+    assert not found.is_right
+    assert found.root.children[0].ovn == f"vips lacks {VIP}:80"
+
+
+# --- differences
+
+
+def differing(ours, theirs):
+    found = scene(ours, octavia=theirs)
+    return drift.sentences(found)
+
+
+def replaced(lb=LB, **values):
+    """Return a load balancer whose pool has other values."""
+    return dataclasses.replace(lb, pools=(dataclasses.replace(lb.pools[0], **values),))
+
+
+STICKY = model.SessionPersistence(model.Mechanism.HASH)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "sentences"),
+    [
+        (LB, ()),
+        (
+            dataclasses.replace(LB, enabled=False),
+            ("loadbalancer web: admin_state_up is False in Octavia, True in the rows",),
+        ),
+        (
+            replaced(members=(M1,)),
+            ("member m2: not in Octavia",),
+        ),
+        (
+            replaced(members=(M1, M2, member(3))),
+            ("member m3: missing in the rows",),
+        ),
+        (
+            replaced(members=(M1, dataclasses.replace(M2, weight=7))),
+            ("member m2: weight is 7 in Octavia, 1 in the rows",),
+        ),
+        (
+            replaced(algorithm=model.Algorithm.SOURCE_IP, persistence=STICKY),
+            (
+                "pool p1: lb_algorithm is SOURCE_IP in Octavia, SOURCE_IP_PORT in the rows",
+                "pool p1: session_persistence is SOURCE_IP in Octavia, None in the rows",
+            ),
+        ),
+        (
+            replaced(application=model.Application.HTTP),
+            ("pool p1: protocol is HTTP in Octavia, TCP in the rows",),
+        ),
+        (replaced(monitor=monitor()), ("healthmonitor hm1: missing in the rows",)),
+        (
+            balancer([listener(allowed_cidrs=("10.0.0.0/8", "fd00::/8"))], LB.pools),
+            ("listener l1: allowed_cidrs is 10.0.0.0/8 fd00::/8 in Octavia, empty in the rows",),
+        ),
+        (
+            dataclasses.replace(LB, listeners=(*LB.listeners, listener("l2", 443))),
+            ("listener l2: missing in the rows",),
+        ),
+    ],
+)
+def test_differences(theirs, sentences):
+    assert differing(LB, theirs) == sentences
+
+
+def test_what_octavia_alone_has_is_shown_with_its_difference():
+    found = scene(octavia=replaced(members=(M1, M2, member(3))))
+    assert node(found, "m3").differences == ("missing in the rows",)
+    assert not overview(found).is_right
+    other = scene(octavia=dataclasses.replace(LB, pools=(*LB.pools, pool("p2"))))
+    assert node(other, "p2").differences == ("missing in the rows",)
+    lost = scene(balancer(), octavia=LB)
+    assert node(lost, "m1").kind is Kind.MEMBER
+
+
+def test_nothing_differs_while_a_request_is_under_way():
+    pending = Pending(("1",), {(Kind.POOL, "p1"): Final.ACTIVE})
+    assert drift.differences(scene(octavia=balancer(), pending=pending)) == {}
+    assert drift.differences(scene(octavia=None)) == {}
+
+
+# --- where it hangs
+
+
+def test_addresses():
+    (address,) = overview(scene(fips={VIP: FIP})).addresses
+    assert dataclasses.astuple(address) == (VIP, FIP, "vip-port-name (vip-port)", "net1-name", NET1)
+    (address,) = overview(with_ports(scene(), without=("vip-port",))).addresses
+    assert dataclasses.astuple(address) == (VIP, "", "vip-port", "net1-name", NET1)
+    unknown = balancer([], vips=(vip(network_id=None, subnet_id=None),))
+    (address,) = overview(with_ports(scene(unknown), without=("vip-port",))).addresses
+    assert address.network == ""
+
+
+def places(found):
+    return {
+        each.name: (each.table, each.label, each.purpose, each.attached, each.wanted, each.routers)
+        for each in overview(found).places
+    }
+
+
+def test_places():
+    assert places(scene()) == {
+        R1: (ROUTER, "r1-name", "", True, True, ()),
+        NET1: (SWITCH, "net1-name", "VIP", True, True, (R1,)),
+        NET2: (SWITCH, NET2, "clients", True, True, (R1,)),
+        EXT: (SWITCH, "ext-name", "outside", False, False, (R1,)),
+    }
+    assert overview(scene()).is_right
+
+
+def test_places_that_are_wrong():
+    found = with_rows(scene(), switches=frozenset({NET1, "neutron-old"}), routers=frozenset())
+    states = {each.name: each.state for each in overview(found).places}
+    assert states == {
+        R1: State.BAD,
+        NET1: State.GOOD,
+        NET2: State.BAD,
+        "neutron-old": State.BAD,
+        EXT: State.GOOD,
+    }
+    assert not overview(found).is_right
+
+
+def test_members_elsewhere():
+    found = scene(web(member(1, address="10.0.3.5", subnet_id="sub3")))
+    assert places(found)["neutron-net3"] == (SWITCH, "net3-name", "members", False, True, ())
+
+
+def test_floating_ips_belong_to_ports():
+    found = scene(fips={VIP: FIP})
+    assert found.floating_ip("vip-port", VIP) == FIP
+    assert found.floating_ip("other", VIP) is None
+    assert found.floating_ip("vip-port", "10.0.0.1") is None
+
+
+def test_notes():
+    found = overview(scene(CHECKED, problems=("a",), notes=("b",)))
+    assert found.notes == ("a", "b")

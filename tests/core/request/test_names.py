@@ -1,0 +1,29 @@
+"""Names of requests."""
+
+import typing
+
+import pytest
+
+from octavia_ovn.core.request import changes, names, patches
+
+
+def test_every_request_has_a_kind():
+    assert set(names.KINDS) == set(typing.get_args(patches.Request))
+
+
+def test_every_change_has_a_kind_of_its_own():
+    every = typing.get_args(changes.Change)
+
+    assert len({names.KINDS[each] for each in every}) == len(every)
+
+
+def test_a_name_says_the_kind():
+    name = names.name(changes.DeleteMember("p1", "m1"), "12ab")
+
+    assert name == "member_delete:12ab"
+    assert names.kind(name) == "member_delete"
+
+
+@pytest.mark.parametrize("name", ["", "12ab", "rubbish:12ab", ":"])
+def test_what_does_not_say_it_is_unknown(name):
+    assert names.kind(name) == names.UNKNOWN

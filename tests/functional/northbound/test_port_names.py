@@ -1,0 +1,141 @@
+"""Switch ports by name, against a real server."""
+
+import ovs.poller
+import pytest
+
+from octavia_ovn.adapters.northbound import port_names
+from octavia_ovn.adapters.northbound.port_names import NamedPorts
+from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
+
+
+class Followed:
+    """Named ports, what they told, and the replicas that they made."""
+
+    def __init__(self, server):
+        self._server = server
+        self.replicas = []
+        self.told = []
+        self.ports = NamedPorts(self._open, self.told.append)
+
+    def _open(self, on_change):
+        self.replicas.append(
+            Replica(
+                endpoint(self._server.unix),
+                DATABASE,
+                port_names.TABLES,
+                conditions=port_names.NOTHING,
+                on_change=on_change,
+            )
+        )
+        return self.replicas[-1]
+
+    def until(self, condition):
+        def turn():
+            self.ports.run()
+            return condition()
+
+        wait_for(turn)
+
+    def asked_of_the_server(self):
+        (replica,) = self.replicas
+        return replica._idl.tables[port_names.TABLE].condition_state.latest
+
+
+@pytest.fixture
+def followed(server):
+    found = Followed(server)
+    yield found
+    found.ports.close()
+
+
+@pytest.fixture
+def write(server):
+    """Make a switch with ports of some names; return a function for more operations."""
+    session = OvsdbSession(endpoint(server.unix), DATABASE, 5)
+    names = ["one", "two", "three"]
+    uuids = ["set", [["named-uuid", each] for each in names]]
+    port = {"op": "insert", "table": port_names.TABLE}
+    session.transact(
+        [
+            *({**port, "uuid-name": name, "row": {"name": name}} for name in names),
+            {"op": "insert", "table": "Logical_Switch", "row": {"name": "s", "ports": uuids}},
+        ]
+    )
+    yield session.transact
+    session.close()
+
+
+def test_only_what_was_asked_for_is_there(followed, write):
+    ports = followed.ports
+    assert ports.existing(frozenset()) == frozenset()
+    assert followed.replicas == []
+
+    assert ports.existing({"one", "none"}) is None
+    followed.until(lambda: ports.existing({"one", "none"}) is not None)
+
+    assert ports.existing({"one", "none"}) == {"one"}
+    assert {("port", "one"), ("port", "none")} <= set(followed.told)
+    (uuid,) = ports.find("one")
+    assert ports.name(uuid) == "one"
+    assert len(followed.replicas[0].rows(port_names.TABLE)) == 1
+
+
+def test_what_goes_is_told(followed, write):
+    ports = followed.ports
+    ports.existing({"one"})
+    followed.until(lambda: ports.existing({"one"}))
+    followed.told.clear()
+
+    none = {"op": "update", "table": "Logical_Switch", "where": [], "row": {"ports": ["set", []]}}
+    write([none])
+
+    followed.until(lambda: followed.told)
+    assert followed.told == [("port", "one")]
+    assert ports.existing({"one"}) == frozenset()
+
+
+def test_what_is_forgotten_goes_with_the_next_question(followed, write):
+    ports = followed.ports
+    ports.existing({"one", "two"})
+    followed.until(lambda: ports.existing({"one", "two"}))
+
+    ports.forget("one")
+    ports.forget("never asked for")
+    assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
+    assert ports.existing({"two"}) == {"two"}
+
+    assert ports.existing({"three"}) is None
+    followed.until(lambda: ports.existing({"three"}))
+    assert sorted(row.name for row in followed.replicas[0].rows(port_names.TABLE)) == [
+        "three",
+        "two",
+    ]
+
+    assert ports.existing({"one"}) is None
+    followed.until(lambda: ports.existing({"one"}) == {"one"})
+
+
+def test_what_is_needed_again_before_that_is_known(followed, write):
+    ports = followed.ports
+    ports.existing({"one"})
+    followed.until(lambda: ports.existing({"one"}))
+
+    ports.forget("one")
+
+    assert ports.existing({"one"}) == {"one"}
+
+
+def test_the_server_is_asked_in_a_way_that_it_answers_by_a_hash(followed, write):
+    followed.ports.existing({"one", "two"})
+
+    assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
+
+
+def test_nobody_waits_without_ports(followed):
+    poller = ovs.poller.Poller()
+    followed.ports.run()
+    followed.ports.wait(poller)
+
+    assert followed.replicas == []

@@ -1,0 +1,120 @@
+"""Framing and values, without a server."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import pytest
+
+from octavia_ovn.adapters.ovsdb.wire import (
+    Framer,
+    Schema,
+    decode,
+    failure,
+    named_uuid,
+    ovs_map,
+    ovs_set,
+    ovs_uuid,
+    share_strings,
+)
+
+MESSAGES = [
+    {"id": 1, "result": [], "error": None},
+    {"a": 'quote " and } and {', "b": "back\\slash", "c": '\\"', "d": "tail\\"},
+    {"é": "日本語 🦉", "nested": {"{": {"}": [{}]}}},
+    {},
+]
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_messages_come_out_of_any_pieces(ascii_only: bool) -> None:
+    stream = "".join(json.dumps(message, ensure_ascii=ascii_only) for message in MESSAGES).encode()
+    dice = random.Random(1)
+    for longest in (1, 2, 3, 7, 50, len(stream)):
+        framer = Framer()
+        found: list[object] = []
+        rest = stream
+        while rest:
+            cut = dice.randint(1, longest)
+            found += framer.feed(rest[:cut])
+            rest = rest[cut:]
+        assert found == MESSAGES
+
+
+def test_white_space_between_messages() -> None:
+    assert Framer().feed(b' {"a": 1}\n\n{} \n') == [{"a": 1}, {}]
+
+
+@pytest.mark.parametrize("garbage", [b"{nonsense}", b"}", b"[1]{}"])
+def test_garbage(garbage: bytes) -> None:
+    with pytest.raises(ValueError, match=r"malformed|object"):
+        Framer().feed(garbage)
+
+
+def test_time_is_linear_in_the_size() -> None:
+    message = json.dumps({"schema": json.dumps([{"k": "v" * 10}] * 200_000)}).encode()
+    framer, start = Framer(), time.process_time()
+    found: list[object] = []
+    for position in range(0, len(message), 4096):
+        found += framer.feed(message[position : position + 4096])
+    spent = time.process_time() - start
+    assert len(found) == 1
+    print(f"{len(message) / 1e6:.1f} MB in pieces of 4 kB: {spent:.3f} s")
+    assert spent < 2
+
+
+def test_values() -> None:
+    uuid = "6804aee8-258c-4983-88fb-687786a46b0c"
+    assert decode(ovs_map({"a": "b"})) == {"a": "b"}
+    assert decode(ovs_set([ovs_uuid(uuid)])) == [uuid]
+    assert decode(ovs_uuid(uuid)) == uuid
+    assert decode(ovs_uuid(uuid), is_set=True) == [uuid]
+    assert decode("a") == "a"
+    assert decode("a", is_set=True) == ["a"]
+    assert decode(["set", []], is_set=True) == []
+    assert named_uuid("new") == ["named-uuid", "new"]
+
+
+def test_schema() -> None:
+    columns = {
+        "plain": {"type": "string"},
+        "one": {"type": {"key": "string"}},
+        "optional": {"type": {"key": {"type": "string", "enum": ["set", ["a", "b"]]}, "min": 0}},
+        "many": {"type": {"key": {"type": "string", "enum": "x"}, "max": "unlimited"}},
+        "map": {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}},
+    }
+    schema = Schema({"tables": {"T": {"columns": columns}}})
+    assert {name for name in columns if schema.is_set("T", name)} == {"optional", "many"}
+    assert schema.enum("T", "optional") == {"a", "b"}
+    assert schema.enum("T", "many") == {"x"}
+    assert schema.enum("T", "plain") == schema.enum("T", "gone") == frozenset()
+    assert schema.has_column("T", "map")
+    assert not schema.has_column("T", "gone")
+    assert not schema.has_column("Gone", "map")
+    assert schema.decode_row("T", {"plain": "a", "many": "a"}) == {"plain": "a", "many": ["a"]}
+
+
+def test_equal_strings_become_one():
+    message = json.loads('[{"a": {"b": ["map", [["key", "value"], ["key", "other"]]]}}, 1, null]')
+    copy = json.loads(json.dumps(message))
+    share_strings(message)
+    assert message == copy
+    first, second = message[0]["a"]["b"][1]
+    assert first[0] is second[0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ({"result": [{}, {"rows": []}], "error": None}, None),
+        ({"result": {"name": "OVN_Northbound"}, "error": None}, None),
+        ({"result": [{}, None], "error": None}, None),
+        ({"result": [{}, {"error": "x", "details": "y"}, None], "error": None}, ("x", "y", 1)),
+        ({"result": None, "error": {"error": "unknown database"}}, ("unknown database", "", -1)),
+        ({"result": None, "error": "canceled"}, ("canceled", "", -1)),
+    ],
+)
+def test_what_a_reply_says_of_failure(reply: dict[str, object], expected: object) -> None:
+    assert failure(reply) == expected

@@ -1,0 +1,48 @@
+"""The unit of collectors is as tight as the documentation says."""
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from octavia_ovn.config.statistics import COLLECTOR_OPTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+UNIT = DOCS / "systemd/octavia-ovn-stats.service"
+
+
+@pytest.fixture(scope="module")
+def service():
+    # A directive may come twice.
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(UNIT, encoding="utf-8")
+    return parser["Service"]
+
+
+def test_it_runs_what_is_installed_as_the_documentation_says(service):
+    page = (DOCS / "statistics.md").read_text(encoding="utf-8")
+    program, option, config = service["ExecStart"].split()
+
+    assert f"python3 -m venv {program.removesuffix('/bin/octavia-ovn-stats')}\n" in page
+    assert option == "--config-file"
+    assert f"`{config}`" in page
+
+
+def test_it_writes_where_the_state_file_is_by_default(service):
+    (state_file,) = (opt.default for opt in COLLECTOR_OPTS if opt.dest == "state_file")
+
+    assert Path(state_file).parent == Path("/var/lib") / service["StateDirectory"]
+    assert service["ProtectSystem"] == "strict"
+
+
+@pytest.mark.parametrize("directive", ["CapabilityBoundingSet", "AmbientCapabilities"])
+def test_it_has_no_capabilities(service, directive):
+    assert service[directive] == ""
+
+
+def test_nothing_else_that_it_could_do_without_is_allowed(service):
+    for name, value in service.items():
+        if name.startswith(("Protect", "Private", "NoNew", "Lock", "RestrictSUID", "RestrictReal")):
+            assert value in {"yes", "strict", "invisible"}, name
+    assert service["RestrictAddressFamilies"].split() == ["AF_UNIX", "AF_INET", "AF_INET6"]
