@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .sandbox/venv
 BIN    := $(VENV)/bin
+# The documentation needs no OpenStack: without a sandbox it gets a small environment of its own.
+DOCS   := $(if $(wildcard $(BIN)/sphinx-build),$(BIN),.sandbox/venv-docs/bin)
 OTHER  := .sandbox/venv-ovn-octavia-provider
 
 .DEFAULT_GOAL := help
@@ -16,8 +18,8 @@ install: ## Install what demo and test need: Debian packages, a virtual environm
 demo: ## Show a load balancer at work on a real OpenStack and OVN, started for it
 	@$(PYTHON) -m sandbox demo
 
-tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/tempest.md
-	@$(PYTHON) -m sandbox tempest --report docs/tempest.md
+tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/reference/tempest.md
+	@$(PYTHON) -m sandbox tempest --report docs/reference/tempest.md
 
 test: install lint docs ## Check and test everything, real services included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -25,8 +27,8 @@ test: install lint docs ## Check and test everything, real services included
 test-clients: install ## Drive Octavia by Ansible, openstacksdk, the openstack command and others (minutes)
 	@$(BIN)/python -m pytest tests/clients
 
-test-matrix: install ## Test against versions of OVN, Octavia and Python (1 hour); write docs/versions.md
-	@$(BIN)/python -m matrix --report docs/versions.md $(MATRIX)
+test-matrix: install ## Test against versions of OVN, Octavia and Python (1 hour); write docs/reference/versions.md
+	@$(BIN)/python -m matrix --report docs/reference/versions.md $(MATRIX)
 
 unit: install ## Test the core and the controller only (seconds)
 	@$(BIN)/python -m pytest -q tests/core tests/controller
@@ -37,8 +39,10 @@ lint: install ## Check style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-docs: install ## Build the documentation in docs/_build/html; a warning is an error
-	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+docs: ## Build the documentation in docs/_build/html; a warning is an error
+	@test -x $(DOCS)/sphinx-build || $(PYTHON) -m venv $(dir $(DOCS))
+	@test -x $(DOCS)/sphinx-build || $(DOCS)/pip install --quiet -e '.[docs]'
+	@$(DOCS)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 bench: install ## Compare with the newest ovn-octavia-provider (20 minutes; BENCH=--quick: 6)
 	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)

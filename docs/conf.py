@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version as installed_version
+
+from docutils import nodes
 
 project = "octavia-ovn"
 author = "The octavia-ovn authors"
@@ -12,14 +15,36 @@ version = release = installed_version(project)
 extensions = [
     "myst_parser",
     "oslo_config.sphinxext",
+    "reno.sphinxext",
+    "sphinx_design",
     "sphinx_feature_classification.support_matrix",
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
 
+# It reports each note that it reads.
+logging.getLogger("reno").setLevel(logging.WARNING)
+
 # Anchors as a git forge makes them, so that links work in both places.
 myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence"]
 
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
+
+
+def _bracket_sections(app, doctree) -> None:
+    """Write the names of option groups as they stand in configuration files."""
+    if app.env.docname.startswith("reference/configuration"):
+        for title in doctree.findall(lambda node: node.tagname == "title"):
+            group = title.astext().rpartition(": ")[2]
+            if title.parent.parent is not doctree:
+                title.children = [nodes.literal(text=f"[{group}]")]
+
+
+def setup(app) -> None:
+    """Register what Sphinx calls while it reads pages."""
+    app.connect("doctree-read", _bracket_sections)

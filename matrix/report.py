@@ -1,4 +1,4 @@
-"""docs/versions.md."""
+"""docs/reference/versions.md."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _last(settings: Settings, folder: Path) -> Results:
 
 
 def report(results: Results) -> str:
-    """Return docs/tempest.md."""
+    """Return docs/reference/tempest.md."""
     skipped = results.with_status("skip")
     lines = [
         _HEAD,

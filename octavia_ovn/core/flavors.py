@@ -28,7 +28,7 @@ DESCRIPTIONS: Mapping[str, str] = {
 }
 """Each key with its meaning, for operators."""
 
-# Measured: see docs/flavors.md.
+# Measured: see docs/operators/flavors.md.
 _NEVER = {
     "distributed": "OVN would drop the traffic of members without a health monitor",
     "use_stateless_nat": "OVN would not answer clients outside any more",

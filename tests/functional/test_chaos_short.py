@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: docs/reliability.md has the numbers of a long one."""
+"""The short form of `make chaos`: docs/operators/reliability.md has the numbers of a long one."""
 
 import random
 import sys

@@ -15,7 +15,7 @@ from octavia_ovn.observer import Drift
 from tests.adapters.metrics.test_collector import NUMBERS
 
 PROJECT = Path(__file__).parents[2]
-PAGE = (PROJECT / "docs/monitoring.md").read_text(encoding="utf-8")
+PAGE = (PROJECT / "docs/operators/monitoring.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(octavia_ovn_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", re.MULTILINE)
 
 
@@ -50,7 +50,7 @@ def test_each_value_of_a_label_is_explained(word):
 
 # --- files for Prometheus and Grafana
 
-FILES = PROJECT / "docs/monitoring"
+FILES = PROJECT / "docs/operators/monitoring"
 RULES = [
     rule
     for group in yaml.safe_load((FILES / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
@@ -152,7 +152,7 @@ def test_alerts_tell_regions_apart(rule):
 
 
 def test_alerts_name_metrics_of_collectors_that_are_documented():
-    page = (PROJECT / "docs/statistics.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs/operators/statistics.md").read_text(encoding="utf-8")
 
     for family in statistics_metrics.registry(NUMBERS).collect():
         assert f"`{family.name}" in page

@@ -1,4 +1,4 @@
-"""The pictures of docs/performance.md: readable in any theme, and nothing cut off."""
+"""The pictures of docs/operators/performance.md: readable in any theme, and nothing cut off."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from bench import plots
 
 SVG = "{http://www.w3.org/2000/svg}"
-PICTURES = sorted((Path(__file__).parents[2] / "docs" / "performance").glob("*.svg"))
+PICTURES = sorted((Path(__file__).parents[2] / "docs/operators/performance").glob("*.svg"))
 GLYPH = 7.0  # pixels of a wide character of the small font
 SERIES = {
     "ovn-octavia-provider": [(0.0, 12.0), (50_000.0, 123_456.0)],

@@ -8,7 +8,7 @@ import pytest
 from octavia_ovn.config.statistics import COLLECTOR_OPTS
 
 DOCS = Path(__file__).parents[2] / "docs"
-UNIT = DOCS / "systemd/octavia-ovn-stats.service"
+UNIT = DOCS / "operators/systemd/octavia-ovn-stats.service"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def service():
 
 
 def test_it_runs_what_is_installed_as_the_documentation_says(service):
-    page = (DOCS / "statistics.md").read_text(encoding="utf-8")
+    page = (DOCS / "operators/statistics.md").read_text(encoding="utf-8")
     program, option, config = service["ExecStart"].split()
 
     assert f"python3 -m venv {program.removesuffix('/bin/octavia-ovn-stats')}\n" in page

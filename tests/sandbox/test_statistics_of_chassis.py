@@ -114,7 +114,7 @@ class Field:
         with path.open("w") as file:
             config.write(file)
         with log.open("wb") as out:
-            # As tight as the unit in docs/systemd
+            # As tight as the unit in docs/operators/systemd
             argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
             argv += [sys.executable, "-m", "octavia_ovn.collector", "--config-file", str(path)]
             environment = {**os.environ, "PATH": hypervisors.PATH}

@@ -1,1 +1,0 @@
-"""The agent's replica against real servers."""
