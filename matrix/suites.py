@@ -17,12 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-PURE = ("tests/core", "tests/controller", "tests/unit")
+PURE = (
+    "tests/core",
+    "tests/controller",
+    "tests/adapters",
+    "tests/cli",
+    "tests/config",
+    "tests/package",
+    "tests/project",
+)
 SERVERS = ("tests/functional", "tests/scenarios")
 LIBRARIES = (
     *PURE,
     "tests/functional/neutron",
-    "tests/functional/ovsdb_replica",
+    "tests/functional/ovsdb/replica",
     "tests/functional/northbound/test_port_names.py",
     "tests/functional/octavia/test_api.py",
     "tests/functional/octavia/test_driver_agent.py",

@@ -141,5 +141,5 @@ def test_always_slower_ends_in_time(server: Server, watch: Callable[..., Watched
 def test_one_place_makes_transactions() -> None:
     root = Path(octavia_ovn.__file__).parent
     found = [path for path in root.rglob("*.py") if "Transaction(" in path.read_text()]
-    assert [path.name for path in found] == ["ovsdb_replica.py"]
+    assert [path.name for path in found] == ["replica.py"]
     assert found[0].read_text().count("Transaction(") == 1
