@@ -24,7 +24,7 @@ from octavia_ovn import wiring
 from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.adapters.northbound.replica import Northbound
 from octavia_ovn.adapters.octavia.api import OctaviaApi
-from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
@@ -34,10 +34,10 @@ from octavia_ovn.adapters.statistics.datagrams import AgentSocket
 from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import octavia as config
 from octavia_ovn.config.statistics import AgentStatistics, check_master_key
-from octavia_ovn.controller.drift.periodic import POPULATED, Rounds, Watch
+from octavia_ovn.controller.drift.periodic import POPULATED, DriftCheck, PeriodicThread
 from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.loop import Controller
-from octavia_ovn.controller.statistics import Chassis, Ledger, Listeners, Statistics
+from octavia_ovn.controller.statistics import Chassis, Listeners, Statistics, StatisticsReceiver
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
@@ -155,7 +155,7 @@ class Agent:
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
         opened.callback(self._executor.shutdown, wait=False, cancel_futures=True)
-        preferences = Preferences(Mechanism(settings.session_persistence))
+        defaults = DriverDefaults(Mechanism(settings.session_persistence))
         sockets = DriverAgent(
             settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
         )
@@ -185,7 +185,7 @@ class Agent:
             self._nb,
             self._sb,
             Neutron(settings.neutron, observer),
-            Octavia(sockets, preferences),
+            Octavia(sockets, defaults),
             sockets,
             self._executor,
             self._waker.wake,
@@ -195,7 +195,7 @@ class Agent:
             observer=observer,
         )
         opened.callback(self._controller.close, timeout=_LAST_WORDS)
-        self._rounds = Rounds(
+        self._rounds = DriftCheck(
             parts.repair(patience=0.0),
             parts.octavia,
             parts.neutron,
@@ -203,7 +203,7 @@ class Agent:
             grace=settings.pending_grace,
             observer=observer,
         )
-        self._watch = Watch(
+        self._watch = PeriodicThread(
             self._round, settings.sync_interval, observer=observer, single=self._rounds.compare
         )
         opened.callback(self._watch.close, timeout=0.0)
@@ -225,9 +225,9 @@ class Agent:
             LOG.error("Statistics are not collected: %s", error)
             return None
 
-        def ledger(chassis: Chassis) -> Ledger:
+        def ledger(chassis: Chassis) -> StatisticsReceiver:
             accounts = Accounts(octavia, sockets, self._listeners.ask, self._observer)
-            return Ledger(chassis, accounts, options.report_interval)
+            return StatisticsReceiver(chassis, accounts, options.report_interval)
 
         return Statistics(
             lambda: AgentSocket(
@@ -241,7 +241,7 @@ class Agent:
         """Compare with Octavia and Neutron, then look at every load balancer again."""
         succeeded = self._rounds.round(acting)
         _give_memory_back()
-        self._controller.look_again()
+        self._controller.resync()
         return succeeded
 
     def _changed(self, thing: object) -> None:
@@ -249,7 +249,7 @@ class Agent:
 
     def _row_changed(self, lb_id: str) -> None:
         if self._acting:  # or else all are looked at when that begins
-            self._controller.look_at(lb_id)
+            self._controller.enqueue(lb_id)
 
     def _row_lost(self, lb_id: str) -> None:
         """Have a load balancer compared of which somebody has deleted a row."""
@@ -286,7 +286,7 @@ class Agent:
         acting = self._nb.replica.has_lock and self._nb.replica.synced
         if acting and not self._acting:
             LOG.info("This agent holds the lock %s and acts now", LOCK)
-            self._controller.look_at_all()
+            self._controller.enqueue_all()
             _give_memory_back()
         elif self._acting and not acting:
             LOG.info("This agent does not hold the lock %s any more and stands by", LOCK)

@@ -34,8 +34,8 @@ from octavia_ovn.core.statistics.conntrack import open_connections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,
-    Levels,
     Message,
+    OpenConnections,
     Report,
     in_parts,
 )
@@ -89,7 +89,7 @@ class Schedule:
         self._interval = interval
         self.due = 0.0 if interval else math.inf
 
-    def strikes(self, now: float) -> bool:
+    def is_due(self, now: float) -> bool:
         """Whether it is due; if so, it is due again an interval later."""
         if now < self.due:
             return False
@@ -101,7 +101,7 @@ class Schedule:
         self.due = max(self.due, until)
 
 
-class Silence:
+class AckWatchdog:
     """Complains when nobody acknowledges; nothing else would show it, since nothing is lost."""
 
     def __init__(self) -> None:
@@ -162,7 +162,7 @@ class Collector:
         self._session = ""
         self._turn_number = 0
         self._levels_are_new = False
-        self._silence = Silence()
+        self._silence = AckWatchdog()
         self._for_metrics = bool(settings.metrics_port)
         self.totals: dict[Key, Traffic] = {}
         """Since this process began, of listeners that there are."""
@@ -184,14 +184,14 @@ class Collector:
         """How many errors that nobody has foreseen each part had."""
         return {name: part.defects for name, part in self._parts.items()}
 
-    def run(self, goes_on: Callable[[], bool]) -> None:
+    def run(self, running: Callable[[], bool]) -> None:
         """Work until told to stop; then read and send once more.
 
         :raises Unavailable: when the state file cannot be written to begin with
         """
         try:
             self._file.save(self._memory)
-            while goes_on():
+            while running():
                 self._turn()
                 if not self._try(WAIT, self._wait):
                     time.sleep(_PAUSE)
@@ -210,13 +210,13 @@ class Collector:
         now = time.monotonic()
         self._try(SOUTHBOUND, self._follow)
         self._try(AGENTS, self._receive)
-        if self._read.strikes(now) and self._southbound.synced:
+        if self._read.is_due(now) and self._southbound.synced:
             self._try(SWITCH, self._count)
             after = time.monotonic()
             self._read.put_off(after + _LOAD * (after - now))
-        if self._look.strikes(now) and self._southbound.synced:
+        if self._look.is_due(now) and self._southbound.synced:
             self._try(CONNECTIONS, self._look_at_connections)
-        if self._send.strikes(now):
+        if self._send.is_due(now):
             self._deliver()
 
     def _follow(self) -> None:
@@ -264,7 +264,7 @@ class Collector:
 
         :raises Unavailable: when Open vSwitch does not say
         """
-        if self._bridge is None or self._identify.strikes(time.monotonic()):
+        if self._bridge is None or self._identify.is_due(time.monotonic()):
             found = self._switch.identity()
             if self._bridge is None or found != self._identity:
                 LOG.info("This is chassis %s, bridge %s", *dataclasses.astuple(found))
@@ -314,7 +314,7 @@ class Collector:
         # That there are none is told, too: a former process of this chassis may have told some.
         if self._levels_are_new and self._turn_number:
             for part in in_parts(self.open):
-                yield Levels(*sender, self._turn_number, part)
+                yield OpenConnections(*sender, self._turn_number, part)
 
     def _wait(self) -> None:
         poller = ovs.poller.Poller()
@@ -355,8 +355,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(conf: cfg.ConfigOpts) -> None:
     settings = statistics.collector(conf)
     collector = Collector(settings)
-    with offered(collector, settings), _stopping() as goes_on:
-        collector.run(goes_on)
+    with offered(collector, settings), _stopping() as running:
+        collector.run(running)
 
 
 @contextlib.contextmanager

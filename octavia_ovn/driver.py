@@ -108,11 +108,11 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @staticmethod
     def _create(loadbalancer: data_models.LoadBalancer, context: wiring.Runtime) -> None:
-        surroundings = models.Surroundings(context.cidr, context.vip_ports.is_brought)
+        vip_lookup = models.VipLookup(context.cidr, context.vip_ports.is_user_port)
         values = models.fields(loadbalancer)
-        lb = models.load_balancer(values, context.preferences, surroundings)
+        lb = models.load_balancer(values, context.defaults, vip_lookup)
         with contextlib.ExitStack() as stack:
-            if lb.vips[0].brought and values.get("vip_qos_policy_id"):
+            if lb.vips[0].user_port and values.get("vip_qos_policy_id"):
                 port_id, policy_id = values["vip_port_id"], values["vip_qos_policy_id"]
                 stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
             context.store.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
@@ -159,7 +159,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def listener_create(self, listener: data_models.Listener) -> None:
         """Record a new listener."""
         context, values = wiring.get(), models.fields(listener)
-        change = changes.PutListener(models.listener(values, context.preferences))
+        change = changes.PutListener(models.listener(values, context.defaults))
         context.store.record(change, lb_id=values["loadbalancer_id"])
 
     @_answer
@@ -168,7 +168,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     ) -> None:
         """Record what changes of a listener."""
         context = wiring.get()
-        update = models.listener_update(old_listener, new_listener, context.preferences)
+        update = models.listener_update(old_listener, new_listener, context.defaults)
         context.store.record(update, lb_id=old_listener.loadbalancer_id)
 
     @_answer
@@ -184,7 +184,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def pool_create(self, pool: data_models.Pool) -> None:
         """Record a new pool, as the default pool of the listener that it names."""
         context, values = wiring.get(), models.fields(pool)
-        new = models.pool(values, context.preferences)
+        new = models.pool(values, context.defaults)
         change = changes.PutPool(new, values.get("listener_id") or None)
         context.store.record(change, lb_id=values["loadbalancer_id"])
 
@@ -192,7 +192,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def pool_update(self, old_pool: data_models.Pool, new_pool: data_models.Pool) -> None:
         """Record what changes of a pool."""
         context = wiring.get()
-        update = models.pool_update(old_pool, new_pool, context.preferences)
+        update = models.pool_update(old_pool, new_pool, context.defaults)
         context.store.record(update, lb_id=old_pool.loadbalancer_id)
 
     @_answer

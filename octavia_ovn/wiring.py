@@ -14,7 +14,7 @@ from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.adapters.neutron.vip_ports import VipPorts
 from octavia_ovn.adapters.northbound.intents import IntentStore
 from octavia_ovn.adapters.octavia.api import OctaviaApi
-from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
@@ -36,7 +36,7 @@ class Runtime:
     store: IntentStore
     neutron: Neutron
     vip_ports: VipPorts
-    preferences: Preferences
+    defaults: DriverDefaults
     octavia: Octavia
     listing: OctaviaApi
     grace: float
@@ -82,7 +82,7 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
     neutron = Neutron(settings.neutron, observer)
-    preferences = Preferences(
+    defaults = DriverDefaults(
         Mechanism(settings.session_persistence),
         Usual(settings.requests.filled_in, settings.requests.strict_options),
     )
@@ -98,8 +98,8 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
-        preferences=preferences,
-        octavia=Octavia(sockets, preferences),
+        defaults=defaults,
+        octavia=Octavia(sockets, defaults),
         listing=OctaviaApi(settings.octavia, observer=observer),
         grace=settings.pending_grace,
     )

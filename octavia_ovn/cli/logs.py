@@ -8,7 +8,7 @@ from oslo_log import log
 
 from octavia_ovn import wiring
 from octavia_ovn.cli.output import summary
-from octavia_ovn.controller.drift.compare import Finding, Verdict
+from octavia_ovn.controller.drift.compare import DriftState, Finding
 from octavia_ovn.controller.drift.once import Action, Result, sync
 from octavia_ovn.errors import OctaviaOvnError
 
@@ -52,7 +52,7 @@ def run(parts: wiring.Runtime, *, dry_run: bool = False) -> int:
 def _report(result: Result) -> bool:
     """Log a result unless all is well; return whether it stays bad."""
     finding = result.finding
-    if finding.verdict is Verdict.RIGHT:
+    if finding.verdict is DriftState.RIGHT:
         return False
     words = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
     action = f"{result.action.value} {result.reason}".rstrip()

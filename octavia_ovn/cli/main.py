@@ -17,7 +17,7 @@ from octavia_ovn.cli.show import show
 from octavia_ovn.cli.statistics_key import statistics_key
 from octavia_ovn.cli.trace import trace
 from octavia_ovn.config.command_line import PACKAGE
-from octavia_ovn.controller.drift.compare import Depth, Verdict
+from octavia_ovn.controller.drift.compare import Depth, DriftState
 from octavia_ovn.controller.drift.once import Action, Result, sync
 from octavia_ovn.errors import NotFound, Unavailable
 
@@ -159,9 +159,9 @@ def _check(parts: wiring.Runtime, selection: Selection, *, as_json: bool, everyt
 
     results = _run(parts, selection, look)
     _show(results, as_json=as_json, everything=everything, acted=False)
-    if any(each.finding.verdict is Verdict.UNCLEAR for each in results):
+    if any(each.finding.verdict is DriftState.UNCLEAR for each in results):
         return FAILED
-    right = all(each.finding.verdict is Verdict.RIGHT for each in results)
+    right = all(each.finding.verdict is DriftState.RIGHT for each in results)
     return RIGHT if right else WRONG
 
 
@@ -203,7 +203,7 @@ def _show(results: list[Result], *, as_json: bool, everything: bool, acted: bool
 
 
 def _status(results: list[Result], good: set[Action]) -> int:
-    if any(each.finding.verdict is Verdict.UNCLEAR for each in results):
+    if any(each.finding.verdict is DriftState.UNCLEAR for each in results):
         return FAILED
     return RIGHT if all(each.action in good for each in results) else WRONG
 

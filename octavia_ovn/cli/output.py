@@ -12,11 +12,11 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from octavia_ovn.controller.drift.compare import Finding, Verdict
+from octavia_ovn.controller.drift.compare import DriftState, Finding
 from octavia_ovn.controller.drift.once import Result
 from octavia_ovn.core.text import plain
 
-_STYLES = {Verdict.RIGHT: "green", Verdict.UNCLEAR: "red", Verdict.UNENFORCED: "red"}
+_STYLES = {DriftState.RIGHT: "green", DriftState.UNCLEAR: "red", DriftState.UNENFORCED: "red"}
 _STYLE = "yellow"
 _WIDE = 1000
 
@@ -50,7 +50,7 @@ def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
     :param acted: whether something was done about it
     """
     console = terminal()
-    shown = [each for each in results if everything or each.finding.verdict is not Verdict.RIGHT]
+    shown = [each for each in results if everything or each.finding.verdict is not DriftState.RIGHT]
     if shown:
         console.print(_table(shown, acted=acted))
     console.print(summary(each.finding for each in results))
@@ -64,7 +64,7 @@ def summary(findings: Iterable[Finding]) -> str:
     """Say how many load balancers are what, in one line."""
     counts = collections.Counter(each.verdict for each in findings)
     total = sum(counts.values())
-    parts = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+    parts = [f"{counts[verdict]} {verdict.value}" for verdict in DriftState if counts[verdict]]
     noun = "load balancer" if total == 1 else "load balancers"
     return f"{total} {noun}" + (f": {', '.join(parts)}" if parts else "")
 

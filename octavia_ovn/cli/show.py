@@ -68,10 +68,10 @@ def show(  # noqa: PLR0913 - the command line's options
     as_json: bool,
 ) -> int:
     """Read and show."""
-    scene, _ = sources.build(settings.load(files, directories)).scene(lb)
-    found = overview(scene)
+    snapshot, _ = sources.build(settings.load(files, directories)).snapshot(lb)
+    found = overview(snapshot)
     if found is None:
-        raise Refused(f"{lb}: its rows do not say what it is ({'; '.join(scene.problems)}).")
+        raise Refused(f"{lb}: its rows do not say what it is ({'; '.join(snapshot.problems)}).")
     for path, draw, option in ((svg, picture.svg, "--svg"), (html, picture.html, "--html")):
         if path is not None:
             _write(path, draw(found), option)

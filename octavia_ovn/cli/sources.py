@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from octavia_ovn import wiring
-from octavia_ovn.adapters.inspection.snapshot import SceneReader
+from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.config import octavia as config
 from octavia_ovn.core.diagnosis.path import Client
-from octavia_ovn.core.diagnosis.snapshot import Scene, Told
+from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Snapshot
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused
 
@@ -29,9 +29,9 @@ class Sources:
     """Octavia and the databases."""
 
     parts: wiring.Runtime
-    reader: SceneReader
+    reader: SnapshotReader
 
-    def scene(self, text: str, sender: str | None = None) -> tuple[Scene, Client | None]:
+    def snapshot(self, text: str, sender: str | None = None) -> tuple[Snapshot, Client | None]:
         """Read a load balancer and what is around it.
 
         What Octavia does not answer becomes a note: the rows can be looked at without it.
@@ -46,13 +46,13 @@ class Sources:
         client = self.reader.client(sender) if sender else None
         notes: list[str] = []
         octavia = _try(functools.partial(self.parts.octavia.tree, lb_id), None, notes)
-        nothing: dict[tuple[Kind, str], Told] = {}
+        nothing: dict[tuple[Kind, str], ObjectStatus] = {}
         told = _try(functools.partial(self.parts.listing.told, lb_id), nothing, notes)
-        scene, client = self.reader.scene(lb_id, octavia, client)
-        if scene.lb is None and not scene.rows:
+        snapshot, client = self.reader.snapshot(lb_id, octavia, client)
+        if snapshot.lb is None and not snapshot.rows:
             why = "; ".join(["neither Octavia nor the Northbound database has it", *notes])
             raise NotFound(f"There is no load balancer {text}: {why}.")
-        return dataclasses.replace(scene, told=told, notes=(*notes, *scene.notes)), client
+        return dataclasses.replace(snapshot, told=told, notes=(*notes, *snapshot.notes)), client
 
     def _id(self, text: str) -> str:
         if _ID.fullmatch(text):
@@ -81,7 +81,7 @@ def build(settings: config.Settings) -> Sources:
             (settings.sb, "OVN_Southbound"),
         )
     )
-    return Sources(parts, SceneReader(nb, sb, parts.neutron.subnet))
+    return Sources(parts, SnapshotReader(nb, sb, parts.neutron.subnet))
 
 
 def _try(ask: Callable[[], T], otherwise: T, notes: list[str]) -> T:

@@ -12,28 +12,28 @@ from rich.table import Table
 from octavia_ovn.cli import output, settings, sources
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
 from octavia_ovn.cli.output import text
-from octavia_ovn.core.diagnosis.findings import Verdict
+from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.diagnosis.path import NoPath, paths
 from octavia_ovn.core.diagnosis.trace import Explanation, explain
 from octavia_ovn.errors import NotFound
 
 _STATUS = {
-    Verdict.OK: RIGHT,
-    Verdict.WARNING: RIGHT,
-    Verdict.FAULT: WRONG,
-    Verdict.UNCLEAR: FAILED,
+    Severity.OK: RIGHT,
+    Severity.WARNING: RIGHT,
+    Severity.FAULT: WRONG,
+    Severity.UNCLEAR: FAILED,
 }
 _MARKS = {
-    Verdict.OK: ("✓", "green"),
-    Verdict.WARNING: ("!", "yellow"),
-    Verdict.FAULT: ("✗", "bold red"),
-    Verdict.UNCLEAR: ("?", "magenta"),
+    Severity.OK: ("✓", "green"),
+    Severity.WARNING: ("!", "yellow"),
+    Severity.FAULT: ("✗", "bold red"),
+    Severity.UNCLEAR: ("?", "magenta"),
 }
 _WORDS = {
-    Verdict.OK: "Packets get through.",
-    Verdict.WARNING: "Packets get through, but not everything is right.",
-    Verdict.FAULT: "Packets do not get through.",
-    Verdict.UNCLEAR: "Whether packets get through could not be found out.",
+    Severity.OK: "Packets get through.",
+    Severity.WARNING: "Packets get through, but not everything is right.",
+    Severity.FAULT: "Packets do not get through.",
+    Severity.UNCLEAR: "Whether packets get through could not be found out.",
 }
 
 _HELP = """\
@@ -92,23 +92,23 @@ def trace(  # noqa: PLR0913 - the command line's options
 ) -> int:
     """Read and explain."""
     found = sources.build(settings.load(files, directories))
-    scene, client = found.scene(lb, sender)
+    snapshot, client = found.snapshot(lb, sender)
     if client is None:
         raise NotFound(f"--from: nobody is {sender!r}.")
     try:
-        explanations = [explain(path) for path in paths(scene, client, address, port)]
+        explanations = [explain(path) for path in paths(snapshot, client, address, port)]
     except NoPath as error:
         raise NotFound(str(error)) from error
     if as_json:
         click.echo(json.dumps([_json(each) for each in explanations], indent=2))
     else:
-        _print(explanations, scene.notes)
+        _print(explanations, snapshot.notes)
     return _status(explanations)
 
 
 def _status(explanations: Sequence[Explanation]) -> int:
     """Return the exit status of the worst."""
-    worst = min((each.verdict for each in explanations), key=list(Verdict).index)
+    worst = min((each.verdict for each in explanations), key=list(Severity).index)
     return _STATUS[worst]
 
 
@@ -129,7 +129,7 @@ def _table(explanation: Explanation) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     for check, finding in explanation.findings:
         mark, style = _MARKS[finding.verdict]
-        good = finding.verdict is Verdict.OK
+        good = finding.verdict is Severity.OK
         sentence = text((finding.sentence, "" if good else style))
         table.add_row(text((f"  {mark}", style)), text((check.title, "dim")), sentence)
         if finding.remedy:
@@ -146,7 +146,7 @@ def _json(explanation: Explanation) -> dict[str, Any]:
         "protocol": path.protocol,
         "port": path.port,
         "verdict": explanation.verdict.value,
-        "gets_through": explanation.verdict in (Verdict.OK, Verdict.WARNING),
+        "gets_through": explanation.verdict in (Severity.OK, Severity.WARNING),
         "findings": [
             {
                 "check": check.name,

@@ -30,7 +30,7 @@ def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
     return decoded, decoded.problems
 
 
-class Damages:
+class CorruptRows:
     """Asks Octavia once what a damaged load balancer is, and says once what was wrong."""
 
     def __init__(self, octavia: Octavia, tasks: Tasks, observer: Observer = NOBODY) -> None:
@@ -39,7 +39,7 @@ class Damages:
         self._tasks = tasks
         self._keys: dict[str, _Key] = {}
 
-    def truth(
+    def octavia_state(
         self, lb_id: str, problems: Problems, pending: Pending | None
     ) -> Done[model.LoadBalancer | None] | None:
         """Return Octavia's answer; None while it is being asked."""
@@ -56,7 +56,7 @@ class Damages:
         work = functools.partial(self._committed, lb_id, pending)
         return self._tasks.get(key, work, lb_id)
 
-    def healed(self, lb_id: str) -> None:
+    def recovered(self, lb_id: str) -> None:
         """Note that the rows are readable."""
         if self.forget(lb_id):
             self._observer.repairs(Drift.DAMAGED)

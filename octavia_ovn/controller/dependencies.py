@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.multimap import MultiMap
 
 
 class Index:
@@ -12,7 +12,7 @@ class Index:
 
     def __init__(self) -> None:
         self._things: dict[str, frozenset[Hashable]] = {}
-        self._dependants: Grouping[Hashable, str] = Grouping()
+        self._dependants: MultiMap[Hashable, str] = MultiMap()
         self._leaving: set[str] = set()
 
     def set(

@@ -18,7 +18,7 @@ from octavia_ovn.controller.vip_ports import VipGuard
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired import access_control, responder
 from octavia_ovn.core.desired.load_balancer import Facts
-from octavia_ovn.core.health import Backend, Health, Source, Verdict
+from octavia_ovn.core.health import Backend, Health, HealthState, Source
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request.validation import place_members
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
@@ -26,7 +26,7 @@ from octavia_ovn.core.topology import (
     Attachments,
     Subnet,
     attachments,
-    entrances,
+    ingress_ports,
     subnets_around,
     switch_name,
 )
@@ -35,7 +35,7 @@ SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
 MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
 ANSWERED_BY = {PORT: "vip", MONITORED: "source"}
 """Kind of thing → kind of task whose answer its change may change."""
-_BEFORE = {"ONLINE": Verdict.UP, "ERROR": Verdict.DOWN}
+_BEFORE = {"ONLINE": HealthState.UP, "ERROR": HealthState.DOWN}
 """What a check must have said of a member that Octavia shows with that operating status."""
 
 
@@ -91,8 +91,8 @@ class _Checks:
     """Collects the health of monitored members."""
 
     mappings: dict[str, str] = field(default_factory=dict)
-    verdicts: dict[Backend, Verdict] = field(default_factory=dict)
-    members: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[Backend, HealthState] = field(default_factory=dict)
+    members: dict[str, HealthState] = field(default_factory=dict)
     obstacles: dict[str, str] = field(default_factory=dict)
     failed: set[tuple[Kind, str]] = field(default_factory=set)
     operations: list[Operation] = field(default_factory=list)
@@ -129,7 +129,9 @@ class FactFinder:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
-        doors = entrances(lb, places, self._nb) if access_control.restricted(lb) else frozenset()
+        doors = (
+            ingress_ports(lb, places, self._nb) if access_control.restricted(lb) else frozenset()
+        )
         things = (
             frozenset(_things(lb, subnets, places))
             | {(MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
@@ -152,7 +154,7 @@ class FactFinder:
             health=Health(checks.verdicts, checks.members),
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
-            entrances=doors,
+            ingress_ports=doors,
             lost=guarded.lost or (None if codec.read_lost_vips(rows) is None else {}),
         )
         failed = frozenset(checks.failed)
@@ -163,7 +165,7 @@ class FactFinder:
         return replace(lb, vips=tuple(self._complete_vip(lb.id, vip) for vip in lb.vips))
 
     def _complete_vip(self, lb_id: str, vip: model.Vip) -> model.Vip:
-        if vip.port_id is None or (vip.network_id and vip.subnet_id and vip.brought is not None):
+        if vip.port_id is None or (vip.network_id and vip.subnet_id and vip.user_port is not None):
             return vip
         ask = functools.partial(self._neutron.port, vip.port_id)
         done = self._tasks.get(("vip", vip.port_id), ask, lb_id)
@@ -171,7 +173,7 @@ class FactFinder:
             raise Missing
         port = done.value
         if port is None:
-            return replace(vip, brought=True)
+            return replace(vip, user_port=True)
         ours = port.is_vip_of(lb_id)
         if ours and port.device_owner:
             adopt = functools.partial(self._neutron.adopt_vip_port, vip.port_id, lb_id)
@@ -183,13 +185,13 @@ class FactFinder:
             vip,
             network_id=port.network_id,
             subnet_id=vip.subnet_id or subnets.get(vip.address),
-            brought=not ours,
+            user_port=not ours,
         )
 
     def _port_operations(self, lb: model.LoadBalancer) -> Iterator[Operation]:
         """Yield what makes the ports that users brought fit for a VIP."""
         for vip in lb.vips:
-            if vip.brought and vip.port_id:
+            if vip.user_port and vip.port_id:
                 found = self._nb.has_addresses(vip.port_id)
                 if found is None:
                     raise Missing
@@ -286,13 +288,13 @@ class FactFinder:
             if why is None:
                 raise Missing
             if why:
-                checks.members[member.id] = Verdict.UNREACHABLE
+                checks.members[member.id] = HealthState.UNREACHABLE
                 checks.obstacles[member.id] = why
             elif pool.monitored and subnet is not None:
                 self._check(Checked(lb, pool, member, subnet), rows, checks)
                 if not self._sb.ready:
                     # What OVN says is not known now: it counts as it did before.
-                    before = _BEFORE.get(heard.get(member.id, ""), Verdict.UNKNOWN)
+                    before = _BEFORE.get(heard.get(member.id, ""), HealthState.UNKNOWN)
                     checks.verdicts[_backend(pool, member)] = before
         return checks
 
@@ -311,13 +313,13 @@ class FactFinder:
                 raise Missing(operations=missing.operations) from None
             checks.operations.extend(missing.operations)
         if source is None:
-            checks.members[member.id] = Verdict.UNCHECKED
+            checks.members[member.id] = HealthState.UNCHECKED
             if pool.monitor:
                 checks.failed.add((Kind.HEALTH_MONITOR, pool.monitor.id))
             return
         name = source.port
         if port is None or port.virtual:
-            checks.members[member.id] = Verdict.UNCHECKED
+            checks.members[member.id] = HealthState.UNCHECKED
         else:
             name = port.name
             verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)

@@ -9,7 +9,7 @@ from octavia_ovn.observer import NOBODY, Observer
 from octavia_ovn.supervised import SupervisedThread
 
 
-class Office:
+class LeaderThread:
     """The thread, and what it and the main loop know of each other.
 
     :param work: what the thread does until it is closed; it waits on :attr:`changed`
@@ -27,7 +27,7 @@ class Office:
         self._thread = SupervisedThread(work, name, observer)
 
     @property
-    def goes_on(self) -> bool:
+    def running(self) -> bool:
         """Whether to work."""
         return self.acting and not self.closed
 

@@ -45,7 +45,7 @@ class Shown(Protocol):
         """Return the counters of a listener; None when there is none."""
 
 
-class Told(Protocol):
+class ObjectStatus(Protocol):
     """Where Octavia is told."""
 
     def update_statistics(self, statistics: Mapping[str, object]) -> None:
@@ -65,7 +65,7 @@ class Accounts:
     def __init__(
         self,
         shown: Shown,
-        told: Told,
+        told: ObjectStatus,
         ask: Callable[[Collection[str]], Mapping[Key, str]],
         observer: Observer = NOBODY,
         clock: Callable[[], float] = time.monotonic,

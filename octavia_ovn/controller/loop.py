@@ -26,7 +26,7 @@ from octavia_ovn.controller.facts import (
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
-from octavia_ovn.controller.reported import Ledger, Ticket
+from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.pending import Kind
@@ -80,7 +80,7 @@ class Controller:
         self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
-        self._ledger = Ledger()
+        self._ledger = ReportedStatus()
         self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(
             sink, self._accepted, clock, settled, self._objects, observer=observer
@@ -111,11 +111,11 @@ class Controller:
         for lb_id in self._index.of(thing):
             self.queue.add(lb_id)
 
-    def look_at(self, lb_id: str) -> None:
+    def enqueue(self, lb_id: str) -> None:
         """Look at a load balancer."""
         self.queue.add(lb_id)
 
-    def look_at_all(self) -> None:
+    def enqueue_all(self) -> None:
         """Look at every load balancer: at start, after a reconnect, on taking over.
 
         First at those that Octavia waits for; the others do not keep new requests waiting.
@@ -132,7 +132,7 @@ class Controller:
         for lb_id in self._unseen:
             self.queue.add_idle(lb_id)
 
-    def look_again(self) -> None:
+    def resync(self) -> None:
         """Look at every load balancer, in its turn: events are hints, and one may have been lost.
 
         What was refused is asked for once more: a quota may have been raised. Called from any
@@ -163,10 +163,10 @@ class Controller:
             self._release(subnet_id, thing)
 
     def _accepted(self, lb_id: str, ticket: object) -> None:
-        assert isinstance(ticket, Ticket)  # noqa: S101 - it is what we gave the reporter
+        assert isinstance(ticket, ReportKey)  # noqa: S101 - it is what we gave the reporter
         self.post(lambda: self._end(lb_id, ticket))
 
-    def _end(self, lb_id: str, ticket: Ticket) -> None:
+    def _end(self, lb_id: str, ticket: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
         ended = self._ledger.accept(lb_id, ticket)
         if ended:
@@ -325,7 +325,7 @@ class Controller:
                 if key is not None and not outcome.things:
                     self._releasing.setdefault(lb_id, set()).add(key)
         if outcome.report is not None and not self._is_releasing(lb_id):
-            assert isinstance(outcome.report.ticket, Ticket)  # noqa: S101 - see Reconciler
+            assert isinstance(outcome.report.ticket, ReportKey)  # noqa: S101 - see Reconciler
             self._reporter.send(outcome.report)
             self._ledger.sent(lb_id, outcome.report.ticket)
         if outcome.again:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from octavia_ovn.core import model
 from octavia_ovn.core.desired.access_control import Access
-from octavia_ovn.core.health import Source, Verdict
+from octavia_ovn.core.health import HealthState, Source
 from octavia_ovn.core.pending import Key
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
@@ -74,7 +74,7 @@ class Northbound(Topology, Protocol):
     def is_occupied(self, switch: str, address: str) -> bool:
         """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
 
-    def holds(self, port_id: str, address: str, *, brought: bool) -> bool | None:
+    def holds(self, port_id: str, address: str, *, user_port: bool) -> bool | None:
         """Whether OVN shows that a VIP's port has its address; None while that is being fetched.
 
         :param brought: whether the user made the port, so that it may have an owner
@@ -131,7 +131,7 @@ class Southbound(Protocol):
     def ready(self) -> bool:
         """Whether its contents are known."""
 
-    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
+    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return what OVN's check says about a backend."""
 
 

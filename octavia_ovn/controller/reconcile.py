@@ -12,12 +12,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import corruption
-from octavia_ovn.controller.corruption import Damages, Problems
+from octavia_ovn.controller.corruption import CorruptRows, Problems
 from octavia_ovn.controller.deletions import Deletions, without
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
-from octavia_ovn.controller.reported import Ledger, Ticket
-from octavia_ovn.controller.status_updates import Parcel
+from octavia_ovn.controller.reported import ReportedStatus, ReportKey
+from octavia_ovn.controller.status_updates import StatusUpdate
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import codec, model, status
 from octavia_ovn.core.desired import access_control, responder
@@ -45,7 +45,7 @@ class Outcome:
     """
 
     operations: tuple[Operation, ...] = ()
-    report: Parcel | None = None
+    report: StatusUpdate | None = None
     things: frozenset[Hashable] | None = None
     former: frozenset[Hashable] = frozenset()
     again: bool = False
@@ -66,7 +66,7 @@ class Reconciler:
         neutron: Neutron,
         octavia: Octavia,
         tasks: Tasks,
-        ledger: Ledger,
+        ledger: ReportedStatus,
         observer: Observer = NOBODY,
     ) -> None:
         self._deletions = Deletions(tasks, octavia)
@@ -77,7 +77,7 @@ class Reconciler:
         self._tasks = tasks
         self._ledger = ledger
         self._observer = observer
-        self._damages = Damages(octavia, tasks, observer)
+        self._damages = CorruptRows(octavia, tasks, observer)
 
     def look(self, lb_id: str) -> Outcome:
         """Decide what to do about a load balancer."""
@@ -126,7 +126,7 @@ class Reconciler:
             if repaired is not None:
                 return repaired
         else:
-            self._damages.healed(lb_id)
+            self._damages.recovered(lb_id)
         return self._realise(rows, decoded) if decoded is not None else GONE
 
     def _open(self, lb_id: str, pending: Pending | None) -> tuple[str, ...]:
@@ -142,10 +142,12 @@ class Reconciler:
         A row that says nothing any more may serve as before, and will be restored.
         """
         gone = not self._nb.has_row(lb_id)
-        operations = self._let_in(lb_id) + self._silence(lb_id) if gone else ()
+        operations = (
+            self._remove_access_control(lb_id) + self._remove_responder(lb_id) if gone else ()
+        )
         return Outcome(operations, things=frozenset())
 
-    def _let_in(self, lb_id: str) -> tuple[Operation, ...]:
+    def _remove_access_control(self, lb_id: str) -> tuple[Operation, ...]:
         return access_control.difference(self._nb.access(lb_id), access_control.Access())
 
     def _repair(
@@ -155,7 +157,7 @@ class Reconciler:
 
         Until then the rows stay as they are: realising what can be read would stop the rest.
         """
-        done = self._damages.truth(lb_id, problems, pending)
+        done = self._damages.octavia_state(lb_id, problems, pending)
         if done is None:
             return NOTHING
         if done.value is None:
@@ -233,22 +235,22 @@ class Reconciler:
         pending: Pending | None,
         heard: dict[str, str],
         heard_all: status.Tree | None,
-    ) -> Parcel | None:
+    ) -> StatusUpdate | None:
         self._observer.shows(known.lb.id, statuses)
         marked = known.facts.lost is not None
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all, marked)
         requests = pending.requests if pending else ()
-        ticket = Ticket(requests, statuses, report.message)
+        ticket = ReportKey(requests, statuses, report.message)
         parcel = self._parcel(known.lb.id, ticket, report)
         if parcel is not None:
             _log_obstacles(known, heard)
         return parcel
 
-    def _parcel(self, lb_id: str, ticket: Ticket, report: status.Report) -> Parcel | None:
+    def _parcel(self, lb_id: str, ticket: ReportKey, report: status.Report) -> StatusUpdate | None:
         """Return what is to be sent, unless there is nothing or it is under way."""
         if not report.message or self._ledger.is_under_way(lb_id, ticket):
             return None
-        return Parcel(lb_id, ticket, report.message, report.late)
+        return StatusUpdate(lb_id, ticket, report.message, report.late)
 
     def _delete(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
@@ -258,7 +260,11 @@ class Reconciler:
         While Neutron refuses, Octavia shows ERROR and the row stays: without it, a comparison would
         restore what the tenant wants to be rid of.
         """
-        operations = diff(rows, deleting(rows)) + self._let_in(lb_id) + self._silence(lb_id)
+        operations = (
+            diff(rows, deleting(rows))
+            + self._remove_access_control(lb_id)
+            + self._remove_responder(lb_id)
+        )
         former = self._used(rows)
         if operations:
             return Outcome(operations, things=former, again=True)
@@ -277,7 +283,7 @@ class Reconciler:
         if not report.message:
             return self._gone(rows, key)
         return Outcome(
-            report=self._parcel(lb_id, Ticket(pending.requests, {}, report.message), report),
+            report=self._parcel(lb_id, ReportKey(pending.requests, {}, report.message), report),
             things=frozenset(),
             former=former,
         )
@@ -293,7 +299,7 @@ class Reconciler:
         except codec.Undecodable:
             return frozenset()
 
-    def _silence(self, lb_id: str) -> tuple[Operation, ...]:
+    def _remove_responder(self, lb_id: str) -> tuple[Operation, ...]:
         """Return what makes nobody answer for the VIPs any more."""
         return tuple(responder.operations(lb_id, self._nb.answers(lb_id), {}))
 
@@ -304,12 +310,12 @@ class Reconciler:
         except codec.Undecodable:
             self._neutron.delete_vip_ports(lb_id)
             return
-        if any(vip.port_id is None or vip.brought is None for vip in lb.vips):
+        if any(vip.port_id is None or vip.user_port is None for vip in lb.vips):
             self._neutron.delete_vip_ports(lb_id)
         for vip in lb.vips:
-            if vip.brought and vip.port_id:
+            if vip.user_port and vip.port_id:
                 self._neutron.touch_port(vip.port_id, vip.address)
-            elif vip.brought is False and vip.port_id:
+            elif vip.user_port is False and vip.port_id:
                 self._neutron.delete_vip_port(vip.port_id, lb_id, lb.project_id)
 
     def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
@@ -351,7 +357,7 @@ def _log_obstacles(known: Known, heard: Mapping[str, str]) -> None:
             LOG.warning("Member %s of load balancer %s %s", member_id, known.lb.id, why)
 
 
-def _unanswered(pending: Pending | None, accepted: Ticket) -> Pending | None:
+def _unanswered(pending: Pending | None, accepted: ReportKey) -> Pending | None:
     """Return what Octavia still waits for."""
     if pending is None or set(pending.requests) <= set(accepted.requests):
         return None

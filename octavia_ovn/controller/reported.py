@@ -11,7 +11,7 @@ from octavia_ovn.core.status import Message, Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class ReportKey:
     """One report: the requests that it answers and the statuses of all objects at that time."""
 
     requests: tuple[str, ...]
@@ -25,23 +25,23 @@ class Ticket:
         return any(record.get("provisioning_status") == "ERROR" for record in records)
 
 
-class Ledger:
+class ReportedStatus:
     """The last report sent and the last one accepted, for each load balancer."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, Ticket] = {}
-        self._accepted: dict[str, Ticket] = {}
+        self._sent: dict[str, ReportKey] = {}
+        self._accepted: dict[str, ReportKey] = {}
 
-    def is_under_way(self, lb_id: str, ticket: Ticket) -> bool:
+    def is_under_way(self, lb_id: str, ticket: ReportKey) -> bool:
         """Whether this very report has been handed to the reporter."""
         sent = self._sent.get(lb_id)
         return sent is not None and sent == ticket and sent.message == ticket.message
 
-    def sent(self, lb_id: str, ticket: Ticket) -> None:
+    def sent(self, lb_id: str, ticket: ReportKey) -> None:
         """Note a report that was handed to the reporter."""
         self._sent[lb_id] = ticket
 
-    def accept(self, lb_id: str, ticket: Ticket) -> tuple[str, ...]:
+    def accept(self, lb_id: str, ticket: ReportKey) -> tuple[str, ...]:
         """Note that Octavia has accepted a report; return the requests that have ended with it."""
         before = self.accepted(lb_id).requests
         self._accepted[lb_id] = ticket
@@ -49,9 +49,9 @@ class Ledger:
             del self._sent[lb_id]
         return tuple(each for each in ticket.requests if each not in before)
 
-    def accepted(self, lb_id: str) -> Ticket:
+    def accepted(self, lb_id: str) -> ReportKey:
         """Return the last report that Octavia has accepted."""
-        return self._accepted.get(lb_id, Ticket(()))
+        return self._accepted.get(lb_id, ReportKey(()))
 
     def clear(self) -> None:
         """Drop everything: somebody else may have reported in the meantime."""

@@ -27,7 +27,7 @@ from typing import Protocol
 from octavia_ovn.controller.status_updates import (
     BUDGET,
     NOT_ASKED,
-    Parcel,
+    StatusUpdate,
     advanced,
     cut,
     deletions,
@@ -100,8 +100,8 @@ class Reporter:
         self._objects = objects
         self._observer = observer
         self._changed = threading.Condition()
-        self._waiting: dict[str, Parcel] = {}
-        self._late: dict[str, Parcel] = {}
+        self._waiting: dict[str, StatusUpdate] = {}
+        self._late: dict[str, StatusUpdate] = {}
         self._sending: set[str] = set()
         self._dropped: set[str] = set()
         """Load balancers whose parcels were dropped while they were being sent."""
@@ -113,11 +113,11 @@ class Reporter:
         for thread in self._threads:
             thread.start()
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, update: StatusUpdate) -> None:
         """Take a parcel; it replaces one of the same load balancer that still waits."""
         with self._changed:
-            self._waiting[parcel.lb_id] = priced(replace(parcel, since=self._clock()))
-            late = self._late.get(parcel.lb_id)
+            self._waiting[update.lb_id] = priced(replace(update, since=self._clock()))
+            late = self._late.get(update.lb_id)
             if late is not None:
                 self._set_late(late)
             self._changed.notify_all()
@@ -154,25 +154,25 @@ class Reporter:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
-        while parcels := self._take():
-            left = parcels  # unless they are told
+        while updates := self._take():
+            left = updates  # unless they are told
             try:
-                left = self._deliver(parcels)
+                left = self._deliver(updates)
             finally:
-                self._finish(parcels, left)
+                self._finish(updates, left)
 
-    def _finish(self, sent: list[Parcel], left: list[Parcel]) -> None:
+    def _finish(self, sent: list[StatusUpdate], left: list[StatusUpdate]) -> None:
         """Release load balancers for the next message; keep what must be sent later."""
         with self._changed:
-            for parcel in left:
-                self._put_back(parcel)
-            done = {parcel.lb_id for parcel in sent}
+            for update in left:
+                self._put_back(update)
+            done = {update.lb_id for update in sent}
             self._sending -= done
             self._dropped -= done
             self._withdrawn -= done
             self._changed.notify_all()
 
-    def _take(self) -> list[Parcel]:
+    def _take(self) -> list[StatusUpdate]:
         """Wait for parcels that are due; none when closed."""
         with self._changed:
             while not self._closed:
@@ -188,20 +188,20 @@ class Reporter:
 
     def _ask(self) -> None:
         """Leave out of late records what is settled; beside the others, who wait for no answer."""
-        while parcels := self._unasked():
-            late = merge(parcel.message for parcel in parcels)
+        while updates := self._unasked():
+            late = merge(update.message for update in updates)
             if len(ids(late)) > _MAX_QUESTIONS:
                 # A load balancer that a later request holds must not be let go by any means.
                 late = {kind: each for kind, each in late.items() if kind == _LOAD_BALANCERS}
-            judged = self._judge(parcels, late)
+            judged = self._judge(updates, late)
             with self._changed:
-                for parcel, later in zip(parcels, judged, strict=True):
+                for update, later in zip(updates, judged, strict=True):
                     # Octavia was not asked about what has been put by meanwhile.
-                    if self._late.get(parcel.lb_id) is parcel:
+                    if self._late.get(update.lb_id) is update:
                         self._set_late(later)
                 self._changed.notify_all()
 
-    def _judge(self, parcels: list[Parcel], late: Message) -> list[Parcel]:
+    def _judge(self, updates: list[StatusUpdate], late: Message) -> list[StatusUpdate]:
         settled: frozenset[str] | None = None
         try:
             settled = self._settled(late) if late else frozenset()
@@ -211,24 +211,24 @@ class Reporter:
         except Exception:
             LOG.exception("Octavia could not be asked what is settled")
             self._observer.meets(Defect.REPORT)
-        return [self._judged(parcel, settled) for parcel in parcels]
+        return [self._judged(update, settled) for update in updates]
 
-    def _judged(self, parcel: Parcel, settled: frozenset[str] | None) -> Parcel:
+    def _judged(self, update: StatusUpdate, settled: frozenset[str] | None) -> StatusUpdate:
         """Return what is left to be told once more, or the parcel for later.
 
         Some databases do not have a status wait for the commit of a new load balancer: it is lost.
         Where Octavia does not say, the load balancer's own record waits: a later request that holds
         it takes the record back, see :meth:`withdraw`.
         """
-        message = without(parcel.message, settled or frozenset())
+        message = without(update.message, settled or frozenset())
         new = _LOAD_BALANCERS in message
-        sure = settled is not None and self._objects(parcel.lb_id) != frozenset()
-        if new and parcel.failures < _PATIENCE and not sure:
-            due = self._clock() + LATE_DELAY * (1 + parcel.failures)
-            return replace(parcel, due=due, failures=parcel.failures + 1)
-        return replace(parcel, message=message, asked=True, failures=0)
+        sure = settled is not None and self._objects(update.lb_id) != frozenset()
+        if new and update.failures < _PATIENCE and not sure:
+            due = self._clock() + LATE_DELAY * (1 + update.failures)
+            return replace(update, due=due, failures=update.failures + 1)
+        return replace(update, message=message, asked=True, failures=0)
 
-    def _unasked(self) -> list[Parcel]:
+    def _unasked(self) -> list[StatusUpdate]:
         """Wait for late parcels that are due and not asked about; none when closed."""
         with self._changed:
             while not self._closed:
@@ -240,133 +240,133 @@ class Reporter:
                 self._changed.wait(min((each.due - now for each in unasked), default=None))
             return []
 
-    def _pick(self, due: list[Parcel]) -> list[Parcel]:
+    def _pick(self, due: list[StatusUpdate]) -> list[StatusUpdate]:
         """Take what goes into one message: small parcels first, but none waits for ever."""
-        alone = next((each for each in due if each.alone), None)
-        picked: dict[str, Parcel] = {}
+        isolate = next((each for each in due if each.isolate), None)
+        picked: dict[str, StatusUpdate] = {}
         left = BUDGET
-        for parcel in [alone] if alone else sorted(due, key=_urgency)[:_MAX_PARCELS]:
-            if picked and parcel.cost > left:
+        for update in [isolate] if isolate else sorted(due, key=_urgency)[:_MAX_PARCELS]:
+            if picked and update.cost > left:
                 break
-            if picked.setdefault(parcel.lb_id, parcel) is parcel:
-                source = self._late if parcel.ticket is None else self._waiting
-                del source[parcel.lb_id]
-                left -= parcel.cost
+            if picked.setdefault(update.lb_id, update) is update:
+                source = self._late if update.ticket is None else self._waiting
+                del source[update.lb_id]
+                left -= update.cost
         self._sending |= picked.keys()
         return list(picked.values())
 
-    def _put_back(self, parcel: Parcel) -> None:
-        if parcel.ticket is None:
-            self._set_late(parcel)
-        elif parcel.lb_id not in self._dropped:
-            self._waiting.setdefault(parcel.lb_id, parcel)
+    def _put_back(self, update: StatusUpdate) -> None:
+        if update.ticket is None:
+            self._set_late(update)
+        elif update.lb_id not in self._dropped:
+            self._waiting.setdefault(update.lb_id, update)
 
-    def _set_late(self, parcel: Parcel) -> None:
-        waiting = self._waiting.get(parcel.lb_id)
+    def _set_late(self, update: StatusUpdate) -> None:
+        waiting = self._waiting.get(update.lb_id)
         if waiting is not None:
             # What is told anew must not be told once more with its old status.
-            parcel = replace(parcel, message=without(parcel.message, ids(waiting.message)))
-        if parcel.message:
-            self._late[parcel.lb_id] = parcel
+            update = replace(update, message=without(update.message, ids(waiting.message)))
+        if update.message:
+            self._late[update.lb_id] = update
         else:
-            self._late.pop(parcel.lb_id, None)
+            self._late.pop(update.lb_id, None)
 
-    def _deliver(self, parcels: list[Parcel]) -> list[Parcel]:
+    def _deliver(self, updates: list[StatusUpdate]) -> list[StatusUpdate]:
         """Send the next message; return what must be sent later.
 
         Only a parcel that is sent alone may be too large for one message.
         """
-        if parcels[0].doubt is not None:
-            parcels = [self._verified(parcels[0])]
-            if parcels[0].doubt is not None:
-                return parcels
-        parts = [cut(parcel) for parcel in parcels]
+        if updates[0].doubt is not None:
+            updates = [self._verified(updates[0])]
+            if updates[0].doubt is not None:
+                return updates
+        parts = [cut(update) for update in updates]
         began = self._clock()
         try:
             self._sink.update_status(merge(now for now, _ in parts))
         # No exception may end this: Octavia would not be told anything any more.
         except Exception as error:  # noqa: BLE001 - it is logged there
-            return self._failed(parcels, error)
-        if len(parcels) == 1 and parts[0][1]:
-            return [advanced(parcels[0], *parts[0], self._clock() - began)]
-        return [late for parcel in parcels if (late := self._delivered(parcel))]
+            return self._failed(updates, error)
+        if len(updates) == 1 and parts[0][1]:
+            return [advanced(updates[0], *parts[0], self._clock() - began)]
+        return [late for update in updates if (late := self._delivered(update))]
 
-    def _failed(self, parcels: list[Parcel], error: Exception) -> list[Parcel]:
+    def _failed(self, updates: list[StatusUpdate], error: Exception) -> list[StatusUpdate]:
         """Return what must be sent again after a message that failed."""
-        several = len(parcels) > 1
+        several = len(updates) > 1
         if isinstance(error, Refused):
             if several:
-                return [replace(parcel, alone=True) for parcel in parcels]
-            return [self._refused(parcels[0], error)]
+                return [replace(update, isolate=True) for update in updates]
+            return [self._refused(updates[0], error)]
         if isinstance(error, OctaviaOvnError):
             LOG.warning(
-                "Octavia cannot be told the status of %d load balancers: %s", len(parcels), error
+                "Octavia cannot be told the status of %d load balancers: %s", len(updates), error
             )
             doubt = NOT_ASKED if isinstance(error, Unanswered) else None
-            return [self._later(_doubted(parcel, doubt)) for parcel in parcels]
-        LOG.error("Octavia could not be told of %d load balancers", len(parcels), exc_info=error)
-        self._observer.meets(Defect.REPORT, None if several else parcels[0].lb_id)
-        return [self._later(replace(parcel, alone=True)) for parcel in parcels]
+            return [self._later(_doubted(update, doubt)) for update in updates]
+        LOG.error("Octavia could not be told of %d load balancers", len(updates), exc_info=error)
+        self._observer.meets(Defect.REPORT, None if several else updates[0].lb_id)
+        return [self._later(replace(update, isolate=True)) for update in updates]
 
-    def _verified(self, parcel: Parcel) -> Parcel:
+    def _verified(self, update: StatusUpdate) -> StatusUpdate:
         """Return a parcel without the deletions that Octavia has done after all.
 
         It is in doubt as long as Octavia keeps deleting, or does not say.
         """
-        there = self._objects(parcel.lb_id)
+        there = self._objects(update.lb_id)
         if there is None:
-            return self._later(parcel, _QUIET) if parcel.failures < _PATIENCE else _sure(parcel)
-        wanted = deletions(parcel.message)
+            return self._later(update, _QUIET) if update.failures < _PATIENCE else _sure(update)
+        wanted = deletions(update.message)
         left = len(wanted & there)
-        parcel = priced(replace(parcel, message=without(parcel.message, wanted - there)))
-        if left in (0, parcel.doubt):
-            return _sure(parcel)
-        return replace(parcel, doubt=left, due=self._clock() + _QUIET)
+        update = priced(replace(update, message=without(update.message, wanted - there)))
+        if left in (0, update.doubt):
+            return _sure(update)
+        return replace(update, doubt=left, due=self._clock() + _QUIET)
 
-    def _delivered(self, parcel: Parcel) -> Parcel | None:
+    def _delivered(self, update: StatusUpdate) -> StatusUpdate | None:
         """Say that a parcel has been accepted; return what must be sent once more."""
-        self._observer.overcomes(parcel.lb_id, Defect.REPORT)
-        if parcel.ticket is None:
+        self._observer.overcomes(update.lb_id, Defect.REPORT)
+        if update.ticket is None:
             return None
         with self._changed:
-            if parcel.lb_id not in self._dropped:
-                self._accepted(parcel.lb_id, parcel.ticket)
-            earlier = self._late.get(parcel.lb_id)
-            again = parcel.late
-            if parcel.lb_id in self._withdrawn:
+            if update.lb_id not in self._dropped:
+                self._accepted(update.lb_id, update.ticket)
+            earlier = self._late.get(update.lb_id)
+            again = update.late
+            if update.lb_id in self._withdrawn:
                 again = _children(again)
-        kept = without(earlier.message, ids(parcel.message)) if earlier else {}
+        kept = without(earlier.message, ids(update.message)) if earlier else {}
         late = merge([kept, again])
         # What is told once more with the earlier records may be overwritten later than they.
         due = self._clock() + LATE_DELAY
-        return priced(Parcel(parcel.lb_id, None, late, due=due, since=due)) if late else None
+        return priced(StatusUpdate(update.lb_id, None, late, due=due, since=due)) if late else None
 
-    def _later(self, parcel: Parcel, first: float = _FIRST_RETRY) -> Parcel:
+    def _later(self, update: StatusUpdate, first: float = _FIRST_RETRY) -> StatusUpdate:
         self._observer.retries(Step.REPORT)
-        delay = backoff(parcel.failures, first, _LONGEST_RETRY)
-        return replace(parcel, due=self._clock() + delay, failures=parcel.failures + 1)
+        delay = backoff(update.failures, first, _LONGEST_RETRY)
+        return replace(update, due=self._clock() + delay, failures=update.failures + 1)
 
-    def _refused(self, parcel: Parcel, error: Refused) -> Parcel:
+    def _refused(self, update: StatusUpdate, error: Refused) -> StatusUpdate:
         """Try again, and in the end without the record: Octavia does not know the object."""
-        if parcel.failures < _PATIENCE:
-            return self._later(replace(parcel, alone=True))
+        if update.failures < _PATIENCE:
+            return self._later(replace(update, isolate=True))
         culprit = getattr(error, "status_object_id", None)
         LOG.error(
-            "Load balancer %s: Octavia refuses the status of %s: %s", parcel.lb_id, culprit, error
+            "Load balancer %s: Octavia refuses the status of %s: %s", update.lb_id, culprit, error
         )
         unknown = frozenset({culprit})
         return replace(
-            parcel,
-            message=without(parcel.message, unknown),
-            late=without(parcel.late, unknown),
+            update,
+            message=without(update.message, unknown),
+            late=without(update.late, unknown),
             due=self._clock() + _LONGEST_RETRY,
             failures=0,
         )
 
 
-def _urgency(parcel: Parcel) -> float:
+def _urgency(update: StatusUpdate) -> float:
     """Return what orders parcels: one is overtaken by what is smaller, but not for ever."""
-    return parcel.since + parcel.cost
+    return update.since + update.cost
 
 
 def _children(message: Message) -> Message:
@@ -374,12 +374,12 @@ def _children(message: Message) -> Message:
     return {kind: records for kind, records in message.items() if kind != _LOAD_BALANCERS}
 
 
-def _doubted(parcel: Parcel, doubt: int | None) -> Parcel:
+def _doubted(update: StatusUpdate, doubt: int | None) -> StatusUpdate:
     """Return a parcel whose message may have been executed, if that makes a difference."""
-    if doubt is None or not deletions(parcel.message):
-        return parcel
-    return replace(parcel, doubt=doubt, alone=True)
+    if doubt is None or not deletions(update.message):
+        return update
+    return replace(update, doubt=doubt, isolate=True)
 
 
-def _sure(parcel: Parcel) -> Parcel:
-    return replace(parcel, doubt=None, failures=0)
+def _sure(update: StatusUpdate) -> StatusUpdate:
+    return replace(update, doubt=None, failures=0)

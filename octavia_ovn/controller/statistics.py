@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from octavia_ovn.controller.leader_thread import Office
+from octavia_ovn.controller.leader_thread import LeaderThread
 from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,
-    Levels,
     Message,
+    OpenConnections,
     Report,
 )
 from octavia_ovn.core.statistics.totals import Totals, acknowledged
@@ -88,7 +88,7 @@ class Listeners:
             question.answered.set()
 
 
-class Ledger:
+class StatisticsReceiver:
     """One agent's time in office.
 
     :param interval: seconds between two messages to Octavia
@@ -122,7 +122,7 @@ class Ledger:
             self._tell()
 
     def _take(self, message: Message, sender: object) -> None:
-        if not isinstance(message, Report | Levels):
+        if not isinstance(message, Report | OpenConnections):
             return
         answer = self._totals.take(message, self._clock())
         if not isinstance(answer, Challenge):
@@ -162,12 +162,12 @@ class Statistics:
     def __init__(
         self,
         listen: Callable[[], Chassis],
-        ledger: Callable[[Chassis], Ledger],
+        ledger: Callable[[Chassis], StatisticsReceiver],
         observer: Observer = NOBODY,
     ) -> None:
         self._listen = listen
         self._ledger = ledger
-        self._office = Office(self._run, "statistics", observer)
+        self._office = LeaderThread(self._run, "statistics", observer)
 
     def start(self) -> None:
         """Begin."""
@@ -197,7 +197,7 @@ class Statistics:
         try:
             ledger = self._ledger(chassis)
             # Another agent may have told Octavia more between two terms: begin with what it shows.
-            while self._office.goes_on and self._office.term == term:
+            while self._office.running and self._office.term == term:
                 ledger.turn()
         finally:
             chassis.close()
@@ -210,4 +210,4 @@ class Statistics:
 
     def _pause(self) -> None:
         with self._office.changed:
-            self._office.changed.wait_for(lambda: not self._office.goes_on, _RETRY)
+            self._office.changed.wait_for(lambda: not self._office.running, _RETRY)

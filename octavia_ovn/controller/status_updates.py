@@ -28,7 +28,7 @@ NOT_ASKED = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class StatusUpdate:
     """What one load balancer has to tell.
 
     :param ticket: handed back when Octavia has accepted it; None for nobody wants to know
@@ -48,7 +48,7 @@ class Parcel:
     late: Message = field(default_factory=dict)
     due: float = 0.0
     failures: int = 0
-    alone: bool = False
+    isolate: bool = False
     asked: bool = False
     since: float = 0.0
     pace: float | None = None
@@ -56,22 +56,22 @@ class Parcel:
     doubt: int | None = None
 
 
-def priced(parcel: Parcel) -> Parcel:
+def priced(update: StatusUpdate) -> StatusUpdate:
     """Return a parcel with its cost."""
-    pace = _pace(parcel)
-    return replace(parcel, cost=sum(_price(each, pace) for _, each in _records(parcel.message)))
+    pace = _pace(update)
+    return replace(update, cost=sum(_price(each, pace) for _, each in _records(update.message)))
 
 
-def cut(parcel: Parcel) -> tuple[Message, Message]:
+def cut(update: StatusUpdate) -> tuple[Message, Message]:
     """Return the records for the next message, one at least, and the rest.
 
     They keep Octavia's order: first what belongs to a load balancer, in the end itself. So it stays
     immutable until Octavia knows everything.
     """
-    pace, left = _pace(parcel), PART
+    pace, left = _pace(update), PART
     now: Message = {}
     rest: Message = {}
-    for kind, record in _records(parcel.message):
+    for kind, record in _records(update.message):
         price = _price(record, pace)
         if rest or (now and price > left):
             rest.setdefault(kind, []).append(record)
@@ -81,15 +81,15 @@ def cut(parcel: Parcel) -> tuple[Message, Message]:
     return now, rest
 
 
-def advanced(parcel: Parcel, told: Message, rest: Message, took: float) -> Parcel:
+def advanced(update: StatusUpdate, told: Message, rest: Message, took: float) -> StatusUpdate:
     """Return what is left of a parcel after a message.
 
     :param took: seconds that Octavia took for the message
     """
     count = sum(_deletes(each) for _, each in _records(told))
     # One quick answer, perhaps of records that had been deleted before, does not make all quick.
-    pace = max(took / count, _pace(parcel) / 2) if count else parcel.pace
-    return priced(replace(parcel, message=rest, pace=pace, failures=0, alone=False))
+    pace = max(took / count, _pace(update) / 2) if count else update.pace
+    return priced(replace(update, message=rest, pace=pace, failures=0, isolate=False))
 
 
 def deletions(message: Message) -> frozenset[str]:
@@ -134,10 +134,10 @@ def _deletes(record: Record) -> bool:
     return record.get("provisioning_status") == Final.DELETED.value
 
 
-def _pace(parcel: Parcel) -> float:
-    if parcel.pace is not None:
-        return parcel.pace
-    count = sum(_deletes(each) for _, each in _records(parcel.message))
+def _pace(update: StatusUpdate) -> float:
+    if update.pace is not None:
+        return update.pace
+    count = sum(_deletes(each) for _, each in _records(update.message))
     return _DELETION + _NEIGHBOUR * count
 
 

@@ -59,9 +59,9 @@ class VipGuard:
 
     def _one(self, lb: model.LoadBalancer, index: int, vip: model.Vip) -> tuple[model.Vip, str]:
         """Return a VIP with the port that it has now, and why it is not ours; empty if it is."""
-        if vip.port_id is None or vip.brought is None:
+        if vip.port_id is None or vip.user_port is None:
             return vip, ""
-        if self._nb.holds(vip.port_id, vip.address, brought=vip.brought) is not False:
+        if self._nb.holds(vip.port_id, vip.address, user_port=vip.user_port) is not False:
             for kind in (_CHECK, _MAKE, _RETURN):
                 self._tasks.forget((kind, vip.port_id))
             return vip, ""
@@ -83,7 +83,7 @@ class VipGuard:
     def _anew(
         self, lb: model.LoadBalancer, index: int, vip: model.Vip, why: str
     ) -> tuple[model.Vip, str]:
-        if vip.brought or vip.port_id is None or vip.network_id is None:
+        if vip.user_port or vip.port_id is None or vip.network_id is None:
             return vip, why
         make = functools.partial(
             self._neutron.create_vip_port,
@@ -100,7 +100,7 @@ class VipGuard:
         return replace(vip, port_id=done.value.id, replaces=vip.replaces or vip.port_id), ""
 
     def _returned(self, lb: model.LoadBalancer, vip: model.Vip, why: str) -> tuple[model.Vip, str]:
-        if vip.brought or vip.port_id is None:
+        if vip.user_port or vip.port_id is None:
             return vip, why
         give = functools.partial(self._neutron.set_address, vip.port_id, vip.subnet_id, vip.address)
         done = self._tasks.get((_RETURN, vip.port_id), give, lb.id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from octavia_ovn.core import model
 
 
-class Verdict(str, enum.Enum):
+class HealthState(str, enum.Enum):
     """What is known of a member, and what OVN does with it then."""
 
     UP = "up"
@@ -30,7 +30,7 @@ HM_PORT = "ovn-lb-hm-"
 Backend = tuple[str, int, str]
 """Address, port, protocol."""
 
-_NOT_SERVING = (Verdict.DOWN, Verdict.UNREACHABLE)
+_NOT_SERVING = (HealthState.DOWN, HealthState.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,18 @@ class Health:
     :param members: member id → what is known of it whatever its check says
     """
 
-    verdicts: Mapping[Backend, Verdict] = field(default_factory=dict)
-    members: Mapping[str, Verdict] = field(default_factory=dict)
+    verdicts: Mapping[Backend, HealthState] = field(default_factory=dict)
+    members: Mapping[str, HealthState] = field(default_factory=dict)
 
-    def of(self, pool: model.Pool, member: model.Member) -> Verdict:
+    def of(self, pool: model.Pool, member: model.Member) -> HealthState:
         """Return the verdict on a member."""
         known = self.members.get(member.id)
         if known is not None:
             return known
         if not pool.monitored:
-            return Verdict.UNCHECKED
+            return HealthState.UNCHECKED
         backend = (member.address, member.port, pool.protocol.value)
-        return self.verdicts.get(backend, Verdict.UNKNOWN)
+        return self.verdicts.get(backend, HealthState.UNKNOWN)
 
     def may_serve(self, pool: model.Pool, member: model.Member) -> bool:
         """Whether OVN sends connections to a member that is in `vips`."""

@@ -130,7 +130,7 @@ class Vip:
     subnet_id: str | None = None
     network_id: str | None = None
     cidr: str | None = None
-    brought: bool | None = None
+    user_port: bool | None = None
     replaces: str | None = None
 
     def __post_init__(self) -> None:
@@ -215,7 +215,7 @@ class Pool:
         check_id(self.id)
 
     @property
-    def by_client(self) -> bool:
+    def hashes_client_ip(self) -> bool:
         """Whether the client's address alone decides which member serves it."""
         return self.algorithm is Algorithm.SOURCE_IP or (
             self.persistence is not None and self.persistence.mechanism is Mechanism.HASH

@@ -9,7 +9,7 @@ Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item", bound=Hashable)
 
 
-class Grouping(Generic[Key, Item]):
+class MultiMap(Generic[Key, Item]):
     """The items that belong to each key; a key whose last item has gone takes no room.
 
     Rows of a database that are found by another column than their UUID belong here, even where that

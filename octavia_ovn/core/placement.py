@@ -18,7 +18,7 @@ MAX_AFFINITY_TIMEOUT = 65535
 """In seconds; the most that OVN knows."""
 
 
-class Spread(str, enum.Enum):
+class HashScope(str, enum.Enum):
     """What OVN hashes to choose a member."""
 
     CONNECTION = "connection"
@@ -30,12 +30,12 @@ class Spread(str, enum.Enum):
 class Profile:
     """The columns that all pools of a row share; `affinity` in seconds, 0 for none."""
 
-    spread: Spread = Spread.CONNECTION
+    scope: HashScope = HashScope.CONNECTION
     affinity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class RowGroup:
     """What stands in one row. Protocol and profile are None while nothing demands one."""
 
     protocol: model.Protocol | None = None
@@ -50,14 +50,14 @@ def profile_of(pool: model.Pool) -> Profile:
     if pool.persistence and pool.persistence.mechanism is model.Mechanism.AFFINITY:
         timeout = pool.persistence.timeout or DEFAULT_AFFINITY_TIMEOUT
         affinity = max(1, min(timeout, MAX_AFFINITY_TIMEOUT))
-    if pool.by_client:
-        return Profile(Spread.CLIENT, affinity)
+    if pool.hashes_client_ip:
+        return Profile(HashScope.CLIENT, affinity)
     if pool.algorithm is model.Algorithm.ROUND_ROBIN:
-        return Profile(Spread.ANY, affinity)
-    return Profile(Spread.CONNECTION, affinity)
+        return Profile(HashScope.ANY, affinity)
+    return Profile(HashScope.CONNECTION, affinity)
 
 
-def shelves(lb: model.LoadBalancer) -> tuple[Shelf, ...]:
+def row_groups(lb: model.LoadBalancer) -> tuple[RowGroup, ...]:
     """Distribute the listeners and pools of a load balancer over as few rows as possible.
 
     There is always at least one; the result does not depend on the order of the input.
@@ -68,7 +68,7 @@ def shelves(lb: model.LoadBalancer) -> tuple[Shelf, ...]:
     every: list[tuple[model.Protocol | None, Profile | None]] = sorted(
         [*keys, *((protocol, Profile()) for protocol in bare)]
     )
-    return tuple(_shelf(lb, key, _first(every, key)) for key in every) or (Shelf(),)
+    return tuple(_shelf(lb, key, _first(every, key)) for key in every) or (RowGroup(),)
 
 
 Key = tuple["model.Protocol | None", "Profile | None"]
@@ -78,7 +78,7 @@ def _first(every: Sequence[Key], key: Key) -> bool:
     return next(each for each in every if each[0] == key[0]) == key
 
 
-def _shelf(lb: model.LoadBalancer, key: Key, first: bool) -> Shelf:
+def _shelf(lb: model.LoadBalancer, key: Key, first: bool) -> RowGroup:
     pools = sorted(
         (pool for pool in lb.pools if (pool.protocol, profile_of(pool)) == key),
         key=lambda pool: pool.id,
@@ -90,7 +90,9 @@ def _shelf(lb: model.LoadBalancer, key: Key, first: bool) -> Shelf:
         if each.pool_id in ids
         or (first and each.protocol is key[0] and lb.pool(each.pool_id) is None)
     )
-    return Shelf(key[0], key[1], tuple(sorted(listeners, key=lambda each: each.id)), tuple(pools))
+    return RowGroup(
+        key[0], key[1], tuple(sorted(listeners, key=lambda each: each.id)), tuple(pools)
+    )
 
 
 def match(existing: Iterable[Row], wanted: Sequence[Wanted]) -> list[Row | None]:

@@ -32,7 +32,7 @@ def arrange(pool: model.Pool, before: Sequence[str] = ()) -> model.Pool:
 
     :param before: the places until now
     """
-    if not pool.by_client:
+    if not pool.hashes_client_ip:
         return replace(pool, slots=())
     ids = [member.id for member in pool.members]
     now = _keep(before, set(ids))
@@ -61,7 +61,7 @@ def entries(pool: model.Pool, eligible: Iterable[model.Member]) -> tuple[model.M
     members = {member.id: member for member in eligible}
     if not members:
         return ()
-    if not pool.by_client:
+    if not pool.hashes_client_ip:
         chosen = [members[each] for each in places(pool) if each in members]
     else:
         chosen = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from octavia_ovn.core import model
-from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.pending import UNSERVED, Final, Kind, Objects, Pending
 
 Record = dict[str, str]
@@ -26,11 +26,11 @@ class Operating(str, enum.Enum):
 
 
 _OF_VERDICT = {
-    Verdict.UP: Operating.ONLINE,
-    Verdict.DOWN: Operating.ERROR,
-    Verdict.UNKNOWN: Operating.OFFLINE,  # as Octavia itself calls a member that is new
-    Verdict.UNCHECKED: Operating.NO_MONITOR,
-    Verdict.UNREACHABLE: Operating.ERROR,
+    HealthState.UP: Operating.ONLINE,
+    HealthState.DOWN: Operating.ERROR,
+    HealthState.UNKNOWN: Operating.OFFLINE,  # as Octavia itself calls a member that is new
+    HealthState.UNCHECKED: Operating.NO_MONITOR,
+    HealthState.UNREACHABLE: Operating.ERROR,
 }
 
 Tree = Mapping[tuple[Kind, str], Operating]

@@ -130,7 +130,9 @@ def attachments(
     )
 
 
-def entrances(lb: model.LoadBalancer, places: Attachments, topology: Topology) -> frozenset[str]:
+def ingress_ports(
+    lb: model.LoadBalancer, places: Attachments, topology: Topology
+) -> frozenset[str]:
     """Return a port or more of each switch where clients of a load balancer may enter.
 
     Those are the switches of the VIPs, named by the VIPs' own ports, and all that its routers are

@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from octavia_ovn import wiring
-from octavia_ovn.adapters.inspection.snapshot import SceneReader
+from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.cli import picture, sources
 from octavia_ovn.cli.main import main
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis.overview import overview
-from octavia_ovn.core.diagnosis.snapshot import Scene, Switch, Told
+from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Snapshot, Switch
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import NotFound, Refused, Unavailable
 from tests.cli.command_line import runner
@@ -30,7 +30,7 @@ from tests.core.diagnosis.snapshots import (
     R1,
     checked,
     client,
-    scene,
+    snapshot,
     with_ports,
     with_rows,
 )
@@ -48,14 +48,14 @@ def run(monkeypatch, tmp_path):
         def read(text, sender=None):
             return found, client(found, sender) if sender else None
 
-        monkeypatch.setattr(sources, "build", lambda _: types.SimpleNamespace(scene=read))
+        monkeypatch.setattr(sources, "build", lambda _: types.SimpleNamespace(snapshot=read))
         return runner().invoke(main, [*words, "--config-file", str(conf)])
 
     return run
 
 
 def test_show(run):
-    result = run(scene(), "show", "web")
+    result = run(snapshot(), "show", "web")
     assert result.exit_code == 0
     for words in (
         "load balancer web",
@@ -69,7 +69,7 @@ def test_show(run):
 
 
 def test_show_what_is_wrong(run):
-    found = scene(octavia=web(member(1), member(2, weight=7)), notes=("No answer.",))
+    found = snapshot(octavia=web(member(1), member(2, weight=7)), notes=("No answer.",))
     result = run(with_rows(found, switches=frozenset({NET1})), "show", "web")
     assert result.exit_code == 1
     assert "≠ weight is 7 in Octavia, 1 in the rows" in result.stdout
@@ -90,31 +90,31 @@ def test_show_json(run):
 
 
 def test_show_of_rows_that_say_nothing(run):
-    result = run(Scene("lb1", problems=("no row names a VIP",)), "show", "lb1")
+    result = run(Snapshot("lb1", problems=("no row names a VIP",)), "show", "lb1")
     assert result.exit_code == 2
     assert "no row names a VIP" in result.stderr
 
 
 def test_pictures(run, tmp_path):
     files = [tmp_path / "lb.svg", tmp_path / "lb.html"]
-    result = run(scene(), "show", "web", "--svg", str(files[0]), "--html", str(files[1]))
+    result = run(snapshot(), "show", "web", "--svg", str(files[0]), "--html", str(files[1]))
     assert result.exit_code == 0
     assert ElementTree.fromstring(files[0].read_text()).tag.endswith("svg")
     assert files[0].read_text().strip() in files[1].read_text()
-    result = run(scene(), "show", "web", "--svg", str(tmp_path / "no" / "lb.svg"))
+    result = run(snapshot(), "show", "web", "--svg", str(tmp_path / "no" / "lb.svg"))
     assert result.exit_code == 2
     assert "--svg" in result.stderr
 
 
 def test_trace(run):
-    result = run(scene(), "trace", "web", "--from", FAR)
+    result = run(snapshot(), "trace", "web", "--from", FAR)
     assert result.exit_code == 0
     assert "From port far-name (far), 10.0.1.7 to tcp 10.0.0.100:80" in result.stdout
     assert "✓ Packets get through." in result.stdout
 
 
 def test_trace_names_the_fault_and_the_way_out(run):
-    result = run(scene(notes=("No answer.",)), "trace", "web", "--from", OUTSIDE)
+    result = run(snapshot(notes=("No answer.",)), "trace", "web", "--from", OUTSIDE)
     assert result.exit_code == 1
     assert "the VIP has no floating IP" in result.stdout
     assert "→ openstack floating ip create --port vip-port" in result.stdout
@@ -124,7 +124,7 @@ def test_trace_names_the_fault_and_the_way_out(run):
 
 def test_trace_json(run):
     lb = balancer([listener(), listener("l2", 443, enabled=False)], LB.pools)
-    result = run(scene(lb, fips={VIP: FIP}), "trace", "web", "--from", OUTSIDE, "--json")
+    result = run(snapshot(lb, fips={VIP: FIP}), "trace", "web", "--from", OUTSIDE, "--json")
     assert result.exit_code == 1
     answers = json.loads(result.stdout)
     assert [(each["port"], each["gets_through"]) for each in answers] == [(80, True), (443, False)]
@@ -132,12 +132,12 @@ def test_trace_json(run):
     assert {"check": "listener", "verdict": "fault"}.items() <= next(
         each for each in answers[1]["findings"] if each["verdict"] == "fault"
     ).items()
-    result = run(scene(lb, fips={VIP: FIP}), "trace", "web", "--from", OUTSIDE, "--port", "80")
+    result = run(snapshot(lb, fips={VIP: FIP}), "trace", "web", "--from", OUTSIDE, "--port", "80")
     assert result.exit_code == 0
 
 
 def test_trace_that_cannot_tell(run):
-    found = scene()
+    found = snapshot()
     found = with_ports(found, dataclasses.replace(found.ports[NEAR], chassis=None))
     result = run(found, "trace", "web", "--from", NEAR)
     assert result.exit_code == 2
@@ -145,7 +145,7 @@ def test_trace_that_cannot_tell(run):
 
 
 def test_trace_of_an_address_that_it_has_not(run):
-    result = run(scene(), "trace", "web", "--from", NEAR, "--to", "10.0.0.99")
+    result = run(snapshot(), "trace", "web", "--from", NEAR, "--to", "10.0.0.99")
     assert result.exit_code == 2
     assert "no address 10.0.0.99" in result.stderr
 
@@ -162,15 +162,15 @@ def texts(root):
 
 
 def test_a_picture_refers_to_nothing_outside():
-    for text in (picture.svg(overview(scene())), picture.html(overview(scene()))):
+    for text in (picture.svg(overview(snapshot())), picture.html(overview(snapshot()))):
         assert set(re.findall(r"https?://[^\"]*", text)) == {"http://www.w3.org/2000/svg"}
         assert not re.search(r"<script|<link|<image|url\(|@import", text)
         assert "prefers-color-scheme:dark" in text
 
 
 def test_names_are_no_markup():
-    told = {(Kind.LOAD_BALANCER, "lb1"): Told("<script>&", "ACTIVE", "ONLINE")}
-    found = overview(scene(told=told))
+    told = {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("<script>&", "ACTIVE", "ONLINE")}
+    found = overview(snapshot(told=told))
     assert "<script>&" in texts(ElementTree.fromstring(picture.svg(found)))
     assert "<script" not in picture.html(found)
 
@@ -180,10 +180,10 @@ HOSTILE = "\x1b[2J\x07\x9b31m[bold]\u202e:smile:\r\n$(reboot)"
 
 def hostile():
     """A scene in which tenants have named everything so that a terminal does something."""
-    found = scene(
+    found = snapshot(
         fips={VIP: FIP},
         told={
-            key: Told(HOSTILE, "ACTIVE", "ONLINE")
+            key: ObjectStatus(HOSTILE, "ACTIVE", "ONLINE")
             for key in (
                 (Kind.LOAD_BALANCER, "lb1"),
                 (Kind.LISTENER, "l1"),
@@ -211,7 +211,7 @@ def test_a_terminal_obeys_no_name(run, command):
 
 def test_no_name_stands_in_a_command_to_copy(run):
     provider = {NET1: Switch(NET1, HOSTILE, "physnet1")}
-    found = with_rows(scene(switches=provider, router_ports=()), routers=frozenset())
+    found = with_rows(snapshot(switches=provider, router_ports=()), routers=frozenset())
     printed = run(found, "trace", "web", "--from", NEAR).stdout
     assert "openstack router set --external-gateway net1 ROUTER" in printed
     assert "$(reboot)" not in "".join(line for line in printed.splitlines() if "→" in line)
@@ -241,7 +241,7 @@ def test_cards_do_not_overlap():
     lb = balancer([listener(f"l{each}", each, f"p{each % 3 + 1}") for each in range(1, 7)], pools)
     cards = [
         [float(each.get(name)) for name in ("x", "y", "width", "height")]
-        for each in drawn(scene(lb)).iter("{http://www.w3.org/2000/svg}rect")
+        for each in drawn(snapshot(lb)).iter("{http://www.w3.org/2000/svg}rect")
         if "card" in each.get("class")
     ]
     assert len(cards) == 1 + 6 + 4 + 16 + 4
@@ -251,9 +251,9 @@ def test_cards_do_not_overlap():
 
 
 def test_many_networks_stand_in_rows_with_their_routers_named():
-    few = drawn(scene())
+    few = drawn(snapshot())
     names = frozenset(f"neutron-x{number}" for number in range(9))
-    many = drawn(with_rows(scene(), switches=names))
+    many = drawn(with_rows(snapshot(), switches=names))
     wires = [
         [each for each in root.iter() if each.get("class") == "link w"] for root in (few, many)
     ]
@@ -263,22 +263,22 @@ def test_many_networks_stand_in_rows_with_their_routers_named():
 
 def test_long_names_are_cut_and_whole_in_the_tooltip():
     name = "a-very-long-name-of-a-member-that-nobody-can-remember"
-    root = drawn(scene(told={(Kind.MEMBER, "m1"): Told(name, "ACTIVE", "ERROR")}))
+    root = drawn(snapshot(told={(Kind.MEMBER, "m1"): ObjectStatus(name, "ACTIVE", "ERROR")}))
     assert name not in texts(root)
     assert name in [each.text for each in root.iter("{http://www.w3.org/2000/svg}title")]
 
 
 def test_what_is_wrong_is_drawn():
-    found = with_rows(scene(octavia=web(member(1))), switches=frozenset({NET1}))
+    found = with_rows(snapshot(octavia=web(member(1))), switches=frozenset({NET1}))
     root = drawn(found)
     assert "≠ not in Octavia" in texts(root)
     assert [each for each in root.iter() if "missing" in each.get("class", "")]
     assert "attached wrongly" in " ".join(
-        texts(drawn(with_rows(scene(), switches=frozenset({"neutron-old"}))))
+        texts(drawn(with_rows(snapshot(), switches=frozenset({"neutron-old"}))))
     )
     free = balancer([], [pool(members=[member(1)], monitor=monitor())])
-    assert "checked: TCP, every 5 s" in texts(drawn(scene(free)))
-    different = scene(octavia=dataclasses.replace(LB, enabled=False), notes=("No answer.",))
+    assert "checked: TCP, every 5 s" in texts(drawn(snapshot(free)))
+    different = snapshot(octavia=dataclasses.replace(LB, enabled=False), notes=("No answer.",))
     assert {"≠ admin_state_up is False in Octavia, True in the rows", "No answer."} <= set(
         texts(drawn(different))
     )
@@ -286,7 +286,7 @@ def test_what_is_wrong_is_drawn():
 
 def test_a_picture_of_little():
     nowhere = balancer([], vips=(model.Vip(VIP, None),))
-    assert texts(drawn(scene(nowhere, rows=(), router_ports=(), told={})))
+    assert texts(drawn(snapshot(nowhere, rows=(), router_ports=(), told={})))
 
 
 # --- where it comes from
@@ -313,7 +313,7 @@ class Parts:
         return answer
 
 
-class Reader(SceneReader):
+class Reader(SnapshotReader):
     """Reads one scene."""
 
     def __init__(self, found):
@@ -323,16 +323,16 @@ class Reader(SceneReader):
     def client(self, text):
         return client(self.found, text)
 
-    def scene(self, lb_id, octavia, sender=None):
+    def snapshot(self, lb_id, octavia, sender=None):
         self.asked.append(lb_id)
         return self.found, sender
 
 
 def test_a_load_balancer_by_id_or_name():
-    reader = Reader(scene())
+    reader = Reader(snapshot())
     found = sources.Sources(Parts(ids=("lb7",)), reader)
-    assert found.scene("web", NEAR)[1].port.name == NEAR
-    found.scene(LB_ID)
+    assert found.snapshot("web", NEAR)[1].port.name == NEAR
+    found.snapshot(LB_ID)
     assert reader.asked == ["lb7", LB_ID]
 
 
@@ -345,14 +345,14 @@ def test_a_load_balancer_by_id_or_name():
 )
 def test_names_that_are_not_one(ids, error, words):
     with pytest.raises(error, match=words):
-        sources.Sources(Parts(ids=ids), Reader(scene())).scene("web")
+        sources.Sources(Parts(ids=ids), Reader(snapshot())).snapshot("web")
 
 
 def test_without_octavia_the_rows_are_shown():
-    found, _ = sources.Sources(Parts(broken=True), Reader(scene())).scene(LB_ID)
+    found, _ = sources.Sources(Parts(broken=True), Reader(snapshot())).snapshot(LB_ID)
     assert found.notes == ("Octavia's side is not known: nobody is there",) * 2
     with pytest.raises(NotFound, match=r"neither Octavia nor .* nobody is there"):
-        sources.Sources(Parts(broken=True), Reader(Scene(LB_ID))).scene(LB_ID)
+        sources.Sources(Parts(broken=True), Reader(Snapshot(LB_ID))).snapshot(LB_ID)
 
 
 def test_nothing_is_connected_before_it_is_needed(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ from octavia_ovn.controller.dependencies import Index
 from octavia_ovn.controller.facts import FactFinder
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Reconciler
-from octavia_ovn.controller.reported import Ledger
+from octavia_ovn.controller.reported import ReportedStatus
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import codec
 from octavia_ovn.core.pending import Final
@@ -19,7 +19,7 @@ class Agent:
         self.db = self.nb.db
         self.clock, self.executor = Clock(), Later()
         self.queue, self.index = Queue(self.clock), Index()
-        self.ledger = Ledger()
+        self.ledger = ReportedStatus()
         self.tasks = Tasks(self.executor, lambda work: work(), self.queue.add, self.clock)
         finder = FactFinder(self.nb, self.sb, self.neutron, self.tasks)
         self.reconciler = Reconciler(

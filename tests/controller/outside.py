@@ -4,7 +4,7 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
-from octavia_ovn.core.health import Source, Verdict
+from octavia_ovn.core.health import HealthState, Source
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
@@ -164,7 +164,7 @@ class Northbound:
     def is_occupied(self, switch, address):
         return (switch, address) in self.occupied
 
-    def holds(self, port_id, address, *, brought):
+    def holds(self, port_id, address, *, user_port):
         return self.held.get(port_id, True)
 
     def has_addresses(self, port_id):
@@ -189,8 +189,8 @@ class Southbound:
 
     def verdict(self, switch_port, address, port, protocol):
         if not self.ready:
-            return Verdict.UNKNOWN
-        return self.verdicts.get((switch_port, address, port, protocol), Verdict.UNKNOWN)
+            return HealthState.UNKNOWN
+        return self.verdicts.get((switch_port, address, port, protocol), HealthState.UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)

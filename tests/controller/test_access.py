@@ -11,7 +11,7 @@ from octavia_ovn.core.rows import SetKeys
 from tests.controller.agent import Agent
 from tests.core.builders import VIP, Cloud, balancer, listener, member, pool, vip
 
-KNOWN = vip(cidr="10.0.0.0/24", brought=False)
+KNOWN = vip(cidr="10.0.0.0/24", user_port=False)
 RESTRICTED = listener(allowed_cidrs=("10.0.0.0/8",))
 SITE = balancer([RESTRICTED], [pool(members=[member(1)])], vips=(KNOWN,))
 ENTRANCE = "R1-neutron-net1"

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from octavia_ovn.adapters.metrics import agent, exporter
-from octavia_ovn.controller.drift.periodic import RETRY, Watch
+from octavia_ovn.controller.drift.periodic import RETRY, PeriodicThread
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import BadConfiguration, Unanswered, Unavailable
@@ -206,7 +206,7 @@ def test_a_day_in_which_nothing_can_be_compared():
         raise type(problem)(*problem.args)
 
     problems = itertools.cycle(PROBLEMS.values())
-    watch = Watch(work, 600.0, clock)
+    watch = PeriodicThread(work, 600.0, clock)
     watch.act(acting=True)
     while clock() < 1000.0 + DAY:
         clock.passes(watch.left())

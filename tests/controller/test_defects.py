@@ -135,7 +135,7 @@ def test_who_has_spoilt_a_transaction_does_not_spoil_the_next(bench, error):
     bench.until(lambda: bench.octavia.provisioning.keys() >= OTHERS)
     spoilt.clear()
     for lb_id in NAMES:
-        bench.controller.look_at(lb_id)
+        bench.controller.enqueue(lb_id)
     bench.until(lambda: len(spoilt) >= 3)
     # One row is one load balancer's: it was looked at alone each time.
     assert {len({each.uuid for each in operations}) for operations in spoilt} == {1}

@@ -152,7 +152,9 @@ class TestDelete:
         assert agent.octavia.provisioning["lb1"] == "DELETED"
 
     def test_gives_a_brought_port_its_addresses_back(self):
-        agent = agent_with(dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", brought=True),)))
+        agent = agent_with(
+            dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", user_port=True),))
+        )
         agent.neutron.ports["vip-port"] = Port("vip-port", "mine")
         agent.asked(GONE)
         agent.settle()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octavia_ovn.core.codec import ROUTER_REF
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.request import changes
 from tests.controller.agent import Agent
 from tests.controller.stories import CHECKED, SITE, agent_with
@@ -17,7 +17,7 @@ ROUTERS = st.dictionaries(
     st.just({"neutron-net1": ("10.0.0.1/24",), "neutron-net2": ("10.1.0.1/24",)}),
 )
 FLOATING = st.sampled_from([{}, {("vip-port", "10.0.0.100"): "172.24.4.7"}])
-VERDICTS = st.lists(st.sampled_from(list(Verdict)), min_size=2, max_size=2)
+VERDICTS = st.lists(st.sampled_from(list(HealthState)), min_size=2, max_size=2)
 WORLD = st.tuples(ROUTERS, FLOATING, VERDICTS)
 # What becomes of each event: it is lost, comes once, or comes twice.
 HINTS = st.lists(st.integers(0, 2), min_size=8, max_size=8)

@@ -13,7 +13,7 @@ from tests.controller.agent import Agent
 from tests.controller.outside import Port
 from tests.core.builders import member, vip, web
 
-LB = dataclasses.replace(web(member(1), member(2)), vips=(vip(brought=False),))
+LB = dataclasses.replace(web(member(1), member(2)), vips=(vip(user_port=False),))
 VICTIMS = {
     (kind, f"victim-{kind.value}"): Final.DELETED for kind in Kind if kind is not Kind.LOAD_BALANCER
 }

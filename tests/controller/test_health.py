@@ -4,7 +4,7 @@ import pytest
 
 from octavia_ovn.controller.check_sources import PATIENCE
 from octavia_ovn.controller.tasks import REFUSAL_AGE
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
@@ -24,7 +24,7 @@ class TestHealth:
         assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
         agent.assert_ended(CHECKED)
 
-    def dies(self, agent, number, verdict=Verdict.DOWN):
+    def dies(self, agent, number, verdict=HealthState.DOWN):
         agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = verdict
         agent.changed(("backend", f"10.0.0.{number}"))
         agent.settle()
@@ -48,20 +48,20 @@ class TestHealth:
         )
         assert agent.db.vips() == VIPS
 
-        self.dies(agent, 1, Verdict.UP)
+        self.dies(agent, 1, HealthState.UP)
 
         assert set(agent.octavia.operating.values()) == {"ONLINE"}
         agent.assert_ended(CHECKED)
 
     def test_a_member_that_has_not_answered_yet_is_not_online(self):
         agent = agent_with(CHECKED)
-        self.dies(agent, 1, Verdict.UNKNOWN)
+        self.dies(agent, 1, HealthState.UNKNOWN)
 
         assert agent.octavia.operating["m1"] == "OFFLINE"
         assert agent.octavia.operating["p1"] == "ONLINE"
         assert agent.db.vips() == VIPS
 
-        self.dies(agent, 2, Verdict.UNKNOWN)
+        self.dies(agent, 2, HealthState.UNKNOWN)
 
         assert {agent.octavia.operating[each] for each in ("p1", "l1", "lb1")} == {"OFFLINE"}
         assert agent.db.vips() == VIPS
@@ -76,7 +76,7 @@ class TestHealth:
         assert agent.db.vips() == VIPS
         agent.assert_ended(CHECKED)
 
-        agent.sb.verdicts[("port2", "10.0.0.2", 80, "tcp")] = Verdict.UP
+        agent.sb.verdicts[("port2", "10.0.0.2", 80, "tcp")] = HealthState.UP
         agent.nb.ports["neutron-net1"].names["10.0.0.2"] = "port2"
         agent.changed(("backend", "10.0.0.2"))
         agent.settle()

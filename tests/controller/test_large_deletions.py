@@ -7,7 +7,7 @@ import pytest
 
 from octavia_ovn.controller import status_updates
 from octavia_ovn.controller.reporter import Reporter
-from octavia_ovn.controller.status_updates import Parcel, cut, ids, merge, priced
+from octavia_ovn.controller.status_updates import StatusUpdate, cut, ids, merge, priced
 from octavia_ovn.errors import Refused, Unanswered, Unavailable
 from tests.controller.outside import Clock
 from tests.controller.test_reporter import PATIENCE, eventually
@@ -106,7 +106,7 @@ class Bench:
     def delete(self, lb_id, members):
         message = deletion(lb_id, members)
         self.octavia.add(lb_id, message)
-        self.reporter.send(Parcel(lb_id, "ticket", message))
+        self.reporter.send(StatusUpdate(lb_id, "ticket", message))
 
     def passes(self, seconds):
         self.clock.passes(seconds)
@@ -232,7 +232,7 @@ def test_nothing_is_held_back_for_ever_because_octavia_does_not_say(bench):
 def test_a_message_that_deletes_nothing_is_told_again_at_once(bench):
     bench.octavia.problem = Unanswered("no answer in time")
     bench.octavia.tree = lambda _: pytest.fail("it is asked")
-    bench.reporter.send(Parcel("lb", "t", {"loadbalancers": [{"id": "lb"}]}))
+    bench.reporter.send(StatusUpdate("lb", "t", {"loadbalancers": [{"id": "lb"}]}))
     eventually(lambda: bench.octavia.messages)
     bench.octavia.work.clear()
     bench.octavia.problem = None
@@ -241,7 +241,7 @@ def test_a_message_that_deletes_nothing_is_told_again_at_once(bench):
 
 @pytest.mark.parametrize("members", [0, 1, 40, 3000])
 def test_cutting_loses_nothing_and_keeps_octavias_order(members):
-    parcel = priced(Parcel("lb", "t", deletion("lb", members)))
+    parcel = priced(StatusUpdate("lb", "t", deletion("lb", members)))
     told = []
     while parcel.message:
         now, rest = cut(parcel)

@@ -25,7 +25,7 @@ from tests.controller.outside import (
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip
 
 SITE = balancer(
-    [listener()], [pool(members=[member(1)])], vips=(vip(cidr="10.0.0.0/24", brought=False),)
+    [listener()], [pool(members=[member(1)])], vips=(vip(cidr="10.0.0.0/24", user_port=False),)
 )
 CHECKED = dataclasses.replace(SITE, pools=(pool(members=[member(1)], monitor=monitor()),))
 PATIENCE = 10.0
@@ -56,7 +56,7 @@ class Bench:
 
     def asked(self, change, lb_id):
         self.db.write(record.record(self.db.of(lb_id), change, f"r{self.db.transactions}"))
-        self.controller.look_at(lb_id)
+        self.controller.enqueue(lb_id)
 
     def created(self, lb, *lb_ids):
         for lb_id in lb_ids:
@@ -97,14 +97,14 @@ def test_many_in_one_transaction(bench):
     assert all(bench.db.vips(each) for each in names)
 
     for each in names:
-        bench.controller.look_at(each)
+        bench.controller.enqueue(each)
     bench.until(lambda: all(map(bench.octavia.provisioning.get, names)))
 
 
 def test_rests_when_all_is_done(bench):
     bench.created(SITE, "lb1")
     bench.until(lambda: "lb1" in bench.octavia.provisioning)
-    bench.controller.look_at("lb1")
+    bench.controller.enqueue("lb1")
     bench.until(lambda: bench.ended("lb1"))
     bench.until(lambda: bench.controller.turn() is None)
 
@@ -189,7 +189,7 @@ def test_looks_at_all(bench):
     bench.controller.turn()
     assert bench.db.vips() == {}
 
-    bench.controller.look_at_all()
+    bench.controller.enqueue_all()
     bench.controller.turn()
 
     assert bench.db.vips() == {("tcp", f"{VIP}:80"): "10.0.0.1:80"}
@@ -217,7 +217,7 @@ class TestGivingBack:
         checked.until(lambda: "ovn-lb-hm-sub1" not in checked.neutron.ports)
 
     def test_not_before_all_have_been_looked_at(self, checked):
-        checked.controller.look_at_all()
+        checked.controller.enqueue_all()
         self.without_monitor(checked, "lb1")
         checked.executor.run()
 
@@ -232,13 +232,13 @@ class TestGivingBack:
 
     def test_not_what_a_comparison_of_a_former_term_has_found_unused(self, bench):
         """Another agent has acted meanwhile, and a load balancer has come that needs it."""
-        bench.controller.look_at_all()
+        bench.controller.enqueue_all()
         bench.controller.release_source("sub1")
         bench.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1"}
         bench.nb.ports["neutron-net1"].sources = {"sub1": "10.0.0.9"}
         bench.neutron.make_hm_port("sub1", "net1", SERVICE)
         bench.created(CHECKED, "lb1")
-        bench.controller.look_at_all()
+        bench.controller.enqueue_all()
         bench.until(lambda: bench.ended("lb1"))
 
         assert "ovn-lb-hm-sub1" in bench.neutron.ports
@@ -251,7 +251,7 @@ class TestGivingBack:
         checked.controller.stand_by()
         checked.neutron.error = None
         checked.created(CHECKED, "lb3")
-        checked.controller.look_at_all()
+        checked.controller.enqueue_all()
         checked.until(lambda: checked.ended("lb3"))
         time.sleep(0.05)  # longer than the longest back-off
         checked.controller.turn()
@@ -293,7 +293,7 @@ class TestGivingBack:
         heir.controller.close(PATIENCE)
 
     def test_what_a_load_balancer_has_used_that_this_agent_never_saw(self, heir):
-        heir.controller.look_at_all()
+        heir.controller.enqueue_all()
         heir.until(lambda: not heir.db.of("lb1") and not heir.db.of("lb2"))
 
         assert heir.neutron.touched == ["fip1"]
@@ -304,7 +304,7 @@ class TestGivingBack:
         for lb_id in ("lb1", "lb2"):
             rows = heir.db.of(lb_id)
             heir.db.write(diff(rows, deleting(rows)))
-        heir.controller.look_at_all()
+        heir.controller.enqueue_all()
         heir.until(lambda: not heir.db.of("lb1") and not heir.db.of("lb2"))
 
         assert heir.neutron.touched[0] == "fip1"
@@ -330,7 +330,7 @@ def test_what_has_gone_while_another_agent_acted_is_needed_no_more(bench):
     assert not bench.nb.forgotten
 
     bench.db.write(tuple(DeleteRow(row) for row in bench.db.of("lb1")))
-    bench.controller.look_at_all()
+    bench.controller.enqueue_all()
 
     bench.until(lambda: "neutron-net1" in bench.nb.forgotten)
 
@@ -344,7 +344,7 @@ def test_a_later_request_holds_the_load_balancer_whether_or_not_it_can_be_realis
     bench.controller._reporter.withdraw = withdrawn.append
     if not known:
         bench.nb.error = Unavailable("no leader")
-    bench.controller.look_at("lb1")
+    bench.controller.enqueue("lb1")
     bench.controller.turn()
     assert withdrawn == []
 

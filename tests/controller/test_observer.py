@@ -103,7 +103,7 @@ def test_a_deletion_ends_before_the_load_balancer_vanishes(bench, recorder):
     bench.until(lambda: bench.ended("lb1"))
     bench.asked(changes.DeleteLoadBalancer(SITE, {}), "lb1")
     bench.until(lambda: not bench.db.of("lb1"))
-    bench.controller.look_at("lb1")
+    bench.controller.enqueue("lb1")
     bench.until(lambda: recorder.vanished)
 
     assert [failed for _, _, failed in recorder.ended] == [False, False]
@@ -234,7 +234,7 @@ def test_damage(bench, recorder):
     bench.until(lambda: bench.ended("lb1"))
     (row,) = bench.db.of("lb1")
     bench.db.edit(row.uuid, external_ids={**row.external_ids, "pool_p1": "rubbish"})
-    bench.controller.look_at("lb1")
+    bench.controller.enqueue("lb1")
     bench.until(lambda: recorder.repaired)
 
     assert recorder.found == recorder.repaired == [Drift.DAMAGED]
@@ -246,10 +246,10 @@ def test_damage_that_goes_with_its_rows_was_not_repaired(bench, recorder):
     (row,) = bench.db.of("lb1")
     bench.octavia.error = Unavailable("away")
     bench.db.edit(row.uuid, external_ids={**row.external_ids, "pool_p1": "rubbish"})
-    bench.controller.look_at("lb1")
+    bench.controller.enqueue("lb1")
     bench.until(lambda: recorder.found)
     bench.db.write([DeleteRow(row) for row in bench.db.of("lb1")])
-    bench.controller.look_at("lb1")
+    bench.controller.enqueue("lb1")
     bench.until(lambda: recorder.vanished)
 
     assert recorder.repaired == []

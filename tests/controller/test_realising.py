@@ -139,7 +139,7 @@ class TestFacts:
 
 
 class TestBroughtPorts:
-    BROUGHT = dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", brought=True),))
+    BROUGHT = dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", user_port=True),))
 
     @pytest.mark.parametrize(("addresses", "cleared"), [(True, ["vip-port"]), (False, [])])
     def test_lose_their_addresses(self, addresses, cleared):

@@ -1,13 +1,13 @@
 """What Octavia has been told and has accepted."""
 
-from octavia_ovn.controller.reported import Ledger, Ticket
+from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 
-ONE = Ticket(("r1",), {"m1": "ONLINE"}, {"pools": [{"id": "p1"}]})
-OTHER_MESSAGE = Ticket(ONE.requests, ONE.statuses, {"pools": [{"id": "p2"}]})
+ONE = ReportKey(("r1",), {"m1": "ONLINE"}, {"pools": [{"id": "p1"}]})
+OTHER_MESSAGE = ReportKey(ONE.requests, ONE.statuses, {"pools": [{"id": "p2"}]})
 
 
 def test_knows_what_is_under_way():
-    ledger = Ledger()
+    ledger = ReportedStatus()
     assert not ledger.is_under_way("lb1", ONE)
 
     ledger.sent("lb1", ONE)
@@ -18,8 +18,8 @@ def test_knows_what_is_under_way():
 
 
 def test_knows_what_octavia_has_accepted():
-    ledger = Ledger()
-    assert ledger.accepted("lb1") == Ticket(())
+    ledger = ReportedStatus()
+    assert ledger.accepted("lb1") == ReportKey(())
 
     ledger.sent("lb1", ONE)
     ledger.accept("lb1", ONE)
@@ -29,8 +29,8 @@ def test_knows_what_octavia_has_accepted():
 
 
 def test_a_later_report_stays_under_way_when_the_earlier_one_is_accepted():
-    ledger = Ledger()
-    later = Ticket(("r1", "r2"))
+    ledger = ReportedStatus()
+    later = ReportKey(("r1", "r2"))
     ledger.sent("lb1", ONE)
     ledger.sent("lb1", later)
     ledger.accept("lb1", ONE)
@@ -39,7 +39,7 @@ def test_a_later_report_stays_under_way_when_the_earlier_one_is_accepted():
 
 
 def test_forgets_one_or_all():
-    ledger = Ledger()
+    ledger = ReportedStatus()
     for lb_id in ("lb1", "lb2", "lb3"):
         ledger.sent(lb_id, ONE)
         ledger.accept(lb_id, ONE)
@@ -47,11 +47,11 @@ def test_forgets_one_or_all():
 
     ledger.forget("lb1")
 
-    assert ledger.accepted("lb1") == Ticket(())
+    assert ledger.accepted("lb1") == ReportKey(())
     assert not ledger.is_under_way("lb1", ONE)
     assert ledger.accepted("lb2") == ONE
 
     ledger.clear()
 
-    assert ledger.accepted("lb2") == Ticket(())
+    assert ledger.accepted("lb2") == ReportKey(())
     assert not ledger.is_under_way("lb2", ONE)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
-from octavia_ovn.controller.status_updates import Parcel, ids, merge, without
+from octavia_ovn.controller.status_updates import StatusUpdate, ids, merge, without
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.outside import Clock
 
@@ -73,7 +73,7 @@ class Bench:
         records = [{"id": each, "provisioning_status": word} for each, word in pools.items()]
         message = {"pools": records, "loadbalancers": [{"id": lb_id}]}
         again = {"pools": [each for each in records if each["id"] in late]} if late else {}
-        self.reporter.send(Parcel(lb_id, ticket, message, again))
+        self.reporter.send(StatusUpdate(lb_id, ticket, message, again))
 
     def busy(self):
         """Have the thread wait in a message, so that what comes now has to wait."""
@@ -82,7 +82,7 @@ class Bench:
         self.send("busy")
         eventually(lambda: self.sink.entered > before)
 
-    def goes_on(self):
+    def running(self):
         self.sink.open.set()
 
     def passes(self, seconds):
@@ -104,7 +104,7 @@ class Bench:
 def bench():
     made = Bench()
     yield made
-    made.goes_on()
+    made.running()
     made.reporter.close(PATIENCE)
 
 
@@ -120,7 +120,7 @@ def test_tells_of_many_in_one_message(bench):
     bench.busy()
     for number in range(1, 4):
         bench.send(f"lb{number}", **{f"p{number}": "ACTIVE"})
-    bench.goes_on()
+    bench.running()
 
     eventually(lambda: len(bench.answers) == 4)
 
@@ -133,7 +133,7 @@ def test_a_later_parcel_replaces_one_that_waits(bench):
     bench.busy()
     bench.send("lb1", "old", p1="ACTIVE")
     bench.send("lb1", "new", p1="DELETED")
-    bench.goes_on()
+    bench.running()
 
     eventually(lambda: len(bench.answers) == 2)
 
@@ -146,7 +146,7 @@ def test_a_refusal_hits_only_its_own_load_balancer(bench):
     bench.busy()
     for number in range(1, 4):
         bench.send(f"lb{number}", **{f"p{number}": "ACTIVE"})
-    bench.goes_on()
+    bench.running()
 
     eventually(lambda: len(bench.answers) == 3)
 
@@ -208,7 +208,7 @@ def test_what_waits_is_dropped_when_another_agent_reports(bench):
     bench.busy()
     bench.send("lb1", p1="ACTIVE")
     bench.reporter.drop()
-    bench.goes_on()
+    bench.running()
     bench.send("lb2", p2="ACTIVE")
 
     eventually(lambda: bench.answers == [("lb2", "t")])
@@ -219,7 +219,7 @@ def test_what_failed_meanwhile_is_dropped_as_well(bench):
     bench.sink.error = Unavailable("no socket")
     bench.busy()
     bench.reporter.drop()
-    bench.goes_on()
+    bench.running()
     eventually(lambda: bench.sink.tried)
     bench.sink.error = None
     bench.send("lb1", "new", p1="ACTIVE")
@@ -236,7 +236,7 @@ def test_closing_takes_as_long_as_it_may_in_all():
     sink.open.clear()
     reporter = Reporter(sink, lambda *_: None, Clock(), workers=3)
     for number in range(1, 4):
-        reporter.send(Parcel(f"lb{number}", "t", {"loadbalancers": [{"id": f"lb{number}"}]}))
+        reporter.send(StatusUpdate(f"lb{number}", "t", {"loadbalancers": [{"id": f"lb{number}"}]}))
         eventually(lambda number=number: sink.entered == number)
     began = time.monotonic()
 
@@ -291,7 +291,7 @@ class TestLate:
         bench.send("lb1", "new", p1="DELETED")
         bench.sink.refused = {"x"}
         bench.send("lb1", "new", x="ACTIVE", p1="DELETED")
-        bench.goes_on()
+        bench.running()
         eventually(lambda: ["lb1", "p1", "x"] in bench.sink.tried)
         bench.in_time(lambda: len(bench.sink.accepted) >= 2, step=0.25)
 
@@ -307,7 +307,7 @@ class TestLate:
         record = {"id": "lb1", "provisioning_status": "ACTIVE"}
         bench.objects = {"lb1": frozenset()}
         message = {"loadbalancers": [record]}
-        bench.reporter.send(Parcel("lb1", "t", message, message))
+        bench.reporter.send(StatusUpdate("lb1", "t", message, message))
         eventually(lambda: bench.answers)
         bench.passes(LATE_DELAY)
         bench.send("lb2")

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
-from octavia_ovn.controller.status_updates import Parcel, ids, merge
+from octavia_ovn.controller.status_updates import StatusUpdate, ids, merge
 from octavia_ovn.errors import Unavailable
 from tests.controller.outside import Clock
 from tests.controller.test_reporter import PATIENCE, eventually
@@ -52,7 +52,7 @@ class Bench:
         return self.settled(message)
 
     def report(self, message, late):
-        self.reporter.send(Parcel("lb", "ticket", message, late=late))
+        self.reporter.send(StatusUpdate("lb", "ticket", message, late=late))
         self.rests()
 
     def rests(self):
@@ -171,7 +171,7 @@ class TestOctaviaDoesNotSay:
         """Octavia has let the load balancer go, and its answer is still on its way."""
         bench.settled = away
         bench.sink.open.clear()
-        bench.reporter.send(Parcel("lb", "ticket", CREATION, late=CREATION))
+        bench.reporter.send(StatusUpdate("lb", "ticket", CREATION, late=CREATION))
         assert bench.sink.entered.wait(PATIENCE)
         bench.reporter.withdraw("lb")
         bench.sink.open.set()

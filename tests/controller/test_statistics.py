@@ -9,12 +9,12 @@ import pytest
 from octavia_ovn import supervised
 from octavia_ovn.controller import listener_counters, statistics
 from octavia_ovn.controller.listener_counters import Accounts
-from octavia_ovn.controller.statistics import Ledger, Listeners, Statistics
+from octavia_ovn.controller.statistics import Listeners, Statistics, StatisticsReceiver
 from octavia_ovn.core.statistics.messages import (
     MAX_COUNT,
     Acknowledgement,
     Challenge,
-    Levels,
+    OpenConnections,
     Report,
 )
 from octavia_ovn.core.statistics.traffic import Key, Traffic
@@ -87,7 +87,7 @@ class Chassis:
             self.clock.sleep(timeout)
             return None
         message = self.inbox.pop(0)
-        if isinstance(message, Report | Levels) and not self.repeats:
+        if isinstance(message, Report | OpenConnections) and not self.repeats:
             session = self.sessions.get(message.chassis, "")
             message = dataclasses.replace(message, session=session)
         self.last = message
@@ -123,7 +123,7 @@ class World:
 
     def new_ledger(self):
         found = Accounts(self.octavia, self.octavia, self.look_up, self.drops, self.clock)
-        return Ledger(self.chassis, found, INTERVAL, self.clock)
+        return StatisticsReceiver(self.chassis, found, INTERVAL, self.clock)
 
     def look_up(self, hints):
         return {key: each for key, each in self.ids.items() if key.hint in hints}
@@ -214,10 +214,10 @@ def test_what_is_not_ours_or_gone_from_octavia_is_nobodys(world):
 
 
 def test_open_connections(world):
-    world.hear(Levels("one", "", 1, {WEB: 3}), Levels("two", "", 1, {WEB: 4}))
+    world.hear(OpenConnections("one", "", 1, {WEB: 3}), OpenConnections("two", "", 1, {WEB: 4}))
     assert world.octavia.shown["web"] == counters(100, 1000, active=7)
 
-    world.hear(Levels("one", "", 2, {WEB: 0}))
+    world.hear(OpenConnections("one", "", 2, {WEB: 0}))
     assert world.octavia.shown["web"] == counters(100, 1000, active=4)
 
 
@@ -297,7 +297,7 @@ def test_a_listener_that_is_refused_for_good_is_tried_with_its_next_traffic(worl
 
 
 def test_counters_stop_at_what_octavia_can_hold(world):
-    world.hear(report(web=(MAX_COUNT, MAX_COUNT)), Levels("one", "", 1, {WEB: 2**40}))
+    world.hear(report(web=(MAX_COUNT, MAX_COUNT)), OpenConnections("one", "", 1, {WEB: 2**40}))
 
     assert world.octavia.shown["web"] == counters(MAX_COUNT, MAX_COUNT, 2**31 - 1)
     assert len(world.chassis.sent) == 1
@@ -311,7 +311,7 @@ def test_counters_stop_at_what_octavia_can_hold(world):
 def test_a_listener_that_octavia_does_not_give_waits_alone(world, caplog, error):
     world.hear(report(dns=(1, 10)))
     world.octavia.unreadable = {"web": error}
-    world.hear(report(2, web=(3, 300), dns=(1, 10)), Levels("one", "", 1, {WEB: 4}))
+    world.hear(report(2, web=(3, 300), dns=(1, 10)), OpenConnections("one", "", 1, {WEB: 4}))
     for number in range(3, 12):
         world.hear(report(number, web=(1, 100), dns=(1, 10)))
 

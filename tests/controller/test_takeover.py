@@ -59,13 +59,13 @@ class TestTakingOver:
         assert agent.neutron.ports["vip-port"].device_owner == ""
         assert agent.neutron.ports["vip-port"].device_id == "lb-lb1"
         (found,) = codec.decode(agent.rows).lb.vips
-        assert found == dataclasses.replace(KNOWN, brought=False)
+        assert found == dataclasses.replace(KNOWN, user_port=False)
 
     def test_leaves_a_brought_port_alone(self):
         agent = self.taken(legacy(), port=Port("vip-port", "mine", "compute:nova"))
 
         assert agent.neutron.ports["vip-port"].device_owner == "compute:nova"
-        assert codec.decode(agent.rows).lb.vips[0].brought
+        assert codec.decode(agent.rows).lb.vips[0].user_port
 
     def test_waits_for_neutron_and_serves(self):
         agent = Agent([legacy()])

@@ -13,7 +13,7 @@ OTHER = "10.0.0.77"
 
 
 def brought_by_user(lb):
-    vips = tuple(vip(cidr="10.0.0.0/24", brought=True) for _ in lb.vips)
+    vips = tuple(vip(cidr="10.0.0.0/24", user_port=True) for _ in lb.vips)
     return balancer(lb.listeners, lb.pools, vips=vips)
 
 
@@ -76,7 +76,7 @@ def test_what_octavia_says_of_the_former_port_is_not_put_back():
 
 
 def test_an_additional_vip_has_its_own_name():
-    second = vip("10.0.0.101", cidr="10.0.0.0/24", brought=False)
+    second = vip("10.0.0.101", cidr="10.0.0.0/24", user_port=False)
     lb = balancer(
         [listener()], [pool(members=[member(1)])], vips=(*SITE.vips, replaced(second, "vip2"))
     )

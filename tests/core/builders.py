@@ -4,7 +4,7 @@ import dataclasses
 
 from octavia_ovn.core import model
 from octavia_ovn.core.desired.load_balancer import Facts, desired
-from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.request.record import rows_of
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import Attachments, RouterPort
@@ -54,10 +54,10 @@ def facts(**given):
 
 def health(up=(), down=(), unchecked=(), unreachable=()):
     """Verdicts: addresses whose checks have answered and failed; members by number for the rest."""
-    verdicts = {(address, 80, "tcp"): Verdict.UP for address in up}
-    verdicts |= {(address, 80, "tcp"): Verdict.DOWN for address in down}
-    members = {f"m{number}": Verdict.UNCHECKED for number in unchecked}
-    members |= {f"m{number}": Verdict.UNREACHABLE for number in unreachable}
+    verdicts = {(address, 80, "tcp"): HealthState.UP for address in up}
+    verdicts |= {(address, 80, "tcp"): HealthState.DOWN for address in down}
+    members = {f"m{number}": HealthState.UNCHECKED for number in unchecked}
+    members |= {f"m{number}": HealthState.UNREACHABLE for number in unreachable}
     return Health(verdicts, members)
 
 

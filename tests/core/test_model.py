@@ -81,7 +81,7 @@ AFFINITY = model.SessionPersistence(model.Mechanism.AFFINITY)
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "persistence", "by_client"),
+    ("algorithm", "persistence", "hashes_client_ip"),
     [
         ("SOURCE_IP", None, True),
         ("SOURCE_IP_PORT", None, False),
@@ -91,10 +91,10 @@ AFFINITY = model.SessionPersistence(model.Mechanism.AFFINITY)
         ("SOURCE_IP", AFFINITY, True),
     ],
 )
-def test_tells_whether_the_client_decides(algorithm, persistence, by_client):
+def test_tells_whether_the_client_decides(algorithm, persistence, hashes_client_ip):
     found = pool(algorithm=model.Algorithm(algorithm), persistence=persistence)
 
-    assert by_client is found.by_client
+    assert hashes_client_ip is found.hashes_client_ip
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """Items by a key that several may share."""
 
-from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.multimap import MultiMap
 
 
 def test_a_key_has_its_items_in_order():
-    found = Grouping()
+    found = MultiMap()
     found.add("a", 2)
     found.add("a", 1)
     found.add("a", 2)
@@ -16,7 +16,7 @@ def test_a_key_has_its_items_in_order():
 
 
 def test_a_key_goes_with_its_last_item():
-    found = Grouping()
+    found = MultiMap()
     found.add("a", 1)
     found.add("a", 2)
 
@@ -30,7 +30,7 @@ def test_a_key_goes_with_its_last_item():
 
 
 def test_what_is_not_there_can_be_discarded():
-    found = Grouping()
+    found = MultiMap()
     found.discard("a", 1)
     found.add("a", 1)
     found.discard("a", 2)

@@ -6,13 +6,13 @@ import pytest
 
 from octavia_ovn.core import model
 from octavia_ovn.core.placement import (
+    HashScope,
     Profile,
-    Shelf,
-    Spread,
+    RowGroup,
     Wanted,
     match,
     profile_of,
-    shelves,
+    row_groups,
 )
 from tests.core.builders import balancer, listener, pool, row, web
 
@@ -23,9 +23,9 @@ AFFINITY = model.SessionPersistence(model.Mechanism.AFFINITY)
 
 PROFILES = {
     "by connection": ({}, Profile()),
-    "by client": ({"algorithm": SOURCE_IP}, Profile(Spread.CLIENT)),
-    "in any way": ({"algorithm": model.Algorithm.ROUND_ROBIN}, Profile(Spread.ANY)),
-    "persistence by hashing": ({"persistence": HASH}, Profile(Spread.CLIENT)),
+    "by client": ({"algorithm": SOURCE_IP}, Profile(HashScope.CLIENT)),
+    "in any way": ({"algorithm": model.Algorithm.ROUND_ROBIN}, Profile(HashScope.ANY)),
+    "persistence by hashing": ({"persistence": HASH}, Profile(HashScope.CLIENT)),
     "persistence by affinity": ({"persistence": AFFINITY}, Profile(affinity=360)),
     "affinity for some time": (
         {"persistence": model.SessionPersistence(model.Mechanism.AFFINITY, 90)},
@@ -42,10 +42,10 @@ def test_knows_what_a_pool_demands(fields, profile):
 def on_shelves(listeners=(), pools=()):
     return [
         (
-            shelf.protocol and shelf.protocol.value,
-            " ".join(each.id for each in (*shelf.listeners, *shelf.pools)),
+            group.protocol and group.protocol.value,
+            " ".join(each.id for each in (*group.listeners, *group.pools)),
         )
-        for shelf in shelves(balancer(listeners, pools))
+        for group in row_groups(balancer(listeners, pools))
     ]
 
 
@@ -93,13 +93,13 @@ def test_distributes(listeners, pools, wanted):
 
 
 def test_needs_a_row_even_for_nothing():
-    assert shelves(balancer()) == (Shelf(),)
+    assert row_groups(balancer()) == (RowGroup(),)
 
 
 def test_every_object_stands_in_one_row():
-    found = shelves(web())
+    found = row_groups(web())
 
-    assert found == (Shelf(TCP, Profile(), web().listeners, web().pools),)
+    assert found == (RowGroup(TCP, Profile(), web().listeners, web().pools),)
 
 
 def matched(existing, *wanted):

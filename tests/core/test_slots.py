@@ -60,12 +60,12 @@ def test_who_stays_keeps_the_place(history):
         before = after
 
 
-def by_client(*members, places=()):
+def hashes_client_ip(*members, places=()):
     return slots.arrange(pool(members=members, **BY_CLIENT), places)
 
 
 def test_fills_a_vacant_place_with_a_copy():
-    found = by_client(member(2), member(3), places=("m1", "m2", "m3"))
+    found = hashes_client_ip(member(2), member(3), places=("m1", "m2", "m3"))
 
     entries = ids(slots.entries(found, found.members))
 
@@ -76,7 +76,7 @@ def test_fills_a_vacant_place_with_a_copy():
 
 @given(st.sets(st.integers(1, 12), min_size=2), st.data())
 def test_nobody_else_moves_when_one_cannot_serve(numbers, data):
-    found = by_client(*map(member, sorted(numbers)))
+    found = hashes_client_ip(*map(member, sorted(numbers)))
     away = data.draw(st.sampled_from(found.members))
     rest = [each for each in found.members if each != away]
 
@@ -90,7 +90,7 @@ def test_nobody_else_moves_when_one_cannot_serve(numbers, data):
 @given(st.sets(st.integers(1, 12), min_size=3), st.data())
 def test_copies_stay_when_another_one_leaves(numbers, data):
     """A place once filled is filled by another only when the one who fills it goes."""
-    found = by_client(*map(member, sorted(numbers)))
+    found = hashes_client_ip(*map(member, sorted(numbers)))
     first, second = data.draw(st.permutations(found.members))[:2]
     without_one = [each for each in found.members if each is not first]
     without_two = [each for each in without_one if each is not second]

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from octavia_ovn.core import model, status
-from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.pending import Final, Kind, Pending, active, deleted
 from tests.core.builders import balancer, health, listener, member, monitor, pool, web
 
@@ -154,15 +154,15 @@ class TestHealth:
     POOL = pool(members=[member(1), member(1, port=8080)], **MONITORED)
 
     def test_tells_ports_apart(self):
-        found = Health({("10.0.0.1", 8080, "tcp"): Verdict.DOWN})
+        found = Health({("10.0.0.1", 8080, "tcp"): HealthState.DOWN})
 
         assert [found.of(self.POOL, each) for each in self.POOL.members] == [
-            Verdict.UNKNOWN,
-            Verdict.DOWN,
+            HealthState.UNKNOWN,
+            HealthState.DOWN,
         ]
 
     def test_tells_protocols_apart(self):
-        found = Health({("10.0.0.1", 80, "udp"): Verdict.DOWN})
+        found = Health({("10.0.0.1", 80, "udp"): HealthState.DOWN})
 
         assert found.may_serve(self.POOL, self.POOL.members[0])
 
@@ -416,7 +416,7 @@ def test_udp_members_are_checked_as_udp():
         [listener(protocol=model.Protocol.UDP)],
         [pool(members=[member(1)], protocol=model.Protocol.UDP, **MONITORED)],
     )
-    dead = Health({("10.0.0.1", 80, "udp"): Verdict.DOWN})
+    dead = Health({("10.0.0.1", 80, "udp"): HealthState.DOWN})
 
     assert status.tree(lb, dead)[(Kind.MEMBER, "m1")] is status.Operating.ERROR
 

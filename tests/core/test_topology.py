@@ -9,7 +9,7 @@ from octavia_ovn.core.topology import (
     RouterPort,
     Subnet,
     attachments,
-    entrances,
+    ingress_ports,
     place_member,
     subnets_around,
     switch_name,
@@ -329,7 +329,7 @@ def test_clients_enter_wherever_the_routers_are_connected():
     )
     places = attachments(balancer(), cloud, SUBNETS)
 
-    assert entrances(balancer(), places, cloud) == {
+    assert ingress_ports(balancer(), places, cloud) == {
         *(f"R1-{N1}", f"R1-{N2}", "gw-R1"),
         "vip-port",
     }
@@ -340,4 +340,4 @@ def test_clients_enter_on_the_vips_network_also_without_a_router():
     unknown = dataclasses.replace(vip(), port_id=None)
     lb = balancer(vips=(vip(), unknown))
 
-    assert entrances(lb, attachments(lb, cloud, SUBNETS), cloud) == {"vip-port"}
+    assert ingress_ports(lb, attachments(lb, cloud, SUBNETS), cloud) == {"vip-port"}

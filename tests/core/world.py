@@ -6,9 +6,9 @@ from octavia_ovn.core import codec
 from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.desired.load_balancer import Facts, desired
 from octavia_ovn.core.diff import diff
-from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.request import changes, record
-from octavia_ovn.core.topology import Subnet, attachments, entrances
+from octavia_ovn.core.topology import Subnet, attachments, ingress_ports
 from tests.core import strategies as some
 from tests.core.builders import VIP, Cloud, balancer, row, vip
 from tests.core.database import Database
@@ -99,17 +99,17 @@ class World:
         places = attachments(lb, cloud, SUBNETS)
         return Facts(
             attachments=places,
-            entrances=entrances(lb, places, cloud),
+            ingress_ports=ingress_ports(lb, places, cloud),
             floating_ips={VIP: self.fip} if self.fip else {},
             mappings={address: f"port{number}:10.0.0.9" for address, number in addresses.items()},
             health=Health(
                 {
-                    (f"10.0.0.{each}", 8000 + each, protocol): Verdict.DOWN
+                    (f"10.0.0.{each}", 8000 + each, protocol): HealthState.DOWN
                     for each in self.dead
                     for protocol in ("tcp", "udp")
                 },
                 {
-                    each.id: Verdict.UNREACHABLE
+                    each.id: HealthState.UNREACHABLE
                     for pool, each in lb.members()
                     if self.is_unreachable(pool, each)
                 },

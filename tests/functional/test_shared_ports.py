@@ -22,7 +22,7 @@ def store(server):
 
 
 def shared(lb_id, *listeners):
-    lb = balancer(listeners, vips=(vip(brought=True),))
+    lb = balancer(listeners, vips=(vip(user_port=True),))
     return dataclasses.replace(lb, id=lb_id)
 
 

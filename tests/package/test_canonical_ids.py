@@ -7,7 +7,7 @@ from octavia_lib.api.drivers import data_models as dm
 
 from octavia_ovn import wiring
 from octavia_ovn.adapters.octavia import data_models as models
-from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.driver import OvnProviderDriver
 
 
@@ -104,9 +104,9 @@ def _capitals(value):
 
 
 def _recorded(monkeypatch, call, arguments):
-    ports = types.SimpleNamespace(is_brought=lambda _: False)
+    ports = types.SimpleNamespace(is_user_port=lambda _: False)
     worker = types.SimpleNamespace(
-        store=Store(), preferences=Preferences(), vip_ports=ports, cidr=lambda _: "10.0.0.0/24"
+        store=Store(), defaults=DriverDefaults(), vip_ports=ports, cidr=lambda _: "10.0.0.0/24"
     )
     monkeypatch.setattr(wiring, "get", lambda: worker)
     getattr(OvnProviderDriver(), call)(*arguments)
@@ -126,7 +126,7 @@ def test_ids_in_capitals_are_recorded_like_others(monkeypatch, call):
 def test_the_agent_reads_ids_in_capitals_like_others():
     def read(lb):
         values = models.fields(lb)
-        return models.existing_load_balancer(values, Preferences())
+        return models.existing_load_balancer(values, DriverDefaults())
 
     assert read(_capitals(_whole())) == read(_whole())
 

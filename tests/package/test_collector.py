@@ -11,11 +11,11 @@ from octavia_ovn import collector
 from octavia_ovn.adapters.openvswitch.bridge import Reading
 from octavia_ovn.adapters.openvswitch.host import Identity
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
-from octavia_ovn.collector import Collector, Schedule, Silence
+from octavia_ovn.collector import AckWatchdog, Collector, Schedule
 from octavia_ovn.config.databases import Database
 from octavia_ovn.config.statistics import CollectorStatistics
 from octavia_ovn.controller.listener_counters import Accounts
-from octavia_ovn.controller.statistics import Ledger
+from octavia_ovn.controller.statistics import StatisticsReceiver
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.traffic import Key
@@ -33,24 +33,24 @@ OPEN = "tcp,orig=(src=10.0.0.9,dst=10.0.0.1,sport=4,dport=80),mark=2,protoinfo=(
 def test_what_happens_now_and_then():
     schedule = Schedule(10.0)
 
-    assert schedule.strikes(100.0)
-    assert not schedule.strikes(109.0)
-    assert schedule.strikes(110.0)
+    assert schedule.is_due(100.0)
+    assert not schedule.is_due(109.0)
+    assert schedule.is_due(110.0)
     schedule.put_off(125.0)
-    assert not schedule.strikes(124.0)
-    assert schedule.strikes(125.0)
+    assert not schedule.is_due(124.0)
+    assert schedule.is_due(125.0)
 
 
 def test_what_never_happens():
     schedule = Schedule(0.0)
 
-    assert not schedule.strikes(1e9)
+    assert not schedule.is_due(1e9)
     assert schedule.due == math.inf
 
 
 def test_silence_is_complained_of_once_and_its_end_is_told(caplog):
     caplog.set_level("INFO")
-    silence = Silence()
+    silence = AckWatchdog()
     silence.broken()
     for now in (0.0, 30.0, 61.0, 120.0):
         silence.lasts(now, "one")
@@ -63,7 +63,7 @@ def test_silence_is_complained_of_once_and_its_end_is_told(caplog):
     assert not silence.lasting
 
 
-class Surroundings:
+class VipLookup:
     """The Southbound database and the Open vSwitch of a collector; each can be made to fail."""
 
     def __init__(self):
@@ -132,7 +132,7 @@ class World:
     """A collector in a thread, and an agent if there is one."""
 
     def __init__(self, folder, monkeypatch):
-        self.around = Surroundings()
+        self.around = VipLookup()
         for name in ("SouthboundFlows", "LocalSwitch", "Bridge"):
             monkeypatch.setattr(collector, name, lambda *_, **__: self.around)
         self.port = free_port()
@@ -178,7 +178,7 @@ class World:
         ended = threading.Event()
         accounts = Accounts(self.octavia, self.octavia, lambda _: {Key("aaaaaaaa", 80): "web"})
         socket = AgentSocket("127.0.0.1", self.port, MASTER)
-        ledger = Ledger(socket, accounts, 0.05)
+        ledger = StatisticsReceiver(socket, accounts, 0.05)
 
         def work():
             while not ended.is_set():

@@ -8,7 +8,7 @@ from octavia_lib.api.drivers import data_models, exceptions, provider_base
 from octavia_ovn import driver as driver_module
 from octavia_ovn import errors, wiring
 from octavia_ovn.adapters.neutron.vip_ports import VipPorts
-from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.core import flavors
 from octavia_ovn.core.pending import Kind, active, deleted
@@ -95,7 +95,7 @@ class Store:
 @pytest.fixture
 def worker(monkeypatch):
     found = types.SimpleNamespace(
-        store=Store(), octavia=Octavia(GetSocket(), Preferences()), preferences=Preferences()
+        store=Store(), octavia=Octavia(GetSocket(), DriverDefaults()), defaults=DriverDefaults()
     )
     monkeypatch.setattr(wiring, "get", lambda: found)
     return found

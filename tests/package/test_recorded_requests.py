@@ -13,7 +13,7 @@ from octavia_lib.api.drivers import exceptions
 from octavia_ovn import driver, wiring
 from octavia_ovn.adapters.northbound.intents import IntentStore
 from octavia_ovn.adapters.octavia import data_models
-from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.core import codec
 from octavia_ovn.core.codec import keys
 from octavia_ovn.core.request import validation
@@ -26,7 +26,7 @@ from tests.lab.replay import Recorder, Replay
 from tests.recordings import script, steps
 
 RELEASES = [release for release in models.BEFORE if release <= models.RELEASE]
-PREFERENCES = Preferences()
+PREFERENCES = DriverDefaults()
 CANNOT = (
     "connection_limit: ",
     "insert_headers: ",
@@ -57,13 +57,13 @@ class Driver(Recorder):
         self.refusals = []
         self._plan = Store(None, 5.0, _subnet, Admission()).plan
         self.runtime = types.SimpleNamespace(
-            preferences=PREFERENCES,
+            defaults=PREFERENCES,
             store=self,
             cidr=steps.CIDRS.get,
             vip_ports=types.SimpleNamespace(
                 create=self._create_ports,
                 undo=lambda _: None,
-                is_brought=lambda port_id: port_id == steps.PORT,
+                is_user_port=lambda port_id: port_id == steps.PORT,
                 qos_policy=lambda *_: contextlib.nullcontext(),
             ),
         )

@@ -9,7 +9,7 @@ from octavia_lib.api.drivers import data_models, exceptions
 
 from octavia_ovn import driver, wiring
 from octavia_ovn.adapters.northbound.intents import IntentStore
-from octavia_ovn.adapters.octavia.data_models import Preferences
+from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.topology import Subnet
@@ -38,7 +38,7 @@ class Worker:
     """What the driver needs of an API worker, over rows in memory."""
 
     def __init__(self, lb):
-        self.preferences = Preferences()
+        self.defaults = DriverDefaults()
         self.store = self
         self.db = Database(recorded(lb))
         self._store = IntentStore(None, 5.0, lambda _: SUBNET, Admission())

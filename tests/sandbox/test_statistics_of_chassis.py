@@ -15,7 +15,7 @@ import pytest
 
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
 from octavia_ovn.controller.listener_counters import Accounts
-from octavia_ovn.controller.statistics import Ledger, Statistics
+from octavia_ovn.controller.statistics import Statistics, StatisticsReceiver
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.statistics.traffic import Key
 from tests.sandbox import hypervisors
@@ -132,8 +132,10 @@ class Field:
     def agent(self) -> Iterator[None]:
         """Have an agent act."""
 
-        def ledger(chassis: AgentSocket) -> Ledger:
-            return Ledger(chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2)
+        def ledger(chassis: AgentSocket) -> StatisticsReceiver:
+            return StatisticsReceiver(
+                chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2
+            )
 
         statistics = Statistics(lambda: AgentSocket("127.0.0.1", self._port, MASTER_KEY), ledger)
         statistics.start()

@@ -170,9 +170,9 @@ def test_two_load_balancers_on_one_user_port_cannot_serve_the_same(project):
     """A populated load balancer is refused whole; the port stays the user's."""
     network = project.network()
     port = project.neutron.create_port(network.id, name="mine")
-    brought = {"vip_port_id": port["id"], "vip_address": port["fixed_ips"][0]["ip_address"]}
+    user_port = {"vip_port_id": port["id"], "vip_address": port["fixed_ips"][0]["ip_address"]}
     kind = "Conflict" if hasattr(exceptions, "Conflict") else "DriverError"
-    lb = project.serving(network, **brought)
+    lb = project.serving(network, **user_port)
     before = lb.state()
 
     refusal = project.refused(
@@ -180,7 +180,7 @@ def test_two_load_balancers_on_one_user_port_cannot_serve_the_same(project):
         network.subnet,
         listeners=[{"protocol": "TCP", "protocol_port": each} for each in (81, 80)],
         kinds=(kind,),
-        **brought,
+        **user_port,
     )
 
     assert "TCP port 80" in str(refusal)

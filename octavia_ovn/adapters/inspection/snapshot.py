@@ -17,7 +17,7 @@ from octavia_ovn.core import codec, model
 from octavia_ovn.core.diagnosis import reach
 from octavia_ovn.core.diagnosis.match import address_sets
 from octavia_ovn.core.diagnosis.path import Client
-from octavia_ovn.core.diagnosis.snapshot import Port, Scene
+from octavia_ovn.core.diagnosis.snapshot import Port, Snapshot
 from octavia_ovn.core.health import HM_PORT, Health
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import RouterPort, Subnet
@@ -26,7 +26,7 @@ from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused, Unavailable
 _CHASSIS_REDIRECT = "cr-"
 
 
-class SceneReader:
+class SnapshotReader:
     """Reads scenes.
 
     :param nb: a connection to the Northbound database
@@ -58,9 +58,9 @@ class SceneReader:
             raise Refused(f"--from: {len(ports)} ports are named {text!r}; name an id: {ids}.")
         return Client(ports[0].ips, ports[0])
 
-    def scene(
+    def snapshot(
         self, lb_id: str, octavia: model.LoadBalancer | None, client: Client | None = None
-    ) -> tuple[Scene, Client | None]:
+    ) -> tuple[Snapshot, Client | None]:
         """Read what there is to see of a load balancer.
 
         :param octavia: what Octavia says, for one that has no rows
@@ -70,46 +70,46 @@ class SceneReader:
         :raises NotFound: when the client's address is in a network of the cloud and nobody has it
         """
         rows = self._nb.rows(lb_id)
-        scene = _intended(lb_id, rows, octavia)
-        if scene.lb is None:
-            return scene, client
+        snapshot = _intended(lb_id, rows, octavia)
+        if snapshot.lb is None:
+            return snapshot, client
         notes: list[str] = []
-        scene = self._surroundings(scene, scene.lb, client, notes)
-        client = self._placed(client, scene)
-        scene = self._with_ports(scene, scene.lb or octavia, client)
-        scene = self._with_southbound(scene, notes)
+        snapshot = self._surroundings(snapshot, snapshot.lb, client, notes)
+        client = self._placed(client, snapshot)
+        snapshot = self._with_ports(snapshot, snapshot.lb or octavia, client)
+        snapshot = self._with_southbound(snapshot, notes)
         if client is not None:
-            scene = self._with_rules(scene, client, notes)
-            client = _refreshed(client, scene)
-        return replace(scene, notes=tuple(notes)), client
+            snapshot = self._with_rules(snapshot, client, notes)
+            client = _refreshed(client, snapshot)
+        return replace(snapshot, notes=tuple(notes)), client
 
     # --- steps
 
     def _surroundings(
-        self, scene: Scene, lb: model.LoadBalancer, client: Client | None, notes: list[str]
-    ) -> Scene:
+        self, snapshot: Snapshot, lb: model.LoadBalancer, client: Client | None, notes: list[str]
+    ) -> Snapshot:
         """Read subnets, networks and routers."""
         ports = {
             each.name: each
             for each in self._nb.ports(names=[vip.port_id for vip in lb.vips if vip.port_id])
         }
-        scene = replace(scene, ports=ports)
-        switches = {scene.switch_of(vip) for vip in lb.vips}
+        snapshot = replace(snapshot, ports=ports)
+        switches = {snapshot.switch_of(vip) for vip in lb.vips}
         answered = self._nb.answered(lb.id, filter(None, switches))
         switches |= {client.port.switch} if client and client.port else set()
         router_ports = self._nb.router_ports_around(filter(None, switches))
         subnets = self._subnets(lb, router_ports, notes)
-        scene = replace(scene, subnets=subnets)
-        others = {scene.member_switch(each) for _, each in lb.members()} - switches
-        others |= {scene.switch_of(vip) for vip in lb.vips} - switches
+        snapshot = replace(snapshot, subnets=subnets)
+        others = {snapshot.member_switch(each) for _, each in lb.members()} - switches
+        others |= {snapshot.switch_of(vip) for vip in lb.vips} - switches
         router_ports = _once(router_ports, self._nb.router_ports_around(filter(None, others)))
         names = {each.switch for each in router_ports} | set(filter(None, switches | others))
-        names |= {each for row in scene.rows for each in row.switches}
+        names |= {each for row in snapshot.rows for each in row.switches}
         routers = {each.router for each in router_ports}
-        routers |= {each for row in scene.rows for each in row.routers}
+        routers |= {each for row in snapshot.rows for each in row.routers}
         labels, down = self._nb.routers(routers)
         return replace(
-            scene,
+            snapshot,
             answered=answered,
             answers_for_down=self._nb.answers_for_down_ports(),
             router_ports=router_ports,
@@ -142,79 +142,82 @@ class SceneReader:
             notes.append(f"Subnet {subnet_id} is not known: {error}")
         return None
 
-    def _placed(self, client: Client | None, scene: Scene) -> Client | None:
+    def _placed(self, client: Client | None, snapshot: Snapshot) -> Client | None:
         """Find the port of a client that was given by an address of the cloud."""
         if client is None or client.port is not None:
             return client
         (address,) = client.addresses
-        inside = [each for each in scene.router_ports if not each.gateway and each.covers(address)]
+        inside = [
+            each for each in snapshot.router_ports if not each.gateway and each.covers(address)
+        ]
         if not inside:
             return client
         found = self._nb.ports_at(inside[0].switch, {address: _length(inside[0], address)})
         if not found:
-            label = scene.switch_label(inside[0].switch)
+            label = snapshot.switch_label(inside[0].switch)
             raise NotFound(f"--from: nobody on network {label} has the address {address}.")
         return Client((address,), found[0])
 
     def _with_ports(
-        self, scene: Scene, lb: model.LoadBalancer | None, client: Client | None
-    ) -> Scene:
+        self, snapshot: Snapshot, lb: model.LoadBalancer | None, client: Client | None
+    ) -> Snapshot:
         """Read the ports of members, of health checks and, for a client, of routers."""
-        ports = dict(scene.ports)
+        ports = dict(snapshot.ports)
         members = [each for _, each in lb.members()] if lb else []
-        for switch in {scene.member_switch(each) for each in members} - {None}:
+        for switch in {snapshot.member_switch(each) for each in members} - {None}:
             here = {
                 each.address: ipaddress.ip_network(
-                    scene.subnets[each.subnet_id or ""].cidr
+                    snapshot.subnets[each.subnet_id or ""].cidr
                 ).prefixlen
                 for each in members
-                if scene.member_switch(each) == switch
+                if snapshot.member_switch(each) == switch
             }
             ports |= {each.name: each for each in self._nb.ports_at(switch or "", here)}
         labels = {f"{HM_PORT}{each.subnet_id}" for each in members if each.subnet_id}
         ports |= {each.name: each for each in self._nb.ports(labels=sorted(labels))}
         if client is not None:
-            names = [each.switch_port for each in scene.router_ports]
+            names = [each.switch_port for each in snapshot.router_ports]
             ports |= {each.name: each for each in self._nb.ports(names=names)}
             ports |= {client.port.name: client.port} if client.port else {}
-        return replace(scene, ports=ports)
+        return replace(snapshot, ports=ports)
 
-    def _with_southbound(self, scene: Scene, notes: list[str]) -> Scene:
+    def _with_southbound(self, snapshot: Snapshot, notes: list[str]) -> Snapshot:
         """Read who has the ports, and what health checks say."""
-        gateways = [each.name for each in scene.router_ports if each.gateway]
+        gateways = [each.name for each in snapshot.router_ports if each.gateway]
         redirects = [f"{_CHASSIS_REDIRECT}{each}" for each in gateways]
         try:
-            chassis = self._sb.chassis([*scene.ports, *redirects])
-            verdicts = self._sb.verdicts(_mapped(scene.rows))
+            chassis = self._sb.chassis([*snapshot.ports, *redirects])
+            verdicts = self._sb.verdicts(_mapped(snapshot.rows))
         except Unavailable as error:
             notes.append(f"The Southbound database did not answer, so health is not known: {error}")
-            return scene
+            return snapshot
         ports = {
-            name: replace(each, chassis=chassis.get(name, "")) for name, each in scene.ports.items()
+            name: replace(each, chassis=chassis.get(name, ""))
+            for name, each in snapshot.ports.items()
         }
         return replace(
-            scene,
+            snapshot,
             ports=ports,
             gateway_chassis={
                 name: chassis.get(redirect, "")
                 for name, redirect in zip(gateways, redirects, strict=True)
             },
-            health=Health(verdicts, reach.verdicts(replace(scene, ports=ports))),
+            health=Health(verdicts, reach.verdicts(replace(snapshot, ports=ports))),
         )
 
-    def _with_rules(self, scene: Scene, client: Client, notes: list[str]) -> Scene:
+    def _with_rules(self, snapshot: Snapshot, client: Client, notes: list[str]) -> Snapshot:
         """Read the ACLs of the ports that packets come in and go out by."""
         entry = {client.port.switch} if client.port else set()
-        entry |= {each.switch for each in scene.router_ports if each.gateway}
+        entry |= {each.switch for each in snapshot.router_ports if each.gateway}
         concerned = [
             port
-            for port in scene.ports.values()
+            for port in snapshot.ports.values()
             if (port.type == "router" and port.switch in entry)
             or (client.port and port.name == client.port.name)
-            or _is_member(scene, port)
+            or _is_member(snapshot, port)
         ]
         groups, acls = self._nb.rules(concerned)
-        ports = dict(scene.ports)
+        ports = dict(snapshot.ports)
         for port in concerned:
             ports[port.name] = replace(port, groups=frozenset(groups[port.uuid]))
         names = {name for acl in acls for name in address_sets(acl.match)}
@@ -223,25 +226,25 @@ class SceneReader:
         except Unavailable as error:
             notes.append(f"Address sets are not known: {error}")
             sets = {}
-        return replace(scene, ports=ports, acls=acls, address_sets=sets)
+        return replace(snapshot, ports=ports, acls=acls, address_sets=sets)
 
 
-def _intended(lb_id: str, rows: tuple[Row, ...], octavia: model.LoadBalancer | None) -> Scene:
-    scene = Scene(lb_id, rows, octavia=octavia)
+def _intended(lb_id: str, rows: tuple[Row, ...], octavia: model.LoadBalancer | None) -> Snapshot:
+    snapshot = Snapshot(lb_id, rows, octavia=octavia)
     if not rows:
-        return scene
+        return snapshot
     try:
         decoded = codec.decode(rows)
     except codec.Undecodable as error:
-        return replace(scene, problems=(str(error),))
+        return replace(snapshot, problems=(str(error),))
     return replace(
-        scene, intent=decoded.lb, pending=decoded.pending, problems=tuple(decoded.problems)
+        snapshot, intent=decoded.lb, pending=decoded.pending, problems=tuple(decoded.problems)
     )
 
 
-def _refreshed(client: Client, scene: Scene) -> Client:
+def _refreshed(client: Client, snapshot: Snapshot) -> Client:
     """Return the client with all that has been read of its port."""
-    return replace(client, port=scene.ports[client.port.name]) if client.port else client
+    return replace(client, port=snapshot.ports[client.port.name]) if client.port else client
 
 
 def _once(*many: Iterable[RouterPort]) -> tuple[RouterPort, ...]:
@@ -254,10 +257,10 @@ def _length(port: RouterPort, address: str) -> int:
     return next(each.prefixlen for each in networks if ipaddress.ip_address(address) in each)
 
 
-def _is_member(scene: Scene, port: Port) -> bool:
-    lb = scene.lb
+def _is_member(snapshot: Snapshot, port: Port) -> bool:
+    lb = snapshot.lb
     return lb is not None and any(
-        member.address in port.ips and scene.member_switch(member) == port.switch
+        member.address in port.ips and snapshot.member_switch(member) == port.switch
         for _, member in lb.members()
     )
 

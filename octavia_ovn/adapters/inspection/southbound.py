@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from octavia_ovn.adapters.ovsdb.selects import Selects
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.adapters.southbound.service_monitors import COLUMNS, TABLE, member_verdict
-from octavia_ovn.core.health import Backend, Verdict
+from octavia_ovn.core.health import Backend, HealthState
 
 
 class SouthboundRows:
@@ -33,7 +33,7 @@ class SouthboundRows:
             for row in bindings
         }
 
-    def verdicts(self, backends: Iterable[tuple[str, str]]) -> dict[Backend, Verdict]:
+    def verdicts(self, backends: Iterable[tuple[str, str]]) -> dict[Backend, HealthState]:
         """Return what checks say about members.
 
         :param backends: switch port and address of each

@@ -76,7 +76,7 @@ class VipPorts:
                 if why is not None:
                     raise Conflict(f"VIP address {address} {why}, the network of its subnet.")
 
-    def is_brought(self, port_id: str) -> bool:
+    def is_user_port(self, port_id: str) -> bool:
         """Whether a port that a request names is none of those that were just made here.
 
         Octavia makes the ports and the load balancer in one request, with one driver object.

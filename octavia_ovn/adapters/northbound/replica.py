@@ -44,7 +44,7 @@ from octavia_ovn.core import codec, rows
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.desired.access_control import Access
-from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.listeners import listeners
 from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
@@ -100,10 +100,10 @@ class Northbound(NorthboundTopology):
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
             table: {} for table in _PARENTS
         }
-        self._holders: dict[str, Grouping[uuid.UUID, uuid.UUID]] = {
-            table: Grouping() for table in _PARENTS
+        self._holders: dict[str, MultiMap[uuid.UUID, uuid.UUID]] = {
+            table: MultiMap() for table in _PARENTS
         }
-        self._by_hint: Grouping[str, uuid.UUID] = Grouping()
+        self._by_hint: MultiMap[str, uuid.UUID] = MultiMap()
         self._vips = VipIndex()
         self.replica = Replica(
             endpoint,
@@ -248,12 +248,12 @@ class Northbound(NorthboundTopology):
         """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
         return (switch, address) in self._vips or self.has_router_address(switch, address)
 
-    def holds(self, port_id: str, address: str, *, brought: bool) -> bool | None:
+    def holds(self, port_id: str, address: str, *, user_port: bool) -> bool | None:
         """Whether a VIP's port has its address; None while that is being fetched.
 
         :param brought: whether the user made the port, so that it may have an owner
         """
-        found = self._followed.named(port_id) if brought else self._followed.known(port_id)
+        found = self._followed.named(port_id) if user_port else self._followed.known(port_id)
         return None if found is None else any(address in addresses(row) for row in found)
 
     def has_addresses(self, port_id: str) -> bool | None:

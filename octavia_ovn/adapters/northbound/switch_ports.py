@@ -16,7 +16,7 @@ from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
 from octavia_ovn.core.health import HM_PORT, Source
 from octavia_ovn.core.model import canonical_address
-from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.multimap import MultiMap
 
 TABLE = "Logical_Switch_Port"
 COLUMNS = ("name", "addresses", "external_ids", "type", "up")
@@ -62,8 +62,8 @@ class SwitchPorts:
 
     def __init__(self) -> None:
         self._ports: dict[str, SwitchPort] = {}
-        self._by_address: Grouping[str, str] = Grouping()
-        self._sources: Grouping[str, str] = Grouping()
+        self._by_address: MultiMap[str, str] = MultiMap()
+        self._sources: MultiMap[str, str] = MultiMap()
         """Subnet → health monitor ports; there may be two for a while."""
 
     def __len__(self) -> int:

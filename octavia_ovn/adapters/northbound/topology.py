@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.topology import RouterPort, Subnet
 
 PHYSICAL_NETWORK = "neutron:provnet-physical-network"
@@ -44,17 +44,17 @@ class NorthboundTopology:
     def __init__(self, changed: Callable[[Hashable], None]) -> None:
         self._changed = changed
         self._switches: dict[str, _Switch] = {}
-        self._switches_by_name: Grouping[str, str] = Grouping()
+        self._switches_by_name: MultiMap[str, str] = MultiMap()
         self._routers: dict[str, str] = {}
-        self._routers_by_name: Grouping[str, str] = Grouping()
+        self._routers_by_name: MultiMap[str, str] = MultiMap()
         self._ports: dict[str, RouterPort] = {}
-        self._by_switch: Grouping[str, str] = Grouping()
-        self._by_router: Grouping[str, str] = Grouping()
-        self._by_address: Grouping[tuple[str, str], str] = Grouping()
+        self._by_switch: MultiMap[str, str] = MultiMap()
+        self._by_router: MultiMap[str, str] = MultiMap()
+        self._by_address: MultiMap[tuple[str, str], str] = MultiMap()
         self._subnets: dict[str, Subnet] = {}
         self._nats: dict[str, _Nat] = {}
-        self._nats_by_address: Grouping[str, str] = Grouping()
-        self._fips: Grouping[tuple[str, str], str] = Grouping()
+        self._nats_by_address: MultiMap[str, str] = MultiMap()
+        self._fips: MultiMap[tuple[str, str], str] = MultiMap()
         self._handlers: dict[str, Callable[[str, Any], None]] = {
             "Logical_Switch": self._switch,
             "Logical_Router": self._router,

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 
 from octavia_ovn.core import codec
-from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.topology import switch_name
 
 Place = tuple[str, str]
@@ -18,7 +18,7 @@ class VipIndex:
 
     def __init__(self) -> None:
         self._places: dict[uuid.UUID, frozenset[Place]] = {}
-        self._rows: Grouping[Place, uuid.UUID] = Grouping()
+        self._rows: MultiMap[Place, uuid.UUID] = MultiMap()
 
     def update(
         self, identity: uuid.UUID, external_ids: Mapping[str, str] | None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
-from octavia_ovn.core.diagnosis.snapshot import Told
+from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import NotFound
@@ -159,13 +159,13 @@ class OctaviaApi:
         # Octavia can be configured to ignore filters.
         return tuple(sorted(item["id"] for item in items if item["name"] == name))
 
-    def told(self, lb_id: str) -> dict[tuple[Kind, str], Told]:
+    def told(self, lb_id: str) -> dict[tuple[Kind, str], ObjectStatus]:
         """Return names and statuses of a load balancer and all that belongs to it.
 
         Empty when the load balancer does not exist.
         """
         return {
-            (kind, item["id"]): Told(
+            (kind, item["id"]): ObjectStatus(
                 item.get("name") or "", item["provisioning_status"], item["operating_status"]
             )
             for kind, item in self._objects(lb_id)

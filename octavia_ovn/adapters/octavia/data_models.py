@@ -11,8 +11,8 @@ from octavia_lib.api.drivers import data_models
 
 from octavia_ovn.adapters.octavia import fields as tables
 from octavia_ovn.adapters.octavia.fields import (
+    DriverDefaults,
     Fields,
-    Preferences,
     Table,
     canonical_ids,
     fields,
@@ -23,14 +23,14 @@ from octavia_ovn.core import flavors, model
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.request import limits, patches
 
-__all__ = ["Fields", "Preferences", "canonical_ids", "fields"]  # beside what is defined here
+__all__ = ["DriverDefaults", "Fields", "canonical_ids", "fields"]  # beside what is defined here
 
 T = TypeVar("T")
 Given: TypeAlias = data_models.BaseDataModel | Fields
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class VipLookup:
     """What is known about the VIPs besides what Octavia says.
 
     :param cidr: returns the CIDR of a subnet, None when it is not known
@@ -38,10 +38,10 @@ class Surroundings:
     """
 
     cidr: Callable[[str], str | None]
-    brought: Callable[[str], bool | None]
+    user_port: Callable[[str], bool | None]
 
 
-UNKNOWN = Surroundings(lambda _: None, lambda _: None)
+UNKNOWN = VipLookup(lambda _: None, lambda _: None)
 _NOTHING: Fields = {}
 """What is asked for of an object that Octavia has already: it must be served as well as possible.
 Options without a meaning may have been accepted for it by another driver, or before a setting."""
@@ -51,25 +51,25 @@ Options without a meaning may have been accepted for it by another driver, or be
 
 
 def listener(
-    values: Fields, preferences: Preferences, asked: Fields | None = None
+    values: Fields, defaults: DriverDefaults, asked: Fields | None = None
 ) -> model.Listener:
     """Return a listener.
 
     :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("listener", values if asked is None else asked, preferences.usual)
+    limits.check("listener", values if asked is None else asked, defaults.usual)
     return _new(model.Listener, tables.LISTENER, values)
 
 
-def pool(values: Fields, preferences: Preferences, asked: Fields | None = None) -> model.Pool:
+def pool(values: Fields, defaults: DriverDefaults, asked: Fields | None = None) -> model.Pool:
     """Return a pool with the members and the monitor that came with it.
 
     :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("pool", values if asked is None else asked, preferences.usual)
-    return valid(lambda: _whole_pool(values, preferences, asked).apply())
+    limits.check("pool", values if asked is None else asked, defaults.usual)
+    return valid(lambda: _whole_pool(values, defaults, asked).apply())
 
 
 def member(values: Fields, asked: Fields | None = None) -> model.Member:
@@ -95,10 +95,10 @@ def _new(kind: type[T], table: Table, values: Fields) -> T:
 
 
 def _whole_pool(
-    values: Fields, preferences: Preferences, asked: Fields | None
+    values: Fields, defaults: DriverDefaults, asked: Fields | None
 ) -> patches.Patch[model.Pool]:
     """Return what values set of a pool, its members and its monitor included."""
-    itself = patch(model.Pool, tables.pool(preferences), values)
+    itself = patch(model.Pool, tables.pool(defaults), values)
     members = tuple(member(fields(each), asked) for each in values.get("members") or ())
     monitor = values.get("healthmonitor")
     children = {
@@ -111,29 +111,27 @@ def _whole_pool(
 # --- updates: what a request sets, and nothing else
 
 
-def listener_update(old: Given, new: Given, preferences: Preferences) -> patches.UpdateListener:
+def listener_update(old: Given, new: Given, defaults: DriverDefaults) -> patches.UpdateListener:
     """Return what an update of a listener changes.
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    asked = _asked("listener", old, new, preferences.usual)
+    asked = _asked("listener", old, new, defaults.usual)
     _check_repeated(asked.get("allowed_cidrs") or ())
     named, whole = _parts(model.Listener, tables.LISTENER, old, asked)
     return patches.UpdateListener(asked["listener_id"], named, whole)
 
 
-def pool_update(old: Given, new: Given, preferences: Preferences) -> patches.UpdatePool:
+def pool_update(old: Given, new: Given, defaults: DriverDefaults) -> patches.UpdatePool:
     """Return what an update of a pool changes; its members and monitor stay.
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    asked = _asked("pool", old, new, preferences.usual)
-    table = tables.pool(preferences)
+    asked = _asked("pool", old, new, defaults.usual)
+    table = tables.pool(defaults)
     named, _ = _parts(model.Pool, table, old, asked)
     complete = tables.names(table) | {"members", "healthmonitor"}
-    whole = _whole(
-        complete, fields(old, asked), lambda all_: _whole_pool(all_, preferences, _NOTHING)
-    )
+    whole = _whole(complete, fields(old, asked), lambda all_: _whole_pool(all_, defaults, _NOTHING))
     return patches.UpdatePool(asked["pool_id"], named, whole)
 
 
@@ -214,38 +212,38 @@ def flavor(metadata: object) -> model.Flavor:
 
 
 def load_balancer(
-    values: Fields, preferences: Preferences, surroundings: Surroundings = UNKNOWN
+    values: Fields, defaults: DriverDefaults, vip_lookup: VipLookup = UNKNOWN
 ) -> model.LoadBalancer:
     """Return a new load balancer with its whole tree.
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
     limits.check("load balancer", values)
-    return _tree(values, preferences, surroundings, None)
+    return _tree(values, defaults, vip_lookup, None)
 
 
-def existing_load_balancer(values: Fields, preferences: Preferences) -> model.LoadBalancer:
+def existing_load_balancer(values: Fields, defaults: DriverDefaults) -> model.LoadBalancer:
     """Return a load balancer that Octavia has, with its whole tree; options do not count.
 
     :raises Unsupported: when OVN cannot serve it at all
     """
-    return _tree(canonical_ids(values), preferences, UNKNOWN, _NOTHING)
+    return _tree(canonical_ids(values), defaults, UNKNOWN, _NOTHING)
 
 
 def _tree(
-    values: Fields, preferences: Preferences, surroundings: Surroundings, asked: Fields | None
+    values: Fields, defaults: DriverDefaults, vip_lookup: VipLookup, asked: Fields | None
 ) -> model.LoadBalancer:
     listeners = values.get("listeners") or ()
     chosen = flavor(values.get("flavor") or {})
     return valid(
         lambda: model.LoadBalancer(
             id=values["loadbalancer_id"],
-            vips=tuple(_vips(values, surroundings)),
+            vips=tuple(_vips(values, vip_lookup)),
             project_id=values.get("project_id") or None,
             enabled=tables.enabled(values.get("admin_state_up")),
-            listeners=tuple(listener(fields(each), preferences, asked) for each in listeners),
+            listeners=tuple(listener(fields(each), defaults, asked) for each in listeners),
             pools=tuple(
-                flavors.with_mechanism(each, chosen) for each in _pools(values, preferences, asked)
+                flavors.with_mechanism(each, chosen) for each in _pools(values, defaults, asked)
             ),
             flavor=chosen,
         )
@@ -288,7 +286,7 @@ _CHILDREN = (
 
 
 def _pools(
-    values: Fields, preferences: Preferences, asked: Fields | None
+    values: Fields, defaults: DriverDefaults, asked: Fields | None
 ) -> tuple[model.Pool, ...]:
     """Return the pools, also those that stand only inside a listener.
 
@@ -297,11 +295,11 @@ def _pools(
     """
     inside = (fields(each).get("default_pool") for each in values.get("listeners") or ())
     every = [*(each for each in inside if each), *(values.get("pools") or ())]
-    pools = (pool(fields(each), preferences, asked) for each in every)
+    pools = (pool(fields(each), defaults, asked) for each in every)
     return tuple({each.id: each for each in pools}.values())
 
 
-def _vips(values: Fields, surroundings: Surroundings) -> Iterable[model.Vip]:
+def _vips(values: Fields, vip_lookup: VipLookup) -> Iterable[model.Vip]:
     first = {
         "ip_address": values["vip_address"],
         "port_id": values.get("vip_port_id"),
@@ -315,8 +313,8 @@ def _vips(values: Fields, surroundings: Surroundings) -> Iterable[model.Vip]:
             port_id=port_id,
             subnet_id=subnet_id,
             network_id=each.get("network_id") or None,
-            cidr=surroundings.cidr(subnet_id) if subnet_id else None,
-            brought=surroundings.brought(port_id) if port_id else None,
+            cidr=vip_lookup.cidr(subnet_id) if subnet_id else None,
+            user_port=vip_lookup.user_port(port_id) if port_id else None,
         )
 
 

@@ -28,7 +28,7 @@ _FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/3
 
 
 @dataclass(frozen=True, slots=True)
-class Preferences:
+class DriverDefaults:
     """What the operator has decided about the meaning of requests.
 
     :param usual: what asks for nothing
@@ -155,7 +155,7 @@ def _choice(kind: type[Choice], sentence: str) -> Callable[[str], Choice]:
 
 
 def _persistence(
-    preferences: Preferences,
+    defaults: DriverDefaults,
 ) -> Callable[[Fields | None], Patch[model.SessionPersistence] | None]:
     def read(value: Fields | None) -> Patch[model.SessionPersistence] | None:
         if not value:
@@ -165,7 +165,7 @@ def _persistence(
         granularity = value.get("persistence_granularity")
         if granularity and granularity not in _FULL_MASKS:
             raise limits.refuse(limits.GRANULARITY, value=granularity)
-        found: dict[str, object] = {"mechanism": preferences.persistence}
+        found: dict[str, object] = {"mechanism": defaults.persistence}
         # Octavia keeps the time-out that it has when a request names none.
         if "persistence_timeout" in value:
             found["timeout"] = value["persistence_timeout"] or None
@@ -207,13 +207,13 @@ HEALTH_MONITOR: Table = (
 )
 
 
-def pool(preferences: Preferences) -> Table:
+def pool(defaults: DriverDefaults) -> Table:
     """Return the table of a pool itself, without its members and its monitor."""
     return (
         ("pool_id", "id", _same),
         ("protocol", "protocol", _protocol),
         ("protocol", "application", _application),
         ("lb_algorithm", "algorithm", _choice(model.Algorithm, limits.ALGORITHMS)),
-        ("session_persistence", "persistence", _persistence(preferences)),
+        ("session_persistence", "persistence", _persistence(defaults)),
         ("admin_state_up", "enabled", enabled),
     )

@@ -18,9 +18,9 @@ from octavia_ovn.errors import NotFound, Refused
 class Octavia:
     """Reads load balancers from Octavia."""
 
-    def __init__(self, agent: DriverAgent, preferences: models.Preferences) -> None:
+    def __init__(self, agent: DriverAgent, defaults: models.DriverDefaults) -> None:
         self._agent = agent
-        self._preferences = preferences
+        self._preferences = defaults
 
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer with all that belongs to it; None when it does not exist.

@@ -12,14 +12,14 @@ from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.idl import DELETE
 from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.wire import Schema
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import canonical_address
-from octavia_ovn.core.multimap import Grouping
+from octavia_ovn.core.multimap import MultiMap
 
 _DATABASE = "OVN_Southbound"
 TABLE = "Service_Monitor"
 COLUMNS = ("ip", "port", "protocol", "logical_port", "status", "type")
-_VERDICTS = {"online": Verdict.UP, "offline": Verdict.DOWN, "error": Verdict.DOWN}
+_VERDICTS = {"online": HealthState.UP, "offline": HealthState.DOWN, "error": HealthState.DOWN}
 _FOR_LOAD_BALANCERS = "load-balancer"
 
 Key = tuple[str, str, int, str]
@@ -49,8 +49,8 @@ class Southbound:
         self._timeout = timeout
         self._probe_interval = probe_interval
         self._max_backoff = max_backoff
-        self._verdicts: dict[str, tuple[Key, Verdict]] = {}
-        self._by_key: Grouping[Key, str] = Grouping()
+        self._verdicts: dict[str, tuple[Key, HealthState]] = {}
+        self._by_key: MultiMap[Key, str] = MultiMap()
         self._replica: Replica | None = None
 
     def fetch_schema(self) -> Schema:
@@ -102,10 +102,10 @@ class Southbound:
         """Whether the contents are known."""
         return self._replica is not None and self._replica.synced
 
-    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> Verdict:
+    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return what OVN's check says about a backend."""
         found = self._by_key.first((switch_port, address, port, protocol))
-        return Verdict.UNKNOWN if found is None else self._verdicts[found][1]
+        return HealthState.UNKNOWN if found is None else self._verdicts[found][1]
 
     def _event(self, _: str, event: str, row: Any, __: Any) -> None:
         uuid = str(row.uuid)
@@ -121,7 +121,7 @@ class Southbound:
                 self._changed(("backend", backend[0][1]))
 
 
-def member_verdict(row: Any) -> tuple[Key, Verdict] | None:
+def member_verdict(row: Any) -> tuple[Key, HealthState] | None:
     """Return what a row says about a member; None when it is none of a load balancer.
 
     :param row: of Service_Monitor, with COLUMNS as attributes as far as the schema has them
@@ -131,7 +131,7 @@ def member_verdict(row: Any) -> tuple[Key, Verdict] | None:
     protocol = next(iter(row.protocol), "tcp")
     status = next(iter(row.status), "")
     key = (row.logical_port, canonical_address(row.ip), row.port, protocol)
-    return key, _VERDICTS.get(status, Verdict.UNKNOWN)
+    return key, _VERDICTS.get(status, HealthState.UNKNOWN)
 
 
 def _checks_members(row: Any) -> bool:

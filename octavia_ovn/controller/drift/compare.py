@@ -35,7 +35,7 @@ under way, and what Octavia has overwritten is told once more after a second."""
 _UNFORESEEN = (ValueError, LookupError, TypeError, AttributeError)
 
 
-class Verdict(str, enum.Enum):
+class DriftState(str, enum.Enum):
     """What a comparison has found about a load balancer."""
 
     RIGHT = "right"
@@ -96,7 +96,7 @@ class Finding:
     """
 
     lb_id: str
-    verdict: Verdict
+    verdict: DriftState
     detail: str = ""
     change: changes.Change | None = field(default=None, repr=False)
     rows: Sequence[Row] = field(default=(), repr=False)
@@ -208,7 +208,7 @@ class Repair:
         rows = self._store.rows(lb_id)
         listed = self._listing.load_balancer(lb_id)
         if listed is None:
-            return Finding(lb_id, Verdict.RIGHT, "Octavia does not know it")
+            return Finding(lb_id, DriftState.RIGHT, "Octavia does not know it")
         return self._compare(listed, rows, Depth.LISTS, suspect=True)
 
     def mend(self, finding: Finding) -> bool:
@@ -228,9 +228,9 @@ class Repair:
         try:
             return compare(*args)
         except OctaviaOvnError as error:
-            return Finding(lb_id, Verdict.UNCLEAR, str(error))
+            return Finding(lb_id, DriftState.UNCLEAR, str(error))
         except _UNFORESEEN as error:
-            return Finding(lb_id, Verdict.UNCLEAR, f"{type(error).__name__}: {error}")
+            return Finding(lb_id, DriftState.UNCLEAR, f"{type(error).__name__}: {error}")
 
     def _compare(self, listed: Listed, rows: Sequence[Row], depth: Depth, suspect: bool) -> Finding:
         """Compare one load balancer, anew when its rows have changed meanwhile.
@@ -246,14 +246,16 @@ class Repair:
                 return found
             rows = now
             found = self._compare_with(listed, rows, Depth.TREES, suspect)
-        return Finding(listed.id, Verdict.RIGHT, "it is being changed all the time", pending=True)
+        return Finding(
+            listed.id, DriftState.RIGHT, "it is being changed all the time", pending=True
+        )
 
     def _compare_with(
         self, listed: Listed, rows: Sequence[Row], depth: Depth, suspect: bool
     ) -> Finding:
         lb_id = listed.id
         if codec.pending(rows) is not None:
-            return Finding(lb_id, Verdict.RIGHT, "the agent is at work on it", pending=True)
+            return Finding(lb_id, DriftState.RIGHT, "the agent is at work on it", pending=True)
         in_pending = listed.provisioning_status.startswith("PENDING")
         grace = self._grace if in_pending else min(self._grace, _SETTLING)
         if (in_pending or suspect) and listed.idle >= grace:
@@ -261,7 +263,7 @@ class Repair:
             if objects:
                 return self._stuck(listed, objects, rows)
         if in_pending:
-            return Finding(lb_id, Verdict.RIGHT, "a request has just come in", pending=True)
+            return Finding(lb_id, DriftState.RIGHT, "a request has just come in", pending=True)
         if depth is Depth.LISTS and _looks_right(listed, rows):
             return _as_it_should_be(lb_id, rows)
         return self._compare_tree(lb_id, rows)
@@ -269,12 +271,12 @@ class Repair:
     def _compare_tree(self, lb_id: str, rows: Sequence[Row]) -> Finding:
         tree = self._octavia.tree(lb_id)
         if tree is None:
-            return Finding(lb_id, Verdict.RIGHT, "it has just been deleted")
+            return Finding(lb_id, DriftState.RIGHT, "it has just been deleted")
         change = changes.Restore(tree)
         operations = self._store.plan(change, rows)
         if not operations:
             return _as_it_should_be(lb_id, rows)
-        verdict = Verdict.DIFFERENT if rows else Verdict.MISSING
+        verdict = DriftState.DIFFERENT if rows else DriftState.MISSING
         detail = describe(operations, rows) if rows else "it has no rows"
         return Finding(lb_id, verdict, detail, change, rows)
 
@@ -282,7 +284,7 @@ class Repair:
         lb_id = listed.id
         tree = self._octavia.tree(lb_id)
         if tree is None:
-            return Finding(lb_id, Verdict.RIGHT, "it has just been deleted")
+            return Finding(lb_id, DriftState.RIGHT, "it has just been deleted")
         change: changes.Change = changes.Restore(without(tree, _gone(objects)), objects)
         if objects.get((Kind.LOAD_BALANCER, lb_id)) is Final.DELETED:
             children = dict.fromkeys(changes.objects(tree), Final.DELETED)
@@ -290,7 +292,7 @@ class Repair:
         detail = f"{listed.provisioning_status} for {listed.idle:.0f} s"
         if (Kind.LOAD_BALANCER, lb_id) not in objects:
             detail = ", ".join(sorted({kind.singular for kind, _ in objects})) + " in PENDING"
-        return Finding(lb_id, Verdict.STUCK, detail, change, rows)
+        return Finding(lb_id, DriftState.STUCK, detail, change, rows)
 
     def _orphan(self, lb_id: str, rows: Sequence[Row]) -> Finding:
         """Ask once more, by id: a load balancer may have been made since the list.
@@ -298,12 +300,12 @@ class Repair:
         The account may also lack the right to list it; the driver agent's answer knows no rights.
         """
         if self._octavia.tree(lb_id) is not None:
-            return Finding(lb_id, Verdict.RIGHT, "it is known, but not listed")
+            return Finding(lb_id, DriftState.RIGHT, "it is known, but not listed")
         if not _same(self._store.rows(lb_id), rows):
-            return Finding(lb_id, Verdict.RIGHT, "it is being changed", pending=True)
+            return Finding(lb_id, DriftState.RIGHT, "it is being changed", pending=True)
         pending = codec.pending(rows) is not None
         detail = "Octavia does not know it"
-        return Finding(lb_id, Verdict.ORPHANED, detail, changes.Abandon(lb_id), rows, pending)
+        return Finding(lb_id, DriftState.ORPHANED, detail, changes.Abandon(lb_id), rows, pending)
 
 
 def _known(rows: Mapping[str, Sequence[Row]]) -> frozenset[str]:
@@ -345,13 +347,13 @@ def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
     """Return what there is to say of rows that agree with Octavia: whether all VIPs are served."""
     lost = codec.read_lost_vips(rows)
     if not lost:
-        return Finding(lb_id, Verdict.RIGHT)
+        return Finding(lb_id, DriftState.RIGHT)
     detail = "; ".join(f"VIP {address} is not served: {why}" for address, why in lost.items())
-    return Finding(lb_id, Verdict.VIP_LOST, detail)
+    return Finding(lb_id, DriftState.VIP_LOST, detail)
 
 
 def _is_right(finding: Finding) -> bool:
-    return finding.verdict is Verdict.RIGHT and not finding.pending
+    return finding.verdict is DriftState.RIGHT and not finding.pending
 
 
 def _unenforced(listed: Listed) -> Finding | None:
@@ -363,7 +365,7 @@ def _unenforced(listed: Listed) -> Finding | None:
         return None
     groups = ", ".join(listed.security_groups)
     detail = f"vip_sg_ids ({groups}) keep nobody out; restrict clients by allowed_cidrs"
-    return Finding(listed.id, Verdict.UNENFORCED, detail)
+    return Finding(listed.id, DriftState.UNENFORCED, detail)
 
 
 def _gone(objects: Objects) -> frozenset[str]:

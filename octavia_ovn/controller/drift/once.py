@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from octavia_ovn.controller.drift.compare import Depth, Finding, Listed, Repair, Verdict
+from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Listed, Repair
 from octavia_ovn.errors import OctaviaOvnError
 
 
@@ -51,13 +51,13 @@ def sync(
 
 
 def _mend(repair: Repair, finding: Finding) -> Result:
-    if finding.verdict is Verdict.UNCLEAR:
+    if finding.verdict is DriftState.UNCLEAR:
         return Result(finding, Action.FAILED, finding.detail)
-    if finding.verdict is Verdict.UNENFORCED:
+    if finding.verdict is DriftState.UNENFORCED:
         return Result(finding, Action.OWNER)
     if finding.change is None:
         return Result(finding, Action.NOTHING)
-    if finding.verdict is Verdict.ORPHANED and finding.pending:
+    if finding.verdict is DriftState.ORPHANED and finding.pending:
         # Its creation may be about to be committed. The agent, which looks again later, will know.
         return Result(finding, Action.LEFT)
     try:

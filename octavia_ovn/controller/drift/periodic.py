@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from octavia_ovn.controller.drift.compare import Depth, Finding, Repair, Verdict
-from octavia_ovn.controller.leader_thread import Office
+from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Repair
+from octavia_ovn.controller.leader_thread import LeaderThread
 from octavia_ovn.controller.protocols import Octavia
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import failure
@@ -33,8 +33,8 @@ _OVERLAP = 60.0
 RETRY = 60.0
 """Seconds until the next attempt at a comparison that was not possible."""
 _NOTED = {
-    Verdict.UNCLEAR: "could not be compared",
-    Verdict.UNENFORCED: "is less restricted than Octavia shows",
+    DriftState.UNCLEAR: "could not be compared",
+    DriftState.UNENFORCED: "is less restricted than Octavia shows",
 }
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
@@ -70,7 +70,7 @@ class Ports(Protocol):
         """Delete a port."""
 
 
-class Suspects(Generic[T]):
+class GraceTracker(Generic[T]):
     """What looks superfluous, and since when: some of it is only just being made.
 
     :param clock: seconds, monotonic
@@ -92,7 +92,7 @@ class Suspects(Generic[T]):
         ]
 
 
-class Rounds:
+class DriftCheck:
     """One comparison after the other, and what must be remembered from one to the next.
 
     :param repair: compares, without patience: what looks superfluous is looked at again next time
@@ -118,45 +118,45 @@ class Rounds:
         self._octavia = octavia
         self._ports = ports
         self._release_source = release_source
-        self._orphans: Suspects[tuple[str, Hashable]] = Suspects(clock, grace)
-        self._unused: Suspects[tuple[str, str]] = Suspects(clock, grace)
-        self._sources: Suspects[str] = Suspects(clock, grace)
-        self._surplus: Suspects[str] = Suspects(clock, grace)
+        self._orphans: GraceTracker[tuple[str, Hashable]] = GraceTracker(clock, grace)
+        self._unused: GraceTracker[tuple[str, str]] = GraceTracker(clock, grace)
+        self._sources: GraceTracker[str] = GraceTracker(clock, grace)
+        self._surplus: GraceTracker[str] = GraceTracker(clock, grace)
         self._noted: dict[str, str] = {}
         self._clock = clock
         self._last: float | None = None
 
-    def round(self, goes_on: Callable[[], bool]) -> bool:
+    def round(self, running: Callable[[], bool]) -> bool:
         """Compare and mend.
 
         :param goes_on: whether to continue; asked before each load balancer
         :returns: whether everything could be compared
         """
         began = self._clock()
-        error = failure(lambda: self._compare_all(goes_on))
+        error = failure(lambda: self._compare_all(running))
         if error is not None:
             LOG.warning("Octavia, OVN and Neutron could not be compared: %s", error)
-        elif not goes_on():
+        elif not running():
             return False
         self._observer.compares(succeeded=error is None)
         if error is None:
             self._last = began
         return error is None
 
-    def _compare_all(self, goes_on: Callable[[], bool]) -> None:
+    def _compare_all(self, running: Callable[[], bool]) -> None:
         findings: list[Finding] = []
         recent = RECENT if self._last is None else self._clock() - self._last + _OVERLAP
         for finding in self._repair.compare(depth=Depth.LISTS, recent=recent):
-            if not goes_on():
+            if not running():
                 return
             findings.append(finding)
-            if finding.verdict is not Verdict.ORPHANED:
+            if finding.verdict is not DriftState.ORPHANED:
                 self._mend(finding)
-        self._mend_orphans([each for each in findings if each.verdict is Verdict.ORPHANED])
+        self._mend_orphans([each for each in findings if each.verdict is DriftState.ORPHANED])
         self._note(findings)
-        self._clear_ports(frozenset(each.lb_id for each in findings), goes_on)
+        self._clear_ports(frozenset(each.lb_id for each in findings), running)
 
-    def compare(self, lb_ids: Iterable[str], goes_on: Callable[[], bool]) -> frozenset[str]:
+    def compare(self, lb_ids: Iterable[str], running: Callable[[], bool]) -> frozenset[str]:
         """Compare and mend single load balancers about which something has happened.
 
         :param goes_on: whether to continue; asked before each load balancer
@@ -164,11 +164,11 @@ class Rounds:
         """
         unknown = set()
         for lb_id in lb_ids:
-            if not goes_on():
+            if not running():
                 break
             finding = self._repair.compare_one(lb_id)
             self._mend(finding)
-            if finding.pending or finding.verdict is Verdict.UNCLEAR:
+            if finding.pending or finding.verdict is DriftState.UNCLEAR:
                 unknown.add(lb_id)
         return frozenset(unknown)
 
@@ -209,19 +209,19 @@ class Rounds:
                 )
         self._noted = {lb_id: each.detail for lb_id, each in noted.items()}
 
-    def _clear_ports(self, known: Collection[str], goes_on: Callable[[], bool]) -> None:
+    def _clear_ports(self, known: Collection[str], running: Callable[[], bool]) -> None:
         ports = self._ports.list_our_ports()
         unused = {
             (each.id, each.vip_of) for each in ports if each.vip_of and each.vip_of not in known
         }
         for port_id, lb_id in self._unused.confirm(unused):
-            if goes_on() and self._octavia.tree(lb_id) is None:
+            if running() and self._octavia.tree(lb_id) is None:
                 self._observer.finds(Drift.LEFT_PORT)
                 self._ports.delete_port(port_id)
                 self._observer.repairs(Drift.LEFT_PORT)
                 LOG.warning("Port %s of load balancer %s, which is gone, was left", port_id, lb_id)
         for port_id in self._surplus.confirm(set(_surplus(ports))):
-            if goes_on():
+            if running():
                 self._ports.delete_port(port_id)
                 LOG.warning("Port %s for health checks was one too many on its subnet", port_id)
         for subnet_id in self._sources.confirm(
@@ -256,7 +256,7 @@ def _items(texts: Mapping[str, str]) -> Collection[tuple[str, str]]:
     return texts.items()
 
 
-class Watch:
+class PeriodicThread:
     """A thread that works now and then while this agent acts.
 
     :param work: called with a function that says whether to continue; returns whether it succeeded
@@ -285,7 +285,7 @@ class Watch:
         """When the last comparison of everything has ended."""
         self._suspects: dict[str, float] = {}
         """Load balancers that are to be compared singly, and when."""
-        self._office = Office(self._run, "watch", observer)
+        self._office = LeaderThread(self._run, "watch", observer)
 
     def start(self) -> None:
         """Begin."""
@@ -362,7 +362,7 @@ class Watch:
             return otherwise
 
     def _goes_on(self) -> bool:
-        return self._office.goes_on
+        return self._office.running
 
     def _run(self) -> None:
         while self._wait():

@@ -239,7 +239,7 @@ class _Details(TypedDict, total=False):
     subnet_id: str
     network_id: str
     cidr: str
-    brought: bool
+    user_port: bool
     replaces: str
 
 
@@ -250,7 +250,7 @@ def _vip_details(value: object) -> _Details:
         if isinstance(found.get(key), str):
             details[key] = found[key]
     if isinstance(found.get("brought"), bool):
-        details["brought"] = found["brought"]
+        details["user_port"] = found["brought"]
     return details
 
 

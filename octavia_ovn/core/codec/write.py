@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from octavia_ovn.core import flavors, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.pending import Pending
-from octavia_ovn.core.placement import Shelf
+from octavia_ovn.core.placement import RowGroup
 
 # Made once: json.dumps makes an encoder for each call with options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -19,7 +19,7 @@ def dumps(value: object) -> str:
     return _ENCODER.encode(value)
 
 
-def encode(lb: model.LoadBalancer, shelf: Shelf) -> dict[str, str]:
+def encode(lb: model.LoadBalancer, group: RowGroup) -> dict[str, str]:
     """Return the intent keys of the row that holds a shelf."""
     keys = {
         k.ENABLED: str(lb.enabled),
@@ -34,7 +34,7 @@ def encode(lb: model.LoadBalancer, shelf: Shelf) -> dict[str, str]:
     if lb.vips[1:]:
         keys[k.ADDITIONAL_VIPS] = ",".join(vip.address for vip in lb.vips[1:])
         keys[k.ADDITIONAL_PORTS] = ",".join(vip.port_id or "" for vip in lb.vips[1:])
-    for listener in shelf.listeners:
+    for listener in group.listeners:
         keys[_key(k.LISTENER, listener.id, listener.enabled)] = (
             f"{listener.port}:{k.POOL}{listener.pool_id}"
             if listener.pool_id
@@ -43,11 +43,11 @@ def encode(lb: model.LoadBalancer, shelf: Shelf) -> dict[str, str]:
         attributes = _listener_attributes(listener)
         if attributes:
             keys[k.LISTENER_ATTRIBUTES + listener.id] = dumps(attributes)
-    for pool in shelf.pools:
+    for pool in group.pools:
         keys[_key(k.POOL, pool.id, pool.enabled)] = ",".join(map(encode_member, pool.members))
         keys[k.POOL_ATTRIBUTES + pool.id] = dumps(_pool_attributes(pool))
         keys[k.POOL_MARK + pool.id] = k.MARKED
-    monitors = [pool.monitor.id for pool in shelf.pools if pool.monitor]
+    monitors = [pool.monitor.id for pool in group.pools if pool.monitor]
     if monitors:
         keys[k.MONITORS] = json.dumps(sorted(monitors))
     return keys
@@ -109,7 +109,7 @@ def _lb_attributes(lb: model.LoadBalancer) -> dict[str, object]:
             subnet_id=vip.subnet_id,
             network_id=vip.network_id,
             cidr=vip.cidr,
-            brought=vip.brought,
+            brought=vip.user_port,
             replaces=vip.replaces,
         )
         for vip in lb.vips

@@ -57,14 +57,14 @@ def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
         barrier
         for listener in restricted(lb)
         for version in versions
-        if (barrier := _barrier(lb.id, listener, version, addresses)) is not None
+        if (barrier := _deny_rule(lb.id, listener, version, addresses)) is not None
     ]
     if not barriers:
         return Access()
     acls = sorted((acl for acl, _ in barriers), key=lambda acl: acl.match)
     sets = (each for _, each in barriers if each is not None)
     name = f"octavia_lb_{_word(lb.id)}"
-    group = PortGroup(name, facts.entrances, tuple(acls), _external_ids(lb.id))
+    group = PortGroup(name, facts.ingress_ports, tuple(acls), _external_ids(lb.id))
     return Access((group,), tuple(sorted(sets, key=lambda each: each.name)))
 
 
@@ -98,7 +98,7 @@ def complement(cidrs: tuple[str, ...], version: int) -> tuple[str, ...]:
     return tuple(denied)
 
 
-def _barrier(
+def _deny_rule(
     lb_id: str, listener: model.Listener, version: int, addresses: Iterable[str]
 ) -> tuple[Acl, AddressSet | None] | None:
     """Return what keeps clients of one IP version from a listener; None when all are allowed.

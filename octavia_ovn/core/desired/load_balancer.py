@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.core import codec, model, slots
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.health import Health, Verdict
-from octavia_ovn.core.placement import Profile, Shelf, Spread, Wanted, match, shelves
+from octavia_ovn.core.health import Health, HealthState
+from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.rows import HealthCheck, Row
 from octavia_ovn.core.topology import Attachments
 
@@ -21,9 +21,9 @@ CT_FLUSH = "ct_flush"
 HAIRPIN = "hairpin_snat_ip"
 
 _FIELDS = {
-    Spread.CONNECTION: frozenset({"ip_src", "ip_dst", "tp_src", "tp_dst"}),
-    Spread.CLIENT: frozenset({"ip_src", "ip_dst"}),
-    Spread.ANY: frozenset[str](),
+    HashScope.CONNECTION: frozenset({"ip_src", "ip_dst", "tp_src", "tp_dst"}),
+    HashScope.CLIENT: frozenset({"ip_src", "ip_dst"}),
+    HashScope.ANY: frozenset[str](),
 }
 _IPV6_FIELDS = frozenset({"ipv6_src", "ipv6_dst"})
 
@@ -52,7 +52,7 @@ class Facts:
     ipv6_fields: bool = False
     unchecked: frozenset[str] = frozenset()
     member_status: Mapping[str, str] = field(default_factory=dict)
-    entrances: frozenset[str] = frozenset()
+    ingress_ports: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
 
 
@@ -62,16 +62,16 @@ def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tu
     Rows that continue an existing one carry its uuid and its foreign keys.
     """
     found = intended(lb, existing)
-    return tuple(_realised(lb, shelf, row, facts) for shelf, row in found)
+    return tuple(_realised(lb, group, row, facts) for group, row in found)
 
 
-def intended(lb: model.LoadBalancer, existing: Sequence[Row]) -> tuple[tuple[Shelf, Row], ...]:
+def intended(lb: model.LoadBalancer, existing: Sequence[Row]) -> tuple[tuple[RowGroup, Row], ...]:
     """Return each shelf with its row as far as the intent alone decides it."""
-    found = shelves(lb)
-    keys = [codec.encode(lb, shelf) for shelf in found]
+    found = row_groups(lb)
+    keys = [codec.encode(lb, group) for group in found]
     wanted = [
-        Wanted(shelf.protocol.value if shelf.protocol else "", _objects(encoded))
-        for shelf, encoded in zip(found, keys, strict=True)
+        Wanted(group.protocol.value if group.protocol else "", _objects(encoded))
+        for group, encoded in zip(found, keys, strict=True)
     ]
     rows = []
     for want, encoded, old in zip(wanted, keys, match(existing, wanted), strict=True):
@@ -106,18 +106,18 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
     return frozenset(key for key in keys if key.startswith((k.LISTENER, k.POOL)))
 
 
-def _realised(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> Row:
+def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -> Row:
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
-    profile = shelf.profile or Profile()
-    vips = dict(_vips(shelf, addresses, facts.health)) if lb.enabled else {}
-    checks = _checks(shelf, addresses, vips, facts.unchecked)
+    profile = group.profile or Profile()
+    vips = dict(_vips(group, addresses, facts.health)) if lb.enabled else {}
+    checks = _checks(group, addresses, vips, facts.unchecked)
     return replace(
         row,
-        external_ids=_external_ids(lb, shelf, row, facts),
+        external_ids=_external_ids(lb, group, row, facts),
         vips=vips,
-        selection_fields=_selection_fields(shelf, profile, addresses, facts),
-        options=_options(row, shelf, lb.flavor),
-        ip_port_mappings=_mappings(shelf, facts),
+        selection_fields=_selection_fields(group, profile, addresses, facts),
+        options=_options(row, group, lb.flavor),
+        ip_port_mappings=_mappings(group, facts),
         health_checks=_with_uuids(checks, row.health_checks),
         switches=facts.attachments.switches,
         routers=facts.attachments.routers,
@@ -136,16 +136,16 @@ def addresses_of(
             yield floating_ips[vip.address]
 
 
-def _served(shelf: Shelf) -> Iterator[tuple[model.Listener, model.Pool]]:
-    pools = {pool.id: pool for pool in shelf.pools}
-    for listener in shelf.listeners:
+def _served(group: RowGroup) -> Iterator[tuple[model.Listener, model.Pool]]:
+    pools = {pool.id: pool for pool in group.pools}
+    for listener in group.listeners:
         pool = pools.get(listener.pool_id or "")
         if listener.enabled and pool is not None and pool.enabled:
             yield listener, pool
 
 
-def _vips(shelf: Shelf, addresses: Sequence[str], health: Health) -> Iterator[tuple[str, str]]:
-    for listener, pool in _served(shelf):
+def _vips(group: RowGroup, addresses: Sequence[str], health: Health) -> Iterator[tuple[str, str]]:
+    for listener, pool in _served(group):
         for address in addresses:
             serving = eligible(pool, model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
@@ -170,7 +170,7 @@ def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Membe
         if each.enabled
         and each.weight
         and model.family(each.address) == family
-        and health.of(pool, each) is not Verdict.UNREACHABLE
+        and health.of(pool, each) is not HealthState.UNREACHABLE
     ]
     first = [each for each in members if not each.backup]
     if any(health.may_serve(pool, each) for each in first):
@@ -179,11 +179,11 @@ def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Membe
 
 
 def _checks(
-    shelf: Shelf, addresses: Sequence[str], vips: Mapping[str, str], unchecked: frozenset[str]
+    group: RowGroup, addresses: Sequence[str], vips: Mapping[str, str], unchecked: frozenset[str]
 ) -> tuple[HealthCheck, ...]:
     """Return one check for each monitored vip: a floating IP without one would hit dead members."""
     checks = []
-    for listener, pool in _served(shelf):
+    for listener, pool in _served(group):
         if pool.monitor is None or not pool.monitored or pool.monitor.id in unchecked:
             continue
         for address in addresses:
@@ -218,10 +218,10 @@ def _with_uuids(
     return tuple(replace(check, uuid=uuids.get(check.vip, "")) for check in checks)
 
 
-def _mappings(shelf: Shelf, facts: Facts) -> dict[str, str]:
+def _mappings(group: RowGroup, facts: Facts) -> dict[str, str]:
     return {
         codec.bracketed(member.address): facts.mappings[member.address]
-        for pool in shelf.pools
+        for pool in group.pools
         if pool.monitored
         for member in pool.members
         if member.address in facts.mappings
@@ -229,17 +229,17 @@ def _mappings(shelf: Shelf, facts: Facts) -> dict[str, str]:
 
 
 def _selection_fields(
-    shelf: Shelf, profile: Profile, addresses: Sequence[str], facts: Facts
+    group: RowGroup, profile: Profile, addresses: Sequence[str], facts: Facts
 ) -> frozenset[str]:
-    if not shelf.pools:
+    if not group.pools:
         return frozenset()
-    fields = _FIELDS[profile.spread]
+    fields = _FIELDS[profile.scope]
     if fields and facts.ipv6_fields and any(model.family(each) == 6 for each in addresses):  # noqa: PLR2004
         return fields | _IPV6_FIELDS
     return fields
 
 
-def _options(row: Row, shelf: Shelf, flavor: model.Flavor) -> dict[str, str]:
+def _options(row: Row, group: RowGroup, flavor: model.Flavor) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
     That of the hairpin address is ours where the flavor says something. A UDP client that keeps
@@ -247,12 +247,12 @@ def _options(row: Row, shelf: Shelf, flavor: model.Flavor) -> dict[str, str]:
     told so before, so every UDP row says it from the beginning, and a row that is no longer UDP
     does not keep it.
     """
-    affinity = shelf.profile.affinity if shelf.profile else None
+    affinity = group.profile.affinity if group.profile else None
     ours = {
         REJECT: None if flavor.reject is False else "true",
         AFFINITY: str(affinity) if affinity else None,
     }
-    udp = shelf.protocol is model.Protocol.UDP
+    udp = group.protocol is model.Protocol.UDP
     ours[CT_FLUSH] = "true" if (udp if flavor.ct_flush is None else flavor.ct_flush) else None
     if flavor.hairpin_snat_ip:
         ours[HAIRPIN] = " ".join(flavor.hairpin_snat_ip)
@@ -260,9 +260,11 @@ def _options(row: Row, shelf: Shelf, flavor: model.Flavor) -> dict[str, str]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) -> dict[str, str]:
+def _external_ids(
+    lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts
+) -> dict[str, str]:
     keys = {key: each for key, each in row.external_ids.items() if not codec.is_realised(key)}
-    heard = _heard(shelf, facts.member_status)
+    heard = _heard(group, facts.member_status)
     if heard:
         keys[k.MEMBER_STATUS] = codec.member_status(heard)
     fips = facts.floating_ips
@@ -279,10 +281,10 @@ def _external_ids(lb: model.LoadBalancer, shelf: Shelf, row: Row, facts: Facts) 
     return keys
 
 
-def _heard(shelf: Shelf, statuses: Mapping[str, str]) -> dict[str, str]:
+def _heard(group: RowGroup, statuses: Mapping[str, str]) -> dict[str, str]:
     """Return what Octavia has heard of a row's members, and of its monitors that are in ERROR."""
-    members = {each.id for pool in shelf.pools for each in pool.members}
-    monitors = {pool.monitor.id for pool in shelf.pools if pool.monitor}
+    members = {each.id for pool in group.pools for each in pool.members}
+    monitors = {pool.monitor.id for pool in group.pools if pool.monitor}
     return {
         key: status
         for key, status in statuses.items()

@@ -21,15 +21,15 @@ _AGENT = "Is octavia-driver-agent running? 'octavia-ovn sync' has the rows repai
 
 
 def _octavia(path: Path) -> Iterator[Finding]:
-    scene = path.scene
-    told = scene.told.get((Kind.LOAD_BALANCER, path.lb.id))
+    snapshot = path.snapshot
+    told = snapshot.told.get((Kind.LOAD_BALANCER, path.lb.id))
     if told and told.provisioning != "ACTIVE":
         yield warning(f"Octavia shows the load balancer in {told.provisioning}.", _AGENT)
-    if not scene.rows:
+    if not snapshot.rows:
         yield fault("The Northbound database has no row of the load balancer.", _AGENT)
-    for sentence in scene.problems:
+    for sentence in snapshot.problems:
         yield warning(f"A part of its rows cannot be read: {sentence}.", _AGENT)
-    different = drift.sentences(scene)
+    different = drift.sentences(snapshot)
     if different:
         yield warning(f"Octavia and the rows differ: {'; '.join(different)}.", _AGENT)
 
@@ -49,7 +49,7 @@ def _listener(path: Path) -> Iterator[Finding]:
         where = f"on port {path.port}" if path.port else "at all"
         yield fault(f"There is no listener {where}.", "openstack loadbalancer listener create")
         return
-    name = path.scene.name_of(Kind.LISTENER, listener.id)
+    name = path.snapshot.name_of(Kind.LISTENER, listener.id)
     words = f"Listener {name} ({listener.protocol.name} {listener.port})"
     if listener.enabled:
         yield ok(f"{words} is enabled.")
@@ -68,7 +68,7 @@ def _pool(path: Path) -> Iterator[Finding]:
         fixed = "openstack loadbalancer listener set --default-pool POOL"
         yield fault("The listener has no pool.", command(fixed, path.listener.id))
         return
-    name = path.scene.name_of(Kind.POOL, pool.id)
+    name = path.snapshot.name_of(Kind.POOL, pool.id)
     if pool.enabled:
         yield ok(f"Pool {name} is enabled.")
     else:
@@ -81,13 +81,13 @@ def _pool(path: Path) -> Iterator[Finding]:
 def _address(path: Path) -> Iterator[Finding]:
     if path.floating_ip is not None:
         yield ok(f"{path.destination} is the floating IP of the VIP {path.vip.address}.")
-    elif path.is_inside or path.scene.is_provider(path.vip_switch):
+    elif path.is_inside or path.snapshot.is_provider(path.vip_switch):
         yield ok(f"{path.destination} is the VIP.")
     elif path.client.port is None:
         yield _private(path)
     else:
-        here = path.scene.switch_label(path.client_switch)
-        there = path.scene.switch_label(path.vip_switch)
+        here = path.snapshot.switch_label(path.client_switch)
+        there = path.snapshot.switch_label(path.vip_switch)
         yield fault(
             f"No router connects the client's network {here} with the VIP's network {there},"
             " and the VIP has no floating IP.",
@@ -97,7 +97,7 @@ def _address(path: Path) -> Iterator[Finding]:
 
 def _private(path: Path) -> Finding:
     """Return what is to be said of a VIP without floating IP when the client is outside."""
-    routers = ", ".join(map(path.scene.router_label, path.entry_routers))
+    routers = ", ".join(map(path.snapshot.router_label, path.entry_routers))
     if routers and model.family(path.destination) == 6:  # noqa: PLR2004 - an IP version
         return warning(
             f"{path.destination} has no floating IP, as IPv6 has none: the network outside must"
@@ -115,7 +115,7 @@ def _entry(path: Path) -> Iterator[Finding]:
     should = path.lb.enabled and path.listener and path.listener.enabled and path.members
     if path.backends:
         yield ok(f"OVN balances {path.key} to {', '.join(path.backends)}.")
-    elif should and path.scene.rows:
+    elif should and path.snapshot.rows:
         yield fault(f"{path.key} is missing from vips in the Northbound database.", _AGENT)
 
 
@@ -126,21 +126,21 @@ def _client(path: Path) -> Iterator[Finding]:
 
 def _attachment(path: Path) -> Iterator[Finding]:
     """Check that the load balancer hangs where this client enters."""
-    held = frozenset(each for row in path.scene.rows for each in row.switches)
-    routers = frozenset(each for row in path.scene.rows for each in row.routers)
+    held = frozenset(each for row in path.snapshot.rows for each in row.switches)
+    routers = frozenset(each for row in path.snapshot.rows for each in row.routers)
     if path.is_inside:
-        label = path.scene.switch_label(path.client_switch)
+        label = path.snapshot.switch_label(path.client_switch)
         if path.client_switch in held:
             yield ok(f"The load balancer is attached to the client's network {label}.")
-        elif path.scene.rows:
+        elif path.snapshot.rows:
             yield fault(
                 f"The load balancer is not attached to the client's network {label}:"
                 f" switch {path.client_switch} does not refer to it.",
                 _AGENT,
             )
         return
-    if not path.entry_routers and path.scene.is_provider(path.vip_switch):
-        label = path.scene.switch_label(path.vip_switch)
+    if not path.entry_routers and path.snapshot.is_provider(path.vip_switch):
+        label = path.snapshot.switch_label(path.vip_switch)
         yield fault(
             f"Nobody answers for {path.vip.address}: no router has a gateway or an interface on"
             f" the provider network {label}.",
@@ -151,22 +151,22 @@ def _attachment(path: Path) -> Iterator[Finding]:
             ),
         )
     missing = [each for each in path.entry_routers if each not in routers]
-    for router in missing if path.scene.rows else ():
-        label = path.scene.router_label(router)
+    for router in missing if path.snapshot.rows else ():
+        label = path.snapshot.router_label(router)
         yield fault(f"The load balancer is not attached to router {label} ({router}).", _AGENT)
     for router in sorted(routers & set(path.entry_routers)):
-        yield ok(f"The load balancer is attached to router {path.scene.router_label(router)}.")
+        yield ok(f"The load balancer is attached to router {path.snapshot.router_label(router)}.")
 
 
 def _routers(path: Path) -> Iterator[Finding]:
     """Check that the routers that packets come in by, and their interfaces there, are enabled."""
-    down = {each: path.scene.why_down(each) for each in path.entries}
+    down = {each: path.snapshot.why_down(each) for each in path.entries}
     blocked = all(down.values())
     for port, sentence in down.items():
         if not sentence:
-            yield ok(f"Router {path.scene.router_label(port.router)} is enabled.")
+            yield ok(f"Router {path.snapshot.router_label(port.router)} is enabled.")
             continue
-        remedy = router_remedy(port, path.scene)
+        remedy = router_remedy(port, path.snapshot)
         yield fault(sentence, remedy) if blocked else warning(sentence, remedy)
 
 
@@ -174,11 +174,11 @@ def _provider(path: Path) -> Iterator[Finding]:
     """Check that the network outside does not refer to the load balancer."""
     if path.is_inside:
         return
-    held = {each for row in path.scene.rows for each in row.switches}
-    for switch in sorted(filter(path.scene.is_provider, held)):
+    held = {each for row in path.snapshot.rows for each in row.switches}
+    for switch in sorted(filter(path.snapshot.is_provider, held)):
         yield warning(
             f"The load balancer is attached to the provider network"
-            f" {path.scene.switch_label(switch)}: before OVN 25.03 clients outside get their"
+            f" {path.snapshot.switch_label(switch)}: before OVN 25.03 clients outside get their"
             " replies from the router's address then.",
             command("ovn-nbctl ls-lb-del", switch, "ROW"),
         )
@@ -189,14 +189,14 @@ def _gateway(path: Path) -> Iterator[Finding]:
     if path.is_inside or not path.entry_routers:
         return
     if not path.gateways:
-        routers = ", ".join(map(path.scene.router_label, path.entry_routers))
+        routers = ", ".join(map(path.snapshot.router_label, path.entry_routers))
         yield fault(
             f"Router {routers} has no gateway to an external network.",
             "openstack router set --external-gateway NETWORK ROUTER",
         )
     for gateway in path.gateways:
-        chassis = path.scene.gateway_chassis.get(gateway.name)
-        label = path.scene.router_label(gateway.router)
+        chassis = path.snapshot.gateway_chassis.get(gateway.name)
+        label = path.snapshot.router_label(gateway.router)
         if chassis is None:
             yield unclear(f"The Southbound database does not say who has the gateway of {label}.")
         elif chassis:
@@ -210,8 +210,8 @@ def _gateway(path: Path) -> Iterator[Finding]:
 
 def _vip_port(path: Path) -> Iterator[Finding]:
     """Check that the right one answers ARP for the VIP."""
-    port = path.scene.ports.get(path.vip.port_id or "")
-    why = (codec.read_lost_vips(path.scene.rows) or {}).get(path.vip.address)
+    port = path.snapshot.ports.get(path.vip.port_id or "")
+    why = (codec.read_lost_vips(path.snapshot.rows) or {}).get(path.vip.address)
     if why:
         yield fault(
             f"The VIP {path.vip.address} is not served: {why}.",
@@ -220,12 +220,12 @@ def _vip_port(path: Path) -> Iterator[Finding]:
         )
     if path.client_switch != path.vip_switch or not path.is_inside:
         return
-    on_switch = {each.router for each in path.scene.ports_on_switch(path.vip_switch)}
-    routers = {each for row in path.scene.rows for each in row.routers}
-    if path.vip.address in path.scene.answered:
+    on_switch = {each.router for each in path.snapshot.ports_on_switch(path.vip_switch)}
+    routers = {each for row in path.snapshot.rows for each in row.routers}
+    if path.vip.address in path.snapshot.answered:
         yield ok(f"A router of the provider's own answers ARP for {path.vip.address}.")
-    elif path.scene.rows and not on_switch & routers:
-        label = path.scene.switch_label(path.vip_switch)
+    elif path.snapshot.rows and not on_switch & routers:
+        label = path.snapshot.switch_label(path.vip_switch)
         yield fault(
             f"Nobody answers ARP for {path.vip.address}: no router that the load balancer is"
             f" attached to has an interface on network {label}.",
@@ -241,7 +241,7 @@ def _vip_port(path: Path) -> Iterator[Finding]:
 
 def _answers(port: Port, path: Path) -> bool:
     """Whether OVN answers ARP for the VIP with the MAC of its port."""
-    heard = path.scene.answers_for_down or bool(port.chassis)
+    heard = path.snapshot.answers_for_down or bool(port.chassis)
     known = any(path.vip.address in each.split() for each in port.addresses)
     return heard and known and not port.silent
 

@@ -26,17 +26,17 @@ def client_egress(path: Path) -> Iterator[Finding]:
     port = path.client.port
     if port is None or path.listener is None:
         return
-    acls = [each for each in path.scene.acls if each.group in port.groups]
+    acls = [each for each in path.snapshot.acls if each.group in port.groups]
     packet = _packet(path, port)
     target = f"{path.protocol.upper()} {path.destination}:{path.port}"
-    decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
+    decision = decide(acls, FROM_PORT, packet, path.snapshot.address_sets)
     bad = _finding(decision, f"the client's packets to {target}", tracked=path.is_inside)
     if bad is not None:
         yield bad
         return
     for member in path.serving:
         packet = _packet(path, port, member)
-        decision = decide(acls, FROM_PORT, packet, path.scene.address_sets)
+        decision = decide(acls, FROM_PORT, packet, path.snapshot.address_sets)
         bad = _finding(
             decision, f"the client's packets to the member {member.address}:{member.port}"
         )
@@ -85,12 +85,12 @@ def _at_entry(path: Path) -> Decision:
     switches = [path.client_switch] if path.is_inside else [each.switch for each in path.gateways]
     groups = frozenset(
         group
-        for port in path.scene.ports.values()
+        for port in path.snapshot.ports.values()
         if port.type == "router" and port.switch in switches
         for group in port.groups
     )
-    acls = [each for each in path.scene.acls if each.group in groups]
-    return decide(acls, FROM_PORT, _packet(path, path.client.port), path.scene.address_sets)
+    acls = [each for each in path.snapshot.acls if each.group in groups]
+    return decide(acls, FROM_PORT, _packet(path, path.client.port), path.snapshot.address_sets)
 
 
 def _is_kept_out(decision: Decision, path: Path) -> bool:
@@ -108,7 +108,7 @@ def _is_allowed(path: Path) -> bool:
 
 def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
     """Return what the security groups of a member's port let in."""
-    acls = [each for each in path.scene.acls if each.group in port.groups]
+    acls = [each for each in path.snapshot.acls if each.group in port.groups]
     packet = Packet(
         source=seen_source(path, member),
         destination=member.address,
@@ -117,7 +117,7 @@ def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
         outport=port.name,
         out_groups=port.groups,
     )
-    return decide(acls, TO_PORT, packet, path.scene.address_sets)
+    return decide(acls, TO_PORT, packet, path.snapshot.address_sets)
 
 
 def seen_source(path: Path, member: model.Member) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from octavia_ovn.core import model
-from octavia_ovn.core.diagnosis.snapshot import Scene
+from octavia_ovn.core.diagnosis.snapshot import Snapshot
 from octavia_ovn.core.pending import Kind
 
 Key = tuple[Kind, str]
@@ -40,23 +40,23 @@ _FIELDS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
 }
 
 
-def differences(scene: Scene) -> dict[Key, tuple[str, ...]]:
+def differences(snapshot: Snapshot) -> dict[Key, tuple[str, ...]]:
     """Return what differs, for each object about which something does.
 
     Nothing when one side is not known, or while a request is under way: then they must differ.
     """
-    if scene.octavia is None or scene.intent is None or scene.pending is not None:
+    if snapshot.octavia is None or snapshot.intent is None or snapshot.pending is not None:
         return {}
-    theirs, ours = _flat(scene.octavia), _flat(scene.intent)
+    theirs, ours = _flat(snapshot.octavia), _flat(snapshot.intent)
     found = {key: tuple(_between(theirs.get(key), ours.get(key))) for key in theirs | ours}
     return {key: sentences for key, sentences in found.items() if sentences}
 
 
-def sentences(scene: Scene) -> tuple[str, ...]:
+def sentences(snapshot: Snapshot) -> tuple[str, ...]:
     """Return the same as sentences that name the objects."""
     return tuple(
-        f"{kind.singular} {scene.name_of(kind, object_id)}: {each}"
-        for (kind, object_id), found in differences(scene).items()
+        f"{kind.singular} {snapshot.name_of(kind, object_id)}: {each}"
+        for (kind, object_id), found in differences(snapshot).items()
         for each in found
     )
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from octavia_ovn.core.diagnosis.path import Path
 
 
-class Verdict(str, enum.Enum):
+class Severity(str, enum.Enum):
     """What a finding means for the packet; from bad to good."""
 
     FAULT = "fault"
@@ -27,7 +27,7 @@ class Verdict(str, enum.Enum):
 class Finding:
     """One sentence, and for what is wrong one about what to do."""
 
-    verdict: Verdict
+    verdict: Severity
     sentence: str
     remedy: str = ""
 
@@ -48,19 +48,19 @@ class Check:
 
 def ok(sentence: str) -> Finding:
     """Return a finding that all is well."""
-    return Finding(Verdict.OK, sentence)
+    return Finding(Severity.OK, sentence)
 
 
 def fault(sentence: str, remedy: str = "") -> Finding:
     """Return a finding of what stops the packet."""
-    return Finding(Verdict.FAULT, sentence, remedy)
+    return Finding(Severity.FAULT, sentence, remedy)
 
 
 def warning(sentence: str, remedy: str = "") -> Finding:
     """Return a finding of what is not right but stops nothing."""
-    return Finding(Verdict.WARNING, sentence, remedy)
+    return Finding(Severity.WARNING, sentence, remedy)
 
 
 def unclear(sentence: str) -> Finding:
     """Return a finding of what could not be found out."""
-    return Finding(Verdict.UNCLEAR, sentence)
+    return Finding(Severity.UNCLEAR, sentence)

@@ -9,8 +9,8 @@ from octavia_ovn.core.diagnosis import client_acls, findings
 from octavia_ovn.core.diagnosis.acls import Answer
 from octavia_ovn.core.diagnosis.findings import Finding, fault, ok, unclear, warning
 from octavia_ovn.core.diagnosis.path import Path
-from octavia_ovn.core.diagnosis.snapshot import Port, Scene
-from octavia_ovn.core.health import HM_PORT, Verdict
+from octavia_ovn.core.diagnosis.snapshot import Port, Snapshot
+from octavia_ovn.core.health import HM_PORT, HealthState
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.text import command
 from octavia_ovn.core.topology import RouterPort
@@ -46,7 +46,7 @@ def _why_not(path: Path, member: model.Member) -> str:
         return "has weight 0"
     if model.family(member.address) != model.family(path.destination):
         return f"is not of the IP version of {path.destination}"
-    if path.pool and path.scene.health.of(path.pool, member) is Verdict.UNREACHABLE:
+    if path.pool and path.snapshot.health.of(path.pool, member) is HealthState.UNREACHABLE:
         return "cannot be reached"
     return "is a backup" if member.backup else ""
 
@@ -59,7 +59,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
     if not pool.enabled or not pool.monitored:
         yield ok("The health monitor is administratively down: members are not checked.")
         return
-    checked = {check.vip for row in path.scene.rows for check in row.health_checks}
+    checked = {check.vip for row in path.snapshot.rows for check in row.health_checks}
     if path.key not in checked:
         yield warning(
             f"{path.key} has no health check in the Northbound database: packets go to dead"
@@ -70,7 +70,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
     for subnet_id in sorted({each.subnet_id or "" for each in path.serving}):
         found = [
             port
-            for port in path.scene.ports.values()
+            for port in path.snapshot.ports.values()
             if port.label == f"{HM_PORT}{subnet_id}" and sources & set(port.ips)
         ]
         if found and not found[0].enabled:
@@ -95,9 +95,9 @@ def ways(path: Path) -> Iterator[Finding]:
     if not path.serving:
         return
     found = [_way(path, each) for each in path.serving]
-    usable = any(each.verdict is not findings.Verdict.FAULT for each in found)
+    usable = any(each.verdict is not findings.Severity.FAULT for each in found)
     for finding in found:
-        if usable and finding.verdict is findings.Verdict.FAULT:
+        if usable and finding.verdict is findings.Severity.FAULT:
             yield warning(finding.sentence, finding.remedy)
         else:
             yield finding
@@ -123,7 +123,7 @@ def _alive(path: Path, member: model.Member) -> Finding | None:
             " ip_port_mappings.",
             "Has its subnet a free address to check from?",
         )
-    if path.scene.health.may_serve(pool, member):
+    if path.snapshot.health.may_serve(pool, member):
         return None
     return fault(
         f"{name} is dead, says its health check.",
@@ -133,23 +133,23 @@ def _alive(path: Path, member: model.Member) -> Finding | None:
 
 def _reached(path: Path, member: model.Member) -> Finding | None:
     """Look for a router between where packets come in and the member."""
-    scene = path.scene
-    switch = scene.member_switch(member)
+    snapshot = path.snapshot
+    switch = snapshot.member_switch(member)
     name = _name(path, member)
     if switch is None:
         return unclear(f"The subnet of {name} is not known.")
-    subnet = scene.subnets[member.subnet_id or ""]
+    subnet = snapshot.subnets[member.subnet_id or ""]
     near = [
         each
-        for each in scene.ports_on_switch(switch)
+        for each in snapshot.ports_on_switch(switch)
         if not each.gateway and each.covers(member.address)
     ]
     if path.is_inside:
-        entry = {each.router for each in scene.ports_on_switch(path.client_switch)}
-        origin = f"the client's network {scene.switch_label(path.client_switch)}"
+        entry = {each.router for each in snapshot.ports_on_switch(path.client_switch)}
+        origin = f"the client's network {snapshot.switch_label(path.client_switch)}"
     else:
         entry = set(path.entry_routers)
-        routers = ", ".join(map(scene.router_label, path.entry_routers))
+        routers = ", ".join(map(snapshot.router_label, path.entry_routers))
         origin = f"router {routers}"
     leading = [each for each in near if each.router in entry]
     if leading:
@@ -157,7 +157,7 @@ def _reached(path: Path, member: model.Member) -> Finding | None:
     if switch == path.client_switch:
         return None
     return fault(
-        f"{name} is on network {scene.switch_label(switch)}, subnet {subnet.cidr}, which"
+        f"{name} is on network {snapshot.switch_label(switch)}, subnet {subnet.cidr}, which"
         f" {origin} does not lead to.",
         command("openstack router add subnet ROUTER", subnet.id),
     )
@@ -165,41 +165,41 @@ def _reached(path: Path, member: model.Member) -> Finding | None:
 
 def _interfaces(path: Path, leading: Sequence[RouterPort], name: str) -> Finding | None:
     """Look for an interface that is up among those that lead to a member."""
-    down = {port: path.scene.why_down(port) for port in leading}
+    down = {port: path.snapshot.why_down(port) for port in leading}
     if not all(down.values()):
         return None
     port, sentence = next(iter(down.items()))
-    return fault(f"{name}: {sentence}", router_remedy(port, path.scene))
+    return fault(f"{name}: {sentence}", router_remedy(port, path.snapshot))
 
 
-def router_remedy(port: RouterPort, scene: Scene) -> str:
+def router_remedy(port: RouterPort, snapshot: Snapshot) -> str:
     """Return the command that enables a router, or its interface."""
-    if port.router in scene.down:
+    if port.router in snapshot.down:
         return command("openstack router set --enable", port.router.removeprefix("neutron-"))
     return command("openstack port set --enable", port.switch_port)
 
 
 def _plugged(path: Path, member: model.Member) -> Finding | None:
-    scene = path.scene
-    switch = scene.member_switch(member) or ""
-    port = scene.port_at(switch, member.address)
+    snapshot = path.snapshot
+    switch = snapshot.member_switch(member) or ""
+    port = snapshot.port_at(switch, member.address)
     name = _name(path, member)
     if port is None:
-        if scene.is_provider(switch):
+        if snapshot.is_provider(switch):
             return None
-        label = scene.switch_label(switch)
+        label = snapshot.switch_label(switch)
         return warning(
             f"{name}: no port on network {label} has the address {member.address}, so it is served"
             " without being checked.",
             "Is it an allowed address pair, or outside OVN? Else: does its machine still exist?",
         )
     found = port_findings(port, f"{name}: its port")
-    bad = [each for each in found if each.verdict is not findings.Verdict.OK]
+    bad = [each for each in found if each.verdict is not findings.Severity.OK]
     return bad[0] if bad else None
 
 
 def _let_in(path: Path, member: model.Member) -> Finding | None:
-    port = path.scene.port_at(path.scene.member_switch(member), member.address)
+    port = path.snapshot.port_at(path.snapshot.member_switch(member), member.address)
     if port is None:
         return None
     decision = client_acls.member_ingress(path, member, port)
@@ -239,12 +239,12 @@ def _source(path: Path, member: model.Member) -> str:
     """Return the address that a member is checked from, empty for none."""
     key = codec.bracketed(member.address)
     found = next(
-        (r.ip_port_mappings[key] for r in path.scene.rows if key in r.ip_port_mappings), ""
+        (r.ip_port_mappings[key] for r in path.snapshot.rows if key in r.ip_port_mappings), ""
     )
     return codec.mapping_source(found)
 
 
 def _name(path: Path, member: model.Member) -> str:
-    told = path.scene.told.get((Kind.MEMBER, member.id))
+    told = path.snapshot.told.get((Kind.MEMBER, member.id))
     where = codec.endpoint(member.address, member.port)
     return f"member {told.name} ({where})" if told and told.name else f"member {where}"

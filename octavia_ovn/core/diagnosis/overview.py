@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.diagnosis import drift
-from octavia_ovn.core.diagnosis.snapshot import Scene
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.diagnosis.snapshot import Snapshot
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ROUTER, SWITCH
 from octavia_ovn.core.topology import attachments
@@ -31,11 +31,11 @@ class State(str, enum.Enum):
 
 
 _HEALTH = {
-    Verdict.UP: ("up", State.GOOD),
-    Verdict.DOWN: ("dead", State.BAD),
-    Verdict.UNKNOWN: ("not checked yet", State.ATTENTION),
-    Verdict.UNCHECKED: ("not checked", State.GOOD),
-    Verdict.UNREACHABLE: ("left out: cannot be reached", State.BAD),
+    HealthState.UP: ("up", State.GOOD),
+    HealthState.DOWN: ("dead", State.BAD),
+    HealthState.UNKNOWN: ("not checked yet", State.ATTENTION),
+    HealthState.UNCHECKED: ("not checked", State.GOOD),
+    HealthState.UNREACHABLE: ("left out: cannot be reached", State.BAD),
 }
 
 
@@ -119,22 +119,22 @@ class Overview:
         ) and all(place.state is State.GOOD for place in self.places)
 
 
-def overview(scene: Scene) -> Overview | None:
+def overview(snapshot: Snapshot) -> Overview | None:
     """Lay out a scene; None when nothing is known of the load balancer."""
-    lb = scene.lb
+    lb = snapshot.lb
     if lb is None:
         return None
     return Overview(
-        root=_Layout(scene, lb).root(),
-        addresses=tuple(_address(scene, vip) for vip in lb.vips),
-        places=tuple(_places(scene, lb)),
-        notes=(*scene.problems, *_unserved(scene), *scene.notes),
+        root=_Layout(snapshot, lb).root(),
+        addresses=tuple(_address(snapshot, vip) for vip in lb.vips),
+        places=tuple(_places(snapshot, lb)),
+        notes=(*snapshot.problems, *_unserved(snapshot), *snapshot.notes),
     )
 
 
-def _unserved(scene: Scene) -> Iterator[str]:
+def _unserved(snapshot: Snapshot) -> Iterator[str]:
     """Name what Octavia has and OVN cannot serve."""
-    for (kind, object_id), told in scene.told.items():
+    for (kind, object_id), told in snapshot.told.items():
         if kind is Kind.L7POLICY:
             name = told.name or object_id
             yield f"L7 policy {name} has no effect: OVN works at layer 4 and does not see requests."
@@ -143,10 +143,10 @@ def _unserved(scene: Scene) -> Iterator[str]:
 class _Layout:
     """Builds the nodes of one scene."""
 
-    def __init__(self, scene: Scene, lb: model.LoadBalancer) -> None:
-        self._scene = scene
-        self._lb = _merged(lb, scene.octavia)
-        self._differences = drift.differences(scene)
+    def __init__(self, snapshot: Snapshot, lb: model.LoadBalancer) -> None:
+        self._scene = snapshot
+        self._lb = _merged(lb, snapshot.octavia)
+        self._differences = drift.differences(snapshot)
 
     def root(self) -> Node:
         listeners = [self._listener(each) for each in self._lb.listeners]
@@ -292,50 +292,50 @@ def _added(ours: Iterable[Part], theirs: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(found.values())
 
 
-def _address(scene: Scene, vip: model.Vip) -> Address:
-    port = scene.ports.get(vip.port_id or "")
-    fip = scene.floating_ips.get(vip.address)
-    switch = scene.switch_of(vip) or ""
+def _address(snapshot: Snapshot, vip: model.Vip) -> Address:
+    port = snapshot.ports.get(vip.port_id or "")
+    fip = snapshot.floating_ips.get(vip.address)
+    switch = snapshot.switch_of(vip) or ""
     return Address(
         address=vip.address,
         floating_ip=fip.address if fip else "",
         port=port.title if port else vip.port_id or "",
-        network=scene.switch_label(switch),
+        network=snapshot.switch_label(switch),
         switch=switch,
     )
 
 
-def _places(scene: Scene, lb: model.LoadBalancer) -> Iterator[Place]:
+def _places(snapshot: Snapshot, lb: model.LoadBalancer) -> Iterator[Place]:
     """Yield all rows that refer to the load balancer, or should, and the networks outside."""
-    wanted = attachments(lb, scene, scene.subnets)
-    routers = {each for row in scene.rows for each in row.routers}
-    switches = {each for row in scene.rows for each in row.switches}
+    wanted = attachments(lb, snapshot, snapshot.subnets)
+    routers = {each for row in snapshot.rows for each in row.routers}
+    switches = {each for row in snapshot.rows for each in row.switches}
     around = wanted.routers | routers
     for name in sorted(around):
-        label = scene.router_label(name)
+        label = snapshot.router_label(name)
         yield Place(ROUTER, name, label, "", name in routers, name in wanted.routers)
     outside = {
-        port.switch for name in around for port in scene.ports_of_router(name) if port.gateway
+        port.switch for name in around for port in snapshot.ports_of_router(name) if port.gateway
     }
-    purposes = dict.fromkeys(outside, "outside") | dict(_purposes(scene, lb))
+    purposes = dict.fromkeys(outside, "outside") | dict(_purposes(snapshot, lb))
     for name in sorted(wanted.switches | switches | outside):
         yield Place(
             SWITCH,
             name,
-            scene.switch_label(name),
+            snapshot.switch_label(name),
             purposes.get(name, "clients"),
             name in switches,
             name in wanted.switches,
-            tuple(sorted(around & {port.router for port in scene.ports_on_switch(name)})),
+            tuple(sorted(around & {port.router for port in snapshot.ports_on_switch(name)})),
         )
 
 
-def _purposes(scene: Scene, lb: model.LoadBalancer) -> Iterator[tuple[str, str]]:
+def _purposes(snapshot: Snapshot, lb: model.LoadBalancer) -> Iterator[tuple[str, str]]:
     """Yield what is on which switch; the VIP counts for more than members."""
     for _, member in lb.members():
-        yield scene.member_switch(member) or "", "members"
+        yield snapshot.member_switch(member) or "", "members"
     for vip in lb.vips:
-        yield scene.switch_of(vip) or "", "VIP"
+        yield snapshot.switch_of(vip) or "", "VIP"
 
 
 def _count(number: int, one: str, many: str) -> str:

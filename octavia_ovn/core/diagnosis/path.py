@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired.load_balancer import eligible
-from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Port, Scene
+from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Port, Snapshot
 from octavia_ovn.core.topology import RouterPort
 
 
@@ -35,7 +35,7 @@ class Path:
     :param listener: None when there is none on that port
     """
 
-    scene: Scene
+    snapshot: Snapshot
     lb: model.LoadBalancer
     client: Client
     source: str
@@ -62,7 +62,7 @@ class Path:
     @property
     def backends(self) -> tuple[str, ...]:
         """What OVN hands packets to, as `address:port`."""
-        rows = [each for each in self.scene.rows if each.protocol == self.protocol]
+        rows = [each for each in self.snapshot.rows if each.protocol == self.protocol]
         return codec.endpoints(next((r.vips[self.key] for r in rows if self.key in r.vips), ""))
 
     @property
@@ -71,7 +71,7 @@ class Path:
         if self.pool is None or not self.pool.enabled:
             return ()
         family = model.family(self.destination)
-        return tuple(dict.fromkeys(eligible(self.pool, family, self.scene.health)))
+        return tuple(dict.fromkeys(eligible(self.pool, family, self.snapshot.health)))
 
     @property
     def serving(self) -> tuple[model.Member, ...]:
@@ -87,7 +87,7 @@ class Path:
     @property
     def vip_switch(self) -> str:
         """The switch of the VIP's network, empty when it is not known."""
-        return self.scene.switch_of(self.vip) or ""
+        return self.snapshot.switch_of(self.vip) or ""
 
     @property
     def client_switch(self) -> str:
@@ -97,7 +97,7 @@ class Path:
     @property
     def floating_ip(self) -> FloatingIp | None:
         """The floating IP that the client uses, if it uses one."""
-        found = self.scene.floating_ips.get(self.vip.address)
+        found = self.snapshot.floating_ips.get(self.vip.address)
         return found if found and found.address == self.destination else None
 
     @property
@@ -105,21 +105,21 @@ class Path:
         """Whether the client is on the VIP's network or behind a router that leads there."""
         return bool(
             self.client_switch
-            and not self.scene.is_provider(self.client_switch)
+            and not self.snapshot.is_provider(self.client_switch)
             and (self.client_switch == self.vip_switch or self.routers)
         )
 
     @property
     def routers(self) -> tuple[str, ...]:
         """The routers between the client's network and the VIP's."""
-        return tuple(self.scene.connecting(self.client_switch, self.vip_switch))
+        return tuple(self.snapshot.connecting(self.client_switch, self.vip_switch))
 
     @property
     def entry_routers(self) -> tuple[str, ...]:
         """The routers at which a client outside comes in."""
         if self.floating_ip is not None:
             return (self.floating_ip.router,)
-        return tuple(each.router for each in self.scene.ports_on_switch(self.vip_switch))
+        return tuple(each.router for each in self.snapshot.ports_on_switch(self.vip_switch))
 
     @property
     def gateways(self) -> tuple[RouterPort, ...]:
@@ -127,7 +127,7 @@ class Path:
         return tuple(
             port
             for router in self.entry_routers
-            for port in self.scene.ports_of_router(router)
+            for port in self.snapshot.ports_of_router(router)
             if port.gateway
         )
 
@@ -139,7 +139,7 @@ class Path:
         """
         if not self.is_inside:
             return self.gateways
-        here = self.scene.ports_on_switch(self.client_switch)
+        here = self.snapshot.ports_on_switch(self.client_switch)
         return tuple(each for each in here if not each.gateway and each.router in self.routers)
 
 
@@ -148,7 +148,7 @@ class NoPath(ValueError):
 
 
 def paths(
-    scene: Scene, client: Client, address: str | None = None, port: int | None = None
+    snapshot: Snapshot, client: Client, address: str | None = None, port: int | None = None
 ) -> tuple[Path, ...]:
     """Return the ways of a client to a load balancer: one for each listener.
 
@@ -156,26 +156,26 @@ def paths(
     :param port: only listeners on this port
     :raises NoPath: when the load balancer has no such address, or nothing is known of it
     """
-    lb = scene.lb
+    lb = snapshot.lb
     if lb is None:
-        msg = f"Neither the Northbound database nor Octavia says what {scene.lb_id} is."
+        msg = f"Neither the Northbound database nor Octavia says what {snapshot.lb_id} is."
         raise NoPath(msg)
-    vip, destination, source = _ends(scene, lb, client, address)
+    vip, destination, source = _ends(snapshot, lb, client, address)
     listeners = [each for each in lb.listeners if port in (None, each.port)]
     listeners.sort(key=lambda each: (each.port, each.protocol.value))
     return tuple(
-        Path(scene, lb, client, source, vip, destination, listener.port, listener)
+        Path(snapshot, lb, client, source, vip, destination, listener.port, listener)
         for listener in listeners
-    ) or (Path(scene, lb, client, source, vip, destination, port or 0, None),)
+    ) or (Path(snapshot, lb, client, source, vip, destination, port or 0, None),)
 
 
 def _ends(
-    scene: Scene, lb: model.LoadBalancer, client: Client, address: str | None
+    snapshot: Snapshot, lb: model.LoadBalancer, client: Client, address: str | None
 ) -> tuple[model.Vip, str, str]:
     """Return VIP, destination and source: the first pair of one IP version."""
     options = [
         (vip, each, source)
-        for vip, each in _addresses(scene, lb, client)
+        for vip, each in _addresses(snapshot, lb, client)
         for source in client.addresses
         if address in (None, each) and model.family(each) == model.family(source)
     ]
@@ -184,29 +184,29 @@ def _ends(
     if address is None:
         msg = f"No VIP has an address of the IP version of {', '.join(client.addresses)}."
         raise NoPath(msg)
-    known = ", ".join(each for _, each in _addresses(scene, lb, client))
+    known = ", ".join(each for _, each in _addresses(snapshot, lb, client))
     msg = f"The load balancer has no address {address} that {client.title} can use; it has {known}."
     raise NoPath(msg)
 
 
 def _addresses(
-    scene: Scene, lb: model.LoadBalancer, client: Client
+    snapshot: Snapshot, lb: model.LoadBalancer, client: Client
 ) -> Iterator[tuple[model.Vip, str]]:
     """Yield all addresses, first those that such a client would use."""
     vips = [(vip, vip.address) for vip in lb.vips]
     fips = [
-        (vip, scene.floating_ips[vip.address].address)
+        (vip, snapshot.floating_ips[vip.address].address)
         for vip in lb.vips
-        if vip.address in scene.floating_ips
+        if vip.address in snapshot.floating_ips
     ]
-    yield from (fips + vips) if _is_outside(scene, lb, client) else (vips + fips)
+    yield from (fips + vips) if _is_outside(snapshot, lb, client) else (vips + fips)
 
 
-def _is_outside(scene: Scene, lb: model.LoadBalancer, client: Client) -> bool:
-    if client.port is None or scene.is_provider(client.port.switch):
+def _is_outside(snapshot: Snapshot, lb: model.LoadBalancer, client: Client) -> bool:
+    if client.port is None or snapshot.is_provider(client.port.switch):
         return True
-    homes = {scene.switch_of(vip) for vip in lb.vips}
+    homes = {snapshot.switch_of(vip) for vip in lb.vips}
     here = client.port.switch
     return here not in homes and not any(
-        list(scene.connecting(here, home)) for home in homes if home
+        list(snapshot.connecting(here, home)) for home in homes if home
     )

@@ -65,7 +65,7 @@ class FloatingIp:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ObjectStatus:
     """What Octavia's API shows of one object."""
 
     name: str
@@ -74,7 +74,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Snapshot:
     """Everything that is known. Maps are by name or id of the thing, ports by their Neutron id.
 
     :param intent: what the rows say that the tenant wants; None when they do not say it
@@ -89,7 +89,7 @@ class Scene:
     pending: Pending | None = None
     problems: tuple[str, ...] = ()
     octavia: model.LoadBalancer | None = None
-    told: Mapping[tuple[Kind, str], Told] = field(default_factory=dict)
+    told: Mapping[tuple[Kind, str], ObjectStatus] = field(default_factory=dict)
     subnets: Mapping[str, Subnet] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
     routers: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from octavia_ovn.core.diagnosis.checks import CHECKS
-from octavia_ovn.core.diagnosis.findings import Check, Finding, Verdict
+from octavia_ovn.core.diagnosis.findings import Check, Finding, Severity
 from octavia_ovn.core.diagnosis.path import Path
 
 
@@ -18,15 +18,15 @@ class Explanation:
     findings: tuple[tuple[Check, Finding], ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Severity:
         """The worst that was found."""
         found = {finding.verdict for _, finding in self.findings}
-        return next((each for each in Verdict if each in found), Verdict.OK)
+        return next((each for each in Severity if each in found), Severity.OK)
 
     @property
     def faults(self) -> tuple[Finding, ...]:
         """What stops the packet."""
-        return tuple(each for _, each in self.findings if each.verdict is Verdict.FAULT)
+        return tuple(each for _, each in self.findings if each.verdict is Severity.FAULT)
 
 
 def explain(path: Path, checks: Sequence[Check] = CHECKS) -> Explanation:

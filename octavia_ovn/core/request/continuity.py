@@ -32,7 +32,7 @@ def _merge_vip(before: model.Vip | None, after: model.Vip) -> model.Vip:
         subnet_id=after.subnet_id or before.subnet_id,
         network_id=after.network_id or before.network_id,
         cidr=after.cidr or before.cidr,
-        brought=before.brought if after.brought is None else after.brought,
+        user_port=before.user_port if after.user_port is None else after.user_port,
     )
 
 

@@ -13,7 +13,7 @@ from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired.load_balancer import intended
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Kind, Pending, active
-from octavia_ovn.core.placement import Shelf
+from octavia_ovn.core.placement import RowGroup
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.rows import Operation, Row
 
@@ -93,7 +93,7 @@ def rows_of(lb: model.LoadBalancer, existing: Sequence[Row]) -> list[Row]:
 def _emptied(row: Row, lb: model.LoadBalancer) -> Row:
     """Return a row that says of a load balancer only what all its rows say."""
     rest = {key: each for key, each in row.external_ids.items() if not codec.is_intent(key)}
-    return replace(row, external_ids={**rest, **codec.encode(lb, Shelf())})
+    return replace(row, external_ids={**rest, **codec.encode(lb, RowGroup())})
 
 
 def with_pending(rows: Sequence[Row], pending: Pending | None) -> list[Row]:

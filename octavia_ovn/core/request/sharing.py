@@ -62,7 +62,7 @@ def asked(request: object, lb: model.LoadBalancer | None) -> Asked | None:
         return None
     vip = lb.vips[0]
     # Rows of another driver do not say who made the port.
-    if vip.brought is False or vip.port_id is None or not listeners:
+    if vip.user_port is False or vip.port_id is None or not listeners:
         return None
     ports = frozenset((each.protocol.value, each.port) for each in listeners)
     return Asked(lb.id, vip.port_id, vip.address, ports)

@@ -112,7 +112,7 @@ def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bo
         return False
     if lb is None or all(model.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
         return False
-    return any(pool.by_client for pool in pools)
+    return any(pool.hashes_client_ip for pool in pools)
 
 
 def _pool(pool: model.Pool, lb: model.LoadBalancer, networks: Networks) -> model.Pool:

@@ -79,7 +79,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class OpenConnections:
     """Connections that are open now on a chassis; not sent again, the next replaces it.
 
     :param session: given by the agent; empty before one has answered
@@ -113,7 +113,7 @@ class Challenge:
     session: str
 
 
-Message = Report | Levels | Acknowledgement | Challenge
+Message = Report | OpenConnections | Acknowledgement | Challenge
 
 
 def encode(message: Message, key: str) -> bytes:
@@ -193,9 +193,11 @@ def _levels(message: Any) -> dict[str, object]:
     return {"session": message.session, "turn": message.turn, "rows": rows}
 
 
-def _read_levels(chassis: str, content: Any) -> Levels:
+def _read_levels(chassis: str, content: Any) -> OpenConnections:
     current = {key: _integer(counts[0]) for key, counts in _rows(content, 1)}
-    return Levels(chassis, _session(content["session"]), _integer(content["turn"], 1), current)
+    return OpenConnections(
+        chassis, _session(content["session"]), _integer(content["turn"], 1), current
+    )
 
 
 def _acknowledgement(message: Any) -> dict[str, object]:
@@ -217,7 +219,7 @@ def _read_challenge(chassis: str, content: Any) -> Challenge:
 
 _FIELDS: Mapping[str, tuple[Callable[[Any], dict[str, object]], Callable[[str, Any], Message]]] = {
     Report.kind: (_report, _read_report),
-    Levels.kind: (_levels, _read_levels),
+    OpenConnections.kind: (_levels, _read_levels),
     Acknowledgement.kind: (_acknowledgement, _read_acknowledgement),
     Challenge.kind: (_challenge, _read_challenge),
 }

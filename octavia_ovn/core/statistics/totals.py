@@ -14,7 +14,7 @@ from octavia_ovn.core.statistics.messages import (
     SPAN,
     Acknowledgement,
     Challenge,
-    Levels,
+    OpenConnections,
     Report,
 )
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
@@ -96,7 +96,9 @@ class Totals:
         """How many of those are of a chassis."""
         self._told_open: dict[Key, int] = {}
 
-    def take(self, message: Report | Levels, now: float) -> Acknowledgement | Challenge | None:
+    def take(
+        self, message: Report | OpenConnections, now: float
+    ) -> Acknowledgement | Challenge | None:
         """Take a message; return the answer that can be given at once.
 
         A message of another session than the one that its chassis was given last is not believed:
@@ -170,7 +172,7 @@ class Totals:
         self._told_open.update(batch.open)
 
 
-def _count_open(chassis: _Chassis, message: Levels) -> None:
+def _count_open(chassis: _Chassis, message: OpenConnections) -> None:
     if message.turn > chassis.turn:
         chassis.turn, chassis.open = message.turn, {}
     if message.turn == chassis.turn and len(chassis.open) < MOST_OPEN:

@@ -30,7 +30,7 @@ def test_a_pool_that_octavia_gives_twice_is_the_one_with_members():
         pools=[_pool(members=[member])],
     )
 
-    lb = models.load_balancer(models.fields(given), models.Preferences())
+    lb = models.load_balancer(models.fields(given), models.DriverDefaults())
 
     assert [[each.id for each in pool.members] for pool in lb.pools] == [["member"]]
 
@@ -70,7 +70,7 @@ def _with_old_options():
 
 
 def test_what_octavia_has_already_is_served_whatever_its_options():
-    lb = models.existing_load_balancer(_with_old_options(), models.Preferences())
+    lb = models.existing_load_balancer(_with_old_options(), models.DriverDefaults())
 
     assert [each.id for each in lb.listeners] == ["listener"]
     assert [each.id for _, each in lb.members()] == ["member"]
@@ -78,7 +78,7 @@ def test_what_octavia_has_already_is_served_whatever_its_options():
 
 def test_what_is_new_is_refused_for_such_options():
     with pytest.raises(limits.Unsupported, match=r"^vip_sg_ids"):
-        models.load_balancer(_with_old_options(), models.Preferences())
+        models.load_balancer(_with_old_options(), models.DriverDefaults())
 
 
 def test_a_member_that_was_let_pass_can_be_changed():
@@ -100,8 +100,8 @@ def test_a_member_that_was_let_pass_can_be_changed():
 )
 def test_protocols(name, protocol, application):
     values = {"listener_id": "l", "pool_id": "p", "protocol": name, "protocol_port": 80}
-    listener = models.listener(values, models.Preferences())
-    pool = models.pool({**values, "lb_algorithm": "SOURCE_IP"}, models.Preferences())
+    listener = models.listener(values, models.DriverDefaults())
+    pool = models.pool({**values, "lb_algorithm": "SOURCE_IP"}, models.DriverDefaults())
 
     assert (listener.protocol, listener.application) == (protocol, application)
     assert (pool.protocol, pool.application) == (protocol, application)
@@ -111,7 +111,7 @@ LISTENER = {"listener_id": "l", "protocol": "TCP", "protocol_port": 80}
 
 
 def _listener(**values):
-    return models.listener({**LISTENER, **values}, models.Preferences())
+    return models.listener({**LISTENER, **values}, models.DriverDefaults())
 
 
 @pytest.mark.parametrize(
@@ -137,18 +137,18 @@ def test_a_network_given_twice_is_refused_where_octavia_would_fail_afterwards():
 
     assert _listener(**twice).allowed_cidrs == ("10.0.0.0/8",)
     with pytest.raises(limits.Unsupported, match=r"^allowed_cidrs: 10\.0\.0\.0/8 .*once\.$"):
-        models.listener_update(LISTENER, {"listener_id": "l", **twice}, models.Preferences())
+        models.listener_update(LISTENER, {"listener_id": "l", **twice}, models.DriverDefaults())
 
 
 @pytest.mark.parametrize("name", ["TERMINATED_HTTPS", "PROMETHEUS", "PROXY", "PROXYV2"])
 def test_protocols_that_take_more_than_tcp(name):
     with pytest.raises(limits.Unsupported, match=f"{name} needs a provider"):
-        models.pool({"pool_id": "p", "protocol": name}, models.Preferences())
+        models.pool({"pool_id": "p", "protocol": name}, models.DriverDefaults())
 
 
 def _load_balancer(**values):
     given = data_models.LoadBalancer(loadbalancer_id="lb", vip_address="10.0.0.9", **values)
-    return models.load_balancer(models.fields(given), models.Preferences())
+    return models.load_balancer(models.fields(given), models.DriverDefaults())
 
 
 def test_a_flavor_decides_how_clients_are_kept():
@@ -178,7 +178,7 @@ def test_a_zone_that_wants_something_is_refused():
 def test_clients_are_kept_one_by_one_and_not_by_networks():
     def persistence(**values):
         given = _pool(session_persistence={"type": "SOURCE_IP", **values})
-        return models.pool(models.fields(given), models.Preferences()).persistence
+        return models.pool(models.fields(given), models.DriverDefaults()).persistence
 
     kept = persistence(persistence_timeout=90, persistence_granularity="255.255.255.255")
     assert kept == model.SessionPersistence(model.Mechanism.HASH, 90)

@@ -13,7 +13,7 @@ from octavia_ovn.adapters.southbound.service_monitors import (
     Southbound,
     member_verdict,
 )
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import HealthState
 
 KEY = ("one", "fd00::1", 80, "tcp")
 
@@ -26,10 +26,10 @@ def row(status=(), **values):
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        ((), Verdict.UNKNOWN),
-        (("online",), Verdict.UP),
-        (("offline",), Verdict.DOWN),
-        (("error",), Verdict.DOWN),
+        ((), HealthState.UNKNOWN),
+        (("online",), HealthState.UP),
+        (("offline",), HealthState.DOWN),
+        (("error",), HealthState.DOWN),
     ],
 )
 def test_the_verdict_on_a_member(status, verdict):
@@ -38,7 +38,7 @@ def test_the_verdict_on_a_member(status, verdict):
 
 @pytest.mark.parametrize("kind", ["load-balancer", ["load-balancer"], [], ""])
 def test_the_type_is_that_of_load_balancers_or_none(kind):
-    assert member_verdict(row(("online",), type=kind)) == (KEY, Verdict.UP)
+    assert member_verdict(row(("online",), type=kind)) == (KEY, HealthState.UP)
 
 
 @pytest.mark.parametrize("kind", ["network-function", ["logical-switch-port"]])
@@ -53,7 +53,7 @@ def test_a_row_that_is_made_anew_comes_before_the_old_one_goes():
 
     for event, each in ((CREATE, old), (CREATE, new), (DELETE, old)):
         sb._event(TABLE, event, each, None)
-    assert sb.verdict("one", "fd00::1", 80, "tcp") is Verdict.UP
+    assert sb.verdict("one", "fd00::1", 80, "tcp") is HealthState.UP
 
     sb._event(TABLE, DELETE, new, None)
-    assert sb.verdict("one", "fd00::1", 80, "tcp") is Verdict.UNKNOWN
+    assert sb.verdict("one", "fd00::1", 80, "tcp") is HealthState.UNKNOWN

@@ -12,9 +12,9 @@ from octavia_ovn.controller.drift.periodic import (
     MANY,
     RETRY,
     SETTLE,
-    Rounds,
-    Suspects,
-    Watch,
+    DriftCheck,
+    GraceTracker,
+    PeriodicThread,
 )
 from octavia_ovn.core.pending import Final
 from octavia_ovn.core.request import changes, record
@@ -69,7 +69,7 @@ class World:
         self.released = []
         self.acting = True
         repair = Repair(self.store, self.octavia, self.octavia, grace=GRACE, patience=0.0)
-        self.rounds = Rounds(
+        self.rounds = DriftCheck(
             repair,
             self.octavia,
             self.ports,
@@ -264,7 +264,7 @@ def test_agent_that_does_not_act_any_more_stops(world):
 
 def test_suspects_are_confirmed_the_second_time_at_the_earliest():
     clock = Clock()
-    suspects = Suspects(clock, 0.0)
+    suspects = GraceTracker(clock, 0.0)
     assert suspects.confirm(["a"]) == []
     clock.sleep(1)
     assert suspects.confirm(["a", "b"]) == ["a"]
@@ -281,9 +281,9 @@ class Work:
         self.succeeds = True
         self.calls = 0
 
-    def __call__(self, goes_on):
+    def __call__(self, running):
         self.calls += 1
-        assert goes_on()
+        assert running()
         if isinstance(self.succeeds, Exception):
             raise self.succeeds
         return self.succeeds
@@ -296,7 +296,7 @@ def work():
 
 def test_the_first_comparison_comes_soon_after_taking_over(work):
     clock = Clock()
-    timer = Watch(work, 600.0, clock)
+    timer = PeriodicThread(work, 600.0, clock)
     assert timer.left() is None
     timer.act(acting=True)
     assert timer.left() == FIRST_DELAY
@@ -313,7 +313,7 @@ def test_the_first_comparison_comes_soon_after_taking_over(work):
 @pytest.mark.parametrize("outcome", [False, KeyError("a bug")])
 def test_a_comparison_that_failed_is_repeated_soon(work, outcome):
     clock = Clock()
-    timer = Watch(work, 600.0, clock)
+    timer = PeriodicThread(work, 600.0, clock)
     timer.act(acting=True)
     clock.sleep(FIRST_DELAY)
     work.succeeds = outcome
@@ -323,7 +323,7 @@ def test_a_comparison_that_failed_is_repeated_soon(work, outcome):
 
 def test_taking_over_during_a_comparison(work):
     clock = Clock()
-    timer = Watch(work, 600.0, clock)
+    timer = PeriodicThread(work, 600.0, clock)
     timer.act(acting=True)
     clock.sleep(FIRST_DELAY)
 
@@ -339,7 +339,7 @@ def test_taking_over_during_a_comparison(work):
 
 
 def test_zero_turns_it_off(work):
-    timer = Watch(work, 0, Clock())
+    timer = PeriodicThread(work, 0, Clock())
     timer.start()
     timer.act(acting=True)
     assert timer.left() is None
@@ -350,12 +350,12 @@ def test_the_thread(work, monkeypatch):
     monkeypatch.setattr(periodic, "FIRST_DELAY", 0.0)
     twice = threading.Event()
 
-    def count(goes_on):
-        if work(goes_on) and work.calls == 2:
+    def count(running):
+        if work(running) and work.calls == 2:
             twice.set()
         return True
 
-    timer = Watch(count, 0.01)
+    timer = PeriodicThread(count, 0.01)
     timer.start()
     assert work.calls == 0
     timer.act(acting=True)
@@ -375,8 +375,8 @@ class Singles(Work):
         self.singles = []
         self.unknown = ()
 
-    def single(self, lb_ids, goes_on):
-        assert goes_on()
+    def single(self, lb_ids, running):
+        assert running()
         self.singles.append(sorted(lb_ids))
         if isinstance(self.unknown, Exception):
             raise self.unknown
@@ -392,7 +392,7 @@ def singles():
 def timer(singles):
     """A watch whose first comparison is over."""
     clock = Clock()
-    timer = Watch(singles, 600.0, clock, single=singles.single)
+    timer = PeriodicThread(singles, 600.0, clock, single=singles.single)
     timer.clock = clock
     timer.act(acting=True)
     clock.sleep(FIRST_DELAY)
@@ -464,7 +464,7 @@ def test_who_stands_by_compares_nothing(timer, singles):
 
 
 def test_suspects_of_a_watch_that_is_off(singles):
-    timer = Watch(singles, 0, Clock(), single=singles.single)
+    timer = PeriodicThread(singles, 0, Clock(), single=singles.single)
     timer.act(acting=True)
     timer.suspect("lb1")
     assert timer.left() is None

@@ -8,7 +8,7 @@ import pytest
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.pending import Final, Kind, Pending
-from octavia_ovn.core.placement import shelves
+from octavia_ovn.core.placement import row_groups
 from octavia_ovn.core.rows import HealthCheck
 from tests.core.builders import (
     balancer,
@@ -73,7 +73,7 @@ CASES = {
         {**LB, "octavia:flavor": '{"ct_flush":true,"hairpin_snat_ip":"10.0.0.9 fd00::9"}'},
     ),
     "additional VIPs": (
-        balancer(vips=(vip(brought=True, cidr="10.0.0.0/24"), vip("fd00::5"), vip("10.1.0.5"))),
+        balancer(vips=(vip(user_port=True, cidr="10.0.0.0/24"), vip("fd00::5"), vip("10.1.0.5"))),
         {
             **LB,
             "neutron:additional_vips": "fd00::5,10.1.0.5",
@@ -85,9 +85,9 @@ CASES = {
 
 @pytest.mark.parametrize(("lb", "keys"), CASES.values(), ids=CASES)
 def test_writes_what_others_read(lb, keys):
-    (shelf,) = shelves(lb)
+    (group,) = row_groups(lb)
 
-    written = codec.encode(lb, shelf)
+    written = codec.encode(lb, group)
 
     assert keys == {key: each for key, each in written.items() if key not in ours(written)}
 
@@ -144,9 +144,9 @@ def test_a_listener_is_not_served_while_it_is_unreadable_who_may_use_it(attribut
 
 def test_writes_who_may_use_a_listener():
     lb = balancer([listener(allowed_cidrs=("10.0.0.0/8", "fd00::/8"))])
-    (shelf,) = shelves(lb)
+    (group,) = row_groups(lb)
 
-    written = codec.encode(lb, shelf)
+    written = codec.encode(lb, group)
 
     assert written["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
 

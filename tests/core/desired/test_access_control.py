@@ -21,7 +21,9 @@ def only(*cidrs, **fields):
 
 def rows_of(*listeners, **fields):
     known = {name: fields.pop(name) for name in ("floating_ips",) if name in fields}
-    return access_control.wanted(balancer(listeners, **fields), facts(entrances=ENTRANCES, **known))
+    return access_control.wanted(
+        balancer(listeners, **fields), facts(ingress_ports=ENTRANCES, **known)
+    )
 
 
 def matches(found):

@@ -9,9 +9,9 @@ import dataclasses
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis.acls import Acl
 from octavia_ovn.core.diagnosis.path import Client, paths
-from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Port, Scene, Switch, Told
+from octavia_ovn.core.diagnosis.snapshot import FloatingIp, ObjectStatus, Port, Snapshot, Switch
 from octavia_ovn.core.diagnosis.trace import explain
-from octavia_ovn.core.health import Health, Verdict
+from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.topology import Attachments, RouterPort, Subnet
 from tests.core.builders import (
@@ -73,7 +73,7 @@ GUARDED = [
 ]
 
 
-def scene(lb=LB, *, fips=None, mappings=None, **fields):
+def snapshot(lb=LB, *, fips=None, mappings=None, **fields):
     """Return a scene in which everything is well."""
     fips = {} if fips is None else fips
     rows = stored(lb, attachments=ATTACHED, floating_ips=fips, mappings=mappings or {})
@@ -101,10 +101,10 @@ def scene(lb=LB, *, fips=None, mappings=None, **fields):
         "ports": {each.name: each for each in PORTS},
         "floating_ips": {vip: FloatingIp(fip, vip, "vip-port", R1) for vip, fip in fips.items()},
         "acls": ACLS,
-        "told": {(Kind.LOAD_BALANCER, "lb1"): Told("web", "ACTIVE", "ONLINE")},
+        "told": {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("web", "ACTIVE", "ONLINE")},
         **fields,
     }
-    return Scene("lb1", **given)
+    return Snapshot("lb1", **given)
 
 
 MAPPINGS = {"10.0.0.1": "one:10.0.0.250", "10.0.0.2": "two:10.0.0.250"}
@@ -112,9 +112,9 @@ MAPPINGS = {"10.0.0.1": "one:10.0.0.250", "10.0.0.2": "two:10.0.0.250"}
 
 def checked(*down, lb=CHECKED, mappings=MAPPINGS, members=None, **fields):
     """Return a scene with a health monitor, some members of which are dead."""
-    verdicts = {(address, 80, "tcp"): Verdict.DOWN for address in down}
+    verdicts = {(address, 80, "tcp"): HealthState.DOWN for address in down}
     health = Health(verdicts, members or {})
-    return scene(lb, mappings=mappings, **{"health": health, **fields})
+    return snapshot(lb, mappings=mappings, **{"health": health, **fields})
 
 
 def with_ports(found, *ports, without=()):

@@ -7,8 +7,8 @@ import pytest
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis import drift
 from octavia_ovn.core.diagnosis.overview import State, overview
-from octavia_ovn.core.diagnosis.snapshot import Scene, Told
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Snapshot
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.rows import ROUTER, SWITCH
 from tests.core.builders import (
@@ -32,7 +32,7 @@ from tests.core.diagnosis.snapshots import (
     NET2,
     R1,
     checked,
-    scene,
+    snapshot,
     with_ports,
     with_rows,
 )
@@ -45,7 +45,7 @@ def node(found, object_id):
 
 
 def test_the_tree():
-    root = overview(scene()).root
+    root = overview(snapshot()).root
     assert (root.kind, root.id, root.name, root.octavia) == (
         Kind.LOAD_BALANCER,
         "lb1",
@@ -58,7 +58,7 @@ def test_the_tree():
     assert a_listener.details == "TCP 80"
     assert a_listener.ovn == f"{VIP}:80"
     assert a_pool.children[0].details == "10.0.0.1:80, net1-name"
-    assert overview(scene()).is_right
+    assert overview(snapshot()).is_right
 
 
 @pytest.mark.parametrize(
@@ -69,64 +69,64 @@ def test_the_tree():
     ],
 )
 def test_who_may_use_a_listener(cidrs, words):
-    (node_,) = overview(scene(balancer([listener(allowed_cidrs=cidrs)]))).root.children
+    (node_,) = overview(snapshot(balancer([listener(allowed_cidrs=cidrs)]))).root.children
     assert node_.details.endswith(words)
 
 
 def test_monitor_and_persistence():
     sticky = model.SessionPersistence(model.Mechanism.HASH)
     lb = balancer([], [pool(members=[M1], monitor=monitor(), persistence=sticky)])
-    (a_pool,) = overview(scene(lb)).root.children
+    (a_pool,) = overview(snapshot(lb)).root.children
     assert a_pool.details == "TCP, SOURCE_IP_PORT, sticky"
     assert [each.id for each in a_pool.children] == ["hm1", "m1"]
 
 
-LOST = scene(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
+LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
 
 
 @pytest.mark.parametrize(
     ("found", "object_id", "ovn", "state"),
     [
-        (scene(rows=(), intent=None), "lb1", "no row", State.BAD),
+        (snapshot(rows=(), intent=None), "lb1", "no row", State.BAD),
         (LOST, "lb1", f"{VIP} is not served: it is gone", State.BAD),
-        (scene(dataclasses.replace(LB, enabled=False)), "lb1", "disabled", State.OFF),
-        (scene(dataclasses.replace(LB, enabled=False)), "l1", "disabled", State.OFF),
-        (scene(balancer([listener(enabled=False)])), "l1", "disabled", State.OFF),
-        (scene(balancer([listener(pool_id=None)])), "l1", "no pool", State.OFF),
-        (scene(web()), "l1", "no member may serve", State.OFF),
-        (scene(web(member(1, weight=0))), "l1", "no member may serve", State.BAD),
-        (with_rows(scene(), vips={}), "l1", f"vips lacks {VIP}:80", State.BAD),
-        (scene(fips={VIP: FIP}), "l1", f"{VIP}:80, {FIP}:80", State.GOOD),
-        (scene(web(M1, enabled=False)), "p1", "disabled", State.OFF),
+        (snapshot(dataclasses.replace(LB, enabled=False)), "lb1", "disabled", State.OFF),
+        (snapshot(dataclasses.replace(LB, enabled=False)), "l1", "disabled", State.OFF),
+        (snapshot(balancer([listener(enabled=False)])), "l1", "disabled", State.OFF),
+        (snapshot(balancer([listener(pool_id=None)])), "l1", "no pool", State.OFF),
+        (snapshot(web()), "l1", "no member may serve", State.OFF),
+        (snapshot(web(member(1, weight=0))), "l1", "no member may serve", State.BAD),
+        (with_rows(snapshot(), vips={}), "l1", f"vips lacks {VIP}:80", State.BAD),
+        (snapshot(fips={VIP: FIP}), "l1", f"{VIP}:80, {FIP}:80", State.GOOD),
+        (snapshot(web(M1, enabled=False)), "p1", "disabled", State.OFF),
         (checked("10.0.0.1", "10.0.0.2"), "p1", "2 members", State.BAD),
         (checked("10.0.0.1"), "p1", "2 members", State.GOOD),
-        (scene(web(member(1, enabled=False))), "m1", "disabled", State.OFF),
-        (scene(web(member(1, weight=0))), "m1", "drained (weight 0)", State.OFF),
-        (scene(web(member(1, backup=True))), "m1", "backup, not checked", State.GOOD),
+        (snapshot(web(member(1, enabled=False))), "m1", "disabled", State.OFF),
+        (snapshot(web(member(1, weight=0))), "m1", "drained (weight 0)", State.OFF),
+        (snapshot(web(member(1, backup=True))), "m1", "backup, not checked", State.GOOD),
         (checked("10.0.0.1"), "m1", "dead", State.BAD),
         (checked(), "m1", "not checked yet", State.ATTENTION),
-        (checked(members={"m1": Verdict.UNCHECKED}), "m1", "not checked", State.GOOD),
+        (checked(members={"m1": HealthState.UNCHECKED}), "m1", "not checked", State.GOOD),
         (
-            checked(members={"m1": Verdict.UNREACHABLE}),
+            checked(members={"m1": HealthState.UNREACHABLE}),
             "m1",
             "left out: cannot be reached",
             State.BAD,
         ),
         (checked(), "hm1", "checks", State.GOOD),
         (
-            scene(balancer([listener()], [pool(monitor=monitor(enabled=False))])),
+            snapshot(balancer([listener()], [pool(monitor=monitor(enabled=False))])),
             "hm1",
             "disabled",
             State.OFF,
         ),
         (
-            scene(told={(Kind.MEMBER, "m1"): Told("a", "ERROR", "ERROR")}),
+            snapshot(told={(Kind.MEMBER, "m1"): ObjectStatus("a", "ERROR", "ERROR")}),
             "m1",
             "not checked",
             State.BAD,
         ),
         (
-            scene(told={(Kind.POOL, "p1"): Told("a", "ACTIVE", "DEGRADED")}),
+            snapshot(told={(Kind.POOL, "p1"): ObjectStatus("a", "ACTIVE", "DEGRADED")}),
             "p1",
             "2 members",
             State.ATTENTION,
@@ -139,24 +139,24 @@ def test_what_ovn_does(found, object_id, ovn, state):
 
 def test_http_is_called_http():
     http = listener(application=model.Application.HTTP)
-    assert node(scene(balancer([http])), "l1").details == "HTTP 80"
+    assert node(snapshot(balancer([http])), "l1").details == "HTTP 80"
 
 
 def test_weight_and_unknown_network():
-    heavy = scene(web(member(1, weight=5, subnet_id="gone")))
+    heavy = snapshot(web(member(1, weight=5, subnet_id="gone")))
     assert node(heavy, "m1").details == "10.0.0.1:80, weight 5"
 
 
 def test_octavia_was_not_asked():
-    assert overview(scene(octavia=None)).is_right
+    assert overview(snapshot(octavia=None)).is_right
 
 
 def test_nothing_is_known():
-    assert overview(Scene("lb1")) is None
+    assert overview(Snapshot("lb1")) is None
 
 
 def test_only_octavia_knows_it():
-    found = overview(scene(rows=(), intent=None))
+    found = overview(snapshot(rows=(), intent=None))
     assert not found.is_right
     assert found.root.children[0].ovn == f"vips lacks {VIP}:80"
 
@@ -165,7 +165,7 @@ def test_only_octavia_knows_it():
 
 
 def differing(ours, theirs):
-    found = scene(ours, octavia=theirs)
+    found = snapshot(ours, octavia=theirs)
     return drift.sentences(found)
 
 
@@ -224,31 +224,31 @@ def test_differences(theirs, sentences):
 
 
 def test_what_octavia_alone_has_is_shown_with_its_difference():
-    found = scene(octavia=replaced(members=(M1, M2, member(3))))
+    found = snapshot(octavia=replaced(members=(M1, M2, member(3))))
     assert node(found, "m3").differences == ("missing in the rows",)
     assert not overview(found).is_right
-    other = scene(octavia=dataclasses.replace(LB, pools=(*LB.pools, pool("p2"))))
+    other = snapshot(octavia=dataclasses.replace(LB, pools=(*LB.pools, pool("p2"))))
     assert node(other, "p2").differences == ("missing in the rows",)
-    lost = scene(balancer(), octavia=LB)
+    lost = snapshot(balancer(), octavia=LB)
     assert node(lost, "m1").kind is Kind.MEMBER
 
 
 def test_nothing_differs_while_a_request_is_under_way():
     pending = Pending(("1",), {(Kind.POOL, "p1"): Final.ACTIVE})
-    assert drift.differences(scene(octavia=balancer(), pending=pending)) == {}
-    assert drift.differences(scene(octavia=None)) == {}
+    assert drift.differences(snapshot(octavia=balancer(), pending=pending)) == {}
+    assert drift.differences(snapshot(octavia=None)) == {}
 
 
 # --- where it hangs
 
 
 def test_addresses():
-    (address,) = overview(scene(fips={VIP: FIP})).addresses
+    (address,) = overview(snapshot(fips={VIP: FIP})).addresses
     assert dataclasses.astuple(address) == (VIP, FIP, "vip-port-name (vip-port)", "net1-name", NET1)
-    (address,) = overview(with_ports(scene(), without=("vip-port",))).addresses
+    (address,) = overview(with_ports(snapshot(), without=("vip-port",))).addresses
     assert dataclasses.astuple(address) == (VIP, "", "vip-port", "net1-name", NET1)
     unknown = balancer([], vips=(vip(network_id=None, subnet_id=None),))
-    (address,) = overview(with_ports(scene(unknown), without=("vip-port",))).addresses
+    (address,) = overview(with_ports(snapshot(unknown), without=("vip-port",))).addresses
     assert address.network == ""
 
 
@@ -260,17 +260,17 @@ def places(found):
 
 
 def test_places():
-    assert places(scene()) == {
+    assert places(snapshot()) == {
         R1: (ROUTER, "r1-name", "", True, True, ()),
         NET1: (SWITCH, "net1-name", "VIP", True, True, (R1,)),
         NET2: (SWITCH, NET2, "clients", True, True, (R1,)),
         EXT: (SWITCH, "ext-name", "outside", False, False, (R1,)),
     }
-    assert overview(scene()).is_right
+    assert overview(snapshot()).is_right
 
 
 def test_places_that_are_wrong():
-    found = with_rows(scene(), switches=frozenset({NET1, "neutron-old"}), routers=frozenset())
+    found = with_rows(snapshot(), switches=frozenset({NET1, "neutron-old"}), routers=frozenset())
     states = {each.name: each.state for each in overview(found).places}
     assert states == {
         R1: State.BAD,
@@ -283,17 +283,17 @@ def test_places_that_are_wrong():
 
 
 def test_members_elsewhere():
-    found = scene(web(member(1, address="10.0.3.5", subnet_id="sub3")))
+    found = snapshot(web(member(1, address="10.0.3.5", subnet_id="sub3")))
     assert places(found)["neutron-net3"] == (SWITCH, "net3-name", "members", False, True, ())
 
 
 def test_floating_ips_belong_to_ports():
-    found = scene(fips={VIP: FIP})
+    found = snapshot(fips={VIP: FIP})
     assert found.floating_ip("vip-port", VIP) == FIP
     assert found.floating_ip("other", VIP) is None
     assert found.floating_ip("vip-port", "10.0.0.1") is None
 
 
 def test_notes():
-    found = overview(scene(CHECKED, problems=("a",), notes=("b",)))
+    found = overview(snapshot(CHECKED, problems=("a",), notes=("b",)))
     assert found.notes == ("a", "b")

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from octavia_ovn.core import model
-from octavia_ovn.core.diagnosis.findings import Verdict
+from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.diagnosis.path import Client, NoPath, paths
-from octavia_ovn.core.diagnosis.snapshot import Scene
+from octavia_ovn.core.diagnosis.snapshot import Snapshot
 from tests.core.builders import VIP, balancer, listener
 from tests.core.diagnosis.snapshots import (
     ALONE,
@@ -20,7 +20,7 @@ from tests.core.diagnosis.snapshots import (
     OUTSIDE,
     client,
     port,
-    scene,
+    snapshot,
     trace,
     with_ports,
 )
@@ -30,7 +30,7 @@ def test_each_listener_has_a_path():
     lb = balancer(
         [listener(), listener("l2", 443), listener("l3", 53, protocol=model.Protocol.UDP)], LB.pools
     )
-    found = scene(lb)
+    found = snapshot(lb)
     every = paths(found, client(found, NEAR))
     assert [(each.protocol, each.port) for each in every] == [
         ("udp", 53),
@@ -43,29 +43,29 @@ def test_each_listener_has_a_path():
 
 
 def test_addresses():
-    found = scene(fips=FIPS)
+    found = snapshot(fips=FIPS)
     for sender, address in ((NEAR, VIP), (FAR, VIP), (OUTSIDE, FIP), (ALONE, FIP)):
         (path,) = paths(found, client(found, sender))
         assert path.destination == address
-    assert trace(found, NEAR, FIP).verdict is Verdict.OK
-    assert trace(found, OUTSIDE, VIP).verdict is Verdict.FAULT
+    assert trace(found, NEAR, FIP).verdict is Severity.OK
+    assert trace(found, OUTSIDE, VIP).verdict is Severity.FAULT
 
 
 def test_a_client_on_the_provider_network_is_outside():
-    found = with_ports(scene(fips=FIPS), port("ext", EXT, "172.24.4.77"))
+    found = with_ports(snapshot(fips=FIPS), port("ext", EXT, "172.24.4.77"))
     explanation = trace(found, "ext")
     assert explanation.path.destination == FIP
     assert not explanation.path.is_inside
-    assert explanation.verdict is Verdict.OK
+    assert explanation.verdict is Severity.OK
 
 
 @pytest.mark.parametrize(
     ("found", "sender", "address", "words"),
     [
-        (Scene("lb1"), NEAR, None, "Neither the Northbound database nor Octavia"),
-        (scene(), "fd00::1", None, "No VIP has an address of the IP version of fd00::1"),
+        (Snapshot("lb1"), NEAR, None, "Neither the Northbound database nor Octavia"),
+        (snapshot(), "fd00::1", None, "No VIP has an address of the IP version of fd00::1"),
         (
-            scene(),
+            snapshot(),
             OUTSIDE,
             "10.0.0.99",
             f"no address 10.0.0.99 that 172.24.4.200, outside can use; it has {VIP}",
@@ -78,6 +78,6 @@ def test_no_path(found, sender, address, words):
 
 
 def test_titles():
-    found = scene()
+    found = snapshot()
     assert client(found, NEAR).title == "port near-name (near), 10.0.0.7"
     assert dataclasses.replace(found.ports[NEAR], label="").title == NEAR

@@ -7,8 +7,8 @@ import pytest
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis.acls import Acl
 from octavia_ovn.core.diagnosis.checks import CHECKS
-from octavia_ovn.core.diagnosis.findings import Verdict
-from octavia_ovn.core.diagnosis.snapshot import Told
+from octavia_ovn.core.diagnosis.findings import Severity
+from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.topology import RouterPort
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip, web
@@ -29,7 +29,7 @@ from tests.core.diagnosis.snapshots import (
     answering,
     checked,
     port,
-    scene,
+    snapshot,
     trace,
     with_ports,
     with_rows,
@@ -39,18 +39,18 @@ from tests.core.diagnosis.snapshots import (
 @pytest.mark.parametrize(
     ("found", "sender"),
     [
-        (scene(), NEAR),
-        (scene(), FAR),
-        (scene(), "one"),
-        (scene(fips=FIPS), OUTSIDE),
-        (scene(fips=FIPS), FAR),
+        (snapshot(), NEAR),
+        (snapshot(), FAR),
+        (snapshot(), "one"),
+        (snapshot(fips=FIPS), OUTSIDE),
+        (snapshot(fips=FIPS), FAR),
         (checked(), NEAR),
         (checked(), FAR),
     ],
 )
 def test_all_is_well(found, sender):
     explanation = trace(found, sender)
-    assert explanation.verdict is Verdict.OK
+    assert explanation.verdict is Severity.OK
     assert explanation.faults == ()
 
 
@@ -58,22 +58,22 @@ def test_the_names_of_checks_are_different():
     assert len({check.name for check in CHECKS}) == len(CHECKS)
 
 
-HOLES = with_ports(scene(), without=("two",))
-PENDING = {(Kind.LOAD_BALANCER, "lb1"): Told("web", "PENDING_UPDATE", "ONLINE")}
+HOLES = with_ports(snapshot(), without=("two",))
+PENDING = {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("web", "PENDING_UPDATE", "ONLINE")}
 BACKUP = web(member(1), member(2, backup=True))
 UNMONITORED = balancer([listener()], [pool(members=[member(1)], monitor=monitor(enabled=False))])
 
 WARNINGS = [
-    ("pending", scene(told=PENDING), "octavia", "in PENDING_UPDATE"),
-    ("damaged", scene(problems=("'x' cannot be read",)), "octavia", "'x' cannot be read"),
-    ("different", scene(octavia=web(member(1))), "octavia", "member m2: not in Octavia"),
+    ("pending", snapshot(told=PENDING), "octavia", "in PENDING_UPDATE"),
+    ("damaged", snapshot(problems=("'x' cannot be read",)), "octavia", "'x' cannot be read"),
+    ("different", snapshot(octavia=web(member(1))), "octavia", "member m2: not in Octavia"),
     (
         "some serve",
-        scene(web(member(1), member(2, weight=0))),
+        snapshot(web(member(1), member(2, weight=0))),
         "members",
         "1 of 2 members do not serve",
     ),
-    ("backup", scene(BACKUP), "members", "is a backup"),
+    ("backup", snapshot(BACKUP), "members", "is a backup"),
     ("one missing", HOLES, "backends", "10.0.0.2"),
     ("one dead", checked("10.0.0.2"), "backends", "10.0.0.2:80 is dead"),
     ("no check", with_rows(checked(), health_checks=()), "health-monitor", "has no health check"),
@@ -91,8 +91,8 @@ WARNINGS = [
 )
 def test_a_warning_stops_nothing(found, check, words):
     explanation = trace(found)
-    assert explanation.verdict is Verdict.WARNING
-    (warning,) = [each for each in explanation.findings if each[1].verdict is Verdict.WARNING]
+    assert explanation.verdict is Severity.WARNING
+    (warning,) = [each for each in explanation.findings if each[1].verdict is Severity.WARNING]
     assert warning[0].name == check
     assert words in warning[1].sentence
 
@@ -110,16 +110,16 @@ SETS = {"denied": ("10.0.1.0/24",)}
         (
             NEAR,
             SETS,
-            Verdict.OK,
+            Severity.OK,
             "The listener's allowed_cidrs (10.0.0.0/24, fd00::/64) have 10.0.0.7 in them.",
         ),
-        (FAR, SETS, Verdict.FAULT, "are without 10.0.1.7."),
-        (FAR, {"denied": ()}, Verdict.WARNING, "are without 10.0.1.7, but no rule keeps it out"),
-        (NEAR, {"denied": ("10.0.0.0/24",)}, Verdict.FAULT, "ACLs forbid packets from 10.0.0.7"),
+        (FAR, SETS, Severity.FAULT, "are without 10.0.1.7."),
+        (FAR, {"denied": ()}, Severity.WARNING, "are without 10.0.1.7, but no rule keeps it out"),
+        (NEAR, {"denied": ("10.0.0.0/24",)}, Severity.FAULT, "ACLs forbid packets from 10.0.0.7"),
     ],
 )
 def test_allowed_cidrs(sender, sets, verdict, words):
-    found = with_ports(scene(FENCED, acls=(*ACLS, FENCE), address_sets=sets), *GUARDED)
+    found = with_ports(snapshot(FENCED, acls=(*ACLS, FENCE), address_sets=sets), *GUARDED)
     explanation = trace(found, sender)
     assert explanation.verdict is verdict
     (said,) = [each for _, each in explanation.findings if words in each.sentence]
@@ -127,9 +127,9 @@ def test_allowed_cidrs(sender, sets, verdict, words):
 
 
 def test_a_provider_network_must_not_refer_to_it():
-    found = with_rows(scene(fips=FIPS), switches=frozenset({NET1, NET2, EXT}))
+    found = with_rows(snapshot(fips=FIPS), switches=frozenset({NET1, NET2, EXT}))
     explanation = trace(found, OUTSIDE)
-    assert explanation.verdict is Verdict.WARNING
+    assert explanation.verdict is Severity.WARNING
     assert any(
         "attached to the provider network" in each.sentence for _, each in explanation.findings
     )
@@ -137,21 +137,21 @@ def test_a_provider_network_must_not_refer_to_it():
 
 UNKNOWN_RULE = Acl(GROUP, "from-lport", 3000, "ct.est", "drop")
 UNCLEAR = [
-    ("rule", scene(acls=(*ACLS, UNKNOWN_RULE)), NEAR, "client-security-groups"),
+    ("rule", snapshot(acls=(*ACLS, UNKNOWN_RULE)), NEAR, "client-security-groups"),
     (
         "rule of members",
-        scene(acls=(*ACLS, dataclasses.replace(UNKNOWN_RULE, direction="to-lport"))),
+        snapshot(acls=(*ACLS, dataclasses.replace(UNKNOWN_RULE, direction="to-lport"))),
         NEAR,
         "backends",
     ),
-    ("gateway", scene(fips=FIPS, gateway_chassis={}), OUTSIDE, "gateway"),
+    ("gateway", snapshot(fips=FIPS, gateway_chassis={}), OUTSIDE, "gateway"),
     (
         "chassis",
-        with_ports(scene(), dataclasses.replace(port(NEAR, NET1, "10.0.0.7"), chassis=None)),
+        with_ports(snapshot(), dataclasses.replace(port(NEAR, NET1, "10.0.0.7"), chassis=None)),
         NEAR,
         "client-port",
     ),
-    ("subnet", scene(web(member(1, subnet_id="gone"))), NEAR, "backends"),
+    ("subnet", snapshot(web(member(1, subnet_id="gone"))), NEAR, "backends"),
 ]
 
 
@@ -160,38 +160,38 @@ UNCLEAR = [
 )
 def test_what_cannot_be_told_is_said(found, sender, check):
     explanation = trace(found, sender)
-    assert explanation.verdict is Verdict.UNCLEAR
+    assert explanation.verdict is Severity.UNCLEAR
     assert check in {
-        each.name for each, finding in explanation.findings if finding.verdict is Verdict.UNCLEAR
+        each.name for each, finding in explanation.findings if finding.verdict is Severity.UNCLEAR
     }
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        scene(UNMONITORED),
-        with_ports(scene(), answering(silent=True)),
-        with_ports(scene(answers_for_down=False), answering(chassis="")),
-        with_ports(scene(), port("vip-port", NET1, VIP, addresses=("fa:16:3e:00:00:01",))),
+        snapshot(UNMONITORED),
+        with_ports(snapshot(), answering(silent=True)),
+        with_ports(snapshot(answers_for_down=False), answering(chassis="")),
+        with_ports(snapshot(), port("vip-port", NET1, VIP, addresses=("fa:16:3e:00:00:01",))),
         with_ports(
-            scene(acls=(*ACLS, RESTRICTED)),
+            snapshot(acls=(*ACLS, RESTRICTED)),
             dataclasses.replace(GUARDED[1], groups=frozenset({"pg_cidrs"})),
         ),
-        with_ports(scene(acls=(*ACLS, dataclasses.replace(RESTRICTED, match="udp"))), *GUARDED),
-        scene(told={}),
+        with_ports(snapshot(acls=(*ACLS, dataclasses.replace(RESTRICTED, match="udp"))), *GUARDED),
+        snapshot(told={}),
     ],
 )
 def test_what_is_right(found):
-    assert trace(found).verdict is Verdict.OK
+    assert trace(found).verdict is Severity.OK
 
 
 def test_a_vip_on_a_provider_network_is_reached_from_outside():
     lb = balancer(
         [listener()], LB.pools, vips=(vip("172.24.4.50", subnet_id="subx", network_id="ext"),)
     )
-    found = with_ports(scene(lb), without=("vip-port",))
+    found = with_ports(snapshot(lb), without=("vip-port",))
     explanation = trace(found, OUTSIDE)
-    assert explanation.verdict is Verdict.OK
+    assert explanation.verdict is Severity.OK
     assert explanation.path.gateways[0].name == "lrp-r1-ext"
 
 
@@ -201,38 +201,38 @@ def test_ipv6_is_routed():
     )
     ports = (
         RouterPort("lrp-r1-net1", R1, NET1, ("10.0.0.254/24", "fd00::fe/64")),
-        *scene().router_ports[1:],
+        *snapshot().router_ports[1:],
     )
     acls = (*ACLS, Acl(GROUP, "to-lport", 1002, f"outport == @{GROUP} && ip6", "allow"))
-    found = with_ports(scene(lb, router_ports=ports, acls=acls), port("one", NET1, "fd00::1"))
+    found = with_ports(snapshot(lb, router_ports=ports, acls=acls), port("one", NET1, "fd00::1"))
     explanation = trace(found, "2001:db8::7")
-    assert explanation.verdict is Verdict.WARNING
+    assert explanation.verdict is Severity.WARNING
     assert "by router r1-name" in next(
-        each.sentence for _, each in explanation.findings if each.verdict is Verdict.WARNING
+        each.sentence for _, each in explanation.findings if each.verdict is Severity.WARNING
     )
 
 
 def test_a_member_on_a_provider_network_may_be_a_machine_outside():
     lb = web(member(1, address="172.24.4.60", subnet_id="subx"))
     subnets = {
-        **scene().subnets,
+        **snapshot().subnets,
         "subx": dataclasses.replace(
-            scene().subnets["sub3"], id="subx", network_id="ext", cidr="172.24.4.0/24"
+            snapshot().subnets["sub3"], id="subx", network_id="ext", cidr="172.24.4.0/24"
         ),
     }
-    ports = (*scene().router_ports[:2], RouterPort("lrp-x", R1, EXT, ("172.24.4.2/24",)))
-    assert trace(scene(lb, subnets=subnets, router_ports=ports), FAR).verdict is Verdict.OK
+    ports = (*snapshot().router_ports[:2], RouterPort("lrp-x", R1, EXT, ("172.24.4.2/24",)))
+    assert trace(snapshot(lb, subnets=subnets, router_ports=ports), FAR).verdict is Severity.OK
 
 
 def test_a_router_of_ours_answers_where_there_is_no_other():
     isolated = with_rows(
-        scene(router_ports=(), answered=frozenset({VIP})), routers=frozenset(), switches={NET1}
+        snapshot(router_ports=(), answered=frozenset({VIP})), routers=frozenset(), switches={NET1}
     )
-    assert trace(isolated).verdict is Verdict.OK
+    assert trace(isolated).verdict is Severity.OK
 
 
 def test_a_vip_of_unknown_network():
     lb = balancer([listener()], LB.pools, vips=(model.Vip(VIP, None),))
-    explanation = trace(scene(lb), FAR)
+    explanation = trace(snapshot(lb), FAR)
     assert explanation.path.vip_switch == ""
     assert explanation.faults[0].sentence.startswith("No router connects")

@@ -252,7 +252,7 @@ class TestRestore:
         before = balancer(
             [listener()],
             [pool(members=[member(2), member(3)], **BY_CLIENT, slots=("", "m2", "m3"))],
-            vips=(vip(cidr="10.0.0.0/24", brought=True), vip("10.1.0.5")),
+            vips=(vip(cidr="10.0.0.0/24", user_port=True), vip("10.1.0.5")),
         )
         octavia = balancer(
             [listener(port=81)],
@@ -262,7 +262,7 @@ class TestRestore:
             ],
             vips=(
                 dataclasses.replace(vip(), subnet_id=None, network_id=None),
-                vip("10.1.0.6", brought=False),
+                vip("10.1.0.6", user_port=False),
             ),
         )
 
@@ -275,8 +275,8 @@ class TestRestore:
         assert after.pools[1] == octavia.pools[1]
 
     def test_octavia_knows_best_who_made_a_port(self):
-        before = balancer(vips=(vip(brought=True),))
-        octavia = balancer(vips=(vip(brought=False),))
+        before = balancer(vips=(vip(user_port=True),))
+        octavia = balancer(vips=(vip(user_port=False),))
 
         assert changes.apply(before, changes.Restore(octavia)).lb.vips == octavia.vips
 

@@ -12,7 +12,7 @@ UDP = model.Protocol.UDP
 
 
 def on_port(*listeners, lb_id="lb1", address=VIP, **fields):
-    used = dataclasses.replace(vip(address), **{"brought": True, **fields})
+    used = dataclasses.replace(vip(address), **{"user_port": True, **fields})
     return dataclasses.replace(balancer(listeners, vips=(used,)), id=lb_id)
 
 
@@ -27,7 +27,7 @@ ASKING = {
     "a new load balancer": (changes.CreateLoadBalancer(on_port(listener("l9"))), None),
     "on rows that do not say who made the port": (
         changes.PutListener(listener("l9")),
-        on_port(brought=None),
+        on_port(user_port=None),
     ),
 }
 THERE = {
@@ -67,7 +67,7 @@ def test_a_load_balancer_does_not_clash_with_itself():
 
 
 ALONE = {
-    "a port of ours": (changes.PutListener(listener("l9")), on_port(brought=False)),
+    "a port of ours": (changes.PutListener(listener("l9")), on_port(user_port=False)),
     "a listener that is there": (changes.PutListener(listener(enabled=False)), on_port(listener())),
     "no listener": (changes.CreateLoadBalancer(on_port()), None),
     "no port is known": (changes.PutListener(listener("l9")), on_port(port_id=None)),

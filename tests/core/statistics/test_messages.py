@@ -15,7 +15,7 @@ from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     BadMessage,
     Challenge,
-    Levels,
+    OpenConnections,
     Reason,
     Report,
     decode,
@@ -45,7 +45,11 @@ reports = st.builds(
     st.dictionaries(keys, st.builds(Traffic, counts, counts), max_size=ROWS),
 )
 levels = st.builds(
-    Levels, names, words, st.integers(1, MAX_COUNT), st.dictionaries(keys, counts, max_size=ROWS)
+    OpenConnections,
+    names,
+    words,
+    st.integers(1, MAX_COUNT),
+    st.dictionaries(keys, counts, max_size=ROWS),
 )
 acknowledgements = st.builds(
     Acknowledgement, names, words, st.lists(st.integers(1, MAX_COUNT)).map(tuple)

@@ -9,7 +9,7 @@ from octavia_ovn.core.statistics.messages import (
     SPAN,
     Acknowledgement,
     Challenge,
-    Levels,
+    OpenConnections,
     Report,
 )
 from octavia_ovn.core.statistics.totals import FORGET, SILENCE, Batch, Totals, acknowledged
@@ -24,7 +24,9 @@ def report(number=1, connections=1, chassis="one", life="x", floor=1, session=""
 
 def levels(turn=1, chassis="one", session="", **values):
     keys = {"a": A, "b": B}
-    return Levels(chassis, session, turn, {keys[name]: number for name, number in values.items()})
+    return OpenConnections(
+        chassis, session, turn, {keys[name]: number for name, number in values.items()}
+    )
 
 
 class Agent:
@@ -202,7 +204,7 @@ def test_what_one_chassis_has_the_agent_remember_is_bounded(agent):
 def test_open_connections_of_one_chassis_are_bounded(agent, monkeypatch):
     monkeypatch.setattr(module, "MOST_OPEN", 2)
     for number in range(9):
-        agent.take(Levels("one", "", 1, {Key(f"{number:08x}", 80): 1}))
+        agent.take(OpenConnections("one", "", 1, {Key(f"{number:08x}", 80): 1}))
 
     assert len(agent.totals.batch(0).open) == 2
 

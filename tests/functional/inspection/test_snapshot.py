@@ -6,16 +6,16 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.adapters.inspection.snapshot import SceneReader
+from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.adapters.ovsdb.wire import named_uuid, ovs_map, ovs_set
 from octavia_ovn.core.desired import responder
-from octavia_ovn.core.diagnosis.findings import Verdict as Found
+from octavia_ovn.core.diagnosis.findings import Severity as Found
 from octavia_ovn.core.diagnosis.overview import overview
 from octavia_ovn.core.diagnosis.path import Client, paths
 from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Switch
 from octavia_ovn.core.diagnosis.trace import explain
-from octavia_ovn.core.health import Verdict
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.request.record import rows_of
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound, Refused, Unavailable
@@ -198,46 +198,46 @@ def sessions(server, sb):
 
 @pytest.fixture
 def reader(sessions):
-    return SceneReader(*sessions, neutron)
+    return SnapshotReader(*sessions, neutron)
 
 
 def test_everything_is_read(reader):
-    scene, _ = reader.scene(LB.id, None)
+    snapshot, _ = reader.snapshot(LB.id, None)
 
-    assert scene.intent == LB
-    assert scene.notes == scene.problems == ()
-    (row,) = scene.rows
+    assert snapshot.intent == LB
+    assert snapshot.notes == snapshot.problems == ()
+    (row,) = snapshot.rows
     assert (row.switches, row.routers) == ({NET1, NET2}, {R1})
     assert {check.vip for check in row.health_checks} == set(HELD)
-    assert scene.vips.keys() == set(HELD)
-    assert scene.subnets["sub2"] == Subnet("sub2", "net2", "10.0.1.0/24")
-    assert scene.switches[EXT] == Switch(EXT, "name-ext", "physnet1")
-    assert scene.routers == {R1: "gateway"}
-    assert {each.name for each in scene.router_ports if each.gateway} == {f"lrp-r1-{EXT}"}
-    assert scene.gateway_chassis == {f"lrp-r1-{EXT}": "host1"}
-    assert scene.floating_ips == {VIP: FloatingIp(FIP, VIP, "vip-port", R1)}
-    assert set(scene.ports) == {"vip-port", "one", "two", "hm"}
-    one = scene.ports["one"]
+    assert snapshot.vips.keys() == set(HELD)
+    assert snapshot.subnets["sub2"] == Subnet("sub2", "net2", "10.0.1.0/24")
+    assert snapshot.switches[EXT] == Switch(EXT, "name-ext", "physnet1")
+    assert snapshot.routers == {R1: "gateway"}
+    assert {each.name for each in snapshot.router_ports if each.gateway} == {f"lrp-r1-{EXT}"}
+    assert snapshot.gateway_chassis == {f"lrp-r1-{EXT}": "host1"}
+    assert snapshot.floating_ips == {VIP: FloatingIp(FIP, VIP, "vip-port", R1)}
+    assert set(snapshot.ports) == {"vip-port", "one", "two", "hm"}
+    one = snapshot.ports["one"]
     assert (one.label, one.switch, one.chassis) == ("one-name", NET1, "host1")
     assert one.ips == ("10.0.0.1", "fd00::1")
-    assert (scene.ports["two"].chassis, scene.ports["hm"].type) == ("", "localport")
-    assert scene.health.verdicts == {
-        ("10.0.0.1", 80, "tcp"): Verdict.DOWN,
-        ("10.0.0.1", 443, "tcp"): Verdict.UP,
+    assert (snapshot.ports["two"].chassis, snapshot.ports["hm"].type) == ("", "localport")
+    assert snapshot.health.verdicts == {
+        ("10.0.0.1", 80, "tcp"): HealthState.DOWN,
+        ("10.0.0.1", 443, "tcp"): HealthState.UP,
     }
-    assert scene.health.members == {"m2": Verdict.UNREACHABLE}
-    assert scene.acls == ()
-    assert scene.answers_for_down
+    assert snapshot.health.members == {"m2": HealthState.UNREACHABLE}
+    assert snapshot.acls == ()
+    assert snapshot.answers_for_down
 
 
 def test_neutron_has_ovn_answer_for_ports_that_are_up(reader, sessions):
     options = {"options": {"ignore_lsp_down": "false"}}
     sessions[0].transact([insert("NB_Global", options)])
-    assert not reader.scene(LB.id, None)[0].answers_for_down
+    assert not reader.snapshot(LB.id, None)[0].answers_for_down
 
 
 def test_a_router_of_ours_that_answers_for_the_vip(reader, sessions):
-    assert reader.scene(LB.id, None)[0].answered == frozenset()
+    assert reader.snapshot(LB.id, None)[0].answered == frozenset()
 
     names = responder.names(NET1)
     ids = responder.external_ids({LB.id: {f"{VIP}/24"}, "other": {"10.0.0.9/24"}})
@@ -249,43 +249,43 @@ def test_a_router_of_ours_that_answers_for_the_vip(reader, sessions):
             insert("Logical_Router", router),
         ]
     )
-    assert reader.scene(LB.id, None)[0].answered == {VIP}
+    assert reader.snapshot(LB.id, None)[0].answered == {VIP}
 
 
 @pytest.mark.parametrize(
     ("table", "name"), [("Logical_Router", R1), ("Logical_Router_Port", f"lrp-r1-{NET1}")]
 )
 def test_what_is_administratively_down(reader, sessions, table, name):
-    assert reader.scene(LB.id, None)[0].down == frozenset()
+    assert reader.snapshot(LB.id, None)[0].down == frozenset()
     where = [["name", "==", name]]
     for enabled in (True, False):
         row = {"enabled": enabled}
         sessions[0].transact([{"op": "update", "table": table, "where": where, "row": row}])
-        assert reader.scene(LB.id, None)[0].down == (frozenset() if enabled else {name})
+        assert reader.snapshot(LB.id, None)[0].down == (frozenset() if enabled else {name})
 
 
 def test_a_client_and_the_rules_on_its_way(reader):
     client = reader.client("client")
-    scene, client = reader.scene(LB.id, None, client)
+    snapshot, client = reader.snapshot(LB.id, None, client)
 
     assert (client.port.name, client.port.chassis, client.port.enabled) == (
         "client",
         "host1",
         False,
     )
-    assert scene.ports["one"].groups == {"pg_web", "pg_fence", "neutron_pg_drop"}
-    assert scene.address_sets == {"friends": ("10.0.0.7",)}
-    assert {each.listener for each in scene.acls if each.group == "pg_fence"} == {"l1"}
-    assert {each.owner for each in scene.acls} == {
+    assert snapshot.ports["one"].groups == {"pg_web", "pg_fence", "neutron_pg_drop"}
+    assert snapshot.address_sets == {"friends": ("10.0.0.7",)}
+    assert {each.listener for each in snapshot.acls if each.group == "pg_fence"} == {"l1"}
+    assert {each.owner for each in snapshot.acls} == {
         "",
         "security group sg1",
         "no rule of a security group allows it",
     }
-    (path,) = paths(scene, client)
+    (path,) = paths(snapshot, client)
     explanation = explain(path)
     assert explanation.verdict is Found.FAULT
     assert "administratively down" in explanation.faults[0].sentence
-    assert overview(scene).root.children[0].ovn == f"{VIP}:80, {FIP}:80"
+    assert overview(snapshot).root.children[0].ovn == f"{VIP}:80, {FIP}:80"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_a_client_and_the_rules_on_its_way(reader):
     ],
 )
 def test_who_is_meant(reader, text, addresses, name):
-    _, client = reader.scene(LB.id, None, reader.client(text))
+    _, client = reader.snapshot(LB.id, None, reader.client(text))
     assert client.addresses == addresses
     assert (client.port and client.port.name) == name
 
@@ -310,29 +310,29 @@ def test_nobody_is_meant(reader):
     with pytest.raises(Refused, match="2 ports are named 'twin'; name an id: client, other"):
         reader.client("twin")
     with pytest.raises(NotFound, match=r"nobody on network name-net2 has the address 10.0.1.99"):
-        reader.scene(LB.id, None, reader.client("10.0.1.99"))
+        reader.snapshot(LB.id, None, reader.client("10.0.1.99"))
 
 
 def test_a_load_balancer_without_rows(reader):
     other = dataclasses.replace(LB, id="lb2")
-    scene, _ = reader.scene("lb2", other)
-    assert scene.rows == ()
-    assert scene.lb is other
-    assert NET1 in scene.switches
-    scene, client = reader.scene("lb3", None, Client(("192.0.2.1",)))
-    assert (scene.lb, client.port) == (None, None)
+    snapshot, _ = reader.snapshot("lb2", other)
+    assert snapshot.rows == ()
+    assert snapshot.lb is other
+    assert NET1 in snapshot.switches
+    snapshot, client = reader.snapshot("lb3", None, Client(("192.0.2.1",)))
+    assert (snapshot.lb, client.port) == (None, None)
 
 
 def test_rows_that_say_nothing(reader, server):
     server.insert(name="lb4", external_ids=["map", [["enabled", "True"]]])
-    scene, _ = reader.scene("lb4", None)
-    assert scene.problems == ("no row names a VIP",)
+    snapshot, _ = reader.snapshot("lb4", None)
+    assert snapshot.problems == ("no row names a VIP",)
 
 
 def test_subnets_that_are_not_known(reader):
     lost = [member(1, subnet_id="broken"), member(2, subnet_id="gone")]
-    scene, _ = reader.scene("lb2", balancer([], [pool(members=lost)]))
-    assert scene.notes == (
+    snapshot, _ = reader.snapshot("lb2", balancer([], [pool(members=lost)]))
+    assert snapshot.notes == (
         "Subnet broken is not known: Neutron is away",
         "Subnet gone does not exist in Neutron.",
     )
@@ -342,15 +342,15 @@ def test_without_the_southbound_database(reader, sb, sessions):
     client = reader.client("client")
     sessions[1]._timeout = 0.3
     sb.kill()
-    scene, _ = reader.scene(LB.id, None, client)
-    assert scene.ports["one"].chassis is None
-    assert len(scene.notes) == 2
-    assert "Southbound database did not answer" in scene.notes[0]
+    snapshot, _ = reader.snapshot(LB.id, None, client)
+    assert snapshot.ports["one"].chassis is None
+    assert len(snapshot.notes) == 2
+    assert "Southbound database did not answer" in snapshot.notes[0]
 
 
 def test_what_is_read_does_not_grow_with_the_cloud(reader, server, sessions):
     nb_session, _ = sessions
-    reader.scene(LB.id, None, reader.client("client"))
+    reader.snapshot(LB.id, None, reader.client("client"))
     before = (nb_session.requests, nb_session.rows)
 
     more = [
@@ -364,6 +364,6 @@ def test_what_is_read_does_not_grow_with_the_cloud(reader, server, sessions):
     server_session = OvsdbSession(endpoint(server.unix), DATABASE, 20)
     server_session.transact(more)
     nb_session.requests = nb_session.rows = 0
-    reader.scene(LB.id, None, reader.client("client"))
+    reader.snapshot(LB.id, None, reader.client("client"))
 
     assert (nb_session.requests, nb_session.rows) == before

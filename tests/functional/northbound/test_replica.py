@@ -189,18 +189,18 @@ def vip_port(name, address, owner=""):
 def test_vip_ports_are_known_without_being_asked_for(followed, write):
     write([*vip_port("ours", "10.0.0.5"), *vip_port("machine", "10.0.0.6", "compute:nova")])
     nb = followed.nb
-    followed.until(lambda: nb.holds("ours", "10.0.0.5", brought=False))
+    followed.until(lambda: nb.holds("ours", "10.0.0.5", user_port=False))
 
-    assert not nb.holds("ours", "10.0.0.9", brought=False)
+    assert not nb.holds("ours", "10.0.0.9", user_port=False)
     assert replicated_ports(nb) == ["ours"]
 
-    assert nb.holds("machine", "10.0.0.6", brought=True) is None
-    followed.until(lambda: nb.holds("machine", "10.0.0.6", brought=True))
-    assert nb.holds("ours", "10.0.0.5", brought=False)
+    assert nb.holds("machine", "10.0.0.6", user_port=True) is None
+    followed.until(lambda: nb.holds("machine", "10.0.0.6", user_port=True))
+    assert nb.holds("ours", "10.0.0.5", user_port=False)
 
     followed.told.clear()
     write([{"op": "delete", "table": "Logical_Switch", "where": [["name", "==", "net-ours"]]}])
-    followed.until(lambda: nb.holds("ours", "10.0.0.5", brought=False) is False)
+    followed.until(lambda: nb.holds("ours", "10.0.0.5", user_port=False) is False)
     assert ("port", "ours") in followed.told
 
 

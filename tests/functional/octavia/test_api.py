@@ -9,7 +9,7 @@ from werkzeug.wrappers import Request, Response
 
 from octavia_ovn.adapters.octavia.api import OctaviaApi
 from octavia_ovn.config import octavia as config
-from octavia_ovn.core.diagnosis.snapshot import Told
+from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Unavailable
 from tests.lab.httpd import HttpServer
@@ -246,10 +246,10 @@ def test_what_octavia_shows_of_a_tree(octavia, client):
         }
     )
     assert client.told("lb") == {
-        (Kind.LOAD_BALANCER, "lb"): Told("web", "ACTIVE", "ONLINE"),
-        (Kind.LISTENER, "l1"): Told("http", "ACTIVE", "ERROR"),
-        (Kind.POOL, "p1"): Told("", "ACTIVE", "ERROR"),
-        (Kind.MEMBER, "m1"): Told("one", "ACTIVE", "ERROR"),
+        (Kind.LOAD_BALANCER, "lb"): ObjectStatus("web", "ACTIVE", "ONLINE"),
+        (Kind.LISTENER, "l1"): ObjectStatus("http", "ACTIVE", "ERROR"),
+        (Kind.POOL, "p1"): ObjectStatus("", "ACTIVE", "ERROR"),
+        (Kind.MEMBER, "m1"): ObjectStatus("one", "ACTIVE", "ERROR"),
     }
     assert client.told("gone") == {}
 
