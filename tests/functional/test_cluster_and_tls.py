@@ -26,6 +26,8 @@ from tests.lab.errors import ApiError
 from tests.lab.mortal import Client, MortalLab
 from tests.lab.ovsdb import OvsdbClient, OvsdbError, insert
 
+pytestmark = pytest.mark.slow
+
 # A cluster
 
 
