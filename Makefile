@@ -10,6 +10,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 CORE   := $(BIN)/python -m coverage report --include='octavia_ovn/core/*' --fail-under=100
 
 .DEFAULT_GOAL := help
+# Tests start hundreds of processes, which would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install demo tempest test check unit lint docs test-clients test-matrix bench chaos
 
 help: ## Say what there is
