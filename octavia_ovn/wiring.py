@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.adapters.neutron.vip_ports import VipPorts
-from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.octavia.api import OctaviaApi
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
@@ -22,6 +22,7 @@ from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.config import octavia as config
 from octavia_ovn.config.requests import RequestOptions
 from octavia_ovn.controller.drift.compare import Repair
+from octavia_ovn.controller.record import Recorder
 from octavia_ovn.core.model import Application, Mechanism
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.request.limits import Usual
@@ -33,7 +34,7 @@ from octavia_ovn.observer import NOBODY, Observer
 class Runtime:
     """The parts of an API worker."""
 
-    store: IntentStore
+    recorder: Recorder
     neutron: Neutron
     vip_ports: VipPorts
     defaults: DriverDefaults
@@ -50,7 +51,9 @@ class Runtime:
 
     def repair(self, *, patience: float = 5.0) -> Repair:
         """Return what compares Octavia with the rows; see there."""
-        return Repair(self.store, self.octavia, self.listing, grace=self.grace, patience=patience)
+        return Repair(
+            self.recorder, self.octavia, self.listing, grace=self.grace, patience=patience
+        )
 
 
 _lock = threading.Lock()
@@ -90,8 +93,8 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
     )
     return Runtime(
-        store=IntentStore(
-            session,
+        recorder=Recorder(
+            IntentRows(session),
             settings.connection_timeout,
             neutron.subnet,
             _admission(settings.requests),
