@@ -38,6 +38,7 @@ from octavia_ovn.controller.drift.periodic import POPULATED, DriftCheck, Periodi
 from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Chassis, Listeners, Statistics, StatisticsReceiver
+from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
@@ -244,8 +245,8 @@ class Agent:
         self._controller.resync()
         return succeeded
 
-    def _changed(self, thing: object) -> None:
-        self._controller.changed(thing)
+    def _changed(self, dependency: Dependency) -> None:
+        self._controller.changed(dependency)
 
     def _row_changed(self, lb_id: str) -> None:
         if self._acting:  # or else all are looked at when that begins

@@ -72,8 +72,8 @@ class Agent:
         if self.db.write(outcome.operations):
             self.history.append(self.db.vips())
             self.queue.add(lb_id)  # the row's event
-        if outcome.things is not None:
-            self.index.set(lb_id, outcome.things, outcome.former)
+        if outcome.dependencies is not None:
+            self.index.set(lb_id, outcome.dependencies, outcome.former)
         if outcome.report is not None:
             self.ledger.sent(lb_id, outcome.report.ticket)
             self.parcels[lb_id] = outcome.report
