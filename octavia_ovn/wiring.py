@@ -1,11 +1,10 @@
-"""What the driver objects of one API worker share; built on first use, once in each process.
+"""Builds what API workers, the agent and the commands have in common, without any I/O.
 
-Building it does no I/O either: connections are made when something is asked of them.
+An API worker builds it at first use, once in each process.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 from dataclasses import dataclass
@@ -32,11 +31,12 @@ from octavia_ovn.observer import NOBODY, Observer
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of an API worker."""
+    """The parts that API workers, the agent and the commands share."""
 
     recorder: Recorder
     neutron: Neutron
     vip_ports: VipPorts
+    sockets: DriverAgent
     defaults: DriverDefaults
     octavia: Octavia
     listing: OctaviaApi
@@ -50,7 +50,7 @@ class Runtime:
             return None
 
     def repair(self, *, patience: float = 5.0) -> Repair:
-        """Return what compares Octavia with the rows; see there."""
+        """Return what compares Octavia with the rows."""
         return Repair(
             self.recorder, self.octavia, self.listing, grace=self.grace, patience=patience
         )
@@ -77,10 +77,10 @@ def get() -> Runtime:
 def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
     """Return new parts; nothing is connected yet.
 
-    :param observer: is told of calls of Neutron and Octavia
+    :param observer: is notified of calls of Neutron and Octavia
     :raises BadConfiguration: naming the option that is wrong
     """
-    endpoint = Endpoint.parse(*dataclasses.astuple(settings.nb))
+    endpoint = Endpoint.parse(*settings.nb)
     session = OvsdbSession(
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
@@ -101,6 +101,7 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
+        sockets=sockets,
         defaults=defaults,
         octavia=Octavia(sockets, defaults),
         listing=OctaviaApi(settings.octavia, observer=observer),
