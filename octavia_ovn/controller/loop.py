@@ -156,16 +156,15 @@ class Controller:
         if not self._index.of(dependency) and not self._unseen:
             self._release(subnet_id, dependency)
 
-    def _accepted(self, lb_id: str, ticket: object) -> None:
-        assert isinstance(ticket, ReportKey)  # noqa: S101 - it is what we gave the reporter
-        self.post(lambda: self._end(lb_id, ticket))
+    def _accepted(self, lb_id: str, key: ReportKey) -> None:
+        self.post(lambda: self._end(lb_id, key))
 
-    def _end(self, lb_id: str, ticket: ReportKey) -> None:
+    def _end(self, lb_id: str, key: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
-        ended = self._ledger.accept(lb_id, ticket)
+        ended = self._ledger.accept(lb_id, key)
         if ended:
-            self._observer.ends(lb_id, ended, failed=ticket.failed)
-        if any(map(names.creates, ended)) and Kind.LISTENER.value in ticket.message:
+            self._observer.ends(lb_id, ended, failed=key.failed)
+        if any(map(names.creates, ended)) and Kind.LISTENER.value in key.message:
             self._populated(lb_id)
         self.queue.add(lb_id)
 
@@ -319,9 +318,9 @@ class Controller:
                 if key is not None and not outcome.dependencies:
                     self._releasing.setdefault(lb_id, set()).add(key)
         if outcome.report is not None and not self._is_releasing(lb_id):
-            assert isinstance(outcome.report.ticket, ReportKey)  # noqa: S101 - see Reconciler
             self._reporter.send(outcome.report)
-            self._ledger.sent(lb_id, outcome.report.ticket)
+            if outcome.report.key is not None:
+                self._ledger.sent(lb_id, outcome.report.key)
         if outcome.again:
             self.queue.add(lb_id)
 

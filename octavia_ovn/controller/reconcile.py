@@ -46,7 +46,7 @@ class Outcome:
     """
 
     operations: tuple[Operation, ...] = ()
-    report: StatusUpdate | None = None
+    report: StatusUpdate[ReportKey] | None = None
     dependencies: frozenset[Dependency] | None = None
     former: frozenset[Dependency] = frozenset()
     again: bool = False
@@ -236,22 +236,24 @@ class Reconciler:
         pending: Pending | None,
         heard: dict[str, str],
         heard_all: status.Tree | None,
-    ) -> StatusUpdate | None:
+    ) -> StatusUpdate[ReportKey] | None:
         self._observer.shows(known.lb.id, statuses)
         marked = known.facts.lost is not None
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all, marked)
         requests = pending.requests if pending else ()
-        ticket = ReportKey(requests, statuses, report.message)
-        parcel = self._parcel(known.lb.id, ticket, report)
-        if parcel is not None:
+        key = ReportKey(requests, statuses, report.message)
+        update = self._update(known.lb.id, key, report)
+        if update is not None:
             _log_obstacles(known, heard)
-        return parcel
+        return update
 
-    def _parcel(self, lb_id: str, ticket: ReportKey, report: status.Report) -> StatusUpdate | None:
-        """Return what is to be sent, unless there is nothing or it is under way."""
-        if not report.message or self._ledger.is_under_way(lb_id, ticket):
+    def _update(
+        self, lb_id: str, key: ReportKey, report: status.Report
+    ) -> StatusUpdate[ReportKey] | None:
+        """Return what to send, unless there is nothing or it is being sent."""
+        if not report.message or self._ledger.is_under_way(lb_id, key):
             return None
-        return StatusUpdate(lb_id, ticket, report.message, report.late)
+        return StatusUpdate(lb_id, key, report.message, report.late)
 
     def _delete(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
@@ -284,7 +286,7 @@ class Reconciler:
         if not report.message:
             return self._gone(rows, key)
         return Outcome(
-            report=self._parcel(lb_id, ReportKey(pending.requests, {}, report.message), report),
+            report=self._update(lb_id, ReportKey(pending.requests, {}, report.message), report),
             dependencies=frozenset(),
             former=former,
         )
