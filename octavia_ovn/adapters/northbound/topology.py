@@ -6,10 +6,11 @@ Lookups cost the same in any cloud: nothing here is searched.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.topology import RouterPort, Subnet
 
@@ -37,11 +38,10 @@ class _Switch:
 class NorthboundTopology:
     """Implements :class:`octavia_ovn.core.topology.Topology`.
 
-    :param changed: called with ("switch", name), ("router", name), ("port", id) or
-        ("member", address) when something about it has changed
+    :param changed: called with a dependency when something about it has changed
     """
 
-    def __init__(self, changed: Callable[[Hashable], None]) -> None:
+    def __init__(self, changed: Callable[[Dependency], None]) -> None:
         self._changed = changed
         self._switches: dict[str, _Switch] = {}
         self._switches_by_name: MultiMap[str, str] = MultiMap()
@@ -80,7 +80,7 @@ class NorthboundTopology:
             self._switches_by_name.add(after.name, uuid)
         if before != after:
             for switch in filter(None, (before, after)):
-                self._changed(("switch", switch.name))
+                self._changed(Dependency(Resource.SWITCH, switch.name))
 
     def _router(self, uuid: str, row: Any | None) -> None:
         before = self._routers.pop(uuid, None)
@@ -92,7 +92,7 @@ class NorthboundTopology:
             self._routers_by_name.add(after, uuid)
         if before != after:
             for name in filter(None, (before, after)):
-                self._changed(("router", name))
+                self._changed(Dependency(Resource.ROUTER, name))
 
     def _router_port(self, uuid: str, row: Any | None) -> None:
         before = self._ports.pop(uuid, None)
@@ -111,8 +111,8 @@ class NorthboundTopology:
             self._learn(after.subnets)
         if before != after:
             for port in filter(None, (before, after)):
-                self._changed(("switch", port.switch))
-                self._changed(("router", port.router))
+                self._changed(Dependency(Resource.SWITCH, port.switch))
+                self._changed(Dependency(Resource.ROUTER, port.router))
 
     def _learn(self, subnets: Iterable[Subnet]) -> None:
         """Keep what never changes, for some time also when the interface has gone."""
@@ -133,8 +133,8 @@ class NorthboundTopology:
             self._nats_by_address.add(after.logical_ip, uuid)
         if before != after:
             for nat in filter(None, (before, after)):
-                self._changed(("port", nat.port_id))
-                self._changed(("member", nat.logical_ip))
+                self._changed(Dependency(Resource.PORT, nat.port_id))
+                self._changed(Dependency(Resource.MEMBER, nat.logical_ip))
 
     # --- answers
 
