@@ -7,9 +7,7 @@ only if those rows are still what was read. Nothing here grows with the size of 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import pickle
-import re
 import time
 import uuid
 import zlib
@@ -23,6 +21,7 @@ from octavia_ovn.adapters.ovsdb import wire
 from octavia_ovn.adapters.ovsdb.session import Changed, OvsdbSession
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.request import (
     changes,
     limits,
@@ -44,7 +43,6 @@ from octavia_ovn.errors import Conflict, NotFound, Unanswered, Unavailable
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
 _REMEMBERED = 10_000
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Json = dict[str, Any]
 
@@ -279,34 +277,29 @@ class IntentStore:
                     yield subnet
         networks = {vip.network_id for vip in lb.vips if vip.network_id}
         routers = {
-            port["external_ids"].get("neutron:router_name", "")
+            port["external_ids"].get(neutron.ROUTER, "")
             for network_id in networks
-            for port in self._router_ports(
-                "neutron:network_name", switch_name(network_id), deadline
-            )
+            for port in self._router_ports(neutron.NETWORK, switch_name(network_id), deadline)
         }
         for router in sorted(routers - {""}):
-            for port in self._router_ports("neutron:router_name", router, deadline):
+            for port in self._router_ports(neutron.ROUTER, router, deadline):
                 yield from self._subnets(port)
 
     def _router_ports(self, key: str, value: str, deadline: float) -> list[Json]:
         where = [["external_ids", "includes", wire.ovs_map({key: value})]]
-        columns = ["external_ids", "networks"]
+        columns = ["name", "networks", "external_ids"]
         return self._session.select("Logical_Router_Port", where, columns, deadline)
 
-    def _subnets(self, port: Json) -> Iterable[Subnet]:
+    def _subnets(self, row: Json) -> Iterable[Subnet]:
         """Yield the subnets of a router's interface."""
-        ids = port["external_ids"]
-        if ids.get("neutron:is_ext_gw", "").lower() == "true":
+        port = neutron.router_port(row["name"], row["networks"], row["external_ids"])
+        if port is None or port.gateway:
             return
-        subnet_ids = ids.get("neutron:subnet_ids", "").split()
-        if len(subnet_ids) == len(port["networks"]) == 1:
-            network_id = ids.get("neutron:network_name", "").removeprefix("neutron-")
-            cidr = str(ipaddress.ip_interface(port["networks"][0]).network)
-            yield Subnet(subnet_ids[0], network_id, cidr)
+        if port.subnets:
+            yield from port.subnets
         else:
             # Which address belongs to which subnet is lost in a set.
-            yield from map(self._subnet, subnet_ids)
+            yield from map(self._subnet, neutron.subnet_ids(row["external_ids"]))
 
 
 class _Packed(Mapping[str, list[Row]]):
@@ -333,7 +326,7 @@ def _ours(row: Json) -> bool:
     """
     if row["external_ids"]:
         return codec.is_ours(row["external_ids"])
-    return _UUID.fullmatch(row["name"]) is not None
+    return neutron.is_uuid(row["name"])
 
 
 def _lost(what: str) -> NotFound:

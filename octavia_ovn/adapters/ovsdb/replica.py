@@ -8,7 +8,6 @@ survives failed transactions, and transactions that end in time.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ovs.db.idl
 import ovs.poller
 
+from octavia_ovn.adapters.ovsdb import wire
 from octavia_ovn.adapters.ovsdb.channel import MAX_BACKOFF, Channel
 from octavia_ovn.adapters.ovsdb.idl import ReportingIdl
 from octavia_ovn.adapters.ovsdb.index import EqualityIndex, reindex
@@ -274,13 +274,9 @@ class Replica:
             return True
         if status == ovs.db.idl.Transaction.NOT_LOCKED:
             raise LockLost(f"{self._database}: the lock {self._lock} is not ours any more")
-        try:
-            answer = json.loads(error)
-        except ValueError:
-            answer = {"details": error}
-        if answer.get("error") not in ("cluster error", "not leader"):
-            reason = f"{answer.get('error', 'error')}: {answer.get('details', '')}"
-            raise Refused(f"{self._database}: {reason}")
+        failed = wire.library_failure(error)
+        if failed.error not in ("cluster error", "not leader"):
+            raise Refused(f"{self._database}: {failed.error}: {failed.details}")
         self._step(time.monotonic() + _PAUSE)
         return False
 

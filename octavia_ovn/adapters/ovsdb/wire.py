@@ -176,6 +176,15 @@ def failure(reply: Mapping[str, Any]) -> Failure | None:
     return None
 
 
+def library_failure(error: str) -> Failure:
+    """Return what the `ovs` library says of a failed transaction: the server's answer as JSON."""
+    try:
+        answer = json.loads(error)
+        return Failure(answer.get("error", "error"), answer.get("details", ""), -1)
+    except ValueError:
+        return Failure("error", error, -1)
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """What a server's database can hold: the answer to `get_schema`, asked for capabilities."""
