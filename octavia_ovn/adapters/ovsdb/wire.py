@@ -45,9 +45,7 @@ class Framer:
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take the next bytes of the stream; return the objects that they complete.
 
-        Raises:
-            ValueError: the stream is not a sequence of JSON objects.
-
+        :raises ValueError: the stream is not a sequence of JSON objects
         """
         self._pieces.append(data)
         if not self._completes(data):
