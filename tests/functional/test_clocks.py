@@ -13,6 +13,9 @@ def test_what_is_stuck_is_found_by_an_agent_whose_clock_is_wrong(make_lab, hours
         for clock in CLOCKS:
             lab.step_clock(clock, hours * 3600)
         lb_id, pool_id = serve(lab, new_tenant(lab))
+        # One that was killed does not tell again what is overwritten.
+        killed = lab.agent.kill()
+        assert wait_until(lambda: lab.agent.pid not in (None, killed), 10) is not None
         member = lab.octavia.store.find("members", pool_id=pool_id)[0]["id"]
         with lab.octavia.store.begin() as transaction:
             transaction.update("members", member, provisioning_status="PENDING_UPDATE")
