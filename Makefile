@@ -26,7 +26,7 @@ demo: ## Show a load balancer at work on a real OpenStack and OVN, started for i
 tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/reference/tempest.md
 	@$(PYTHON) -m sandbox tempest --report docs/reference/tempest.md
 
-test: install lint docs ## Check and test everything, real services included (8 minutes)
+test: install lint docs ## Check and test everything, real services included (10 minutes)
 	@$(PYTEST)
 	@$(CORE)
 
