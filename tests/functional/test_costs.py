@@ -62,7 +62,7 @@ class Meter:
 
     def settle(self):
         """Begin anew once all is quiet."""
-        wait_until(lambda: self._quiet(2), PATIENCE)
+        wait_until(lambda: self._quiet(1.5), PATIENCE)
         self._before = self._totals()
 
     def _quiet(self, seconds):

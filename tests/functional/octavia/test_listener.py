@@ -5,7 +5,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from octavia.api.drivers.driver_agent import driver_listener
 
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent, StatusRefused
 from tests.functional.driver_messages import FAULT, STATUS
@@ -21,6 +20,9 @@ class Updater:
 @pytest.fixture
 def agent(monkeypatch):
     """A client of Octavia's server, which forks for each connection."""
+    # Not by each worker that collects tests: it takes seconds.
+    from octavia.api.drivers.driver_agent import driver_listener  # noqa: PLC0415
+
     monkeypatch.setattr(driver_listener.driver_updater, "DriverUpdater", Updater)
     # The path of a unix socket is short; pytest's directories are not.
     with tempfile.TemporaryDirectory() as path:
