@@ -8,6 +8,7 @@ import pytest
 from octavia.api.drivers.driver_agent import driver_listener
 
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent, StatusRefused
+from octavia_ovn.adapters.octavia.sockets import Sockets
 from tests.functional.driver_messages import FAULT, STATUS
 
 
@@ -28,7 +29,7 @@ def agent(monkeypatch):
         handler = driver_listener.StatusRequestHandler
         with driver_listener.ForkingUDSServer(paths[0], handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield DriverAgent(*paths)
+            yield DriverAgent(Sockets(*paths))
             server.shutdown()
 
 
