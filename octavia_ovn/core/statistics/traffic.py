@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-HINT_DIGITS = 8
+ROW_UUID_PREFIX_DIGITS = 8
 
 
 class Key(NamedTuple):
     """A listener, as a chassis knows it.
 
-    :param hint: the first HINT_DIGITS hexadecimal digits of the UUID of a row of Load_Balancer in
-        the Northbound database
+    :param row_uuid_prefix: the first ROW_UUID_PREFIX_DIGITS hexadecimal digits of the UUID of a row
+        of Load_Balancer in the Northbound database
     :param port: of the listener; all of a row's have the row's protocol
     """
 
-    hint: str
+    row_uuid_prefix: str
     port: int
 
 
