@@ -71,9 +71,7 @@ def build(settings: config.Settings) -> Sources:
     """
     parts = wiring.build(settings)
     nb, sb = (
-        OvsdbSession(
-            Endpoint.parse(*dataclasses.astuple(database)), name, settings.connection_timeout
-        )
+        OvsdbSession(Endpoint.parse(*database), name, settings.connection_timeout)
         for database, name in (
             (settings.nb, "OVN_Northbound"),
             (settings.sb, "OVN_Southbound"),

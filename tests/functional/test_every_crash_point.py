@@ -16,6 +16,8 @@ from tests.lab.errors import ApiError
 from tests.lab.invariants import Oracle
 from tests.lab.tenant import Tenant
 
+pytestmark = pytest.mark.slow
+
 MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
 QUIET = 3.0  # seconds; statuses that Octavia may have overwritten are sent again after one
 COMPARING = {"sync_interval": "2", "pending_grace": "2"}

@@ -6,7 +6,7 @@ the conditions change, so a port that is no longer needed is released only with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +14,16 @@ from octavia_ovn.adapters.northbound.responders import CONDITION
 from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.health import Source
 from octavia_ovn.core.multimap import MultiMap
 
 TABLE = "Logical_Switch_Port"
 COLUMNS = ("name", "addresses", "external_ids", "type", "up")
-_SWITCH, _PORT = "switch", "port"
 _VIRTUAL = "virtual"
 CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [[neutron.DEVICE_OWNER, ""]]]]]
 """The ports that are always replicated: of responders, and without an owner, as VIP ports are.
 There are few others: Neutron sets an owner once a machine or a service uses a port."""
-
-Thing = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,11 @@ class SwitchPort:
     up: bool
     virtual: bool
 
-    def things(self) -> Iterator[Thing]:
+    def dependencies(self) -> Iterator[Dependency]:
         """Yield the dependencies that change with the port."""
-        yield from (("backend", address) for address in self.addresses)
+        yield from (Dependency(Resource.BACKEND, address) for address in self.addresses)
         if self.source_of:
-            yield ("monitored", self.source_of)
+            yield Dependency(Resource.MONITORED, self.source_of)
 
 
 class SwitchPorts:
@@ -66,7 +64,7 @@ class SwitchPorts:
     def __len__(self) -> int:
         return len(self._ports)
 
-    def put(self, uuid: str, port: SwitchPort) -> frozenset[Thing]:
+    def put(self, uuid: str, port: SwitchPort) -> frozenset[Dependency]:
         """Add or replace a port; return the dependencies that have changed."""
         if self._ports.get(uuid) == port:
             return frozenset()
@@ -77,9 +75,9 @@ class SwitchPorts:
         else:
             for address in port.addresses:
                 self._by_address.add(address, uuid)
-        return gone.union(port.things())
+        return gone.union(port.dependencies())
 
-    def remove(self, uuid: str) -> frozenset[Thing]:
+    def remove(self, uuid: str) -> frozenset[Dependency]:
         """Remove a port; return the dependencies that have changed."""
         port = self._ports.pop(uuid, None)
         if port is None:
@@ -88,7 +86,7 @@ class SwitchPorts:
             self._sources.discard(port.source_of, uuid)
         for address in port.addresses:
             self._by_address.discard(address, uuid)
-        return frozenset(port.things())
+        return frozenset(port.dependencies())
 
     def at(self, address: str) -> SwitchPort | None:
         """Return the port that has an address."""
@@ -113,19 +111,18 @@ class FollowedPorts:
     """The ports that callers have requested, in a replica that has others as well.
 
     :param replica: has :data:`TABLE` with :data:`COLUMNS`, and of it what :data:`CONDITIONS` select
-    :param changed: called with ("backend", address), ("monitored", subnet id), ("port", name) or
-        ("switch", name) when it has changed, or is known now
+    :param changed: called with a dependency when it has changed, or is known now
     """
 
-    def __init__(self, replica: Replica, changed: Callable[[Hashable], None]) -> None:
+    def __init__(self, replica: Replica, changed: Callable[[Dependency], None]) -> None:
         self._replica = replica
         self._changed = changed
         self._switches: dict[str, SwitchPorts] = {}
         """All that are in the replica, by switch, also of switches that were not requested."""
         self._switch_of: dict[str, str] = {}
-        self._wanted: set[Thing] = set()
-        self._asked: set[Thing] = set()
-        self._awaited: set[Thing] = set()
+        self._wanted: set[Dependency] = set()
+        self._asked: set[Dependency] = set()
+        self._awaited: set[Dependency] = set()
         replica.index_create(TABLE, "name")
 
     # --- events
@@ -136,11 +133,11 @@ class FollowedPorts:
         :param gone: whether it was deleted
         """
         uuid = str(row.uuid)
-        things = self._remove(uuid) if gone else self._put(uuid, row)
-        for thing in sorted(things | {(_PORT, row.name)}):
-            self._changed(thing)
+        dependencies = self._remove(uuid) if gone else self._put(uuid, row)
+        for dependency in sorted(dependencies | {Dependency(Resource.PORT, row.name)}):
+            self._changed(dependency)
 
-    def _put(self, uuid: str, row: Any) -> frozenset[Thing]:
+    def _put(self, uuid: str, row: Any) -> frozenset[Dependency]:
         external_ids = contents(row, "external_ids")
         switch = external_ids.get(neutron.NETWORK)
         if switch is None:
@@ -149,27 +146,27 @@ class FollowedPorts:
         ports = self._switches.setdefault(switch, SwitchPorts())
         return ports.put(uuid, switch_port(row))
 
-    def _remove(self, uuid: str) -> frozenset[Thing]:
+    def _remove(self, uuid: str) -> frozenset[Dependency]:
         switch = self._switch_of.pop(uuid, None)
         if switch is None:
             return frozenset()
-        things = self._switches[switch].remove(uuid)
+        dependencies = self._switches[switch].remove(uuid)
         if not self._switches[switch]:
             del self._switches[switch]
-        return things
+        return dependencies
 
     def run(self) -> None:
         """Report the requested ports that are known now."""
         if self._awaited and self._replica.is_restricted(TABLE):
             awaited, self._awaited = self._awaited, set()
-            for thing in sorted(awaited):
-                self._changed(thing)
+            for dependency in sorted(awaited):
+                self._changed(dependency)
 
     # --- answers
 
     def of_switch(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
-        return self.known_of(switch) if self._follow((_SWITCH, switch)) else None
+        return self.known_of(switch) if self._follow(Dependency(Resource.SWITCH, switch)) else None
 
     def known_of(self, switch: str) -> SwitchPorts:
         """Return the ports of a switch that are in the replica."""
@@ -181,29 +178,33 @@ class FollowedPorts:
 
     def named(self, name: str) -> list[Any] | None:
         """Return the rows of a port, one or none; None while they are being fetched."""
-        return self._replica.find(TABLE, "name", name) if self._follow((_PORT, name)) else None
+        return (
+            self._replica.find(TABLE, "name", name)
+            if self._follow(Dependency(Resource.PORT, name))
+            else None
+        )
 
     def forget_switch(self, switch: str) -> None:
         """Stop following the ports of a switch; those requested by name stay."""
-        self._wanted.discard((_SWITCH, switch))
+        self._wanted.discard(Dependency(Resource.SWITCH, switch))
 
     def forget_port(self, name: str) -> None:
         """Stop following a port, unless its switch is followed."""
-        self._wanted.discard((_PORT, name))
+        self._wanted.discard(Dependency(Resource.PORT, name))
 
-    def _follow(self, thing: Thing) -> bool:
+    def _follow(self, dependency: Dependency) -> bool:
         """Have a switch's ports or one port replicated; return whether they are complete."""
-        self._wanted.add(thing)
-        if thing not in self._asked:
+        self._wanted.add(dependency)
+        if dependency not in self._asked:
             self._asked = set(self._wanted)
-            self._awaited = {thing, *self._awaited} & self._asked
+            self._awaited = {dependency, *self._awaited} & self._asked
             self._replica.restrict(TABLE, [*CONDITIONS, *map(_condition, sorted(self._asked))])
-        return thing not in self._awaited
+        return dependency not in self._awaited
 
 
-def _condition(thing: Thing) -> list[object]:
-    kind, name = thing
-    if kind == _PORT:
+def _condition(dependency: Dependency) -> list[object]:
+    kind, name = dependency
+    if kind == Resource.PORT:
         return ["name", "==", name]
     return ["external_ids", "includes", ["map", [[neutron.NETWORK, name]]]]
 

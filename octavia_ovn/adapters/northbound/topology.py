@@ -6,11 +6,12 @@ Lookups take constant time: nothing here is searched.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.topology import RouterPort, Subnet
 
@@ -36,11 +37,10 @@ class _Switch:
 class NorthboundTopology:
     """Implements :class:`octavia_ovn.core.topology.Topology`.
 
-    :param changed: called with ("switch", name), ("router", name), ("port", id) or
-        ("member", address) when it has changed
+    :param changed: called with a dependency when it has changed
     """
 
-    def __init__(self, changed: Callable[[Hashable], None]) -> None:
+    def __init__(self, changed: Callable[[Dependency], None]) -> None:
         self._changed = changed
         self._switches: dict[str, _Switch] = {}
         self._switches_by_name: MultiMap[str, str] = MultiMap()
@@ -81,7 +81,7 @@ class NorthboundTopology:
             self._switches_by_name.add(after.name, uuid)
         if before != after:
             for switch in filter(None, (before, after)):
-                self._changed(("switch", switch.name))
+                self._changed(Dependency(Resource.SWITCH, switch.name))
 
     def _router(self, uuid: str, row: Any | None) -> None:
         before = self._routers.pop(uuid, None)
@@ -93,7 +93,7 @@ class NorthboundTopology:
             self._routers_by_name.add(after, uuid)
         if before != after:
             for name in filter(None, (before, after)):
-                self._changed(("router", name))
+                self._changed(Dependency(Resource.ROUTER, name))
 
     def _router_port(self, uuid: str, row: Any | None) -> None:
         before = self._ports.pop(uuid, None)
@@ -114,8 +114,8 @@ class NorthboundTopology:
             self._keep(after.subnets)
         if before != after:
             for port in filter(None, (before, after)):
-                self._changed(("switch", port.switch))
-                self._changed(("router", port.router))
+                self._changed(Dependency(Resource.SWITCH, port.switch))
+                self._changed(Dependency(Resource.ROUTER, port.router))
 
     def _keep(self, subnets: Iterable[Subnet]) -> None:
         """Keep subnets, which never change, for some time also after their interface is deleted."""
@@ -136,8 +136,8 @@ class NorthboundTopology:
             self._nats_by_address.add(after.logical_ip, uuid)
         if before != after:
             for nat in filter(None, (before, after)):
-                self._changed(("port", nat.port_id))
-                self._changed(("member", nat.logical_ip))
+                self._changed(Dependency(Resource.PORT, nat.port_id))
+                self._changed(Dependency(Resource.MEMBER, nat.logical_ip))
 
     # --- answers
 

@@ -19,7 +19,7 @@ from octavia_ovn.adapters.ovsdb import cluster, keeper
 from octavia_ovn.adapters.ovsdb.connection import SharedConnection
 from octavia_ovn.adapters.ovsdb.wire import Schema, failure
 from octavia_ovn.core.backoff import backoff
-from octavia_ovn.errors import OctaviaOvnError, Refused, Unanswered, Unavailable
+from octavia_ovn.errors import Changed, Refused, Unanswered, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,10 +41,6 @@ _NOT_IN_LOG = frozenset({"not leader", "prerequisite check failed"})
 
 class NotSent(Unavailable):
     """No server could be asked in time, so nothing was changed."""
-
-
-class Changed(OctaviaOvnError):
-    """A `wait` operation found other contents than it was given: read and decide again."""
 
 
 class OvsdbSession:
