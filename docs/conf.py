@@ -47,7 +47,7 @@ def _bracket_sections(app, doctree) -> None:
 
 
 def _name_the_unreleased(app, doctree) -> None:
-    """Head the notes of what has no tag yet with "Unreleased"; reno would call it 0.0.0, or by its commit."""
+    """Head the notes without a tag with "Unreleased"; reno would call them 0.0.0."""
     if app.env.docname == "reference/release-notes":
         for title in doctree.findall(nodes.title):
             if re.fullmatch(r"0\.0\.0.*|.*-\d+", title.astext()):

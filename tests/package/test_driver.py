@@ -253,7 +253,7 @@ def test_a_pool_for_a_listener_that_the_rows_lack(
     def fail(*_, **__):
         raise errors.NotFound("rows are lost")
 
-    monkeypatch.setattr(worker.store, "record", fail)
+    monkeypatch.setattr(worker.recorder, "record", fail)
     pool = data_models.Pool(
         pool_id="p1",
         protocol="TCP",
