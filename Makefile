@@ -61,5 +61,5 @@ bench: install ## Compare with the newest ovn-octavia-provider (20 minutes; BENC
 		--json .sandbox/bench.json --text .sandbox/bench.txt $(BENCH)
 	@$(BIN)/python -m bench.octavia --text .sandbox/bench-octavia.txt
 
-chaos: install ## Kill everything at random under load, say what became of the requests (2 minutes)
+chaos: install ## Kill processes and break connections under load, report how requests ended (2 minutes)
 	@$(BIN)/python -m chaos $(CHAOS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent, StatusRefused
+from octavia_ovn.adapters.octavia.sockets import Sockets
 from tests.functional.driver_messages import FAULT, STATUS
 
 
@@ -30,7 +31,7 @@ def agent(monkeypatch):
         handler = driver_listener.StatusRequestHandler
         with driver_listener.ForkingUDSServer(paths[0], handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield DriverAgent(*paths)
+            yield DriverAgent(Sockets(*paths))
             server.shutdown()
 
 

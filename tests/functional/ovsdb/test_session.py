@@ -113,7 +113,7 @@ def test_a_forgotten_session_is_closed(server: Server) -> None:
     wait_for(lambda: keepers() == 0, timeout=2)
 
 
-def test_a_forked_child_connects_anew(tcp_server: tuple[Server, str]) -> None:
+def test_a_forked_child_makes_a_connection_of_its_own(tcp_server: tuple[Server, str]) -> None:
     server, remote = tcp_server
     client = session(remote)
     client.transact([insert("before")])
@@ -211,7 +211,7 @@ def test_a_request_waits_for_a_server_that_comes_back(server: Server) -> None:
     assert names(server) == {"a", "b"}
 
 
-def test_nobody_there(directory: Path, tcp_server: tuple[Server, str]) -> None:
+def test_no_server(directory: Path, tcp_server: tuple[Server, str]) -> None:
     server, remote = tcp_server
     server.kill()
     client = session(f"unix:{directory}/nobody", remote, timeout=0.7)
