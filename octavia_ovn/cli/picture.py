@@ -267,7 +267,7 @@ def _middle(places: Sequence[float]) -> float | None:
     return (min(places) + max(places)) / 2 if places else None
 
 
-# --- where it hangs
+# --- attachments
 
 
 def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
@@ -281,7 +281,7 @@ def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
     networks = [each for each in places if each.table != ROUTER]
     labels = {each.name: each.label for each in routers}
     wired = len(networks) <= _in_a_row()
-    canvas.text(_MARGIN, top, "WHERE IT HANGS", "s c")
+    canvas.text(_MARGIN, top, "ATTACHED TO", "s c")
     # Routers stand above the middle of the networks.
     shift = max(0, min(len(networks), _in_a_row()) - len(routers)) * sum(_PLACE) / 2
     spots = {}

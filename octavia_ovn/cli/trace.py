@@ -31,18 +31,17 @@ _MARKS = {
 }
 _WORDS = {
     Severity.OK: "Packets get through.",
-    Severity.WARNING: "Packets get through, but not everything is right.",
+    Severity.WARNING: "Packets get through, but there are problems.",
     Severity.FAULT: "Packets do not get through.",
-    Severity.UNCLEAR: "Whether packets get through could not be found out.",
+    Severity.UNCLEAR: "It is not known whether packets get through.",
 }
 
 _HELP = """\
-Say why packets of a client get through to a load balancer, or why they do not. Nothing is changed,
-and no packet is sent.
+Explain why a client can or cannot reach a load balancer. Nothing is changed, and no packet is sent.
 
-LB is an id or a name; --from names the client. All that lies on the way is looked at, from
-what the tenant has asked for to the security groups of the members, also behind the first fault.
-Whether a server answers is known only where a health monitor asks it.
+LB is an id or a name; --from names the client. The whole path is checked, from the
+intent of the tenant to the security groups of the members, also after the first fault. Whether a
+server answers is known only where a health monitor checks it.
 
 \b
 Exit status
@@ -58,14 +57,14 @@ Examples
 """
 
 
-@click.command("trace", help=_HELP, short_help="Say why packets get through, or do not.")
+@click.command("trace", help=_HELP, short_help="Explain why a client can or cannot reach it.")
 @click.argument("lb", metavar="LB")
 @click.option(
     "--from",
     "sender",
     required=True,
     metavar="PORT|ADDRESS",
-    help="Who sends: id or name of a Neutron port, or an IP address.",
+    help="The client: id or name of a Neutron port, or an IP address.",
 )
 @click.option(
     "--to",
@@ -94,7 +93,7 @@ def trace(  # noqa: PLR0913 - the command line's options
     found = sources.build(settings.load(files, directories))
     snapshot, client = found.snapshot(lb, sender)
     if client is None:
-        raise NotFound(f"--from: nobody is {sender!r}.")
+        raise NotFound(f"--from: there is no port and no address {sender!r}.")
     try:
         explanations = [explain(path) for path in paths(snapshot, client, address, port)]
     except NoPath as error:

@@ -1,4 +1,4 @@
-"""What the commands that log, and have the options of a service, begin with."""
+"""Start-up of commands that log and have the options of a service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGE = "octavia-ovn"
 
 
 def version(name: str) -> str:
-    """Return what a command answers to `--version`.
+    """Return the output of a command's `--version`.
 
     :param name: of the command
     """
@@ -32,8 +32,8 @@ def configured(
 
     :param arguments: of the command line; None for those of the process
     :param name: of the command, for messages and logs
-    :param project: whose files are read unless others are named, such as /etc/PROJECT/PROJECT.conf
-    :param description: what it does, for `--help`
+    :param project: the project of the default files, such as /etc/PROJECT/PROJECT.conf
+    :param description: text of `--help`
     :param opts: options by section
     :returns: None when they cannot be used; a sentence on standard error says why
     """

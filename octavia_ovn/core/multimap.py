@@ -10,7 +10,7 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class MultiMap(Generic[Key, Item]):
-    """The items that belong to each key; a key whose last item has gone takes no room.
+    """The items that belong to each key; a key without items is removed.
 
     Rows of a database that are found by another column than their UUID belong here, even where that
     column seems unique: a row that is made anew comes, in an order of chance, before the one that

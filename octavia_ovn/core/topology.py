@@ -103,7 +103,7 @@ def attachments(
     subnets: Mapping[str, Subnet],
     vip_router: str | None = None,
 ) -> Attachments:
-    """Compute where a load balancer hangs.
+    """Compute the switches and routers that must refer to a load balancer.
 
     :param subnets: the subnets of VIPs and members, by id; one that is missing is gone
     :param vip_router: the router that the row names now; kept while it is still right
@@ -179,7 +179,7 @@ def _routers(
     """Return the routers with an interface in the subnets of those places.
 
     A VIP on an external network is reached through gateway ports. When some of those routers lead
-    to a member, the others have no part in it.
+    to a member, the others are left out.
     """
     inside, outside = set(), set()
     for switch, address in set(wanted):
@@ -206,7 +206,7 @@ def unrouted_vips(
 ) -> Iterator[Place]:
     """Yield (switch, address) of the VIPs that no router leads to, not those on provider networks.
 
-    There others may route, of whom the database does not know.
+    Routers outside of OVN may lead there.
     """
     for switch, address in _vip_places(lb, subnets):
         place = (switch, address)

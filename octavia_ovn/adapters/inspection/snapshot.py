@@ -27,7 +27,7 @@ _CHASSIS_REDIRECT = "cr-"
 
 
 class SnapshotReader:
-    """Reads scenes.
+    """Reads snapshots.
 
     :param nb: a connection to the Northbound database
     :param sb: a connection to the Southbound database
@@ -65,7 +65,7 @@ class SnapshotReader:
 
         :param octavia: what Octavia says, for one that has no rows
         :param client: read also what lies on its packets' way
-        :returns: the scene, and the client with its port if its address turned out to have one
+        :returns: the snapshot, and the client with its port if its address turned out to have one
         :raises Unavailable: when the Northbound database does not answer
         :raises NotFound: when the client's address is in a network of the cloud and nobody has it
         """

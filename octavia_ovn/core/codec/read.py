@@ -1,4 +1,4 @@
-"""Reading the row format, with whatever other hands have done to it."""
+"""Reading the row format; unreadable parts become problems, not exceptions."""
 
 from __future__ import annotations
 
@@ -255,9 +255,9 @@ def _vip_details(value: object) -> _Details:
 
 
 def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
-    """Return which VIPs are not served because they are not ours any more: address → why.
+    """Return the VIPs that are not served because Neutron gave them to others: address → reason.
 
-    None when no row has ever said so since Octavia has last been told; see `Facts.lost`.
+    None when no row records it since the last report to Octavia; see `Facts.lost`.
     """
     marks = [row.external_ids[k.LOST_VIPS] for row in rows if k.LOST_VIPS in row.external_ids]
     try:
@@ -279,7 +279,7 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
-@functools.lru_cache(maxsize=64)  # a look reads it twice, and so do the next ones
+@functools.lru_cache(maxsize=64)  # each reconciliation reads it several times
 def _pending(text: str) -> Pending:
     value = json.loads(text)
     objects = value["objects"]

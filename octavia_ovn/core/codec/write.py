@@ -20,7 +20,7 @@ def dumps(value: object) -> str:
 
 
 def encode(lb: model.LoadBalancer, group: RowGroup) -> dict[str, str]:
-    """Return the intent keys of the row that holds a shelf."""
+    """Return the intent keys of the row of a row group."""
     keys = {
         k.ENABLED: str(lb.enabled),
         k.VIP: lb.vips[0].address,

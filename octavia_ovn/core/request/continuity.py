@@ -1,6 +1,6 @@
-"""What a load balancer keeps of its former self when Octavia gives it, or a part of it, anew.
+"""State that a load balancer keeps when Octavia provides it, or a part of it, again.
 
-Octavia does not know the places of members, the subnets found for them, and where the VIPs are.
+Octavia does not know the slots of members, the subnets found for them, and the networks of VIPs.
 """
 
 from __future__ import annotations

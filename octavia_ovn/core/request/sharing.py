@@ -1,4 +1,4 @@
-"""Load balancers that share a VIP: on a port that a user brought, there may be several.
+"""Load balancers that share a VIP: on a user-provided port, there may be several.
 
 OVN keeps one entry for an address, a protocol and a port: of two load balancers that both have one,
 either wins, silently. Octavia does not refuse the second, because such a port does not show that it

@@ -30,7 +30,7 @@ class Meaning(enum.Enum):
     BYTES = enum.auto()
     """All packets to a listener, of clients on a switch with the load balancer."""
     ADDRESS_BYTES = enum.auto()
-    """All packets to a VIP, on whatever port, of clients beyond a router."""
+    """All packets to a VIP, on any port, of clients beyond a router."""
 
 
 STAGES = {

@@ -8,7 +8,7 @@ JSON, then an HMAC-SHA256 of both under the key of that chassis, in both directi
 
 Others can read it, but not forge it. No clock is involved: an agent gives each collector a random
 session, and believes only messages of that session. So what was recorded before an agent took over,
-or before a collector was restarted, is worth nothing afterwards, whatever the hosts' clocks say.
+or before a collector was restarted, is invalid afterwards, independent of the hosts' clocks.
 
 Types and ranges are checked here, and nowhere else: what :func:`decode` returns is safe to add up.
 """

@@ -1,4 +1,4 @@
-"""Differences between readings of counters that begin anew now and then.
+"""Differences between readings of counters that restart from zero at times.
 
 OVN replaces the flows of a listener whenever its members change, and a restarted Open vSwitch has
 new ones only. A counter that belongs to the same flow as before has grown by the difference; one of
@@ -18,7 +18,7 @@ _JITTER = 0.25
 RESCAN = 60.0
 """Seconds between two readings of all flows, present or not."""
 _NEW = 60.0
-"""Seconds for which a flow that was added to the Southbound database may not have arrived yet."""
+"""Seconds until a flow of the Southbound database must have arrived in Open vSwitch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a collector has counted and not delivered yet.
+"""Traffic that a collector has counted and not delivered yet.
 
 Traffic goes into numbered reports that never change. A report is sent again until an agent says
 that Octavia has it; an agent that has seen a number before does not count it twice. So nothing is
@@ -21,7 +21,7 @@ class Outbox:
     """Reports to be delivered.
 
     :param number: of the next report
-    :param reports: those that nobody has acknowledged, by number
+    :param reports: unacknowledged reports, by number
     :param waiting: what is in no report yet
     """
 

@@ -123,7 +123,7 @@ FAULTS = [
         with_ports(snapshot(), *unbound(NEAR)),
         NEAR,
         "client-port",
-        "no hypervisor has it",
+        "is not bound to a hypervisor",
     ),
     (
         "egress",
@@ -170,7 +170,7 @@ FAULTS = [
         snapshot(fips=FIPS, gateway_chassis={"lrp-r1-ext": ""}),
         OUTSIDE,
         "gateway",
-        "No hypervisor has the gateway",
+        "is bound to no hypervisor",
     ),
     ("router down", snapshot(down=frozenset({R1})), NEAR, "routers", "Router r1-name is admin"),
     (
@@ -255,7 +255,7 @@ FAULTS = [
         with_rows(snapshot(router_ports=()), routers=frozenset()),
         NEAR,
         "vip-port",
-        "Nobody answers ARP for 10.0.0.100",
+        "Nothing answers ARP for 10.0.0.100",
     ),
     (
         "provider network without a router",
@@ -279,7 +279,13 @@ FAULTS = [
         "vips",
         f"{FIP}:80 is missing",
     ),
-    ("dead", checked("10.0.0.1", "10.0.0.2"), NEAR, "backends", "is dead, says its health check"),
+    (
+        "dead",
+        checked("10.0.0.1", "10.0.0.2"),
+        NEAR,
+        "backends",
+        "is DOWN according to its health monitor",
+    ),
     (
         "unmapped",
         checked(mappings={}),
@@ -323,7 +329,7 @@ FAULTS = [
         with_ports(snapshot(), *unbound("one", "two")),
         NEAR,
         "backends",
-        "no hypervisor has it",
+        "is not bound to a hypervisor",
     ),
     (
         "ingress",

@@ -1,4 +1,4 @@
-"""Whether a packet gets through, with what warnings, and what cannot be told."""
+"""Whether a packet gets through, with warnings and unknown facts."""
 
 import dataclasses
 
@@ -64,7 +64,7 @@ BACKUP = web(member(1), member(2, backup=True))
 UNMONITORED = balancer([listener()], [pool(members=[member(1)], monitor=monitor(enabled=False))])
 
 WARNINGS = [
-    ("pending", snapshot(told=PENDING), "octavia", "in PENDING_UPDATE"),
+    ("pending", snapshot(statuses=PENDING), "octavia", "in PENDING_UPDATE"),
     ("damaged", snapshot(problems=("'x' cannot be read",)), "octavia", "'x' cannot be read"),
     ("different", snapshot(octavia=web(member(1))), "octavia", "member m2: not in Octavia"),
     (
@@ -75,13 +75,13 @@ WARNINGS = [
     ),
     ("backup", snapshot(BACKUP), "members", "is a backup"),
     ("one missing", HOLES, "backends", "10.0.0.2"),
-    ("one dead", checked("10.0.0.2"), "backends", "10.0.0.2:80 is dead"),
+    ("one dead", checked("10.0.0.2"), "backends", "10.0.0.2:80 is DOWN"),
     ("no check", with_rows(checked(), health_checks=()), "health-monitor", "has no health check"),
     (
         "no source",
         with_ports(checked(), without=("hm",)),
         "health-monitor",
-        "(10.0.0.250): another machine may get it",
+        "(10.0.0.250): another machine may be given it",
     ),
 ]
 
@@ -111,10 +111,10 @@ SETS = {"denied": ("10.0.1.0/24",)}
             NEAR,
             SETS,
             Severity.OK,
-            "The listener's allowed_cidrs (10.0.0.0/24, fd00::/64) have 10.0.0.7 in them.",
+            "The listener's allowed_cidrs (10.0.0.0/24, fd00::/64) contain 10.0.0.7.",
         ),
-        (FAR, SETS, Severity.FAULT, "are without 10.0.1.7."),
-        (FAR, {"denied": ()}, Severity.WARNING, "are without 10.0.1.7, but no rule keeps it out"),
+        (FAR, SETS, Severity.FAULT, "do not contain 10.0.1.7."),
+        (FAR, {"denied": ()}, Severity.WARNING, "do not contain 10.0.1.7, but no rule denies it"),
         (NEAR, {"denied": ("10.0.0.0/24",)}, Severity.FAULT, "ACLs forbid packets from 10.0.0.7"),
     ],
 )
@@ -178,7 +178,7 @@ def test_what_cannot_be_told_is_said(found, sender, check):
             dataclasses.replace(GUARDED[1], groups=frozenset({"pg_cidrs"})),
         ),
         with_ports(snapshot(acls=(*ACLS, dataclasses.replace(RESTRICTED, match="udp"))), *GUARDED),
-        snapshot(told={}),
+        snapshot(statuses={}),
     ],
 )
 def test_what_is_right(found):

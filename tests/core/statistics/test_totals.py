@@ -271,7 +271,7 @@ def test_what_no_chassis_speaks_of_any_more_is_forgotten(agent):
         agent.totals.told(agent.totals.batch(0))
 
     assert not agent.totals.batch(0)
-    assert agent.totals._told_open == {}
+    assert agent.totals._reported_open == {}
 
 
 def test_a_silent_chassis_has_no_open_connections(agent):
