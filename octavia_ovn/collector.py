@@ -74,6 +74,14 @@ _PARTS = {
 """What may fail by itself: its name in metrics and in logs."""
 _PAUSE = 1.0
 """Seconds between two turns while waiting for events is not possible."""
+_DESCRIPTION = (
+    "Count the traffic of load balancers on this chassis, and report it to the provider agents."
+)
+_EPILOG = (
+    "Exit status: 0 - ended by SIGTERM or SIGINT; 1 - an option or a package is wrong or missing;"
+    " 2 - the command line or a configuration file cannot be read."
+    " Example: octavia-ovn-stats --config-file /etc/octavia-ovn-stats/octavia-ovn-stats.conf"
+)
 _FAILED = 1
 _USAGE = 2
 
@@ -339,7 +347,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments,
         name="octavia-ovn-stats",
         project="octavia-ovn-stats",
-        description="Count on a chassis what load balancers carry, and tell Octavia's agents.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
         opts=statistics.list_opts(),
     )
     if conf is None:

@@ -12,10 +12,12 @@ from octavia_ovn.config.command_line import configured
 _FAILED = 2
 _DESCRIPTION = (
     "Repair the load balancers in OVN from Octavia, and log findings and actions."
-    " Exit status: 0: no differences, or all are being repaired; 1: some could not be repaired;"
-    " 2: they could not be compared."
-    " Example: octavia-ovn-db-sync-util --config-file /etc/octavia/octavia.conf."
-    " octavia-ovn sync does the same with a table as output."
+    ' "octavia-ovn sync" does the same, and prints a table.'
+)
+_EPILOG = (
+    "Exit status: 0 - no differences, or all are being repaired; 1 - some could not be repaired;"
+    " 2 - they could not be compared."
+    " Example: octavia-ovn-db-sync-util --config-file /etc/octavia/octavia.conf"
 )
 
 
@@ -31,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name="octavia-ovn-db-sync-util",
         project="octavia",
         description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
     if conf is None:
         return _FAILED

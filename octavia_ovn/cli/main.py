@@ -25,6 +25,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _NO_LOAD_BALANCER = "00000000-0000-0000-0000-000000000000"
 
+_HELP = """\
+Show Octavia's load balancers of the provider "ovn", compare them with OVN, and repair them.
+
+Run it where octavia-driver-agent runs, with Octavia's configuration.
+
+Start with "octavia-ovn check": it only reads, as do "show" and "trace".
+
+\b
+Exit status of all commands
+  0  all is well
+  1  something is wrong; the output names it
+  2  it could not be found out
+
+\b
+Examples
+  octavia-ovn check
+  octavia-ovn show web
+  octavia-ovn trace web --from client-port
+  octavia-ovn sync --dry-run
+"""
+
 _CHECK_HELP = """\
 Compare all load balancers in Octavia with OVN, and list the differences. Nothing is changed.
 
@@ -74,29 +95,11 @@ Examples
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(importlib.metadata.version(PACKAGE), message="%(prog)s %(version)s")
 def main() -> None:
-    r"""Show Octavia's load balancers of the provider "ovn", compare them with OVN, and repair them.
-
-    Run it where octavia-driver-agent runs, with Octavia's configuration.
-
-    Start with "octavia-ovn check": it only reads, as do "show" and "trace".
-
-    \b
-    Exit status of all commands
-      0  all is well
-      1  something is wrong; the output names it
-      2  the command could not find out
-
-    \b
-    Examples
-      octavia-ovn check
-      octavia-ovn show web
-      octavia-ovn trace web --from client-port
-      octavia-ovn sync --dry-run
-    """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    """Log warnings of the libraries below in the form of our own errors."""
+    logging.basicConfig(level=logging.WARNING, format="octavia-ovn: %(message)s")
 
 
 def _options(command: F) -> F:

@@ -20,12 +20,13 @@ def version(name: str) -> str:
     return f"{name} {importlib.metadata.version(PACKAGE)}"
 
 
-def configured(
+def configured(  # noqa: PLR0913 - the parts of a command line
     arguments: Sequence[str] | None,
     *,
     name: str,
     project: str,
     description: str,
+    epilog: str,
     opts: Iterable[tuple[str, Iterable[cfg.Opt]]] = (),
 ) -> cfg.ConfigOpts | None:
     """Read command line and configuration files, and log as they say.
@@ -34,6 +35,7 @@ def configured(
     :param name: of the command, for messages and logs
     :param project: the project of the default files, such as /etc/PROJECT/PROJECT.conf
     :param description: text of `--help`
+    :param epilog: text at the end of `--help`: exit statuses and an example
     :param opts: options by section
     :returns: None when they cannot be used; a sentence on standard error says why
     """
@@ -43,7 +45,14 @@ def configured(
         conf.register_opts(list(each), group=section)
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        conf(given, project=project, prog=name, version=version(name), description=description)
+        conf(
+            given,
+            project=project,
+            prog=name,
+            version=version(name),
+            description=description,
+            epilog=epilog,
+        )
     except cfg.Error as error:
         sys.stderr.write(f"{name}: {error}\n")
         return None
