@@ -24,9 +24,7 @@ from octavia_ovn import wiring
 from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.adapters.northbound.replica import Northbound
 from octavia_ovn.adapters.octavia.api import OctaviaApi
-from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
-from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.wire import Schema
 from octavia_ovn.adapters.southbound.service_monitors import Southbound
@@ -38,7 +36,6 @@ from octavia_ovn.controller.drift.periodic import POPULATED, DriftCheck, Periodi
 from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Chassis, Listeners, Statistics, StatisticsReceiver
-from octavia_ovn.core.model import Mechanism
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
@@ -155,7 +152,6 @@ class Agent:
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
         opened.callback(self._executor.shutdown, wait=False, cancel_futures=True)
-        defaults = DriverDefaults(Mechanism(settings.session_persistence))
         sockets = DriverAgent(
             settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
         )
@@ -185,7 +181,7 @@ class Agent:
             self._nb,
             self._sb,
             Neutron(settings.neutron, observer),
-            Octavia(sockets, defaults),
+            parts.octavia,
             sockets,
             self._executor,
             self._waker.wake,

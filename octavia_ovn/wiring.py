@@ -89,6 +89,7 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
     sockets = DriverAgent(
         settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
     )
+    listing = OctaviaApi(settings.octavia, observer=observer)
     return Runtime(
         store=IntentStore(
             session,
@@ -99,8 +100,8 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         neutron=neutron,
         vip_ports=VipPorts(neutron),
         defaults=defaults,
-        octavia=Octavia(sockets, defaults),
-        listing=OctaviaApi(settings.octavia, observer=observer),
+        octavia=Octavia(sockets, defaults, listing),
+        listing=listing,
         grace=settings.pending_grace,
     )
 

@@ -95,7 +95,9 @@ class Store:
 @pytest.fixture
 def worker(monkeypatch):
     found = types.SimpleNamespace(
-        store=Store(), octavia=Octavia(GetSocket(), DriverDefaults()), defaults=DriverDefaults()
+        store=Store(),
+        octavia=Octavia(GetSocket(), DriverDefaults(), None),
+        defaults=DriverDefaults(),
     )
     monkeypatch.setattr(wiring, "get", lambda: found)
     return found
