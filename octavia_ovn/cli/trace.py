@@ -107,7 +107,7 @@ def trace(  # noqa: PLR0913 - the command line's options
 
 def _status(explanations: Sequence[Explanation]) -> int:
     """Return the exit status of the worst."""
-    worst = min((each.verdict for each in explanations), key=list(Severity).index)
+    worst = min((each.severity for each in explanations), key=list(Severity).index)
     return _STATUS[worst]
 
 
@@ -118,8 +118,8 @@ def _print(explanations: Sequence[Explanation], notes: Sequence[str]) -> None:
         title = f"From {path.client.title} to {path.protocol} {path.key}"
         console.print(text((title, "bold")))
         console.print(_table(each))
-        mark, style = _MARKS[each.verdict]
-        console.print(text((f"{mark} {_WORDS[each.verdict]}", style)))
+        mark, style = _MARKS[each.severity]
+        console.print(text((f"{mark} {_WORDS[each.severity]}", style)))
     for note in notes:
         console.print(text((f"! {note}", "yellow")))
 
@@ -127,8 +127,8 @@ def _print(explanations: Sequence[Explanation], notes: Sequence[str]) -> None:
 def _table(explanation: Explanation) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     for check, finding in explanation.findings:
-        mark, style = _MARKS[finding.verdict]
-        good = finding.verdict is Severity.OK
+        mark, style = _MARKS[finding.severity]
+        good = finding.severity is Severity.OK
         sentence = text((finding.sentence, "" if good else style))
         table.add_row(text((f"  {mark}", style)), text((check.title, "dim")), sentence)
         if finding.remedy:
@@ -144,12 +144,12 @@ def _json(explanation: Explanation) -> dict[str, Any]:
         "destination": path.destination,
         "protocol": path.protocol,
         "port": path.port,
-        "verdict": explanation.verdict.value,
-        "gets_through": explanation.verdict in (Severity.OK, Severity.WARNING),
+        "verdict": explanation.severity.value,
+        "gets_through": explanation.severity in (Severity.OK, Severity.WARNING),
         "findings": [
             {
                 "check": check.name,
-                "verdict": finding.verdict.value,
+                "verdict": finding.severity.value,
                 "sentence": finding.sentence,
                 "remedy": finding.remedy,
             }

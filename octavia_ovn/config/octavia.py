@@ -135,7 +135,7 @@ _DRIVER_AGENT_OPTS = [
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How to reach an OpenStack service.
+    """Access to an OpenStack service.
 
     :param section: the section that the options come from, for messages
     :param auth_type: keystoneauth's name of the way to authenticate; empty when none is set

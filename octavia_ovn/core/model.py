@@ -33,7 +33,7 @@ class Application(str, enum.Enum):
 
 
 class Algorithm(str, enum.Enum):
-    """How connections are spread; the values are Octavia's names."""
+    """Algorithms of balancing; the values are Octavia's names."""
 
     SOURCE_IP_PORT = "SOURCE_IP_PORT"
     SOURCE_IP = "SOURCE_IP"
@@ -41,7 +41,7 @@ class Algorithm(str, enum.Enum):
 
 
 class Mechanism(str, enum.Enum):
-    """How OVN keeps a client on its member."""
+    """Mechanisms of session persistence in OVN."""
 
     HASH = "hash"
     AFFINITY = "affinity"
@@ -168,7 +168,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class HealthMonitor:
-    """How the members of a pool are checked; delay and timeout in seconds."""
+    """The health check of a pool's members; delay and timeout in seconds."""
 
     id: str
     type: MonitorType

@@ -21,11 +21,11 @@ class MultiMap(Generic[Key, Item]):
         self._items: dict[Key, dict[Item, None]] = {}
 
     def add(self, key: Key, item: Item) -> None:
-        """Let an item belong to a key; it is fine when it does already."""
+        """Add an item to a key; no error if it is there already."""
         self._items.setdefault(key, {})[item] = None
 
     def discard(self, key: Key, item: Item) -> None:
-        """Let an item belong to a key no longer; it is fine when it does not."""
+        """Remove an item from a key; no error if it is not there."""
         items = self._items.get(key)
         if items is not None:
             items.pop(item, None)

@@ -122,7 +122,7 @@ class AddHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class UpdateHealthCheck:
-    """Give an existing health check row other options or external_ids."""
+    """Set options and external_ids of an existing health check row."""
 
     check: HealthCheck
 
@@ -137,7 +137,7 @@ class RemoveHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Let a Logical_Switch or Logical_Router refer to a load balancer row."""
+    """Add a reference to a load balancer row to a Logical_Switch or Logical_Router."""
 
     table: str
     name: str
@@ -155,7 +155,7 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class ClearAddresses:
-    """Take the addresses off a Logical_Switch_Port.
+    """Clear the addresses of a Logical_Switch_Port.
 
     With them OVN answers ARP for a VIP with the MAC of a port without a machine, and clients on
     the VIP's own switch time out (measured). Neutron leaves them off the VIP ports that we make.
@@ -187,10 +187,10 @@ class DeleteAccessRow:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Have the responder of a switch answer for these addresses of a load balancer, no others.
+    """Set the addresses of a load balancer that the responder of a switch answers for.
 
-    See :mod:`octavia_ovn.core.desired.responder`. It comes with the first address and goes with
-    the last.
+    See :mod:`octavia_ovn.core.desired.responder`. It is created with the first
+    address and deleted with the last.
 
     :param addresses: with the length of their subnet's prefix, as `10.0.0.5/24`
     """

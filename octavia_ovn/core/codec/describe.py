@@ -20,7 +20,7 @@ _SINGLE = {k.VIP: "VIP", k.FLAVOR: "flavor"}
 
 
 def describe(operations: Iterable[Operation], rows: Sequence[Row]) -> str:
-    """Say what differs between rows and what operations would make of them."""
+    """Return the differences between rows and the result of operations, as words."""
     found: dict[str, set[str]] = {}
     existing = {row.uuid: row for row in rows}
     for operation in operations:

@@ -149,7 +149,7 @@ def _pool_attributes(pool: model.Pool) -> dict[str, object]:
 
 
 def _odd(member: model.Member) -> dict[str, object]:
-    """Return what a member has that is not the default."""
+    """Return the fields of a member that differ from the default."""
     odd: dict[str, object] = {}
     if member.weight != 1:
         odd["weight"] = member.weight

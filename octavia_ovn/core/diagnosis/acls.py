@@ -15,7 +15,7 @@ _PASS = "pass"  # noqa: S105 - a keyword of OVN's
 
 
 class Answer(enum.Enum):
-    """What becomes of the packet."""
+    """The decision about the packet."""
 
     ALLOWED = "allowed"
     STATELESS = "stateless"

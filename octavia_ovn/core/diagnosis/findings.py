@@ -27,7 +27,7 @@ class Severity(str, enum.Enum):
 class Finding:
     """A sentence, and for a problem a remedy."""
 
-    verdict: Severity
+    severity: Severity
     sentence: str
     remedy: str = ""
 

@@ -95,9 +95,9 @@ def ways(path: Path) -> Iterator[Finding]:
     if not path.serving:
         return
     found = [_way(path, each) for each in path.serving]
-    usable = any(each.verdict is not findings.Severity.FAULT for each in found)
+    usable = any(each.severity is not findings.Severity.FAULT for each in found)
     for finding in found:
-        if usable and finding.verdict is findings.Severity.FAULT:
+        if usable and finding.severity is findings.Severity.FAULT:
             yield warning(finding.sentence, finding.remedy)
         else:
             yield finding
@@ -194,7 +194,7 @@ def _plugged(path: Path, member: model.Member) -> Finding | None:
             "Is it an allowed address pair, or outside OVN? Else: does its machine still exist?",
         )
     found = port_findings(port, f"{name}: its port")
-    bad = [each for each in found if each.verdict is not findings.Severity.OK]
+    bad = [each for each in found if each.severity is not findings.Severity.OK]
     return bad[0] if bad else None
 
 

@@ -20,7 +20,7 @@ Part = TypeVar("Part", model.Listener, model.Pool, model.Member)
 
 
 class State(str, enum.Enum):
-    """How an object is, for colours."""
+    """The state of an object, for colours."""
 
     GOOD = "good"
     BAD = "bad"
@@ -180,7 +180,7 @@ class _Tree:
         return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
 
     def _served(self, listener: model.Listener, pool: model.Pool | None) -> tuple[str, State]:
-        """Say how OVN serves a listener."""
+        """Describe how OVN serves a listener."""
         if not (self._lb.enabled and listener.enabled):
             return "disabled", State.OFF
         if pool is None:
@@ -235,7 +235,7 @@ class _Tree:
         return self._node(Kind.MEMBER, member.id, details, ovn, state)
 
     def _health(self, pool: model.Pool, member: model.Member) -> tuple[str, State]:
-        """Say what OVN does with a member."""
+        """Describe how OVN uses a member."""
         if not member.enabled:
             return "disabled", State.OFF
         if not member.weight:

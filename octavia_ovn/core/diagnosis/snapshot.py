@@ -66,7 +66,7 @@ class FloatingIp:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStatus:
-    """What Octavia's API shows of one object."""
+    """Name and statuses of one object in Octavia."""
 
     name: str
     provisioning: str
@@ -75,11 +75,11 @@ class ObjectStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is known. Maps are by name or id of the thing, ports by their Neutron id.
+    """The input of the diagnosis. Maps are by name or id of the object, ports by their Neutron id.
 
-    :param intent: what the rows say that the tenant wants; None when they do not say it
-    :param problems: what of the rows cannot be read
-    :param octavia: what Octavia says; None when it knows no such load balancer, or was not asked
+    :param intent: the intent in the rows; None when there is none
+    :param problems: sentences about unreadable parts of the rows
+    :param octavia: the load balancer in Octavia; None when there is none, or Octavia was not asked
     :param notes: sentences about sources that did not answer
     """
 

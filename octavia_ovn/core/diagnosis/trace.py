@@ -18,15 +18,15 @@ class Explanation:
     findings: tuple[tuple[Check, Finding], ...]
 
     @property
-    def verdict(self) -> Severity:
+    def severity(self) -> Severity:
         """The worst finding."""
-        found = {finding.verdict for _, finding in self.findings}
+        found = {finding.severity for _, finding in self.findings}
         return next((each for each in Severity if each in found), Severity.OK)
 
     @property
     def faults(self) -> tuple[Finding, ...]:
         """The findings that stop the packet."""
-        return tuple(each for _, each in self.findings if each.verdict is Severity.FAULT)
+        return tuple(each for _, each in self.findings if each.severity is Severity.FAULT)
 
 
 def explain(path: Path, checks: Sequence[Check] = CHECKS) -> Explanation:

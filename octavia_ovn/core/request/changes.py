@@ -9,22 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from octavia_ovn.core import model, slots
 from octavia_ovn.core.pending import Final, Kind, Objects, active, deleted
 from octavia_ovn.core.request import continuity
 
-
-class HasId(Protocol):
-    """Anything with an id."""
-
-    @property
-    def id(self) -> str:
-        """The id."""
-
-
-T = TypeVar("T", bound=HasId)
+T = TypeVar("T", model.Listener, model.Pool, model.Member)
 
 
 class UnknownObject(LookupError):

@@ -11,7 +11,7 @@ from octavia_ovn.core import model, slots
 
 
 def keep(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.LoadBalancer:
-    """Let an existing load balancer keep what Octavia does not know of it."""
+    """Return a load balancer from Octavia with the state that only the existing rows have."""
     if before is None:
         return after
     vips = {(vip.address, vip.replaces or vip.port_id): vip for vip in before.vips}

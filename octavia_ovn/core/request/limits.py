@@ -21,10 +21,10 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What asks for nothing in a cloud.
+    """Values that ask for nothing in a cloud.
 
-    :param filled_in: what Octavia puts in the place of an option that a request does not name, by
-        kind of object and option
+    :param filled_in: values that Octavia fills in for options that a request does not name, by kind
+        of object and option
     :param strict: whether options that OVN does not act on are refused
     """
 
@@ -33,12 +33,12 @@ class Usual:
 
 
 BUILT_IN = Usual()
-"""That of a cloud where Octavia's own options have their defaults."""
+"""For a cloud where Octavia's own options have their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An option and why it cannot be had.
+    """An option and the reason why OVN cannot serve it.
 
     :param usual: the value that asks for nothing; by default all empty values
     :param like: another option of the object; its value asks for nothing here, too
@@ -90,7 +90,7 @@ _TLS = (
 )
 _TLS_LIMITS = (
     *(Limit(option, _NO_TLS) for option in _TLS),
-    # Without one of the former, they say how what does not take place would be done. Octavia fills
+    # Without one of the options above, there is no TLS that these could configure. Octavia fills
     # them in, and clients send them back.
     *(
         Limit(option, _UNUSED_TLS, strict=True)

@@ -101,7 +101,7 @@ class UpdateMembers:
 Request = (
     changes.Change | UpdateListener | UpdatePool | UpdateMember | UpdateMonitor | UpdateMembers
 )
-"""What can be asked for: a change, or an update that becomes one."""
+"""A request: a change, or an update that becomes one."""
 
 
 def resolve(request: Request, lb: model.LoadBalancer | None) -> changes.Change:

@@ -20,7 +20,7 @@ SERVING = (changes.CreateLoadBalancer, changes.PutListener)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request would serve on a port that others may use too.
+    """The listeners that a request would serve on a port that others may use too.
 
     :param address: the VIP: a port may have several addresses
     :param ports: pairs of a protocol, as in rows, and a port number
@@ -32,9 +32,9 @@ class Asked:
     ports: frozenset[tuple[str, int]]
 
     def clash(self, name: str, protocol: str, external_ids: Mapping[str, str]) -> str | None:
-        """Return the sentence that says what a row serves already; None when it is nothing of this.
+        """Return a sentence about a listener that a row serves already; None without a clash.
 
-        :param name: that of the row; so are the others, of its columns
+        :param name: column of the row; so are the next two
         """
         if name == self.lb_id or external_ids.get(k.VIP) != self.address:
             return None
@@ -50,7 +50,7 @@ class Asked:
 
 
 def asked(request: object, lb: model.LoadBalancer | None) -> Asked | None:
-    """Return what a request begins to serve on a port that others may use too; None for nothing.
+    """Return the listeners that a request adds on a port that others may use too; None for none.
 
     :param lb: the load balancer before the request
     """
@@ -61,7 +61,7 @@ def asked(request: object, lb: model.LoadBalancer | None) -> Asked | None:
     else:
         return None
     vip = lb.vips[0]
-    # Rows of another driver do not say who made the port.
+    # Rows of another driver do not record who made the port.
     if vip.user_port is False or vip.port_id is None or not listeners:
         return None
     ports = frozenset((each.protocol.value, each.port) for each in listeners)

@@ -26,7 +26,7 @@ _NONE_KNOWN: Mapping[str, model.Member] = {}
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What is known about networks; each is asked only when needed.
+    """Lookups about networks, each called only when needed.
 
     :param around: returns the subnets of the routers around a load balancer
     :param subnet: returns a subnet, None when there is none

@@ -22,7 +22,7 @@ _OPEN = "ESTABLISHED"
 
 
 class Destination(NamedTuple):
-    """Where a client has connected to; the address is packed."""
+    """The destination of a connection; the address is packed."""
 
     protocol: str
     address: bytes

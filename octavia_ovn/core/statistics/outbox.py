@@ -22,7 +22,7 @@ class Outbox:
 
     :param number: of the next report
     :param reports: unacknowledged reports, by number
-    :param waiting: what is in no report yet
+    :param waiting: traffic that is in no report yet
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Outbox:
         self.waiting = dict(waiting or {})
 
     def add(self, traffic: Rows) -> None:
-        """Take what has been counted."""
+        """Add traffic that was counted."""
         add(self.waiting, traffic)
 
     def fill(self) -> None:
-        """Put what waits into reports, as far as there is room for them."""
+        """Move waiting traffic into reports, as far as there is room for them."""
         keys = sorted(self.waiting)
         for start in range(0, len(keys), ROWS):
             if len(self.reports) >= WINDOW or self.number >= self.floor + SPAN:

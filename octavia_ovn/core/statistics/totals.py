@@ -32,7 +32,7 @@ ReportId = tuple[str, str, int]
 
 @dataclass(slots=True)
 class _Chassis:
-    """What is known of a chassis.
+    """The state of a chassis.
 
     :param last_seen: when its last valid message arrived, in seconds of a monotonic clock
     :param offered: the session that it is to name next
@@ -93,13 +93,13 @@ class Totals:
         self._chassis: dict[str, _Chassis] = {}
         self._reports: dict[ReportId, Mapping[Key, Traffic]] = {}
         self._waiting: collections.Counter[str] = collections.Counter()
-        """How many of those are of a chassis."""
+        """Number of those reports by chassis."""
         self._reported_open: dict[Key, int] = {}
 
     def take(
         self, message: Report | OpenConnections, now: float
     ) -> Acknowledgement | Challenge | None:
-        """Take a message; return the answer that can be given at once.
+        """Process a message; return the immediate answer, if any.
 
         A message of another session than the current one of its chassis is answered by a challenge:
         the collector has just started, this agent has just become active, or the message is a
@@ -162,8 +162,8 @@ class Totals:
                     sums[key] = sums.get(key, 0) + number
         return sums
 
-    def told(self, batch: Batch) -> None:
-        """Take note that Octavia has what is in a batch."""
+    def reported(self, batch: Batch) -> None:
+        """Record that a batch is reported to Octavia."""
         for identity in batch.reports:
             name, incarnation, number = identity
             del self._reports[identity]

@@ -348,7 +348,7 @@ FAULTS = [
 )
 def test_the_fault_is_named(found, sender, check, words):
     explanation = trace(found, sender)
-    assert explanation.verdict is Severity.FAULT
+    assert explanation.severity is Severity.FAULT
     faults = [
         (each.name, finding)
         for each, finding in explanation.findings
@@ -360,7 +360,7 @@ def test_the_fault_is_named(found, sender, check, words):
 
 def test_a_stateless_client_outside_is_balanced_by_the_router():
     ours = with_ports(snapshot(fips=FIPS, acls=(*ACLS, STATELESS)), port("ext", EXT, "172.24.4.77"))
-    assert trace(ours, "ext").verdict is Severity.OK
+    assert trace(ours, "ext").severity is Severity.OK
 
 
 def test_one_router_of_two_may_be_down():
@@ -370,7 +370,7 @@ def test_one_router_of_two_may_be_down():
     )
     found = snapshot(router_ports=(*snapshot().router_ports, *second), down=frozenset({R1}))
     explanation = trace(found, FAR)
-    assert explanation.verdict is Severity.WARNING
+    assert explanation.severity is Severity.WARNING
     assert any(
         "openstack router set --enable r1" in each.remedy for _, each in explanation.findings
     )
@@ -385,7 +385,7 @@ def test_a_port_for_checks_that_is_down():
 def test_there_may_be_several_faults():
     found = with_rows(snapshot(DISABLED), switches=frozenset())
     checks = {
-        each.name for each, finding in trace(found).findings if finding.verdict is Severity.FAULT
+        each.name for each, finding in trace(found).findings if finding.severity is Severity.FAULT
     }
     assert checks == {"load-balancer", "attachment"}
 
