@@ -149,7 +149,7 @@ class Collector:
         self._file = StatisticsFile(settings.state_file)
         self._memory = self._file.load()
         self._southbound = SouthboundFlows(
-            Endpoint.parse(*dataclasses.astuple(settings.sb)),
+            Endpoint.parse(*settings.sb),
             _PROBE,
             with_names=bool(settings.metrics_port),
         )
