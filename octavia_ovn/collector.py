@@ -74,6 +74,14 @@ _PARTS = {
 """Parts that may fail independently: name in metrics → name in logs."""
 _PAUSE = 1.0
 """Seconds between two iterations while waiting for events is not possible."""
+_DESCRIPTION = (
+    "Count the traffic of load balancers on this chassis, and report it to the provider agents."
+)
+_EPILOG = (
+    "Exit status: 0 - ended by SIGTERM or SIGINT; 1 - an option or a package is wrong or missing;"
+    " 2 - the command line or a configuration file cannot be read."
+    " Example: octavia-ovn-stats --config-file /etc/octavia-ovn-stats/octavia-ovn-stats.conf"
+)
 _FAILED = 1
 _USAGE = 2
 
@@ -342,7 +350,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments,
         name="octavia-ovn-stats",
         project="octavia-ovn-stats",
-        description="Count the traffic of load balancers on a chassis, and report it to agents.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
         opts=statistics.list_opts(),
     )
     if conf is None:

@@ -10,6 +10,15 @@ from octavia_ovn.cli.logs import attempt, run
 from octavia_ovn.config.command_line import configured
 
 _FAILED = 2
+_DESCRIPTION = (
+    "Repair the load balancers in OVN from Octavia, and log findings and actions."
+    ' "octavia-ovn sync" does the same, and prints a table.'
+)
+_EPILOG = (
+    "Exit status: 0 - no differences, or all are being repaired; 1 - some could not be repaired;"
+    " 2 - they could not be compared."
+    " Example: octavia-ovn-db-sync-util --config-file /etc/octavia/octavia.conf"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments,
         name="octavia-ovn-db-sync-util",
         project="octavia",
-        description="Make OVN's load balancers what Octavia says. See also: octavia-ovn sync.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
     if conf is None:
         return _FAILED

@@ -1,4 +1,4 @@
-"""Comparing and mending where logs are all that anybody sees."""
+"""Comparing and repairing for commands whose only output is the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG = log.getLogger(__name__)
 
 
 def attempt(work: Callable[[], int], *, otherwise: int) -> int:
-    """Do some work of a command; log why not when it cannot be done.
+    """Do some work of a command; log an error of ours that ends it.
 
     :param otherwise: what to return then
     """
@@ -30,9 +30,9 @@ def attempt(work: Callable[[], int], *, otherwise: int) -> int:
 
 
 def run(parts: wiring.Runtime, *, dry_run: bool = False) -> int:
-    """Compare all load balancers, mend them, and log what was found and done.
+    """Compare all load balancers, repair them, and log findings and actions.
 
-    :param dry_run: mend nothing
+    :param dry_run: repair nothing
     :returns: 0 when all are right or being repaired, 1 when some are not
     :raises OctaviaOvnError: when they cannot be compared
     """

@@ -23,25 +23,46 @@ from octavia_ovn.errors import NotFound, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NOBODY = "00000000-0000-0000-0000-000000000000"
+_NO_LOAD_BALANCER = "00000000-0000-0000-0000-000000000000"
+
+_HELP = """\
+Show Octavia's load balancers of the provider "ovn", compare them with OVN, and repair them.
+
+Run it where octavia-driver-agent runs, with Octavia's configuration.
+
+Start with "octavia-ovn check": it only reads, as do "show" and "trace".
+
+\b
+Exit status of all commands
+  0  all is well
+  1  something is wrong; the output names it
+  2  it could not be found out
+
+\b
+Examples
+  octavia-ovn check
+  octavia-ovn show web
+  octavia-ovn trace web --from client-port
+  octavia-ovn sync --dry-run
+"""
 
 _CHECK_HELP = """\
-Say which load balancers differ between Octavia and OVN, and how. Nothing is changed.
+Compare all load balancers in Octavia with OVN, and list the differences. Nothing is changed.
 
 \b
 A load balancer is
   missing    Octavia has it, the Northbound database does not
   different  its rows do not say what Octavia says: a listener, pool or member
              is lost, damaged, or not in Octavia any more
-  stuck      Octavia shows it or a part of it in PENDING, and nobody works on it
+  stuck      Octavia shows it or a part of it in PENDING, without a pending request
   orphaned   it has rows, and Octavia does not know it
   unenforced Octavia shows vip_sg_ids, which OVN does not enforce: use allowed_cidrs
   unclear    it could not be compared
 
 \b
 Exit status
-  0  all load balancers are right
-  1  some are not
+  0  no differences
+  1  some load balancers differ
   2  they could not be compared, or not all of them
 
 \b
@@ -52,18 +73,18 @@ Examples
 """
 
 _SYNC_HELP = """\
-Make the rows in OVN what Octavia says, and end what is stuck in PENDING.
+Repair the rows in OVN from Octavia, and finish objects that are stuck in PENDING.
 
-What differs is recorded; the provider agent does the rest within seconds, as for any request.
-Load balancers that are right are not written, and traffic goes on. Those that Octavia does not know
-are deleted, with the ports that were made for them.
+Repairs are recorded; the provider agent applies them within seconds, as any request.
+Load balancers without differences are not written, and their traffic is not interrupted. Load
+balancers that Octavia does not know are deleted, with the ports that were made for them.
 
 With --dry-run this is the same as "check".
 
 \b
 Exit status
-  0  all load balancers are right, or are being repaired
-  1  some could not be repaired; with --dry-run: some are not right
+  0  no differences, or all are being repaired
+  1  some could not be repaired; with --dry-run: some load balancers differ
   2  they could not be compared, or not all of them
 
 \b
@@ -74,30 +95,29 @@ Examples
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(importlib.metadata.version(PACKAGE), message="%(prog)s %(version)s")
 def main() -> None:
-    """Look at Octavia's load balancers of the provider "ovn", compare them with OVN, repair them.
-
-    Run it where octavia-driver-agent runs, with Octavia's configuration.
-
-    "octavia-ovn check" is the beginning: it only reads, as do "show" and "trace".
-    """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    """Log warnings of the libraries below in the form of our own errors."""
+    logging.basicConfig(level=logging.WARNING, format="octavia-ovn: %(message)s")
 
 
 def _options(command: F) -> F:
     """Add the options that both commands have."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
-        click.option("--all", "everything", is_flag=True, help="Show those that are right, too."),
+        click.option(
+            "--all",
+            "everything",
+            is_flag=True,
+            help="Also show load balancers without differences.",
+        ),
         click.option(
             "--loadbalancer",
             "lb_ids",
             multiple=True,
             metavar="ID",
-            help="Only this load balancer, and that more closely: the status of each member is"
-            " looked at as well. May be repeated.",
+            help="Only this load balancer, including the status of each member. May be repeated.",
         ),
         click.option(
             "--project",
@@ -111,7 +131,7 @@ def _options(command: F) -> F:
     return configured(command)
 
 
-@main.command(help=_CHECK_HELP, short_help="Say what differs; change nothing.")
+@main.command(help=_CHECK_HELP, short_help="Compare Octavia with OVN; change nothing.")
 @_options
 @answered
 def check(  # noqa: PLR0913 - the command line's options
@@ -128,7 +148,7 @@ def check(  # noqa: PLR0913 - the command line's options
     return _check(parts, Selection(lb_ids, project_ids), as_json=as_json, everything=everything)
 
 
-@main.command("sync", help=_SYNC_HELP, short_help="Repair what differs.")
+@main.command("sync", help=_SYNC_HELP, short_help="Repair differences between Octavia and OVN.")
 @click.option("--dry-run", is_flag=True, help="Show what would be repaired; change nothing.")
 @_options
 @answered
@@ -142,7 +162,7 @@ def synchronize(  # noqa: PLR0913 - the command line's options
     everything: bool,
     dry_run: bool,
 ) -> int:
-    """Compare, mend and show."""
+    """Compare, repair and show."""
     parts = wiring.build(settings.load(files, directories))
     selection = Selection(lb_ids, project_ids)
     if dry_run:
@@ -153,11 +173,11 @@ def synchronize(  # noqa: PLR0913 - the command line's options
 
 
 def _check(parts: wiring.Runtime, selection: Selection, *, as_json: bool, everything: bool) -> int:
-    def look(repair: Any, wanted: Selection, **options: Any) -> Iterator[Result]:
+    def compare(repair: Any, wanted: Selection, **options: Any) -> Iterator[Result]:
         for finding in repair.compare(wanted, **options):
             yield Result(finding, Action.NOTHING)
 
-    results = _run(parts, selection, look)
+    results = _run(parts, selection, compare)
     _show(results, as_json=as_json, everything=everything, acted=False)
     if any(each.finding.verdict is DriftState.UNCLEAR for each in results):
         return FAILED
@@ -173,7 +193,7 @@ def _run(
     :raises OctaviaOvnError: when they cannot be compared
     """
     try:
-        parts.octavia.tree(_NOBODY)
+        parts.octavia.tree(_NO_LOAD_BALANCER)
     except Unavailable as error:
         msg = f"{error}. Run this command where octavia-driver-agent runs, as its user or root."
         raise Unavailable(msg) from error

@@ -1,4 +1,4 @@
-"""What neutron-ovn-db-sync-util loads to compare Octavia's load balancers beside Neutron's objects.
+"""The plugin of neutron-ovn-db-sync-util that compares load balancers with Octavia.
 
 It needs Octavia's configuration, which is not Neutron's: `--octavia-config-file` names it.
 """
@@ -26,7 +26,7 @@ _OPTIONS = [
 
 
 class OctaviaOvnSynchronizer(db_sync.BaseOvnDbSynchronizer):  # type: ignore[misc]
-    """Compares and mends load balancers, as the tool's mode says: `log` or `repair`."""
+    """Compares and repairs load balancers, according to the tool's mode: `log` or `repair`."""
 
     # The tool itself works with this driver, whichever synchronizers it runs.
     _required_mechanism_drivers = ("ovn-sync",)
@@ -54,7 +54,10 @@ class OctaviaOvnSynchronizer(db_sync.BaseOvnDbSynchronizer):  # type: ignore[mis
         return [path for path in global_conf.octavia_config_file if os.path.exists(path)]
 
     def do_sync(self) -> None:
-        """Compare; mend unless the mode is `log`. What goes wrong is logged, and others go on."""
+        """Compare; repair unless the mode is `log`.
+
+        Errors are logged, so that other synchronizers continue.
+        """
         if self._mode == constants.OVN_DB_SYNC_MODE_OFF:
             return
         dry_run = self._mode == constants.OVN_DB_SYNC_MODE_LOG

@@ -1,4 +1,4 @@
-"""What all commands have in common."""
+"""Options and exit statuses of all commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from octavia_ovn.errors import OctaviaOvnError
 F = TypeVar("F", bound=Callable[..., Any])
 
 RIGHT, WRONG, FAILED = 0, 1, 2
-"""Exit statuses: all is well, something is not, and that could not be found out."""
+"""Exit statuses: all is well, something is wrong, and it could not be found out."""
 
 
 def configured(command: F) -> F:
@@ -41,7 +41,7 @@ def configured(command: F) -> F:
 
 
 def answered(command: F) -> F:
-    """End with a sentence and the exit status FAILED when something cannot be had."""
+    """Exit with a sentence and the status FAILED on an error of ours."""
 
     @functools.wraps(command)
     def wrapper(**options: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the commands print: a table for people, JSON for programs."""
+"""Output of the commands: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _WIDE = 1000
 
 
 def terminal() -> Console:
-    """Return where to print tables for people; all that is printed is a :func:`text`."""
+    """Return the console for tables; print each text through :func:`text`."""
     console = Console()
-    # Whoever reads it from a file or a pipe wants lines, not a width.
+    # Files and pipes get whole lines, not the width of a terminal.
     return console if console.is_terminal else Console(width=_WIDE)
 
 
 def text(*parts: str | tuple[str, str]) -> Text:
-    """Return text to print, whatever is in it: no markup, and nothing that a terminal obeys.
+    """Return text to print, without markup and without terminal escapes.
 
     :param parts: words, or words and their style
     """
@@ -44,7 +44,7 @@ def progress() -> Progress:
 
 
 def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
-    """Print a table of what was found, and a summary.
+    """Print a table of findings, and a summary.
 
     :param everything: show load balancers that are right as well
     :param acted: whether something was done about it
@@ -61,7 +61,7 @@ def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """Say how many load balancers are what, in one line."""
+    """Return the number of load balancers by finding, in one line."""
     counts = collections.Counter(each.verdict for each in findings)
     total = sum(counts.values())
     parts = [f"{counts[verdict]} {verdict.value}" for verdict in DriftState if counts[verdict]]
@@ -70,7 +70,7 @@ def summary(findings: Iterable[Finding]) -> str:
 
 
 def dump(results: Sequence[Result], *, acted: bool) -> None:
-    """Print what was found as one JSON object."""
+    """Print findings as one JSON object."""
     counts = collections.Counter(each.finding.verdict.name.lower() for each in results)
     items = [_item(each, acted=acted) for each in results]
     found = {"load_balancers": items, "summary": dict(sorted(counts.items()))}

@@ -1,8 +1,8 @@
 """A load balancer as a picture: SVG, and a page around it. Nothing outside is referred to.
 
-From left to right the way of a packet: addresses, listeners, pools, members. Below, where the load
-balancer hangs: routers, and the networks that they connect. Red is what is wrong, dashed what is
-missing.
+From left to right the way of a packet: addresses, listeners, pools, members. Below, the
+routers that the load balancer is attached to, and the networks that they connect. Red marks faults,
+dashed lines mark missing attachments.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _html_row(node: Node) -> str:
 
 
 def _draw(found: Overview, canvas: _Canvas) -> float:
-    """Draw everything; return the height."""
+    """Draw the tree; return the height."""
     _head(found, canvas)
     below = _Columns(canvas).draw(found)
     below = _places(found.places, canvas, below + 28)
@@ -159,7 +159,7 @@ def _head(found: Overview, canvas: _Canvas) -> None:
 
 
 class _Columns:
-    """Lays out the tree: each thing stands at the middle of what follows from it."""
+    """Lays out the tree: each object stands at the middle of its children."""
 
     def __init__(self, canvas: _Canvas) -> None:
         self._canvas = canvas
@@ -267,7 +267,7 @@ def _middle(places: Sequence[float]) -> float | None:
     return (min(places) + max(places)) / 2 if places else None
 
 
-# --- where it hangs
+# --- attachments
 
 
 def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
@@ -281,7 +281,7 @@ def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
     networks = [each for each in places if each.table != ROUTER]
     labels = {each.name: each.label for each in routers}
     wired = len(networks) <= _in_a_row()
-    canvas.text(_MARGIN, top, "WHERE IT HANGS", "s c")
+    canvas.text(_MARGIN, top, "ATTACHED TO", "s c")
     # Routers stand above the middle of the networks.
     shift = max(0, min(len(networks), _in_a_row()) - len(routers)) * sum(_PLACE) / 2
     spots = {}
@@ -345,5 +345,5 @@ def _attachment(place: Place) -> str:
 
 
 def _escape(text: str) -> str:
-    """Return text that is no markup, of characters that XML allows."""
+    """Return text escaped for XML, without characters that XML forbids."""
     return "\n".join(markup.escape(plain(line)) for line in text.split("\n"))

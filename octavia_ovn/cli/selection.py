@@ -1,4 +1,4 @@
-"""Which load balancers an operator means."""
+"""Selection of load balancers on the command line."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Selection:
 
     @property
     def is_by_id(self) -> bool:
-        """Whether single load balancers are meant, so that each may be looked at closely."""
+        """Whether single load balancers are selected, which are compared in more depth."""
         return bool(self._lb_ids)
 
     def __call__(self, listed: Listed) -> bool:
-        """Whether a load balancer is meant."""
+        """Whether a load balancer is selected."""
         self._seen.add(listed.id)
         if self._lb_ids and listed.id not in self._lb_ids:
             return False
@@ -33,5 +33,5 @@ class Selection:
 
     @property
     def unknown(self) -> frozenset[str]:
-        """The ids that are no load balancer's that Octavia lists."""
+        """The selected ids that Octavia does not list."""
         return self._lb_ids - self._seen

@@ -13,7 +13,7 @@ from octavia_ovn.errors import BadConfiguration
 def load(files: Sequence[str] = (), directories: Sequence[str] = ()) -> octavia.Settings:
     """Return the options in configuration files.
 
-    :param files: paths; none means where Octavia's services look: /etc/octavia/octavia.conf
+    :param files: paths; none means the default of Octavia's services, /etc/octavia/octavia.conf
     :param directories: paths of folders with `*.conf` files, read after the files
     :raises BadConfiguration: when a file cannot be read, or naming the option that is wrong
     """
@@ -32,7 +32,7 @@ def read(conf: cfg.ConfigOpts) -> octavia.Settings:
 
     :raises BadConfiguration: when no file was read, or naming the option that is wrong
     """
-    # The defaults alone name a database on this host, which may be nobody's or somebody else's.
+    # The defaults alone name a database on this host, which may not be the one of this cloud.
     if not conf.config_file and not conf.config_dir:
         msg = "There is no /etc/octavia/octavia.conf: name the configuration with --config-file."
         raise BadConfiguration(msg)

@@ -32,15 +32,15 @@ _KINDS = {
 }
 
 _HELP = """\
-Show a load balancer: its listeners, pools and members, where it is attached, and what Octavia says
-of it beside what OVN does. Nothing is changed.
+Show a load balancer: its listeners, pools and members, its attachments, and the status in Octavia
+beside the state in OVN. Nothing is changed.
 
 LB is an id or a name.
 
 \b
 Exit status
   0  all is well
-  1  something is not: Octavia and the rows differ, or a part is down or not attached
+  1  Octavia and the rows differ, or a part is down or not attached
   2  it could not be found out
 
 \b
@@ -51,7 +51,7 @@ Examples
 """
 
 
-@click.command("show", help=_HELP, short_help="Show one load balancer and its surroundings.")
+@click.command("show", help=_HELP, short_help="Show one load balancer with its network.")
 @click.argument("lb", metavar="LB")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--svg", type=click.Path(dir_okay=False), help="Draw it into this file as well.")

@@ -1,4 +1,4 @@
-"""Where the commands that look at one load balancer get what they show."""
+"""The data sources of the commands `show` and `trace`."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Sources:
     def snapshot(self, text: str, sender: str | None = None) -> tuple[Snapshot, Client | None]:
         """Read a load balancer and what is around it.
 
-        What Octavia does not answer becomes a note: the rows can be looked at without it.
+        A failure of Octavia becomes a note: the rows can be shown without it.
 
         :param text: its id or name
-        :param sender: who sends packets to it: id or name of a port, or an address
+        :param sender: the client: id or name of a port, or an address
         :raises NotFound: when there is no such load balancer or sender
         :raises Refused: when several have that name
         :raises Unavailable: when the Northbound database does not answer
@@ -45,12 +45,14 @@ class Sources:
         notes: list[str] = []
         octavia = _try(functools.partial(self.parts.octavia.tree, lb_id), None, notes)
         nothing: dict[tuple[Kind, str], ObjectStatus] = {}
-        told = _try(functools.partial(self.parts.listing.statuses, lb_id), nothing, notes)
+        statuses = _try(functools.partial(self.parts.listing.statuses, lb_id), nothing, notes)
         snapshot, client = self.reader.snapshot(lb_id, octavia, client)
         if snapshot.lb is None and not snapshot.rows:
             why = "; ".join(["neither Octavia nor the Northbound database has it", *notes])
             raise NotFound(f"There is no load balancer {text}: {why}.")
-        return dataclasses.replace(snapshot, told=told, notes=(*notes, *snapshot.notes)), client
+        return dataclasses.replace(
+            snapshot, statuses=statuses, notes=(*notes, *snapshot.notes)
+        ), client
 
     def _id(self, text: str) -> str:
         if is_uuid(text):

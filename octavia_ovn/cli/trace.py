@@ -31,18 +31,17 @@ _MARKS = {
 }
 _WORDS = {
     Severity.OK: "Packets get through.",
-    Severity.WARNING: "Packets get through, but not everything is right.",
+    Severity.WARNING: "Packets get through, but there are problems.",
     Severity.FAULT: "Packets do not get through.",
-    Severity.UNCLEAR: "Whether packets get through could not be found out.",
+    Severity.UNCLEAR: "It is not known whether packets get through.",
 }
 
 _HELP = """\
-Say why packets of a client get through to a load balancer, or why they do not. Nothing is changed,
-and no packet is sent.
+Explain why a client can or cannot reach a load balancer. Nothing is changed, and no packet is sent.
 
-LB is an id or a name; --from names the client. All that lies on the way is looked at, from
-what the tenant has asked for to the security groups of the members, also behind the first fault.
-Whether a server answers is known only where a health monitor asks it.
+LB is an id or a name; --from names the client. The whole path is checked, from the
+intent of the tenant to the security groups of the members, also after the first fault. Whether a
+server answers is known only where a health monitor checks it.
 
 \b
 Exit status
@@ -58,14 +57,14 @@ Examples
 """
 
 
-@click.command("trace", help=_HELP, short_help="Say why packets get through, or do not.")
+@click.command("trace", help=_HELP, short_help="Explain why a client can or cannot reach it.")
 @click.argument("lb", metavar="LB")
 @click.option(
     "--from",
     "sender",
     required=True,
     metavar="PORT|ADDRESS",
-    help="Who sends: id or name of a Neutron port, or an IP address.",
+    help="The client: id or name of a Neutron port, or an IP address.",
 )
 @click.option(
     "--to",
@@ -94,7 +93,7 @@ def trace(  # noqa: PLR0913 - the command line's options
     found = sources.build(settings.load(files, directories))
     snapshot, client = found.snapshot(lb, sender)
     if client is None:
-        raise NotFound(f"--from: nobody is {sender!r}.")
+        raise NotFound(f"--from: there is no port and no address {sender!r}.")
     try:
         explanations = [explain(path) for path in paths(snapshot, client, address, port)]
     except NoPath as error:
@@ -108,7 +107,7 @@ def trace(  # noqa: PLR0913 - the command line's options
 
 def _status(explanations: Sequence[Explanation]) -> int:
     """Return the exit status of the worst."""
-    worst = min((each.verdict for each in explanations), key=list(Severity).index)
+    worst = min((each.severity for each in explanations), key=list(Severity).index)
     return _STATUS[worst]
 
 
@@ -119,8 +118,8 @@ def _print(explanations: Sequence[Explanation], notes: Sequence[str]) -> None:
         title = f"From {path.client.title} to {path.protocol} {path.key}"
         console.print(text((title, "bold")))
         console.print(_table(each))
-        mark, style = _MARKS[each.verdict]
-        console.print(text((f"{mark} {_WORDS[each.verdict]}", style)))
+        mark, style = _MARKS[each.severity]
+        console.print(text((f"{mark} {_WORDS[each.severity]}", style)))
     for note in notes:
         console.print(text((f"! {note}", "yellow")))
 
@@ -128,8 +127,8 @@ def _print(explanations: Sequence[Explanation], notes: Sequence[str]) -> None:
 def _table(explanation: Explanation) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     for check, finding in explanation.findings:
-        mark, style = _MARKS[finding.verdict]
-        good = finding.verdict is Severity.OK
+        mark, style = _MARKS[finding.severity]
+        good = finding.severity is Severity.OK
         sentence = text((finding.sentence, "" if good else style))
         table.add_row(text((f"  {mark}", style)), text((check.title, "dim")), sentence)
         if finding.remedy:
@@ -145,12 +144,12 @@ def _json(explanation: Explanation) -> dict[str, Any]:
         "destination": path.destination,
         "protocol": path.protocol,
         "port": path.port,
-        "verdict": explanation.verdict.value,
-        "gets_through": explanation.verdict in (Severity.OK, Severity.WARNING),
+        "verdict": explanation.severity.value,
+        "gets_through": explanation.severity in (Severity.OK, Severity.WARNING),
         "findings": [
             {
                 "check": check.name,
-                "verdict": finding.verdict.value,
+                "verdict": finding.severity.value,
                 "sentence": finding.sentence,
                 "remedy": finding.remedy,
             }

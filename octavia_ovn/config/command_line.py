@@ -1,4 +1,4 @@
-"""What the commands that log, and have the options of a service, begin with."""
+"""Start-up of commands that log and have the options of a service."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ PACKAGE = "octavia-ovn"
 
 
 def version(name: str) -> str:
-    """Return what a command answers to `--version`.
+    """Return the output of a command's `--version`.
 
     :param name: of the command
     """
     return f"{name} {importlib.metadata.version(PACKAGE)}"
 
 
-def configured(
+def configured(  # noqa: PLR0913 - the parts of a command line
     arguments: Sequence[str] | None,
     *,
     name: str,
     project: str,
     description: str,
+    epilog: str,
     opts: Iterable[tuple[str, Iterable[cfg.Opt]]] = (),
 ) -> cfg.ConfigOpts | None:
     """Read command line and configuration files, and log as they say.
 
     :param arguments: of the command line; None for those of the process
     :param name: of the command, for messages and logs
-    :param project: whose files are read unless others are named, such as /etc/PROJECT/PROJECT.conf
-    :param description: what it does, for `--help`
+    :param project: the project of the default files, such as /etc/PROJECT/PROJECT.conf
+    :param description: text of `--help`
+    :param epilog: text at the end of `--help`: exit statuses and an example
     :param opts: options by section
     :returns: None when they cannot be used; a sentence on standard error says why
     """
@@ -43,7 +45,14 @@ def configured(
         conf.register_opts(list(each), group=section)
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        conf(given, project=project, prog=name, version=version(name), description=description)
+        conf(
+            given,
+            project=project,
+            prog=name,
+            version=version(name),
+            description=description,
+            epilog=epilog,
+        )
     except cfg.Error as error:
         sys.stderr.write(f"{name}: {error}\n")
         return None

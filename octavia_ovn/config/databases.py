@@ -1,4 +1,4 @@
-"""The options of `[ovn]` that say where OVN's databases are.
+"""The options of `[ovn]` with the locations of OVN's databases.
 
 Apart from :mod:`octavia_ovn.config.octavia`, because a collector on a chassis reads these only.
 """
@@ -52,7 +52,7 @@ SOUTHBOUND_OPTS = database_opts("ovn_sb", "OVN Southbound", 6642)
 
 
 class Database(NamedTuple):
-    """Where an OVSDB database is; the fields are the arguments of `Endpoint.parse`.
+    """The location of an OVSDB database; the fields are the arguments of `Endpoint.parse`.
 
     :param connections: strings like `tcp:192.0.2.1:6641`
     :param private_key: path of a PEM file, or empty; so are the next two

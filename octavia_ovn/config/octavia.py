@@ -41,8 +41,8 @@ _OVN_OPTS = [
         "ovsdb_connection_timeout",
         default=30,
         min=1,
-        help="Seconds that one transaction may take, with connecting. A user's API call waits for"
-        " it, so the default is well below the 180 seconds of the former driver.",
+        help="Seconds that one transaction may take, including the connection. A user's API call"
+        " waits for it, so the default is well below the 180 seconds of ovn-octavia-provider.",
     ),
     cfg.IntOpt(
         "ovsdb_retry_max_interval",
@@ -65,7 +65,7 @@ _OVN_OPTS = [
             ("hash", "Choose the member by a hash of the client's address, with stable slots."),
             ("affinity", "Remember the client's member for a time in OVN's flows."),
         ],
-        help="How session persistence of type SOURCE_IP is realised.",
+        help="How OVN implements session persistence of type SOURCE_IP.",
     ),
     cfg.IntOpt(
         "sync_interval",
@@ -78,14 +78,14 @@ _OVN_OPTS = [
         "pending_grace",
         default=300,
         min=0,
-        help="Seconds for which an object may be PENDING in Octavia, with nobody working on it,"
+        help="Seconds for which an object may be PENDING in Octavia, without a pending request,"
         " before a comparison repairs it.",
     ),
     cfg.IntOpt(
         "retry_max_interval",
         default=60,
         min=1,
-        help="Longest pause in seconds between two attempts to realise one load balancer.",
+        help="Longest pause in seconds between two attempts to reconcile one load balancer.",
     ),
     cfg.StrOpt(
         "status_path",
@@ -126,19 +126,19 @@ _NEUTRON_OPTS = [
         "endpoint",
         help="URL of Neutron, instead of the one in Keystone's catalog.",
         deprecated_for_removal=True,
-        deprecated_reason="endpoint_override has taken its place.",
+        deprecated_reason="endpoint_override replaces it.",
     ),
     cfg.StrOpt(
         "endpoint_type",
         help="Interface of Neutron in Keystone's catalog.",
         deprecated_for_removal=True,
-        deprecated_reason="valid_interfaces has taken its place.",
+        deprecated_reason="valid_interfaces replaces it.",
     ),
     cfg.StrOpt(
         "ca_certificates_file",
         help="CA certificates that Neutron is verified with.",
         deprecated_for_removal=True,
-        deprecated_reason="cafile has taken its place.",
+        deprecated_reason="cafile replaces it.",
     ),
 ]
 
@@ -154,7 +154,7 @@ _DRIVER_AGENT_OPTS = [
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How to reach an OpenStack service.
+    """Access to an OpenStack service.
 
     :param section: the section that the options come from, for messages
     :param auth_type: keystoneauth's name of the way to authenticate; empty when none is set
@@ -221,7 +221,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register all options that nobody has registered yet, for tools that want to set them.
+    """Register all options that are not registered yet, for tools that set them.
 
     :func:`load` does not need it.
     """

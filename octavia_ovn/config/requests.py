@@ -1,7 +1,7 @@
-"""The options of octavia.conf that say what tenants may ask for.
+"""The options of octavia.conf that restrict the requests of tenants.
 
-Octavia fills in options that a request does not name, from its own configuration. What it filled in
-asks for nothing; so those options of Octavia's are read here, too.
+Octavia fills in options that a request does not name, from its own configuration. Such values ask
+for nothing; so those options of Octavia are read here, too.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ OVN_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "https_as_tcp",
         default=True,
-        help="Serve listeners and pools with protocol HTTPS as TCP: TLS passes through unseen and"
-        " ends in the members. Switched off, new ones are refused.",
+        help="Serve listeners and pools with protocol HTTPS as TCP: TLS passes through and is"
+        " terminated by the members. Switched off, new ones are refused.",
     ),
     cfg.BoolOpt(
         "http_as_tcp",
         default=True,
         help="Serve listeners and pools with protocol HTTP as TCP, one member for a whole"
-        " connection, if they ask for nothing that takes reading requests: inserted headers, L7"
-        " policies and persistence by cookie are refused. Switched off, new ones are refused.",
+        " connection. Options that need HTTP requests to be read are refused: inserted headers, L7"
+        " policies and persistence by cookie. Switched off, new ones are refused.",
     ),
     cfg.BoolOpt(
         "strict_options",
@@ -47,7 +47,7 @@ OVN_OPTS: list[cfg.Opt] = [
         min=0,
         help="Most members of a pool; 0 means no limit. Each is a bucket of an OpenFlow group, and"
         " groups of more than about 800 (IPv6: 600) serve, but 'ovs-ofctl dump-groups', which"
-        " collectors of support data call, cannot show them and was seen to end ovs-vswitchd."
+        " collectors of support data call, cannot show them and crashed ovs-vswitchd in our tests."
         " Existing pools stay.",
     ),
     cfg.IntOpt(
@@ -61,8 +61,8 @@ OVN_OPTS: list[cfg.Opt] = [
         "max_denied_cidrs",
         default=8192,
         min=0,
-        help="Most networks that it may take to write down whom a listener denies, for each IP"
-        " version; 0 means no limit. OVN is given these, about 25 for each allowed IPv4 address and"
+        help="Most networks that describe the addresses that a listener denies, for each IP"
+        " version; 0 means no limit. OVN stores these, about 25 for each allowed IPv4 address and"
         " 100 for each allowed IPv6 address, and makes five flows of each on every hypervisor."
         " Existing lists stay.",
     ),
@@ -95,7 +95,7 @@ OCTAVIA_OPTS: list[tuple[str, cfg.Opt]] = [
 
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
-    """What tenants may ask for; 0 means no limit.
+    """Restrictions of requests; 0 means no limit.
 
     :param filled_in: what Octavia puts in the place of an option that a request does not name, by
         kind of object and option

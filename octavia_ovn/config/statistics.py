@@ -26,17 +26,22 @@ AGENT_OPTS: list[cfg.Opt] = [
         "master_key",
         default="",
         secret=True,
-        help="The secret that the keys of all chassis follow from; the same on all controllers, and"
-        f" on no chassis. {MIN_MASTER} characters at least, such as `openssl rand -hex 32` prints."
-        " `octavia-ovn statistics-key CHASSIS` prints the key of a chassis. While it is empty, the"
-        " agent listens to no collectors.",
+        help="The secret that the keys of all chassis are derived from: the same on all"
+        f" controllers, on no chassis. {MIN_MASTER} characters at least; `openssl rand -hex 32`"
+        " prints one. `octavia-ovn statistics-key CHASSIS` prints the key of a chassis. While it is"
+        " empty, the agent listens to no collectors.",
     ),
     cfg.StrOpt(
         "bind_host",
         default="0.0.0.0",  # noqa: S104 - the chassis are elsewhere
-        help="Address on which the agent that acts listens to collectors.",
+        help="Address on which the active agent listens to collectors.",
     ),
-    cfg.PortOpt("bind_port", default=_PORT, min=1, help="UDP port on which it does."),
+    cfg.PortOpt(
+        "bind_port",
+        default=_PORT,
+        min=1,
+        help="UDP port on which the active agent listens to collectors.",
+    ),
     cfg.IntOpt(
         "report_interval",
         default=10,
@@ -58,7 +63,7 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         "controllers",
         default=[],
         help=f"All hosts that run octavia-driver-agent, separated by commas: HOST or HOST:PORT"
-        f" ([IPV6]:PORT); the port is {_PORT} unless given. The one that acts answers.",
+        f" ([IPV6]:PORT); the port is {_PORT} unless given. The active agent answers.",
     ),
     cfg.FloatOpt(
         "read_interval",
@@ -78,8 +83,8 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         "connections_interval",
         default=60.0,
         min=0,
-        help="Seconds between two looks at all tracked connections, for the number of active ones;"
-        " 0 turns them off. A look costs time in proportion to the connections of the host.",
+        help="Seconds between two readings of all tracked connections, for the number of active"
+        " ones; 0 turns them off. A reading takes time in proportion to the host's connections.",
     ),
     cfg.StrOpt(
         "ovs_rundir",
@@ -89,7 +94,7 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "state_file",
         default="/var/lib/octavia-ovn-stats/state.json",
-        help="What has been counted and not delivered yet, so that a restart loses nothing.",
+        help="File for traffic that is counted but not delivered, so that a restart loses nothing.",
     ),
     cfg.PortOpt(
         "metrics_port",
@@ -100,8 +105,8 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
     cfg.HostAddressOpt(
         "metrics_address",
         default="127.0.0.1",
-        help="Address on which it does, if metrics_port is set. There is no encryption and no"
-        " password: choose an address of the management network.",
+        help="Address on which the collector serves its counters, if metrics_port is set. There is"
+        " no encryption and no password: choose an address of the management network.",
     ),
 ]
 
@@ -174,7 +179,7 @@ def collector(conf: cfg.ConfigOpts) -> CollectorStatistics:
 
 
 def check_master_key(key: str) -> None:
-    """Refuse a master key that can be guessed; an empty one means that nobody listens.
+    """Refuse a master key that can be guessed; an empty one means that the agent does not listen.
 
     :raises BadConfiguration: when it is too short
     """

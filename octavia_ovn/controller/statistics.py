@@ -144,7 +144,7 @@ class StatisticsReceiver:
             self._complaint = str(error)
             return
         self._complaint = ""
-        self._totals.told(batch)
+        self._totals.reported(batch)
         for (name, incarnation), numbers in acknowledged(batch.reports).items():
             if name in self._senders:
                 acknowledgement = Acknowledgement(name, incarnation, numbers)

@@ -1,4 +1,4 @@
-"""The pure core: what a load balancer is, and which Northbound rows it needs.
+"""The pure core: the model of a load balancer, and the Northbound rows that it needs.
 
 No I/O, no clock, no logging, no configuration; the standard library only.
 """

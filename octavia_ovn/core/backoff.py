@@ -1,9 +1,9 @@
-"""How long to wait before the next attempt: the one place where that is computed."""
+"""Exponential back-off: the one place where pauses between attempts are computed."""
 
 from __future__ import annotations
 
 _MOST_DOUBLINGS = 30
-"""More of them overflow a float in the end, and no pause needs them."""
+"""More doublings would overflow a float."""
 
 
 def backoff(failures: int, first: float, longest: float) -> float:

@@ -1,4 +1,4 @@
-"""`diff(existing, wanted)`: the operations that turn the one into the other, and no more."""
+"""`diff(existing, wanted)`: the fewest operations that turn existing rows into wanted ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a flavor may say: the keys of Octavia's flavor profiles.
+"""Flavors: the keys of Octavia's flavor profiles.
 
 A row holds the flavor of its load balancer in the same words, so one reader serves both.
 """
@@ -15,7 +15,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "reject": "Boolean. Refuse connections at once while no member may serve (true, the default),"
     " or leave clients without an answer (false).",
     "ct_flush": "Boolean. When a member is deleted, disabled or gets weight 0, also end the"
-    " connections that it has (true, the default for UDP), or let them go on (false, the default"
+    " connections that it has (true, the default for UDP), or keep them (false, the default"
     " for TCP and SCTP).",
     "hairpin_snat_ip": "The address, instead of the VIP, that a member sees when it connects to its"
     " own load balancer and is chosen itself: an IPv4 address, an IPv6 address, or one of both"
@@ -57,7 +57,7 @@ def read(values: object) -> model.Flavor:
 
 
 def write(flavor: model.Flavor) -> dict[str, object]:
-    """Return what :func:`read` makes the same flavor of; empty when it says nothing."""
+    """Return the metadata of a flavor, the reverse of :func:`read`; empty when it sets nothing."""
     values = {
         "reject": flavor.reject,
         "ct_flush": flavor.ct_flush,
@@ -69,7 +69,7 @@ def write(flavor: model.Flavor) -> dict[str, object]:
 
 
 def with_mechanism(pool: model.Pool, flavor: model.Flavor) -> model.Pool:
-    """Return a pool that keeps clients on members as the flavor says, if it does."""
+    """Return a pool with the flavor's mechanism of session persistence, if it sets one."""
     if pool.persistence is None or flavor.session_persistence is None:
         return pool
     return replace(

@@ -1,4 +1,4 @@
-"""What is known of the health of members."""
+"""The health of members."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from octavia_ovn.core import model
 
 
 class HealthState(str, enum.Enum):
-    """What is known of a member, and what OVN does with it then."""
+    """The health of a member, with the effect in OVN."""
 
     UP = "up"
     """Its check has answered."""
     DOWN = "down"
-    """Its check has failed: OVN leaves it out by itself, and takes it back."""
+    """Its check has failed: OVN skips it until the check answers again."""
     UNKNOWN = "unknown"
     """Its check has not answered yet: OVN sends it connections."""
     UNCHECKED = "unchecked"
@@ -45,17 +45,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of the members of a load balancer.
+    """The health of the members of a load balancer.
 
-    :param verdicts: what the checks say of backends
-    :param members: member id → what is known of it whatever its check says
+    :param verdicts: results of the checks of backends
+    :param members: member id → health that overrides its check
     """
 
     verdicts: Mapping[Backend, HealthState] = field(default_factory=dict)
     members: Mapping[str, HealthState] = field(default_factory=dict)
 
     def of(self, pool: model.Pool, member: model.Member) -> HealthState:
-        """Return the verdict on a member."""
+        """Return the health of a member."""
         known = self.members.get(member.id)
         if known is not None:
             return known

@@ -1,4 +1,4 @@
-"""What tenants ask for: a load balancer and all that belongs to it, as frozen values.
+"""The intent of tenants: a load balancer and all its parts, as frozen values.
 
 Every value is valid once it exists: a wrong address, port or id raises :class:`ValueError` at
 construction, so that nothing downstream has to check again and no name or address can smuggle a
@@ -33,7 +33,7 @@ class Application(str, enum.Enum):
 
 
 class Algorithm(str, enum.Enum):
-    """How connections are spread; the values are Octavia's names."""
+    """Algorithms of balancing; the values are Octavia's names."""
 
     SOURCE_IP_PORT = "SOURCE_IP_PORT"
     SOURCE_IP = "SOURCE_IP"
@@ -41,7 +41,7 @@ class Algorithm(str, enum.Enum):
 
 
 class Mechanism(str, enum.Enum):
-    """How OVN keeps a client on its member."""
+    """Mechanisms of session persistence in OVN."""
 
     HASH = "hash"
     AFFINITY = "affinity"
@@ -54,7 +54,7 @@ class MonitorType(str, enum.Enum):
     UDP_CONNECT = "UDP-CONNECT"
 
 
-@functools.lru_cache(maxsize=8192)  # each look reads the same addresses again
+@functools.lru_cache(maxsize=8192)  # each reconciliation reads the same addresses
 def canonical_address(text: str) -> str:
     """Return an IPv4 or IPv6 address in its canonical spelling.
 
@@ -120,9 +120,12 @@ def _check_port(value: int) -> None:
 class Vip:
     """An address that clients connect to, and the Neutron port that holds it.
 
-    What is None is not known yet, as in rows that another driver wrote. `brought` says that the
-    user made the port: it is never renamed, given another owner or deleted. `replaces` is the port
-    that Octavia knows, where that was deleted in Neutron and the agent has made another.
+    None means not known yet, as in rows that another driver wrote.
+
+    :param user_port: whether the user made the port: it is never renamed, given another owner or
+        deleted
+    :param replaces: the port that Octavia knows, if that was deleted in Neutron and the agent has
+        made another
     """
 
     address: str
@@ -165,7 +168,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class HealthMonitor:
-    """How the members of a pool are checked; delay and timeout in seconds."""
+    """The health check of a pool's members; delay and timeout in seconds."""
 
     id: str
     type: MonitorType
@@ -235,7 +238,7 @@ class Pool:
 class Listener:
     """A port on every VIP, served by a pool; `application` as in pools.
 
-    Only clients in `allowed_cidrs` may use it; everybody may when there are none.
+    Only clients in `allowed_cidrs` may use it; an empty tuple allows all.
     """
 
     id: str
@@ -257,11 +260,12 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Flavor:
-    """What the operator has set for a load balancer, for ever; what is None is not said.
+    """Settings by the operator that never change for a load balancer; None means not set.
 
     :param reject: whether connections are refused while no member is alive
-    :param ct_flush: whether a member that leaves loses its connections
-    :param hairpin_snat_ip: source address of members' connections to themselves, one a family
+    :param ct_flush: whether connections of a member that leaves are ended
+    :param hairpin_snat_ip: source address of members' connections to themselves, at most one
+        for each IP version
     :param session_persistence: how clients are kept on members
     :param strict_algorithms: whether ROUND_ROBIN is refused
     """

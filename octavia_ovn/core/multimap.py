@@ -10,7 +10,7 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class MultiMap(Generic[Key, Item]):
-    """The items that belong to each key; a key whose last item has gone takes no room.
+    """The items that belong to each key; a key without items is removed.
 
     Rows of a database that are found by another column than their UUID belong here, even where that
     column seems unique: a row that is made anew comes, in an order of chance, before the one that
@@ -21,11 +21,11 @@ class MultiMap(Generic[Key, Item]):
         self._items: dict[Key, dict[Item, None]] = {}
 
     def add(self, key: Key, item: Item) -> None:
-        """Let an item belong to a key; it is fine when it does already."""
+        """Add an item to a key; no error if it is there already."""
         self._items.setdefault(key, {})[item] = None
 
     def discard(self, key: Key, item: Item) -> None:
-        """Let an item belong to a key no longer; it is fine when it does not."""
+        """Remove an item from a key; no error if it is not there."""
         items = self._items.get(key)
         if items is not None:
             items.pop(item, None)

@@ -1,4 +1,4 @@
-"""What Octavia waits for: the objects that a request left in PENDING, and how each must end."""
+"""Pending objects: those that a request left in PENDING, and the status in which each must end."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ Objects = Mapping[Key, Final]
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The requests on one load balancer that Octavia has not yet been told the end of.
+    """The requests on one load balancer whose end is not yet reported to Octavia.
 
     `created` says that the load balancer itself is new: its row in Octavia's database may not be
     committed yet. `resync` says that the rows must first be made what Octavia says, `orphaned` that
-    Octavia does not know the load balancer: it goes, and nobody waits for it.
+    Octavia does not know the load balancer: it is deleted without a report.
     """
 
     requests: tuple[str, ...]
@@ -62,7 +62,7 @@ class Pending:
 
     @property
     def deleting(self) -> bool:
-        """Whether the load balancer itself is to go."""
+        """Whether the load balancer itself is being deleted."""
         return self.orphaned or any(
             kind is Kind.LOAD_BALANCER and final is Final.DELETED
             for (kind, _), final in self.objects.items()
@@ -74,7 +74,7 @@ class Pending:
         return questionable(self.objects)
 
     def merge(self, later: Pending) -> Pending:
-        """Return what Octavia waits for after a later request came in too."""
+        """Return the pending objects of this and a later request."""
         requests = self.requests + tuple(
             each for each in later.requests if each not in self.requests
         )
@@ -86,7 +86,7 @@ class Pending:
         return replace(
             self,
             requests=requests,
-            # Of what Octavia does not know it cannot be told anything either.
+            # Octavia refuses reports about objects that it does not know.
             objects={} if orphaned else {**objects, **later.objects},
             created=self.created or later.created,
             resync=self.resync or later.resync,
@@ -95,9 +95,9 @@ class Pending:
 
 
 def questionable(objects: Objects) -> frozenset[Key]:
-    """Return the objects that end DELETED or in ERROR: Octavia itself must say that they are meant.
+    """Return the objects that end DELETED or in ERROR: Octavia itself must confirm them first.
 
-    It applies whatever a provider reports, whosever the object is.
+    Octavia applies each report of a provider, even about objects of others.
     """
     return frozenset(
         key for key, final in objects.items() if final is Final.DELETED or key[0] in UNSERVED

@@ -1,4 +1,4 @@
-"""Which listeners and pools share a Load_Balancer row.
+"""Placement of listeners and pools in Load_Balancer rows.
 
 Protocol, selection fields and affinity are columns of the row, so pools that differ in one of them
 cannot share it. A listener stands in the row of its pool.
@@ -19,7 +19,7 @@ MAX_AFFINITY_TIMEOUT = 65535
 
 
 class HashScope(str, enum.Enum):
-    """What OVN hashes to choose a member."""
+    """The part of a packet that OVN hashes to choose a member."""
 
     CONNECTION = "connection"
     CLIENT = "client"
@@ -36,7 +36,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """What stands in one row. Protocol and profile are None while nothing demands one."""
+    """The content of one row. Protocol and profile are None while nothing demands one."""
 
     protocol: model.Protocol | None = None
     profile: Profile | None = None
@@ -45,7 +45,7 @@ class RowGroup:
 
 
 def profile_of(pool: model.Pool) -> Profile:
-    """Return what a pool demands of its row."""
+    """Return the profile that a pool demands of its row."""
     affinity = 0
     if pool.persistence and pool.persistence.mechanism is model.Mechanism.AFFINITY:
         timeout = pool.persistence.timeout or DEFAULT_AFFINITY_TIMEOUT
@@ -68,7 +68,7 @@ def row_groups(lb: model.LoadBalancer) -> tuple[RowGroup, ...]:
     every: list[tuple[model.Protocol | None, Profile | None]] = sorted(
         [*keys, *((protocol, Profile()) for protocol in bare)]
     )
-    return tuple(_shelf(lb, key, _first(every, key)) for key in every) or (RowGroup(),)
+    return tuple(_row_group(lb, key, _first(every, key)) for key in every) or (RowGroup(),)
 
 
 Key = tuple["model.Protocol | None", "Profile | None"]
@@ -78,7 +78,7 @@ def _first(every: Sequence[Key], key: Key) -> bool:
     return next(each for each in every if each[0] == key[0]) == key
 
 
-def _shelf(lb: model.LoadBalancer, key: Key, first: bool) -> RowGroup:
+def _row_group(lb: model.LoadBalancer, key: Key, first: bool) -> RowGroup:
     pools = sorted(
         (pool for pool in lb.pools if (pool.protocol, profile_of(pool)) == key),
         key=lambda pool: pool.id,
@@ -113,7 +113,7 @@ def match(existing: Iterable[Row], wanted: Sequence[Wanted]) -> list[Row | None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What identifies a row that should be: its protocol and its listeners' and pools' keys."""
+    """The identity of a desired row: its protocol and its listeners' and pools' keys."""
 
     protocol: str
     keys: frozenset[str]

@@ -1,7 +1,6 @@
-"""The Northbound rows of one load balancer: one type for what is and for what should be.
+"""The Northbound rows of one load balancer: one type for existing and for desired rows.
 
-Because both sides have one type, making it so is a difference (:mod:`octavia_ovn.core.diff`) and
-never a patch.
+Because both have one type, an update is a difference (:mod:`octavia_ovn.core.diff`), never a patch.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of Load_Balancer with all that hangs on it and on which it hangs.
+    """A row of Load_Balancer with its health checks and the rows that refer to it.
 
     `switches` and `routers` are the names of the Logical_Switch and Logical_Router rows that
     refer to it.
@@ -77,7 +76,7 @@ class AddressSet:
 
 
 AccessRow = PortGroup | AddressSet
-"""A row that keeps clients out."""
+"""An access-control row: it denies clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class SetColumn:
 
 @dataclass(frozen=True, slots=True)
 class AddHealthCheck:
-    """Create a health check row and hang it on a load balancer row."""
+    """Create a health check row and attach it to a load balancer row."""
 
     uuid: str
     check: HealthCheck
@@ -123,14 +122,14 @@ class AddHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class UpdateHealthCheck:
-    """Give an existing health check row other options or external_ids."""
+    """Set options and external_ids of an existing health check row."""
 
     check: HealthCheck
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveHealthCheck:
-    """Take a health check row off a load balancer row, which deletes it."""
+    """Detach a health check row from a load balancer row, which deletes it."""
 
     uuid: str
     check: HealthCheck
@@ -138,7 +137,7 @@ class RemoveHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Let a Logical_Switch or Logical_Router refer to a load balancer row."""
+    """Add a reference to a load balancer row to a Logical_Switch or Logical_Router."""
 
     table: str
     name: str
@@ -156,14 +155,14 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class ClearAddresses:
-    """Take the addresses off a Logical_Switch_Port.
+    """Clear the addresses of a Logical_Switch_Port.
 
-    With them OVN answers ARP for a VIP with the MAC of a port that nobody is behind, and clients on
+    With them OVN answers ARP for a VIP with the MAC of a port without a machine, and clients on
     the VIP's own switch time out (measured). Neutron leaves them off the VIP ports that we make.
 
     The same for the port that checks come from: the first check is sent before the hypervisor
     answers ARP for its source with the MAC of the checks, and a member that has learned that of the
-    port answers into the void for half a minute, in which it counts as dead (measured).
+    port sends its replies there for half a minute, in which it counts as DOWN (measured).
     """
 
     port: str
@@ -171,7 +170,7 @@ class ClearAddresses:
 
 @dataclass(frozen=True, slots=True)
 class PutAccessRow:
-    """Create a row that keeps clients out, or replace what an existing one says.
+    """Create an access-control row, or replace the columns of an existing one.
 
     The ACLs of a port group that have no uuid are made; those that it does not name any more go.
     """
@@ -181,17 +180,17 @@ class PutAccessRow:
 
 @dataclass(frozen=True, slots=True)
 class DeleteAccessRow:
-    """Delete a row that keeps clients out, with its ACLs."""
+    """Delete an access-control row, with its ACLs."""
 
     row: AccessRow
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Have the responder of a switch answer for these addresses of a load balancer, no others.
+    """Set the addresses of a load balancer that the responder of a switch answers for.
 
-    See :mod:`octavia_ovn.core.desired.responder`. It comes with the first address and goes with
-    the last.
+    See :mod:`octavia_ovn.core.desired.responder`. It is created with the first
+    address and deleted with the last.
 
     :param addresses: with the length of their subnet's prefix, as `10.0.0.5/24`
     """

@@ -17,9 +17,9 @@ from dataclasses import replace
 from octavia_ovn.core import model
 
 MAX_ENTRIES = 256
-"""Entries of one vip that weights may produce. A pool of more members has one entry for each: how
-many members it may have is for `[ovn] max_members` to say. Groups of more than about 800 entries
-(IPv6: 600) serve, but `ovs-ofctl dump-groups` cannot show them and was seen to end ovs-vswitchd."""
+"""Entries of one vip that weights may produce. A pool of more members has one entry for each;
+`[ovn] max_members` limits them. Groups of more than about 800 entries (IPv6: 600) serve, but
+`ovs-ofctl dump-groups` cannot show them and crashed ovs-vswitchd in our tests."""
 
 
 def places(pool: model.Pool) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def arrange(pool: model.Pool, before: Sequence[str] = ()) -> model.Pool:
             now[vacant.pop(0)] = member_id
         else:
             now.append(member_id)
-    # OVN keeps everybody else where they are when the last place goes.
+    # OVN leaves all other places as they are when the last one goes.
     while now and not now[-1]:
         now.pop()
     return replace(pool, slots=() if now == ids else tuple(now))
@@ -89,5 +89,5 @@ def _shares(weights: Sequence[int]) -> list[int]:
     room = MAX_ENTRIES - len(reduced)
     if room <= 0:
         return [1] * len(reduced)
-    # Everybody gets one entry; the rest is shared out by weight, rounded down.
+    # Each member gets one entry; the rest is divided by weight, rounded down.
     return [1 + (weight - 1) * room // total for weight in reduced]

@@ -1,4 +1,4 @@
-"""Operating statuses of the whole tree, and what to tell Octavia."""
+"""Operating statuses of the whole tree, and reports to Octavia."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from octavia_ovn.core.pending import UNSERVED, Final, Kind, Objects, Pending
 
 Record = dict[str, str]
 Message = dict[str, list[Record]]
-"""What octavia-lib calls a status: a list of records for each kind."""
+"""A status in the sense of octavia-lib: a list of records for each kind."""
 
 
 class Operating(str, enum.Enum):
@@ -25,7 +25,7 @@ class Operating(str, enum.Enum):
     NO_MONITOR = "NO_MONITOR"
 
 
-_OF_VERDICT = {
+_OF_HEALTH = {
     HealthState.UP: Operating.ONLINE,
     HealthState.DOWN: Operating.ERROR,
     HealthState.UNKNOWN: Operating.OFFLINE,  # as Octavia itself calls a member that is new
@@ -46,7 +46,7 @@ def tree(
     """Return the operating status of every object of a load balancer.
 
     :param failed: monitors that cannot become what was asked for
-    :param lost: whether a VIP is not served because it is not ours any more
+    :param lost: whether a VIP is not served because Neutron gave it to others
     """
     statuses: dict[tuple[Kind, str], Operating] = {}
     for pool in lb.pools:
@@ -73,7 +73,7 @@ def tree(
 def _member(pool: model.Pool, member: model.Member, health: Health) -> Operating:
     if not member.enabled:
         return Operating.OFFLINE
-    return _OF_VERDICT[health.of(pool, member)]
+    return _OF_HEALTH[health.of(pool, member)]
 
 
 def _monitor(monitor: model.HealthMonitor, failed: frozenset[tuple[Kind, str]]) -> Operating:
@@ -92,10 +92,10 @@ def _listener(lb: model.LoadBalancer, listener: model.Listener, statuses: Tree) 
 
 
 def _combine(parts: Iterable[Operating]) -> Operating:
-    """Return the status of what consists of parts that are enabled.
+    """Return the status of an object from its enabled parts.
 
-    OFFLINE says of such a part that its health is not known yet: as long as that holds of all, it
-    holds of the whole.
+    OFFLINE of such a part means that its health is not known yet: while that applies to all parts,
+    it applies to the whole.
     """
     found = set(parts)
     if found in ({Operating.ERROR}, {Operating.OFFLINE}):
@@ -115,7 +115,7 @@ def member_statuses(statuses: Tree) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What Octavia must hear of one load balancer.
+    """The report to Octavia about one load balancer.
 
     :param message: the statuses, to be merged with those of other load balancers
     :param late: records to send once more when Octavia has surely committed: it writes
@@ -132,16 +132,15 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     pending: Pending | None,
     known: Mapping[str, str],
     failed: frozenset[tuple[Kind, str]] = frozenset(),
-    heard: Tree | None = None,
+    reported: Tree | None = None,
     marked: bool = False,
 ) -> Report:
-    """Compute what to tell Octavia.
+    """Compute the report to Octavia.
 
-    :param known: member statuses that Octavia has heard, as the rows keep them, and ERROR of
-        monitors
-    :param heard: statuses of all objects that Octavia has heard, None when that is not known
+    :param known: member statuses that were reported, as the rows keep them, and ERROR of monitors
+    :param reported: statuses of all objects that were reported, None when that is not known
     :param failed: pending objects that end in ERROR
-    :param marked: whether Octavia may not have heard that a VIP is lost, or is not any more
+    :param marked: whether the loss of a VIP, or its end, may not be reported yet
     """
     message: Message = {}
     late: Message = {}
@@ -149,13 +148,13 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     failed |= _unserved(objects)
     turned = _turned(statuses, known)
     recovered = {key for key in turned if statuses[key] is not Operating.ERROR}
-    changed = _changed(lb, statuses, known) | _derived(statuses, pending, heard) | turned
+    changed = _changed(lb, statuses, known) | _derived(statuses, pending, reported) | turned
     whole = (Kind.LOAD_BALANCER, lb.id)
-    if marked and (heard or {}).get(whole) is not statuses[whole]:
+    if marked and (reported or {}).get(whole) is not statuses[whole]:
         changed |= {whole}
     for key in sorted(objects.keys() | changed, key=lambda each: (_ORDER[each[0]], each[1])):
         kind, _ = key
-        # Octavia has a monitor in provisioning status ERROR that could not be had before.
+        # Octavia shows a monitor that could not be realised in provisioning status ERROR.
         final = objects.get(key, Final.ACTIVE if key in recovered else None)
         record = _record(key, final, statuses, failed)
         message.setdefault(kind.value, []).append(record)
@@ -207,7 +206,7 @@ def _record(
 def _changed(
     lb: model.LoadBalancer, statuses: Tree, known: Mapping[str, str]
 ) -> frozenset[tuple[Kind, str]]:
-    """Return the members whose status Octavia does not know, and all that depends on them."""
+    """Return the members with an unreported status, and the objects above them."""
     keys: set[tuple[Kind, str]] = set()
     for pool in lb.pools:
         members = {
@@ -222,7 +221,7 @@ def _changed(
 
 
 def _turned(statuses: Tree, known: Mapping[str, str]) -> frozenset[tuple[Kind, str]]:
-    """Return the monitors that have failed, or fail no more, unlike what Octavia has heard."""
+    """Return the monitors that have failed or recovered since the last report."""
     return frozenset(
         key
         for key, status in statuses.items()
@@ -232,16 +231,16 @@ def _turned(statuses: Tree, known: Mapping[str, str]) -> frozenset[tuple[Kind, s
 
 
 def _derived(
-    statuses: Tree, pending: Pending | None, heard: Tree | None
+    statuses: Tree, pending: Pending | None, reported: Tree | None
 ) -> frozenset[tuple[Kind, str]]:
-    """Return the listeners, pools and so on whose status follows from a request about another.
+    """Return the objects other than members whose status has changed since the last report.
 
-    An agent that has just started does not know what Octavia has heard, and tells all with the
-    first request.
+    An agent that has just started does not know the last report, and reports all with the first
+    request.
     """
-    if heard is None and pending is None:
+    if reported is None and pending is None:
         return frozenset()
-    before = heard or {}
+    before = reported or {}
     return frozenset(
         key
         for key, status in statuses.items()
@@ -250,7 +249,7 @@ def _derived(
 
 
 def final(pending: Pending, failed: frozenset[tuple[Kind, str]] = frozenset()) -> Report:
-    """Compute what to tell Octavia of a load balancer that is gone."""
+    """Compute the report about a load balancer that is gone."""
     message: Message = {}
     for key in sorted(pending.objects, key=lambda each: (_ORDER[each[0]], each[1])):
         record = _record(key, pending.objects[key], {}, failed)

@@ -1,4 +1,4 @@
-"""Text of others on its way to a terminal, a log or a command to copy.
+"""Untrusted text for a terminal, a log or a command to copy.
 
 Tenants name their objects as they like. A terminal obeys escape sequences, a log line ends at a
 line break, and text can be made to run from right to left.
@@ -10,11 +10,11 @@ import shlex
 import unicodedata
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of characters that do something instead of being seen."""
+"""Unicode's categories of invisible and control characters."""
 
 
 def plain(text: str) -> str:
-    r"""Return a text with what is no visible character written out, such as `\x1b`."""
+    r"""Return a text with invisible characters escaped, such as `\x1b`."""
     if text.isprintable():
         return text
     return "".join(map(_written, text))

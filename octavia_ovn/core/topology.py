@@ -1,4 +1,4 @@
-"""Where a load balancer must be attached so that its clients reach it.
+"""The switches and routers that must refer to a load balancer, so that its clients reach it.
 
 The rules are those of the row format: the switch of the VIP and of each member, the routers that
 have an interface there, and the switches behind every other interface of those routers. Never a
@@ -25,7 +25,7 @@ def _covers(network: str, address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """What never changes about a Neutron subnet."""
+    """The fields of a Neutron subnet that never change."""
 
     id: str
     network_id: str
@@ -36,7 +36,7 @@ class Subnet:
 class RouterPort:
     """A router's interface (Logical_Router_Port) on a switch; networks as `10.0.0.1/24`.
 
-    `subnets` are those of which it is certain which address is in which.
+    `subnets` are those whose addresses are known for certain.
     """
 
     name: str
@@ -61,7 +61,7 @@ class RouterPort:
 
 
 class Topology(Protocol):
-    """What the Northbound database says about networks and routers now."""
+    """The networks and routers in the Northbound database."""
 
     def has_switch(self, switch: str) -> bool:
         """Whether the Logical_Switch exists."""
@@ -84,7 +84,7 @@ class Topology(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
-    """The rows that must refer to a load balancer, and what its own row says of them."""
+    """The rows that must refer to a load balancer, and the references in its own row."""
 
     switches: frozenset[str]
     routers: frozenset[str]
@@ -103,7 +103,7 @@ def attachments(
     subnets: Mapping[str, Subnet],
     vip_router: str | None = None,
 ) -> Attachments:
-    """Compute where a load balancer hangs.
+    """Compute the switches and routers that must refer to a load balancer.
 
     :param subnets: the subnets of VIPs and members, by id; one that is missing is gone
     :param vip_router: the router that the row names now; kept while it is still right
@@ -179,7 +179,7 @@ def _routers(
     """Return the routers with an interface in the subnets of those places.
 
     A VIP on an external network is reached through gateway ports. When some of those routers lead
-    to a member, the others have no part in it.
+    to a member, the others are left out.
     """
     inside, outside = set(), set()
     for switch, address in set(wanted):
@@ -206,7 +206,7 @@ def unrouted_vips(
 ) -> Iterator[Place]:
     """Yield (switch, address) of the VIPs that no router leads to, not those on provider networks.
 
-    There others may route, of whom the database does not know.
+    Routers outside of OVN may lead there.
     """
     for switch, address in _vip_places(lb, subnets):
         place = (switch, address)

@@ -40,7 +40,7 @@ LB_ID = "11111111-2222-3333-4444-555555555555"
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Run a command on a scene."""
+    """Run a command on a snapshot."""
     conf = tmp_path / "octavia.conf"
     conf.write_text("[ovn]\n")
 
@@ -78,7 +78,7 @@ def test_show_what_is_wrong(run):
 
 
 def test_show_json(run):
-    result = run(checked("10.0.0.1", told={}), "show", "web", "--json")
+    result = run(checked("10.0.0.1", statuses={}), "show", "web", "--json")
     answer = json.loads(result.stdout)
     assert result.exit_code == 1
     assert not answer["right"]
@@ -141,7 +141,7 @@ def test_trace_that_cannot_tell(run):
     found = with_ports(found, dataclasses.replace(found.ports[NEAR], chassis=None))
     result = run(found, "trace", "web", "--from", NEAR)
     assert result.exit_code == 2
-    assert "could not be found out" in result.stdout
+    assert "It is not known whether packets get through" in result.stdout
 
 
 def test_trace_of_an_address_that_it_has_not(run):
@@ -169,8 +169,8 @@ def test_a_picture_refers_to_nothing_outside():
 
 
 def test_names_are_no_markup():
-    told = {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("<script>&", "ACTIVE", "ONLINE")}
-    found = overview(snapshot(told=told))
+    statuses = {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("<script>&", "ACTIVE", "ONLINE")}
+    found = overview(snapshot(statuses=statuses))
     assert "<script>&" in texts(ElementTree.fromstring(picture.svg(found)))
     assert "<script" not in picture.html(found)
 
@@ -179,10 +179,10 @@ HOSTILE = "\x1b[2J\x07\x9b31m[bold]\u202e:smile:\r\n$(reboot)"
 
 
 def hostile():
-    """A scene in which tenants have named everything so that a terminal does something."""
+    """A snapshot in which tenants have named everything so that a terminal does something."""
     found = snapshot(
         fips={VIP: FIP},
-        told={
+        statuses={
             key: ObjectStatus(HOSTILE, "ACTIVE", "ONLINE")
             for key in (
                 (Kind.LOAD_BALANCER, "lb1"),
@@ -263,7 +263,7 @@ def test_many_networks_stand_in_rows_with_their_routers_named():
 
 def test_long_names_are_cut_and_whole_in_the_tooltip():
     name = "a-very-long-name-of-a-member-that-nobody-can-remember"
-    root = drawn(snapshot(told={(Kind.MEMBER, "m1"): ObjectStatus(name, "ACTIVE", "ERROR")}))
+    root = drawn(snapshot(statuses={(Kind.MEMBER, "m1"): ObjectStatus(name, "ACTIVE", "ERROR")}))
     assert name not in texts(root)
     assert name in [each.text for each in root.iter("{http://www.w3.org/2000/svg}title")]
 
@@ -286,7 +286,7 @@ def test_what_is_wrong_is_drawn():
 
 def test_a_picture_of_little():
     nowhere = balancer([], vips=(model.Vip(VIP, None),))
-    assert texts(drawn(snapshot(nowhere, rows=(), router_ports=(), told={})))
+    assert texts(drawn(snapshot(nowhere, rows=(), router_ports=(), statuses={})))
 
 
 # --- where it comes from
@@ -314,7 +314,7 @@ class Parts:
 
 
 class Reader(SnapshotReader):
-    """Reads one scene."""
+    """Reads one snapshot."""
 
     def __init__(self, found):
         self.found = found

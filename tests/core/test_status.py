@@ -208,10 +208,12 @@ def provisioning(object_id, word, operating=None):
 SAME = object()
 
 
-def report(lb, pending=None, known=None, *, failed=frozenset(), heard=SAME, **given):
+def report(lb, pending=None, known=None, *, failed=frozenset(), reported=SAME, **given):
     statuses = status.tree(lb, health(**{"up": BOTH, **given}))
     known = status.member_statuses(statuses) if known is None else known
-    return status.report(lb, statuses, pending, known, failed, statuses if heard is SAME else heard)
+    return status.report(
+        lb, statuses, pending, known, failed, statuses if reported is SAME else reported
+    )
 
 
 class TestReport:
@@ -298,9 +300,11 @@ class TestReport:
 
     def test_what_follows_from_a_request_about_another_object(self):
         enabled = Pending(("r1",), active(Kind.LOAD_BALANCER, ["lb1"]))
-        heard = status.tree(web(member(1), enabled=False), health())
+        reported = status.tree(web(member(1), enabled=False), health())
 
-        found = report(web(member(1)), enabled, heard={**heard, (Kind.LISTENER, "l1"): "OFFLINE"})
+        found = report(
+            web(member(1)), enabled, reported={**reported, (Kind.LISTENER, "l1"): "OFFLINE"}
+        )
 
         assert found.message["listeners"] == [{"id": "l1", "operating_status": "ONLINE"}]
         assert (
@@ -310,8 +314,8 @@ class TestReport:
     def test_a_new_agent_tells_all_with_the_first_request_and_nothing_without(self):
         request = Pending(("r1",), active(Kind.LOAD_BALANCER, ["lb1"]))
 
-        assert report(web(member(1)), heard=None).message == {}
-        assert set(report(web(member(1)), request, heard=None).message) == {
+        assert report(web(member(1)), reported=None).message == {}
+        assert set(report(web(member(1)), request, reported=None).message) == {
             "pools",
             "listeners",
             "loadbalancers",
@@ -334,14 +338,14 @@ CHILDREN = {
 class TestLostVips:
     LB = web(member(1))
 
-    def report(self, heard, *, lost=True):
+    def report(self, reported, *, lost=True):
         statuses = status.tree(self.LB, health(), lost=lost)
         known = status.member_statuses(statuses)
-        return status.report(self.LB, statuses, None, known, heard=heard, marked=True).message
+        return status.report(self.LB, statuses, None, known, reported=reported, marked=True).message
 
-    @pytest.mark.parametrize("heard", [None, {}, {(Kind.LOAD_BALANCER, "lb1"): "ONLINE"}])
-    def test_are_told_as_an_error_of_the_load_balancer(self, heard):
-        found = self.report(heard)
+    @pytest.mark.parametrize("reported", [None, {}, {(Kind.LOAD_BALANCER, "lb1"): "ONLINE"}])
+    def test_are_told_as_an_error_of_the_load_balancer(self, reported):
+        found = self.report(reported)
 
         assert found["loadbalancers"] == [{"id": "lb1", "operating_status": "ERROR"}]
 

@@ -340,11 +340,13 @@ FAULTS = {
     "listener down": Fault(_down("listeners"), "far", "listener", "administratively down"),
     "no members": Fault(_members(_nothing), "near", "members", "has no members"),
     "all drained": Fault(_members(_drained), "far", "members", "has weight 0"),
-    "all dead": Fault(_dead, "far", "backends", "is dead, says its health check"),
+    "all dead": Fault(_dead, "far", "backends", "is DOWN according to its health monitor"),
     "member without a route": Fault(
         _members(_on_the_island), "far", "backends", "network island, subnet 10.9.0.0/24"
     ),
-    "members unplugged": Fault(_members_unplugged, "near", "backends", "no hypervisor has it"),
+    "members unplugged": Fault(
+        _members_unplugged, "near", "backends", "is not bound to a hypervisor"
+    ),
     "members' security groups": Fault(
         _guarded(*BACKENDS), "far", "backends", "do not let packets in"
     ),
@@ -358,7 +360,7 @@ FAULTS = {
         "ACLs forbid the client's packets to the member",
     ),
     "client not allowed": Fault(
-        _fenced, "far", "allowed-cidrs", "(192.0.2.0/24) are without 10.0.1."
+        _fenced, "far", "allowed-cidrs", "(192.0.2.0/24) do not contain 10.0.1."
     ),
     "client without a router": Fault(
         _as_it_is, "castaway", "address", "No router connects the client's network island"
@@ -369,5 +371,5 @@ FAULTS = {
     ),
     "no entry in vips": Fault(_no_entry, "near", "vips", ":80 is missing from vips"),
     "VIP port answers": Fault(_answering_vip_port, "near", "vip-port", "has addresses"),
-    "network without a router": Fault(_no_router, "near", "vip-port", "Nobody answers ARP"),
+    "network without a router": Fault(_no_router, "near", "vip-port", "Nothing answers ARP"),
 }

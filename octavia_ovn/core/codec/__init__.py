@@ -1,7 +1,8 @@
 """The row format: the only place that reads or writes its strings.
 
 The keys without the prefix `octavia:` are those that the existing driver, Neutron and
-ovn-bgp-agent read; what they have no room for stands in keys of ours, as JSON.
+ovn-bgp-agent read; the rest is JSON in keys of this
+driver.
 """
 
 from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_ours, is_realised

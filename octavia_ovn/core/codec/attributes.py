@@ -1,4 +1,4 @@
-"""What listeners and pools have beyond the keys of the existing format.
+"""Attributes of listeners and pools that the existing format has no keys for.
 
 For a pool it is the JSON of `octavia:attributes_<id>`, for a listener that of
 `octavia:listener:<id>`, which is there only if it says something.
@@ -15,7 +15,7 @@ from octavia_ovn.core import model, slots
 def listener_with_attributes(
     listener: model.Listener, attributes: Mapping[str, object]
 ) -> model.Listener:
-    """Complete a listener by what its JSON says.
+    """Complete a listener by its JSON.
 
     :raises ValueError: and TypeError when it says nonsense
     """
@@ -34,7 +34,7 @@ def _networks(value: object) -> tuple[str, ...]:
 
 
 def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> model.Pool:
-    """Complete a pool by what its JSON says.
+    """Complete a pool by its JSON.
 
     :raises ValueError: and KeyError, TypeError, AttributeError when it says nonsense
     """
@@ -50,7 +50,7 @@ def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> 
         members=tuple(_member(member, _mapping(odd.get(member.id))) for member in pool.members),
         application=_application(attributes),
     )
-    # Another hand may have changed the members alone: each must have a place nevertheless.
+    # Another driver may have changed the members alone: each must have a slot nevertheless.
     return slots.arrange(found, places if isinstance(places, list) else slots.places(pool))
 
 

@@ -1,4 +1,4 @@
-"""What operations on the intent are about, in words for operators."""
+"""Differences between rows and Octavia, in words for operators."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SINGLE = {k.VIP: "VIP", k.FLAVOR: "flavor"}
 
 
 def describe(operations: Iterable[Operation], rows: Sequence[Row]) -> str:
-    """Say what differs between rows and what operations would make of them."""
+    """Return the differences between rows and the result of operations, as words."""
     found: dict[str, set[str]] = {}
     existing = {row.uuid: row for row in rows}
     for operation in operations:
@@ -50,7 +50,7 @@ def _differences(operation: Operation, existing: dict[str, Row]) -> Iterator[tup
 
 
 def _sentence(name: str, states: set[str]) -> str:
-    """Name one state: what is here and there is different, whatever its single keys are."""
+    """Name one state; an object with several, on both sides, is different."""
     return f"{name} {states.pop() if len(states) == 1 else 'different'}"
 
 

@@ -22,21 +22,21 @@ MONITORS = "octavia:healthmonitors"
 LOAD_BALANCER = "octavia:loadbalancer"
 FLAVOR = "octavia:flavor"
 POOL_ATTRIBUTES = "octavia:attributes_"
-# With a colon: the former driver takes every key that contains `listener_` or `pool_` for one of
-# its own, and after a way back to it requests would hang.
+# With a colon: ovn-octavia-provider takes every key that contains `listener_` or `pool_` for one of
+# its own, and after a rollback its requests would not finish.
 LISTENER_ATTRIBUTES = "octavia:listener:"
 POOL_MARK = "octavia:pool:"
 """Always has the value MARKED, so that the row of a pool can be selected by the server."""
 MARKED = "True"
 PENDING = "octavia:pending"
 LOST_VIPS = "octavia:lost_vips"
-"""JSON: VIP → why it is not served; an empty object until Octavia has heard that all are again."""
+"""JSON: VIP → why it is not served; an empty object until it is reported to Octavia that
+all are served again."""
 CHECK_MONITOR = "octavia:healthmonitor"
 CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
 ACCESS_MARK = "octavia:allowed_cidrs"
-"""Of the rows of other tables that keep clients out; always MARKED, so that the server can select
-them."""
+"""In access-control rows of other tables; always MARKED, so that the server can select them."""
 ACCESS_LB = "octavia:loadbalancer_id"
 ACCESS_LISTENER = "octavia:listener_id"
 
@@ -50,15 +50,15 @@ _REALISED_KEYS = frozenset(
 
 
 def is_intent(key: str) -> bool:
-    """Whether a key of external_ids says what the tenant wants."""
+    """Whether a key of external_ids belongs to the intent of the tenant."""
     return key in _INTENT_KEYS or key.startswith(_INTENT_PREFIXES)
 
 
 def is_ours(keys: Iterable[str]) -> bool:
-    """Whether a row with those keys in external_ids is one of a load balancer, whole or not."""
+    """Whether a row with those keys in external_ids belongs to a load balancer, complete or not."""
     return any(key == PENDING or (is_intent(key) and key != ENABLED) for key in keys)
 
 
 def is_realised(key: str) -> bool:
-    """Whether a key of external_ids says what the agent has found or done."""
+    """Whether a key of external_ids is state that the agent maintains."""
     return key in _REALISED_KEYS

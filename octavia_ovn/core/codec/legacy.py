@@ -1,4 +1,4 @@
-"""Pools as the existing driver writes them: what is missing is read from the row's columns.
+"""Pools as ovn-octavia-provider writes them: missing fields are read from the row's columns.
 
 Taking such a row over must not change what it does, so the answer is what the row does now, which
 is not always what Octavia was asked for; the comparison with Octavia puts that right.

@@ -1,4 +1,4 @@
-"""Reading the row format, with whatever other hands have done to it."""
+"""Reading the row format; unreadable parts become problems, not exceptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the rows of one load balancer say; `problems` are sentences about unreadable parts.
+    """The content of a load balancer's rows; `problems` are sentences about unreadable parts.
 
     `adopted` is False while a part of it stands only in the form that the existing driver writes.
     """
@@ -45,7 +45,7 @@ class Undecodable(ValueError):
 def decode(rows: Iterable[Row]) -> Decoded:
     """Read the rows of one load balancer.
 
-    What cannot be read is left out and named in `problems`.
+    Unreadable parts are left out and named in `problems`.
 
     :raises Undecodable: when no row names a VIP
     """
@@ -64,7 +64,7 @@ def decode(rows: Iterable[Row]) -> Decoded:
 
 
 def pending(rows: Iterable[Row]) -> Pending | None:
-    """Return what Octavia waits for, also of rows that say nothing else; None for nothing."""
+    """Return the pending objects of rows, also of rows without an intent; None for none."""
     return _Reader(list(rows)).pending()
 
 
@@ -134,7 +134,7 @@ class _Reader:
     def _listener(self, row: Row, key: str) -> model.Listener:
         bare = _listener(row, key)
         text = row.external_ids.get(k.LISTENER_ATTRIBUTES + bare.id)
-        # Unreadable, it may say who must not reach the listener: then that is not served at all.
+        # It may restrict clients: if it is unreadable, the listener is not served at all.
         return bare if text is None else listener_with_attributes(bare, json.loads(text))
 
     def _pool(self, row: Row, key: str) -> model.Pool:
@@ -196,7 +196,7 @@ def _listener(row: Row, key: str) -> model.Listener:
 def listeners_by_port(external_ids: Mapping[str, str]) -> dict[int, str]:
     """Return the ids of a row's listeners, disabled ones included, by port.
 
-    What cannot be read is left out: others repair it.
+    Unreadable keys are left out; the agent repairs them.
     """
     found = {}
     for key, value in external_ids.items():
@@ -255,9 +255,9 @@ def _vip_details(value: object) -> _Details:
 
 
 def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
-    """Return which VIPs are not served because they are not ours any more: address → why.
+    """Return the VIPs that are not served because Neutron gave them to others: address → reason.
 
-    None when no row has ever said so since Octavia has last been told; see `Facts.lost`.
+    None when no row records it since the last report to Octavia; see `Facts.lost`.
     """
     marks = [row.external_ids[k.LOST_VIPS] for row in rows if k.LOST_VIPS in row.external_ids]
     try:
@@ -279,7 +279,7 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
-@functools.lru_cache(maxsize=64)  # a look reads it twice, and so do the next ones
+@functools.lru_cache(maxsize=64)  # each reconciliation reads it several times
 def _pending(text: str) -> Pending:
     value = json.loads(text)
     objects = value["objects"]

@@ -20,7 +20,7 @@ def dumps(value: object) -> str:
 
 
 def encode(lb: model.LoadBalancer, group: RowGroup) -> dict[str, str]:
-    """Return the intent keys of the row that holds a shelf."""
+    """Return the intent keys of the row of a row group."""
     keys = {
         k.ENABLED: str(lb.enabled),
         k.VIP: lb.vips[0].address,
@@ -149,7 +149,7 @@ def _pool_attributes(pool: model.Pool) -> dict[str, object]:
 
 
 def _odd(member: model.Member) -> dict[str, object]:
-    """Return what a member has that is not the default."""
+    """Return the fields of a member that differ from the default."""
     odd: dict[str, object] = {}
     if member.weight != 1:
         odd["weight"] = member.weight

@@ -1,10 +1,10 @@
-"""Access control: the rows that keep out the clients that a listener does not allow.
+"""Access control: the rows that deny clients that a listener does not allow.
 
 One port group for each load balancer, with ports of the switches where clients enter: so its ACLs
-hold for all that enters there, through whatever port. One ACL for each restricted listener
+apply to all packets that enter there, through any port. One ACL for each restricted listener
 and IP version drops what comes from an address set, the complement of the allowed CIDRs.
 
-OVN looks at ACLs before it balances, so the client's own address and the VIP (or the floating IP)
+OVN evaluates ACLs before it balances, so the client's own address and the VIP (or the floating IP)
 are still in the packet. Of other ways to say the same, `ip4.src != {...}` costs 20 times as many
 flows on OVN 23.03, allow and drop in pairs lets clients through, policies of routers see the member
 instead of the VIP, and ACLs of switches are deleted by Neutron when it repairs (all measured).
@@ -31,38 +31,38 @@ from octavia_ovn.core.rows import (
 )
 
 PRIORITY = 3000
-"""Above what lets packets through: Neutron's security groups (1002) and firewalls (2000)."""
+"""Above rules that allow packets: Neutron's security groups (1002) and firewalls (2000)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """All rows that keep clients away from one load balancer."""
+    """All access-control rows of one load balancer."""
 
     groups: tuple[PortGroup, ...] = ()
     sets: tuple[AddressSet, ...] = ()
 
 
 def restricted(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
-    """Return the listeners that some clients must not reach, but for the disabled ones."""
+    """Return the enabled listeners that some clients must not reach."""
     if not lb.enabled:
         return ()
     return tuple(each for each in lb.listeners if each.enabled and each.allowed_cidrs)
 
 
 def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
-    """Return the rows that keep out whom the listeners do not allow."""
+    """Return the rows that deny clients that the listeners do not allow."""
     addresses = tuple(addresses_of(lb, facts.floating_ips))
     versions = sorted(set(map(model.family, addresses)))
-    barriers = [
-        barrier
+    rules = [
+        rule
         for listener in restricted(lb)
         for version in versions
-        if (barrier := _deny_rule(lb.id, listener, version, addresses)) is not None
+        if (rule := _deny_rule(lb.id, listener, version, addresses)) is not None
     ]
-    if not barriers:
+    if not rules:
         return Access()
-    acls = sorted((acl for acl, _ in barriers), key=lambda acl: acl.match)
-    sets = (each for _, each in barriers if each is not None)
+    acls = sorted((acl for acl, _ in rules), key=lambda acl: acl.match)
+    sets = (each for _, each in rules if each is not None)
     name = f"octavia_lb_{_word(lb.id)}"
     group = PortGroup(name, facts.ingress_ports, tuple(acls), _external_ids(lb.id))
     return Access((group,), tuple(sorted(sets, key=lambda each: each.name)))
@@ -77,7 +77,7 @@ def difference(existing: Access, wanted: Access) -> tuple[Operation, ...]:
     )
 
 
-@functools.lru_cache(maxsize=32)  # a request takes several looks; 25 ms each with 100 networks
+@functools.lru_cache(maxsize=32)  # called several times for a request; 25 ms each with 100 networks
 def complement(cidrs: tuple[str, ...], version: int) -> tuple[str, ...]:
     """Return the networks of all addresses of one IP version that are in none of some networks.
 
@@ -101,9 +101,9 @@ def complement(cidrs: tuple[str, ...], version: int) -> tuple[str, ...]:
 def _deny_rule(
     lb_id: str, listener: model.Listener, version: int, addresses: Iterable[str]
 ) -> tuple[Acl, AddressSet | None] | None:
-    """Return what keeps clients of one IP version from a listener; None when all are allowed.
+    """Return the rule that denies clients of one IP version; None when all are allowed.
 
-    When none is allowed, no address set is needed.
+    Without an allowed client, no address set is needed.
     """
     denied = complement(listener.allowed_cidrs, version)
     if not denied:

@@ -1,6 +1,6 @@
 """`desired(intent, facts)`: the rows that a load balancer should have.
 
-A pure function: no order of events, no restart and no repetition leads anywhere else.
+A pure function: events in any order, restarts and repetitions give the same rows.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _IPV6_FIELDS = frozenset({"ipv6_src", "ipv6_dst"})
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the rows depend on besides the intent.
+    """The input of the rows besides the intent.
 
-    :param attachments: where the load balancer hangs
+    :param attachments: the switches and routers that refer to the load balancer
     :param floating_ips: VIP address → floating IP
     :param mappings: address of a monitored member → `<switch port>:<source address>`
     :param health: what is known of the members
     :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
     :param unchecked: monitors that have no address to check from: OVN would leave all members out
-    :param member_status: member id → status that Octavia has heard; so for monitors in ERROR
-    :param entrances: ports of the switches where clients enter; see
-        :func:`octavia_ovn.core.topology.entrances`
-    :param lost: VIPs that Neutron has taken from us, and why: they are not served. Empty when there
-        are none and Octavia has not been told yet, None when it has
+    :param member_status: id → reported status of members, and of monitors in ERROR
+    :param ingress_ports: ports of the switches where clients enter; see
+        :func:`octavia_ovn.core.topology.ingress_ports`
+    :param lost: VIP → reason, of VIPs that Neutron gave to others: they are not served. Empty when
+        there are none and that is not reported yet, None when it is
     """
 
     attachments: Attachments
@@ -66,7 +66,7 @@ def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tu
 
 
 def intended(lb: model.LoadBalancer, existing: Sequence[Row]) -> tuple[tuple[RowGroup, Row], ...]:
-    """Return each shelf with its row as far as the intent alone decides it."""
+    """Return each row group with its row, as far as the intent alone decides it."""
     found = row_groups(lb)
     keys = [codec.encode(lb, group) for group in found]
     wanted = [
@@ -84,9 +84,9 @@ def intended(lb: model.LoadBalancer, existing: Sequence[Row]) -> tuple[tuple[Row
 
 
 def deleting(existing: Sequence[Row]) -> tuple[Row, ...]:
-    """Return what is left of a load balancer that is going: one row that serves nothing.
+    """Return the rest of a load balancer that is being deleted: one row that serves nothing.
 
-    It carries what Octavia waits for until Octavia has been told.
+    It keeps the pending objects until their end is reported.
     """
     holders = sorted(existing, key=lambda row: (k.PENDING not in row.external_ids, row.uuid))
     return tuple(
@@ -160,9 +160,9 @@ def _vips(group: RowGroup, addresses: Sequence[str], health: Health) -> Iterator
 def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Member, ...]:
     """Return the entries that serve a VIP of one IP version.
 
-    Backup members step in when no other is left. A member that its check calls dead stays in the
-    list beside them: OVN leaves it out by itself, and would stop checking it otherwise. One that
-    cannot be reached is left out: OVN would serve it until a check has answered, which none does.
+    Backup members serve when no other member may. A member that is DOWN stays in the list beside
+    them: OVN skips it, and would stop checking it otherwise. An unreachable member is left out: OVN
+    would send it connections until a check fails, and no check runs.
     """
     members = [
         each
@@ -189,7 +189,10 @@ def _distinct(members: Sequence[model.Member]) -> Iterable[model.Member]:
 def _checks(
     group: RowGroup, addresses: Sequence[str], vips: Mapping[str, str], unchecked: frozenset[str]
 ) -> tuple[HealthCheck, ...]:
-    """Return one check for each monitored vip: a floating IP without one would hit dead members."""
+    """Return one check for each monitored vip.
+
+    A floating IP without one would be balanced to members that are DOWN.
+    """
     checks = []
     for listener, pool in _served(group):
         if pool.monitor is None or not pool.monitored or pool.monitor.id in unchecked:
@@ -250,10 +253,10 @@ def _selection_fields(
 def _options(row: Row, group: RowGroup, flavor: model.Flavor) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
-    That of the hairpin address is ours where the flavor says something. A UDP client that keeps
+    The hairpin address is ours where the flavor sets one. A UDP client that keeps
     sending would stay with a member that has left for ever: its flow never ends. OVN flushes it if
-    told so before, so every UDP row says it from the beginning, and a row that is no longer UDP
-    does not keep it.
+    the option was set before, so every UDP row has it from the start, and a row that is no longer
+    UDP loses it.
     """
     affinity = group.profile.affinity if group.profile else None
     ours = {
@@ -272,9 +275,9 @@ def _external_ids(
     lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts
 ) -> dict[str, str]:
     keys = {key: each for key, each in row.external_ids.items() if not codec.is_realised(key)}
-    heard = _heard(group, facts.member_status)
-    if heard:
-        keys[k.MEMBER_STATUS] = codec.member_status(heard)
+    reported = _reported(group, facts.member_status)
+    if reported:
+        keys[k.MEMBER_STATUS] = codec.member_status(reported)
     fips = facts.floating_ips
     if lb.vips[0].address in fips:
         keys[k.VIP_FIP] = fips[lb.vips[0].address]
@@ -289,8 +292,8 @@ def _external_ids(
     return keys
 
 
-def _heard(group: RowGroup, statuses: Mapping[str, str]) -> dict[str, str]:
-    """Return what Octavia has heard of a row's members, and of its monitors that are in ERROR."""
+def _reported(group: RowGroup, statuses: Mapping[str, str]) -> dict[str, str]:
+    """Return the reported statuses of a row's members, and of its monitors in ERROR."""
     members = {each.id for pool in group.pools for each in pool.members}
     monitors = {pool.monitor.id for pool in group.pools if pool.monitor}
     return {

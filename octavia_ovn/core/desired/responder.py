@@ -1,14 +1,12 @@
-"""Routers of ours: they answer for VIPs where no router of Neutron does.
+"""Responders: routers of this driver that answer ARP for VIPs where no router of Neutron does.
 
-On a switch without a router nobody answers ARP for a VIP, so its clients get nowhere, wherever the
-load balancer hangs. They do once a router has a port on the switch whose address is the VIP:
-measured. One such router for each switch, a *responder*, answers for the VIPs of all load
-balancers there. It leads nowhere else: the packets of clients are translated on their own switch
-and come back out of its only port.
+On a switch without a router, OVN answers ARP for no VIP, so clients cannot connect. They can once a
+router has a port on the switch whose address is the VIP (measured). One responder for each switch
+answers for the VIPs of all load balancers there. It has no other port: packets of clients are
+translated on their own switch and leave by the port that they came in by.
 
-Nothing of it bears a mark of Neutron's, by which Neutron and others know what is theirs, and the
-names are none that they look for. So they leave it alone, and it is no router for
-:mod:`octavia_ovn.core.topology`.
+Its rows have neither Neutron's external_ids nor names of Neutron's form. So Neutron and its tools
+ignore it, and it is no router for :mod:`octavia_ovn.core.topology`.
 """
 
 from __future__ import annotations
@@ -23,9 +21,9 @@ from octavia_ovn.core.rows import Answer
 from octavia_ovn.core.topology import Subnet, Topology, switch_name, unrouted_vips
 
 MARK = ("octavia:responder", "true")
-"""What the external_ids of the three rows have in common."""
+"""A key and value that the external_ids of the three rows share."""
 ROUTER_OPTIONS = {
-    # Else each ARP request of anybody on the switch makes a row in the Southbound database.
+    # Otherwise each ARP request on the switch makes a row in the Southbound database.
     "always_learn_from_arp_request": "false",
     "dynamic_neigh_routers": "true",
 }
@@ -119,9 +117,9 @@ def is_responder(external_ids: Mapping[str, str]) -> bool:
 
 
 def owners(external_ids: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """Read whom a responder answers for: load balancer → addresses, without those nobody can read.
+    """Read the addresses of a responder by load balancer, without unreadable ones.
 
-    The load balancer that lacks them then writes them anew.
+    The load balancer that lacks an address writes it again.
     """
     return {
         key.removeprefix(_OWNER): frozenset(filter(_is_interface, value.split()))
@@ -139,6 +137,6 @@ def _is_interface(text: str) -> bool:
 
 
 def external_ids(owned: Mapping[str, frozenset[str]]) -> dict[str, str]:
-    """Write whom a responder answers for."""
+    """Write the addresses of a responder by load balancer."""
     texts = {_OWNER + lb_id: " ".join(sorted(each)) for lb_id, each in owned.items()}
     return dict([MARK]) | texts

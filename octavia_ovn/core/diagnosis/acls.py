@@ -1,4 +1,4 @@
-"""What the ACLs of port groups say to a packet: Neutron's security groups, and rules of ours."""
+"""Decisions of port groups' ACLs about a packet: security groups and access-control rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PASS = "pass"  # noqa: S105 - a keyword of OVN's
 
 
 class Answer(enum.Enum):
-    """What becomes of the packet."""
+    """The decision about the packet."""
 
     ALLOWED = "allowed"
     STATELESS = "stateless"

@@ -1,7 +1,7 @@
-"""The table of checks: the way of a packet, from what the tenant wants to the members.
+"""The table of checks: the way of a packet, from the intent of the tenant to the members.
 
 A new check is a function that takes a :class:`Path` and yields findings, and a line in `CHECKS`.
-What a check needs to know is in the scene; none reads anything.
+The input of checks is the snapshot; no check does I/O.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from octavia_ovn.core.diagnosis.snapshot import Port
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.text import command
 
-_AGENT = "Is octavia-driver-agent running? 'octavia-ovn sync' has the rows repaired."
+_AGENT = "Is octavia-driver-agent running? 'octavia-ovn sync' repairs the rows."
 
 
 def _octavia(path: Path) -> Iterator[Finding]:
     snapshot = path.snapshot
-    told = snapshot.told.get((Kind.LOAD_BALANCER, path.lb.id))
-    if told and told.provisioning != "ACTIVE":
-        yield warning(f"Octavia shows the load balancer in {told.provisioning}.", _AGENT)
+    status = snapshot.statuses.get((Kind.LOAD_BALANCER, path.lb.id))
+    if status and status.provisioning != "ACTIVE":
+        yield warning(f"Octavia shows the load balancer in {status.provisioning}.", _AGENT)
     if not snapshot.rows:
         yield fault("The Northbound database has no row of the load balancer.", _AGENT)
     for sentence in snapshot.problems:
@@ -97,12 +97,12 @@ def _address(path: Path) -> Iterator[Finding]:
 
 
 def _private(path: Path) -> Finding:
-    """Return what is to be said of a VIP without floating IP when the client is outside."""
+    """Return the finding about a VIP without floating IP for a client outside."""
     routers = ", ".join(map(path.snapshot.router_label, path.entry_routers))
     if routers and model.family(path.destination) == 6:  # noqa: PLR2004 - an IP version
         return warning(
-            f"{path.destination} has no floating IP, as IPv6 has none: the network outside must"
-            f" know the way to it, by router {routers}."
+            f"{path.destination} has no floating IP, as IPv6 has none: the external network must"
+            f" have a route to it, by router {routers}."
         )
     return fault(
         f"{path.destination} is a private address, and the VIP has no floating IP:"
@@ -112,7 +112,7 @@ def _private(path: Path) -> Finding:
 
 
 def _entry(path: Path) -> Iterator[Finding]:
-    """Check the entry of `vips`, without which OVN knows nothing of the address."""
+    """Check the entry of `vips`, without which OVN does not serve the address."""
     should = path.lb.enabled and path.listener and path.listener.enabled and path.members
     if path.backends:
         yield ok(f"OVN balances {path.key} to {', '.join(path.backends)}.")
@@ -126,7 +126,7 @@ def _client(path: Path) -> Iterator[Finding]:
 
 
 def _attachment(path: Path) -> Iterator[Finding]:
-    """Check that the load balancer hangs where this client enters."""
+    """Check that the load balancer is attached where this client enters."""
     held = frozenset(each for row in path.snapshot.rows for each in row.switches)
     routers = frozenset(each for row in path.snapshot.rows for each in row.routers)
     if path.is_inside:
@@ -143,7 +143,7 @@ def _attachment(path: Path) -> Iterator[Finding]:
     if not path.entry_routers and path.snapshot.is_provider(path.vip_switch):
         label = path.snapshot.switch_label(path.vip_switch)
         yield fault(
-            f"Nobody answers for {path.vip.address}: no router has a gateway or an interface on"
+            f"Nothing answers for {path.vip.address}: no router has a gateway or an interface on"
             f" the provider network {label}.",
             command(
                 "openstack router set --external-gateway",
@@ -199,18 +199,20 @@ def _gateway(path: Path) -> Iterator[Finding]:
         chassis = path.snapshot.gateway_chassis.get(gateway.name)
         label = path.snapshot.router_label(gateway.router)
         if chassis is None:
-            yield unclear(f"The Southbound database does not say who has the gateway of {label}.")
+            yield unclear(
+                f"The Southbound database does not say where the gateway of {label} is bound."
+            )
         elif chassis:
             yield ok(f"The gateway of router {label} is on {chassis}.")
         else:
             yield fault(
-                f"No hypervisor has the gateway of router {label}.",
+                f"The gateway of router {label} is bound to no hypervisor.",
                 "See ovn-cms-options and ovn-bridge-mappings of the gateway hosts.",
             )
 
 
 def _vip_port(path: Path) -> Iterator[Finding]:
-    """Check that the right one answers ARP for the VIP."""
+    """Check which port answers ARP for the VIP."""
     port = path.snapshot.ports.get(path.vip.port_id or "")
     why = (codec.read_lost_vips(path.snapshot.rows) or {}).get(path.vip.address)
     if why:
@@ -224,27 +226,27 @@ def _vip_port(path: Path) -> Iterator[Finding]:
     on_switch = {each.router for each in path.snapshot.ports_on_switch(path.vip_switch)}
     routers = {each for row in path.snapshot.rows for each in row.routers}
     if path.vip.address in path.snapshot.answered:
-        yield ok(f"A router of the provider's own answers ARP for {path.vip.address}.")
+        yield ok(f"A responder of the provider answers ARP for {path.vip.address}.")
     elif path.snapshot.rows and not on_switch & routers:
         label = path.snapshot.switch_label(path.vip_switch)
         yield fault(
-            f"Nobody answers ARP for {path.vip.address}: no router that the load balancer is"
+            f"Nothing answers ARP for {path.vip.address}: no router that the load balancer is"
             f" attached to has an interface on network {label}.",
             _AGENT,
         )
     if port is not None and _answers(port, path):
         yield fault(
             f"The VIP's port {port.title} has addresses, so OVN answers ARP for"
-            f" {path.vip.address} with the MAC of a port that nobody is behind.",
+            f" {path.vip.address} with the MAC of a port without a machine.",
             command("ovn-nbctl lsp-set-addresses", port.name),
         )
 
 
 def _answers(port: Port, path: Path) -> bool:
     """Whether OVN answers ARP for the VIP with the MAC of its port."""
-    heard = path.snapshot.answers_for_down or bool(port.chassis)
+    answers = path.snapshot.answers_for_down or bool(port.chassis)
     known = any(path.vip.address in each.split() for each in port.addresses)
-    return heard and known and not port.silent
+    return answers and known and not port.silent
 
 
 CHECKS = (

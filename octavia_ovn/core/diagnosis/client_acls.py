@@ -17,12 +17,14 @@ from octavia_ovn.core.diagnosis.path import Path
 from octavia_ovn.core.diagnosis.snapshot import Port
 from octavia_ovn.core.text import command
 
-_REMEDY = "openstack security group rule create: the client must be let out to VIP and members."
+_REMEDY = (
+    "openstack security group rule create: the client must be allowed to send to VIP and members."
+)
 _STATEFUL = "Give the client's port a stateful security group: openstack port set --security-group"
 
 
 def client_egress(path: Path) -> Iterator[Finding]:
-    """Check what the security groups of the client's port let out."""
+    """Check that the security groups of the client's port allow the packets."""
     port = path.client.port
     if port is None or path.listener is None:
         return
@@ -47,32 +49,32 @@ def client_egress(path: Path) -> Iterator[Finding]:
 
 
 def allowed_clients(path: Path) -> Iterator[Finding]:
-    """Check whether the listener lets the client in, and whether the rules say the same."""
+    """Check that the listener allows the client, and that the ACLs agree."""
     listener = path.listener
     if listener is None or not listener.allowed_cidrs:
         return
     cidrs = ", ".join(listener.allowed_cidrs)
     if _is_allowed(path):
-        yield ok(f"The listener's allowed_cidrs ({cidrs}) have {path.source} in them.")
-    elif _is_kept_out(_at_entry(path), path):
+        yield ok(f"The listener's allowed_cidrs ({cidrs}) contain {path.source}.")
+    elif _is_denied(_at_entry(path), path):
         yield fault(
-            f"The listener's allowed_cidrs ({cidrs}) are without {path.source}.",
+            f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}.",
             command("openstack loadbalancer listener set --allowed-cidr CIDR", listener.id),
         )
     else:
         yield warning(
-            f"The listener's allowed_cidrs ({cidrs}) are without {path.source}, but no rule"
-            " keeps it out.",
+            f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}, but no"
+            " rule denies it.",
             "Is octavia-driver-agent running?",
         )
 
 
 def network_entry(path: Path) -> Iterator[Finding]:
-    """Check the rules on the switch where the client enters that are no security groups."""
+    """Check the rules, other than security groups, of the switch where the client enters."""
     if path.listener is None:
         return
     decision = _at_entry(path)
-    if _is_kept_out(decision, path) and not _is_allowed(path):
+    if _is_denied(decision, path) and not _is_allowed(path):
         return
     what = f"packets from {path.source} to {path.destination}:{path.port}"
     bad = _finding(decision, what, tracked=path.is_inside)
@@ -93,7 +95,7 @@ def _at_entry(path: Path) -> Decision:
     return decide(acls, FROM_PORT, _packet(path, path.client.port), path.snapshot.address_sets)
 
 
-def _is_kept_out(decision: Decision, path: Path) -> bool:
+def _is_denied(decision: Decision, path: Path) -> bool:
     """Whether the rule for the listener's allowed CIDRs forbids the packet."""
     listener_id = path.listener.id if path.listener else ""
     denied = decision.acl if decision.answer is Answer.DENIED else None
@@ -121,7 +123,10 @@ def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
 
 
 def seen_source(path: Path, member: model.Member) -> str:
-    """Return the address that a member sees: calling its own VIP, that or the flavor's."""
+    """Return the source that a member sees.
+
+    A member that connects to its own VIP sees the VIP, or the hairpin address of the flavor.
+    """
     if member.address not in path.client.addresses:
         return path.source
     version = model.family(member.address)
@@ -130,7 +135,7 @@ def seen_source(path: Path, member: model.Member) -> str:
 
 
 def rule_words(decision: Decision) -> str:
-    """Return words for the rule that has decided."""
+    """Describe the rule that decided."""
     acl = decision.acl
     if acl is None:
         return "no rule"
@@ -156,7 +161,7 @@ def _finding(decision: Decision, what: str, *, tracked: bool = False) -> Finding
     """
     words = rule_words(decision)
     if decision.answer is Answer.UNCLEAR:
-        return unclear(f"Whether ACLs allow {what} cannot be told ({words}).")
+        return unclear(f"It is not known whether ACLs allow {what} ({words}).")
     if decision.answer is Answer.DENIED:
         return fault(f"ACLs forbid {what} ({words}).", _REMEDY)
     if decision.answer is Answer.STATELESS and tracked:

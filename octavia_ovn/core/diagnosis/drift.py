@@ -1,4 +1,4 @@
-"""What differs between Octavia and the rows, object by object, in words for operators."""
+"""Differences between Octavia and the rows, object by object, in words for operators."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _FIELDS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
 
 
 def differences(snapshot: Snapshot) -> dict[Key, tuple[str, ...]]:
-    """Return what differs, for each object about which something does.
+    """Return the differences of each object that has some.
 
-    Nothing when one side is not known, or while a request is under way: then they must differ.
+    None while one side is not known, or while a request is pending: then they must differ.
     """
     if snapshot.octavia is None or snapshot.intent is None or snapshot.pending is not None:
         return {}

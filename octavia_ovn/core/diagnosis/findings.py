@@ -1,4 +1,4 @@
-"""What a check has found out."""
+"""Findings of checks."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ if TYPE_CHECKING:
 
 
 class Severity(str, enum.Enum):
-    """What a finding means for the packet; from bad to good."""
+    """The meaning of a finding for the packet, from bad to good."""
 
     FAULT = "fault"
     """It does not get through."""
     UNCLEAR = "unclear"
-    """That could not be found out."""
+    """It is not known whether it does."""
     WARNING = "warning"
-    """It gets through, but something is not as it should be."""
+    """It gets through, but something is wrong."""
     OK = "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, and for what is wrong one about what to do."""
+    """A sentence, and for a problem a remedy."""
 
-    verdict: Severity
+    severity: Severity
     sentence: str
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table: what is looked at, and how.
+    """One check of the table.
 
     :param name: stable, for programs
     :param title: for people
-    :param look: yields findings; none where the question does not arise
+    :param run: yields findings; none where the check does not apply
     """
 
     name: str
     title: str
-    look: Callable[[Path], Iterable[Finding]]
+    run: Callable[[Path], Iterable[Finding]]
 
 
 def ok(sentence: str) -> Finding:
-    """Return a finding that all is well."""
+    """Return a finding of something in order."""
     return Finding(Severity.OK, sentence)
 
 
 def fault(sentence: str, remedy: str = "") -> Finding:
-    """Return a finding of what stops the packet."""
+    """Return a finding of something that stops the packet."""
     return Finding(Severity.FAULT, sentence, remedy)
 
 
 def warning(sentence: str, remedy: str = "") -> Finding:
-    """Return a finding of what is not right but stops nothing."""
+    """Return a finding of a problem that does not stop the packet."""
     return Finding(Severity.WARNING, sentence, remedy)
 
 
 def unclear(sentence: str) -> Finding:
-    """Return a finding of what could not be found out."""
+    """Return a finding of something that is not known."""
     return Finding(Severity.UNCLEAR, sentence)

@@ -57,7 +57,7 @@ def address_sets(text: str) -> frozenset[str]:
 
 
 def matches(text: str, packet: Packet, sets: Sets) -> bool | None:
-    """Evaluate an expression; None when that cannot be told."""
+    """Evaluate an expression; None when that cannot be status."""
     words = _words(text)
     if words is None:
         return None
@@ -81,7 +81,7 @@ def _words(text: str) -> list[str] | None:
 
 
 class _Parser:
-    """Evaluates while it reads: expressions are short, and are looked at once."""
+    """Evaluates while it parses: expressions are short, and each is evaluated once."""
 
     def __init__(self, words: list[str], packet: Packet, sets: Sets) -> None:
         self.left = words

@@ -63,8 +63,8 @@ def monitoring(path: Path) -> Iterator[Finding]:
     checked = {check.vip for row in path.snapshot.rows for check in row.health_checks}
     if path.key not in checked:
         yield warning(
-            f"{path.key} has no health check in the Northbound database: packets go to dead"
-            " members, too."
+            f"{path.key} has no health check in the Northbound database: packets also go"
+            " to members that are down."
         )
         return
     sources = {_source(path, each) for each in path.serving} - {""}
@@ -77,7 +77,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
         if found and not found[0].enabled:
             yield warning(
                 f"The port {found[0].title} that members are checked from is administratively"
-                " down: all of them look dead.",
+                " down: all of them are shown as DOWN.",
                 command("openstack port set --enable", found[0].name),
             )
         elif found:
@@ -86,7 +86,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
         else:
             yield warning(
                 f"No port {hm_port_name(subnet_id)} holds the address that members are checked from"
-                f" ({', '.join(sorted(sources)) or 'none'}): another machine may get it.",
+                f" ({', '.join(sorted(sources)) or 'none'}): another machine may be given it.",
                 "The agent makes it when the load balancer is repaired: octavia-ovn sync",
             )
 
@@ -96,24 +96,24 @@ def ways(path: Path) -> Iterator[Finding]:
     if not path.serving:
         return
     found = [_way(path, each) for each in path.serving]
-    usable = any(each.verdict is not findings.Severity.FAULT for each in found)
+    usable = any(each.severity is not findings.Severity.FAULT for each in found)
     for finding in found:
-        if usable and finding.verdict is findings.Severity.FAULT:
+        if usable and finding.severity is findings.Severity.FAULT:
             yield warning(finding.sentence, finding.remedy)
         else:
             yield finding
 
 
 def _way(path: Path, member: model.Member) -> Finding:
-    """Return the first thing that keeps packets from a member, or that nothing does."""
-    for look in (_alive, _reached, _plugged, _let_in):
-        found = look(path, member)
+    """Return the first obstacle on the way to a member, or that there is none."""
+    for check in (_is_up, _reached, _plugged, _allowed):
+        found = check(path, member)
         if found is not None:
             return found
     return ok(f"Packets reach {_name(path, member)}.")
 
 
-def _alive(path: Path, member: model.Member) -> Finding | None:
+def _is_up(path: Path, member: model.Member) -> Finding | None:
     pool = path.pool
     if pool is None or not pool.monitored:
         return None
@@ -122,18 +122,18 @@ def _alive(path: Path, member: model.Member) -> Finding | None:
         return fault(
             f"{name} is not checked and therefore left out by OVN: it has no entry in"
             " ip_port_mappings.",
-            "Has its subnet a free address to check from?",
+            "Does its subnet have a free address to check from?",
         )
     if path.snapshot.health.may_serve(pool, member):
         return None
     return fault(
-        f"{name} is dead, says its health check.",
+        f"{name} is DOWN according to its health monitor.",
         "Is the server running, and does it answer on that port?",
     )
 
 
 def _reached(path: Path, member: model.Member) -> Finding | None:
-    """Look for a router between where packets come in and the member."""
+    """Check that a router connects the ingress of packets with the member."""
     snapshot = path.snapshot
     switch = snapshot.member_switch(member)
     name = _name(path, member)
@@ -165,7 +165,7 @@ def _reached(path: Path, member: model.Member) -> Finding | None:
 
 
 def _interfaces(path: Path, leading: Sequence[RouterPort], name: str) -> Finding | None:
-    """Look for an interface that is up among those that lead to a member."""
+    """Check that an interface that leads to a member is up."""
     down = {port: path.snapshot.why_down(port) for port in leading}
     if not all(down.values()):
         return None
@@ -195,11 +195,11 @@ def _plugged(path: Path, member: model.Member) -> Finding | None:
             "Is it an allowed address pair, or outside OVN? Else: does its machine still exist?",
         )
     found = port_findings(port, f"{name}: its port")
-    bad = [each for each in found if each.verdict is not findings.Severity.OK]
+    bad = [each for each in found if each.severity is not findings.Severity.OK]
     return bad[0] if bad else None
 
 
-def _let_in(path: Path, member: model.Member) -> Finding | None:
+def _allowed(path: Path, member: model.Member) -> Finding | None:
     port = path.snapshot.port_at(path.snapshot.member_switch(member), member.address)
     if port is None:
         return None
@@ -226,10 +226,10 @@ def port_findings(port: Port, what: str) -> Iterator[Finding]:
             command("openstack port set --enable", port.name),
         )
     elif port.chassis is None:
-        yield unclear(f"{what} {port.title}: who has it is not known.")
+        yield unclear(f"{what} {port.title}: its hypervisor is not known.")
     elif not port.chassis:
         yield fault(
-            f"{what} {port.title} is not bound: no hypervisor has it.",
+            f"{what} {port.title} is not bound to a hypervisor.",
             "Is its machine running?",
         )
     else:
@@ -246,6 +246,6 @@ def _source(path: Path, member: model.Member) -> str:
 
 
 def _name(path: Path, member: model.Member) -> str:
-    told = path.snapshot.told.get((Kind.MEMBER, member.id))
+    status = path.snapshot.statuses.get((Kind.MEMBER, member.id))
     where = codec.endpoint(member.address, member.port)
-    return f"member {told.name} ({where})" if told and told.name else f"member {where}"
+    return f"member {status.name} ({where})" if status and status.name else f"member {where}"

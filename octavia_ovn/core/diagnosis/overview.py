@@ -1,4 +1,4 @@
-"""A load balancer laid out for looking: the tree of its objects, and where it hangs."""
+"""A load balancer as a tree of objects, and the switches and routers that refer to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Part = TypeVar("Part", model.Listener, model.Pool, model.Member)
 
 
 class State(str, enum.Enum):
-    """How an object is, for colours."""
+    """The state of an object, for colours."""
 
     GOOD = "good"
     BAD = "bad"
@@ -32,7 +32,7 @@ class State(str, enum.Enum):
 
 _HEALTH = {
     HealthState.UP: ("up", State.GOOD),
-    HealthState.DOWN: ("dead", State.BAD),
+    HealthState.DOWN: ("down", State.BAD),
     HealthState.UNKNOWN: ("not checked yet", State.ATTENTION),
     HealthState.UNCHECKED: ("not checked", State.GOOD),
     HealthState.UNREACHABLE: ("left out: cannot be reached", State.BAD),
@@ -43,10 +43,10 @@ _HEALTH = {
 class Node:
     """An object of the tree.
 
-    :param details: what it is, in short words
+    :param details: its fields, in short words
     :param octavia: provisioning and operating status that Octavia shows, empty if not known
     :param ovn: what OVN does with it
-    :param differences: what Octavia and the rows say differently
+    :param differences: differences between Octavia and the rows
     """
 
     kind: Kind
@@ -75,9 +75,9 @@ class Address:
 class Place:
     """A switch or router that refers to the load balancer, or should.
 
-    :param purpose: why it hangs there
+    :param purpose: why it is attached there
     :param attached: whether it does
-    :param routers: of a switch: the routers around the load balancer that have an interface there
+    :param routers: of a switch: the load balancer's routers that have an interface there
     """
 
     table: str
@@ -96,7 +96,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All there is to see."""
+    """The tree, the addresses, and the attachments."""
 
     root: Node
     addresses: tuple[Address, ...]
@@ -120,12 +120,12 @@ class Overview:
 
 
 def overview(snapshot: Snapshot) -> Overview | None:
-    """Lay out a scene; None when nothing is known of the load balancer."""
+    """Return the overview of a snapshot; None when the load balancer is not known."""
     lb = snapshot.lb
     if lb is None:
         return None
     return Overview(
-        root=_Layout(snapshot, lb).root(),
+        root=_Tree(snapshot, lb).root(),
         addresses=tuple(_address(snapshot, vip) for vip in lb.vips),
         places=tuple(_places(snapshot, lb)),
         notes=(*snapshot.problems, *_unserved(snapshot), *snapshot.notes),
@@ -133,18 +133,18 @@ def overview(snapshot: Snapshot) -> Overview | None:
 
 
 def _unserved(snapshot: Snapshot) -> Iterator[str]:
-    """Name what Octavia has and OVN cannot serve."""
-    for (kind, object_id), told in snapshot.told.items():
+    """Name objects in Octavia that OVN cannot serve."""
+    for (kind, object_id), status in snapshot.statuses.items():
         if kind is Kind.L7POLICY:
-            name = told.name or object_id
+            name = status.name or object_id
             yield f"L7 policy {name} has no effect: OVN works at layer 4 and does not see requests."
 
 
-class _Layout:
-    """Builds the nodes of one scene."""
+class _Tree:
+    """Builds the nodes of one snapshot."""
 
     def __init__(self, snapshot: Snapshot, lb: model.LoadBalancer) -> None:
-        self._scene = snapshot
+        self._snapshot = snapshot
         self._lb = _merged(lb, snapshot.octavia)
         self._differences = drift.differences(snapshot)
 
@@ -152,12 +152,12 @@ class _Layout:
         listeners = [self._listener(each) for each in self._lb.listeners]
         used = {each.pool_id for each in self._lb.listeners}
         free = [each for each in self._lb.pools if each.id not in used]
-        state, ovn = State.GOOD, _count(len(self._scene.vips), "entry", "entries") + " in vips"
-        if not self._scene.rows:
+        state, ovn = State.GOOD, _count(len(self._snapshot.vips), "entry", "entries") + " in vips"
+        if not self._snapshot.rows:
             state, ovn = State.BAD, "no row"
         elif not self._lb.enabled:
             state, ovn = State.OFF, "disabled"
-        elif lost := codec.read_lost_vips(self._scene.rows):
+        elif lost := codec.read_lost_vips(self._snapshot.rows):
             why = "; ".join(f"{address} is not served: {each}" for address, each in lost.items())
             state, ovn = State.BAD, why
         return self._node(
@@ -180,7 +180,7 @@ class _Layout:
         return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
 
     def _served(self, listener: model.Listener, pool: model.Pool | None) -> tuple[str, State]:
-        """Say how OVN serves a listener."""
+        """Describe how OVN serves a listener."""
         if not (self._lb.enabled and listener.enabled):
             return "disabled", State.OFF
         if pool is None:
@@ -188,7 +188,7 @@ class _Layout:
         wanted, held = self._keys(listener, pool)
         if wanted - held:
             return f"vips lacks {', '.join(sorted(wanted - held))}", State.BAD
-        served = {key for key in held if self._scene.vips[key]}
+        served = {key for key in held if self._snapshot.vips[key]}
         if not served:
             return "no member may serve", State.BAD if pool.members else State.OFF
         return ", ".join(sorted(served)), State.GOOD
@@ -196,14 +196,14 @@ class _Layout:
     def _keys(self, listener: model.Listener, pool: model.Pool) -> tuple[set[str], set[str]]:
         """Return the entries of vips that a listener should have, and those that it has."""
         addresses = [vip.address for vip in self._lb.vips]
-        addresses += [each.address for each in self._scene.floating_ips.values()]
+        addresses += [each.address for each in self._snapshot.floating_ips.values()]
         wanted = {
             codec.endpoint(each, listener.port)
             for each in addresses
             if pool.enabled and pool.members
         }
         everything = {codec.endpoint(each, listener.port) for each in addresses}
-        rows = (row for row in self._scene.rows if row.protocol == listener.protocol.value)
+        rows = (row for row in self._snapshot.rows if row.protocol == listener.protocol.value)
         return wanted, {key for row in rows for key in row.vips if key in everything}
 
     def _pool(self, pool: model.Pool) -> Node:
@@ -229,19 +229,19 @@ class _Layout:
         details = codec.endpoint(member.address, member.port)
         if member.weight > 1:
             details += f", weight {member.weight}"
-        switch = self._scene.member_switch(member)
+        switch = self._snapshot.member_switch(member)
         if switch:
-            details += f", {self._scene.switch_label(switch)}"
+            details += f", {self._snapshot.switch_label(switch)}"
         return self._node(Kind.MEMBER, member.id, details, ovn, state)
 
     def _health(self, pool: model.Pool, member: model.Member) -> tuple[str, State]:
-        """Say what OVN does with a member."""
+        """Describe how OVN uses a member."""
         if not member.enabled:
             return "disabled", State.OFF
         if not member.weight:
             return "drained (weight 0)", State.OFF
         backup = "backup, " if member.backup else ""
-        words, state = _HEALTH[self._scene.health.of(pool, member)]
+        words, state = _HEALTH[self._snapshot.health.of(pool, member)]
         return f"{backup}{words}", state
 
     def _node(  # noqa: PLR0913 - the fields of a node
@@ -253,14 +253,14 @@ class _Layout:
         state: State,
         children: tuple[Node, ...] = (),
     ) -> Node:
-        told = self._scene.told.get((kind, object_id))
-        octavia = f"{told.provisioning} {told.operating}".strip() if told else ""
+        status = self._snapshot.statuses.get((kind, object_id))
+        octavia = f"{status.provisioning} {status.operating}".strip() if status else ""
         differences = self._differences.get((kind, object_id), ())
-        if told and told.provisioning == "ERROR":
+        if status and status.provisioning == "ERROR":
             state = State.BAD
-        elif told and told.operating == "DEGRADED" and state is State.GOOD:
+        elif status and status.operating == "DEGRADED" and state is State.GOOD:
             state = State.ATTENTION
-        name = told.name if told else ""
+        name = status.name if status else ""
         return Node(kind, object_id, name, details, octavia, ovn, state, differences, children)
 
 

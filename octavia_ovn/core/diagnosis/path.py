@@ -1,4 +1,4 @@
-"""From which client to which address and listener a packet is followed."""
+"""Paths of packets: from a client to an address and a listener."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from octavia_ovn.core.topology import RouterPort
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who sends: a port of the cloud, or addresses outside of it (`port` is None)."""
+    """The sender: a port of the cloud, or addresses outside of it (`port` is None)."""
 
     addresses: tuple[str, ...]
     port: Port | None = None
@@ -61,7 +61,7 @@ class Path:
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """What OVN hands packets to, as `address:port`."""
+        """The backends in `vips`, as `address:port`."""
         rows = [each for each in self.snapshot.rows if each.protocol == self.protocol]
         return codec.endpoints(next((r.vips[self.key] for r in rows if self.key in r.vips), ""))
 

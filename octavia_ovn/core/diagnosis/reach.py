@@ -1,4 +1,4 @@
-"""Which members cannot be reached or checked, whatever their checks say."""
+"""Members that cannot be reached or checked, independent of results of checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VIRTUAL = "virtual"
 
 
 def verdicts(snapshot: Snapshot) -> dict[str, HealthState]:
-    """Return what is known of members by their ids, as the agent judges them."""
+    """Return the health of members by id where it does not depend on checks."""
     return dict(_verdicts(snapshot))
 
 

@@ -31,7 +31,7 @@ class Port:
 
     :param addresses: what OVN knows and answers ARP for, as `MAC IP…`
     :param ips: its addresses in Neutron
-    :param chassis: the hypervisor that has it; empty for none, None when that is not known
+    :param chassis: the hypervisor that it is bound to; empty for none, None when not known
     :param uuid: of the row
     """
 
@@ -45,7 +45,7 @@ class Port:
     chassis: str | None = None
     groups: frozenset[str] = frozenset()
     silent: bool = False
-    """Whether OVN has been told not to answer ARP for it (`disable_arp_nd_rsp`)."""
+    """Whether OVN is configured not to answer ARP for it (`disable_arp_nd_rsp`)."""
     uuid: str = ""
 
     @property
@@ -66,7 +66,7 @@ class FloatingIp:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStatus:
-    """What Octavia's API shows of one object."""
+    """Name and statuses of one object in Octavia."""
 
     name: str
     provisioning: str
@@ -75,11 +75,11 @@ class ObjectStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is known. Maps are by name or id of the thing, ports by their Neutron id.
+    """The input of the diagnosis. Maps are by name or id of the object, ports by their Neutron id.
 
-    :param intent: what the rows say that the tenant wants; None when they do not say it
-    :param problems: what of the rows cannot be read
-    :param octavia: what Octavia says; None when it knows no such load balancer, or was not asked
+    :param intent: the intent in the rows; None when there is none
+    :param problems: sentences about unreadable parts of the rows
+    :param octavia: the load balancer in Octavia; None when there is none, or Octavia was not asked
     :param notes: sentences about sources that did not answer
     """
 
@@ -89,7 +89,7 @@ class Snapshot:
     pending: Pending | None = None
     problems: tuple[str, ...] = ()
     octavia: model.LoadBalancer | None = None
-    told: Mapping[tuple[Kind, str], ObjectStatus] = field(default_factory=dict)
+    statuses: Mapping[tuple[Kind, str], ObjectStatus] = field(default_factory=dict)
     subnets: Mapping[str, Subnet] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
     routers: Mapping[str, str] = field(default_factory=dict)
@@ -98,12 +98,12 @@ class Snapshot:
     down: frozenset[str] = frozenset()
     """The names of routers and of their interfaces that are administratively down."""
     gateway_chassis: Mapping[str, str] = field(default_factory=dict)
-    """Gateway port → the hypervisor that has it, empty for none."""
+    """Gateway port → the hypervisor that it is bound to, empty for none."""
     ports: Mapping[str, Port] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
     """VIP addresses that a responder answers for; see :mod:`octavia_ovn.core.desired.responder`."""
     answers_for_down: bool = True
-    """Whether OVN answers ARP also for ports that nobody has (`ignore_lsp_down`)."""
+    """Whether OVN answers ARP also for unbound ports (`ignore_lsp_down`)."""
     floating_ips: Mapping[str, FloatingIp] = field(default_factory=dict)
     """VIP address → floating IP."""
     health: Health = field(default_factory=Health)
@@ -123,8 +123,8 @@ class Snapshot:
 
     def name_of(self, kind: Kind, object_id: str) -> str:
         """Return Octavia's name of an object, or else its id."""
-        told = self.told.get((kind, object_id))
-        return (told and told.name) or object_id
+        status = self.statuses.get((kind, object_id))
+        return (status and status.name) or object_id
 
     def switch_label(self, name: str) -> str:
         """Return the name of a switch's network, or else that of the switch."""

@@ -1,4 +1,4 @@
-"""Why a packet gets through, or does not."""
+"""Why a client can or cannot reach a listener."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from octavia_ovn.core.diagnosis.path import Path
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the checks have found about one path, in the order of the packet's way."""
+    """The findings about one path, in the order of the packet's way."""
 
     path: Path
     findings: tuple[tuple[Check, Finding], ...]
 
     @property
-    def verdict(self) -> Severity:
-        """The worst that was found."""
-        found = {finding.verdict for _, finding in self.findings}
+    def severity(self) -> Severity:
+        """The worst finding."""
+        found = {finding.severity for _, finding in self.findings}
         return next((each for each in Severity if each in found), Severity.OK)
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """What stops the packet."""
-        return tuple(each for _, each in self.findings if each.verdict is Severity.FAULT)
+        """The findings that stop the packet."""
+        return tuple(each for _, each in self.findings if each.severity is Severity.FAULT)
 
 
 def explain(path: Path, checks: Sequence[Check] = CHECKS) -> Explanation:
-    """Look at everything on a path, also behind the first fault: there may be several."""
-    return Explanation(path, tuple((check, each) for check in checks for each in check.look(path)))
+    """Run all checks on a path, also after the first fault: there may be several."""
+    return Explanation(path, tuple((check, each) for check in checks for each in check.run(path)))

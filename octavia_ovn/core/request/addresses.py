@@ -1,4 +1,4 @@
-"""Which addresses a host can have: what no VIP and no member can be, and why."""
+"""Addresses that no host can have, and so no VIP and no member; with the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KINDS = {
 
 
 def kind_of_no_host(address: str) -> str | None:
-    """Return what an address is if no host has it, wherever it is; else None.
+    """Return the kind of an address that no host can have; None for others.
 
     :param address: a valid address; of those that are mapped or embedded, the outer one counts
     """

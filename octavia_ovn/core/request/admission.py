@@ -1,7 +1,7 @@
-"""What the operator lets tenants ask for, beyond what OVN cannot do anyway.
+"""Restrictions by the operator on requests, besides those by OVN itself.
 
-Only what a change brings is judged. What is there already stays, can be changed and is restored,
-whatever has been switched off since.
+Only new parts of a change are judged. Existing objects stay, can be changed and are restored, even
+after the operator has switched their kind off.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Admission:
     :param carried: protocols of layer 7 that are carried as TCP
     :param max_members: most members of a pool; 0 means no limit, as in the next two
     :param max_allowed_cidrs: most networks that a listener allows
-    :param max_denied_cidrs: most networks of one IP version that it takes to say whom it denies
+    :param max_denied_cidrs: most networks of one IP version that describe the denied addresses
     """
 
     strict_algorithms: bool = False
@@ -32,7 +32,7 @@ class Admission:
     max_denied_cidrs: int = 0
 
     def check(self, change: changes.Change, lb: model.LoadBalancer | None) -> None:
-        """Refuse what tenants may not ask for.
+        """Refuse a change that the operator does not permit.
 
         :param lb: the load balancer before the change
         :raises Unsupported: naming the option

@@ -1,7 +1,7 @@
-"""What can be asked of a load balancer, and what comes of it.
+"""Changes of a load balancer, and their results.
 
-`apply(lb, change)` returns the load balancer as it should be and what Octavia waits for. Every
-change is idempotent: applied twice it gives the same.
+`apply(lb, change)` returns the load balancer after the change and the pending objects. Every change
+is idempotent: applied twice, it gives the same result.
 """
 
 from __future__ import annotations
@@ -9,22 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from octavia_ovn.core import model, slots
 from octavia_ovn.core.pending import Final, Kind, Objects, active, deleted
 from octavia_ovn.core.request import continuity
 
-
-class HasId(Protocol):
-    """Anything with an id."""
-
-    @property
-    def id(self) -> str:
-        """The id."""
-
-
-T = TypeVar("T", bound=HasId)
+T = TypeVar("T", model.Listener, model.Pool, model.Member)
 
 
 class UnknownObject(LookupError):
@@ -50,7 +41,8 @@ class DeleteLoadBalancer:
     """Delete a load balancer.
 
     :param lb: at least its id and VIPs, for the case that no row is left
-    :param objects: its children as Octavia knows them: all must be reported, whatever the rows say
+    :param objects: its children as Octavia knows them: all must be reported, even if the rows lack
+        them
     """
 
     lb: model.LoadBalancer
@@ -77,7 +69,7 @@ class DeleteListener:
 
 @dataclass(frozen=True, slots=True)
 class PutPool:
-    """Create a pool, or replace what it is but not its members and monitor.
+    """Create a pool, or replace its own fields but not its members and monitor.
 
     :param listener_id: a listener that gets it as its default pool
     """
@@ -139,14 +131,14 @@ class DeleteMonitor:
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """Have the agent make the load balancer what Octavia says it is."""
+    """Have the agent restore the load balancer from Octavia."""
 
     lb_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Have Octavia told how objects end that OVN knows nothing of; nothing else changes."""
+    """Report how objects end that OVN does not know; nothing else changes."""
 
     lb_id: str
     objects: Objects
@@ -154,9 +146,9 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Make the load balancer what Octavia says it is.
+    """Make the load balancer the same as in Octavia.
 
-    :param objects: what Octavia shows in PENDING and must be ended
+    :param objects: objects that Octavia shows in PENDING and that must be finished
     """
 
     lb: model.LoadBalancer

@@ -1,6 +1,6 @@
-"""What a load balancer keeps of its former self when Octavia gives it, or a part of it, anew.
+"""State that a load balancer keeps when Octavia provides it, or a part of it, again.
 
-Octavia does not know the places of members, the subnets found for them, and where the VIPs are.
+Octavia does not know the slots of members, the subnets found for them, and the networks of VIPs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from octavia_ovn.core import model, slots
 
 
 def keep(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.LoadBalancer:
-    """Let an existing load balancer keep what Octavia does not know of it."""
+    """Return a load balancer from Octavia with the state that only the existing rows have."""
     if before is None:
         return after
     vips = {(vip.address, vip.replaces or vip.port_id): vip for vip in before.vips}

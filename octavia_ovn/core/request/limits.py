@@ -1,4 +1,4 @@
-"""What OVN cannot do, as one table: option → the sentence that the user reads.
+"""Options that OVN cannot serve, as one table: option → the sentence that the user reads.
 
 An option counts as asked for when its value does; defaults that Octavia always sends do not.
 Nothing is accepted and then ignored.
@@ -21,10 +21,10 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What asks for nothing in a cloud.
+    """Values that ask for nothing in a cloud.
 
-    :param filled_in: what Octavia puts in the place of an option that a request does not name, by
-        kind of object and option
+    :param filled_in: values that Octavia fills in for options that a request does not name, by kind
+        of object and option
     :param strict: whether options that OVN does not act on are refused
     """
 
@@ -33,15 +33,15 @@ class Usual:
 
 
 BUILT_IN = Usual()
-"""That of a cloud where Octavia's own options have their defaults."""
+"""For a cloud where Octavia's own options have their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An option and why it cannot be had.
+    """An option and the reason why OVN cannot serve it.
 
-    :param usual: the value that asks for nothing; by default whatever is empty asks for nothing
-    :param like: another option of the object whose value asks for nothing here, too
+    :param usual: the value that asks for nothing; by default all empty values
+    :param like: another option of the object; its value asks for nothing here, too
     :param strict: whether the option is refused only if the operator wants that
     """
 
@@ -63,15 +63,17 @@ class Limit:
         return value not in (None, filled_in) and _plain(value) != _plain(fields.get(self.like))
 
 
-AVAILABILITY_ZONES = "load balancers in OVN live on every hypervisor; there are no zones to choose"
-_NO_TLS = "OVN balances connections and cannot terminate or originate TLS; end it in the members"
+AVAILABILITY_ZONES = "OVN serves load balancers on every hypervisor; there are no zones to choose"
+_NO_TLS = (
+    "OVN balances connections and cannot terminate or originate TLS; terminate it in the members"
+)
 _NO_L7 = "OVN works at layer 4 and does not see requests"
 
 _NO_TIMEOUT = (
-    "OVN takes no part in connections and has no such time-out, and [ovn] strict_options is set"
+    "OVN does not terminate connections and has no such time-out, and [ovn] strict_options is set"
 )
 _NO_HTTP = "OVN opens a connection and sends no HTTP request, and [ovn] strict_options is set"
-_UNUSED_TLS = "there is no TLS that it could be used for, and [ovn] strict_options is set"
+_UNUSED_TLS = "there is no TLS to use it for, and [ovn] strict_options is set"
 
 _TLS = (
     "default_tls_container_ref",
@@ -88,7 +90,7 @@ _TLS = (
 )
 _TLS_LIMITS = (
     *(Limit(option, _NO_TLS) for option in _TLS),
-    # Without one of the former, they say how what does not take place would be done. Octavia fills
+    # Without one of the options above, there is no TLS that these could configure. Octavia fills
     # them in, and clients send them back.
     *(
         Limit(option, _UNUSED_TLS, strict=True)
@@ -115,10 +117,16 @@ _LISTENER = (
 )
 
 _MEMBER = (
-    Limit("monitor_address", "OVN checks members at the address that serves", like="address"),
-    Limit("monitor_port", "OVN checks members at the port that serves", like="protocol_port"),
     Limit(
-        "vnic_type", "OVN reaches members through the network and has no port beside them", "normal"
+        "monitor_address", "OVN checks members at the address that receives traffic", like="address"
+    ),
+    Limit(
+        "monitor_port", "OVN checks members at the port that receives traffic", like="protocol_port"
+    ),
+    Limit(
+        "vnic_type",
+        "OVN reaches members through the network and attaches no port to them",
+        "normal",
     ),
 )
 
@@ -138,7 +146,7 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit(
             "vip_sg_ids",
-            "OVN enforces security groups where packets enter and leave ports, and none ever"
+            "OVN enforces security groups where packets enter and leave ports, and no packet"
             " passes the port of a VIP; restrict clients by allowed_cidrs of the listeners",
         ),
         Limit("availability_zone", AVAILABILITY_ZONES),
@@ -173,20 +181,18 @@ MONITORS = "OVN checks members by TCP (in TCP pools) or UDP-CONNECT (in UDP pool
 MONITOR_PROTOCOL = "OVN cannot check the members of a {protocol} pool by {value}"
 NO_PAUSE = (
     "{option} {value}: OVN would check members without a pause, at the cost of the hypervisor, and"
-    " call them dead; use 1 or more"
+    " report them as DOWN; use 1 or more"
 )
 AFFINITY_TIMEOUT = (
     "persistence_timeout {value}: OVN can keep clients on members for 1 to {most} seconds"
 )
 FAMILY = "a VIP of another IP version cannot reach member {value}"
-NO_SUBNET = (
-    "{value} is in no subnet of the VIP or of the routers around it; name the member's subnet"
-)
-NO_HOST = "{value} is {what}; a member needs an address of its own that clients can be sent to"
-NOT_IN_SUBNET = "{value} {why}, the network of subnet {subnet}; no member can have it there"
+NO_SUBNET = "{value} is in no subnet of the VIP or of its routers; name the member's subnet"
+NO_HOST = "{value} is {what}; a member needs a unicast address of its own"
+NOT_IN_SUBNET = "{value} {why}, the network of subnet {subnet}; a member cannot have it"
 OWN_VIP = (
     "{value} is a VIP of this load balancer; OVN does not balance a connection twice, so it would"
-    " lead nowhere"
+    " reach no server"
 )
 SAME_MEMBER = (
     "{value} is in the pool more than once, perhaps in another spelling; name each member once"
@@ -196,7 +202,7 @@ FOREIGN_LISTENER = (
     " balancer {lb}"
 )
 IPV6_SOURCE_IP = (
-    "this version of OVN cannot tell IPv6 clients apart by address (25.03 and later can); use"
+    "this version of OVN cannot hash IPv6 clients by address (25.03 and later can); use"
     " SOURCE_IP_PORT without session persistence"
 )
 MEMBERS = (
@@ -208,11 +214,11 @@ CIDRS = (
     " larger networks"
 )
 DENIED = (
-    "allowed_cidrs: it takes {value} networks to say whom they deny, more than the {most} of [ovn]"
-    " max_denied_cidrs; name fewer or larger networks, or such that lie side by side"
+    "allowed_cidrs: it takes {value} networks to describe the denied addresses, more than the"
+    " {most} of [ovn] max_denied_cidrs; name fewer or larger networks, or adjacent ones"
 )
 REPEATED = (
-    "allowed_cidrs: {value} is there more than once, perhaps in another spelling, which Octavia"
+    "allowed_cidrs: {value} appears more than once, perhaps in another spelling, which Octavia"
     " cannot store when a listener changes; name each network once"
 )
 L7 = f"{_NO_L7}; L7 policies and rules need another provider"

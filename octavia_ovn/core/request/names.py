@@ -1,7 +1,7 @@
-"""How a request is named where Octavia waits for it: what was asked for, and which time.
+"""Names of pending requests: the kind and a unique part.
 
-The name is the identity of a request. That it says the kind is for people and for metrics. Nothing
-is decided on it but when to compare with Octavia.
+The name is the identity of a request. The kind is for people and metrics; it decides nothing but
+when to compare with Octavia.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def name(request: patches.Request, unique: str) -> str:
 
 
 def kind(request: str) -> str:
-    """Return what a request asked for; `unknown` for names that do not say it."""
+    """Return the kind of a request; `unknown` for names without one."""
     found, _, _ = request.partition(":")
     return found if found in _KNOWN else UNKNOWN
 

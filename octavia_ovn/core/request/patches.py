@@ -1,6 +1,6 @@
 """Updates: what a request names of an object changes, everything else stays as the rows have it.
 
-Octavia also hands over the object as it was, with whatever its database session had loaded: a field
+Octavia also passes the old object, with the fields that its database session had loaded: a field
 that is absent there says nothing about the object. So an update is a patch of what the rows have,
 and the old object counts only when the rows do not know the object and it is complete.
 """
@@ -64,7 +64,7 @@ class Update(Generic[T]):
         """Return the object after the update.
 
         :param before: the object as the rows have it, None when they do not know it
-        :raises UnknownObject: when nobody knows the whole object
+        :raises UnknownObject: when neither the rows nor Octavia give the whole object
         """
         if before is not None:
             return self.named.apply(before)
@@ -101,11 +101,11 @@ class UpdateMembers:
 Request = (
     changes.Change | UpdateListener | UpdatePool | UpdateMember | UpdateMonitor | UpdateMembers
 )
-"""What can be asked for: a change, or an update that becomes one."""
+"""A request: a change, or an update that becomes one."""
 
 
 def resolve(request: Request, lb: model.LoadBalancer | None) -> changes.Change:
-    """Return the change that a request comes to.
+    """Return the change that a request makes.
 
     :param lb: the load balancer as the rows say, None when there are none
     :raises UnknownObject: when the rows lack what the request builds on

@@ -1,4 +1,4 @@
-"""What a request writes: the intent, and what Octavia waits for, in one transaction.
+"""Recording a request: the intent and the pending objects, in one transaction.
 
 The rest of the rows (vips, checks, attachments) follows from it and is the agent's work.
 """
@@ -68,7 +68,7 @@ WHOLE = (
     changes.DeleteLoadBalancer,
     changes.Restore,
 )
-"""Changes of a load balancer as a whole: possible whatever the rows hold."""
+"""Changes of a load balancer as a whole: possible even when the rows cannot be read."""
 
 
 def _lb(existing: Sequence[Row], *, needed: bool) -> model.LoadBalancer | None:
@@ -86,7 +86,7 @@ def rows_of(lb: model.LoadBalancer, existing: Sequence[Row]) -> list[Row]:
     rows = [row for _, row in intended(lb, existing)]
     kept = {row.uuid for row in rows}
     # A row that is not needed any more is the agent's to delete, together with its references;
-    # until then it must say nothing that is not so any more.
+    # until then it must hold no outdated intent.
     return rows + [_emptied(row, lb) for row in existing if row.uuid not in kept]
 
 

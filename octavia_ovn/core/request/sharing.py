@@ -1,4 +1,4 @@
-"""Load balancers that share a VIP: on a port that a user brought, there may be several.
+"""Load balancers that share a VIP: on a user-provided port, there may be several.
 
 OVN keeps one entry for an address, a protocol and a port: of two load balancers that both have one,
 either wins, silently. Octavia does not refuse the second, because such a port does not show that it
@@ -21,7 +21,7 @@ SERVING = (changes.CreateLoadBalancer, changes.PutListener)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request would serve on a port that others may use too.
+    """The listeners that a request would serve on a port that others may use too.
 
     :param address: the VIP: a port may have several addresses
     :param ports: pairs of a protocol, as in rows, and a port number
@@ -33,7 +33,7 @@ class Asked:
     ports: frozenset[tuple[str, int]]
 
     def clash(self, row: Row) -> str | None:
-        """Return a sentence about what a row serves already; None when it is nothing of this."""
+        """Return a sentence about a listener that a row serves already; None without a clash."""
         if row.name == self.lb_id or row.external_ids.get(k.VIP) != self.address:
             return None
         served = {(row.protocol, port) for port in codec.listeners_by_port(row.external_ids)}
@@ -56,7 +56,7 @@ class PortUsers:
 
 
 def asked(request: object, lb: model.LoadBalancer | None) -> Asked | None:
-    """Return what a request begins to serve on a port that others may use too; None for nothing.
+    """Return the listeners that a request adds on a port that others may use too; None for none.
 
     :param lb: the load balancer before the request
     """
@@ -67,7 +67,7 @@ def asked(request: object, lb: model.LoadBalancer | None) -> Asked | None:
     else:
         return None
     vip = lb.vips[0]
-    # Rows of another driver do not say who made the port.
+    # Rows of another driver do not record who made the port.
     if vip.user_port is False or vip.port_id is None or not listeners:
         return None
     ports = frozenset((each.protocol.value, each.port) for each in listeners)

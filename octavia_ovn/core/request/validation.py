@@ -1,8 +1,8 @@
-"""What a change may ask for, given the load balancer that it is about.
+"""Validation of a change against the load balancer that it changes.
 
-:mod:`octavia_ovn.core.request.limits` judges the fields of a request alone; these rules need its
-surroundings as well. They look at what the change brings and not at what was there before, so that
-an old mistake does not block every later request.
+:mod:`octavia_ovn.core.request.limits` judges the fields of a request alone; these rules also need
+the load balancer and its networks. They check new parts only, so that an old mistake does not block
+every later request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NONE_KNOWN: Mapping[str, model.Member] = {}
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What is known about networks; each is asked only when needed.
+    """Lookups about networks, each called only when needed.
 
     :param around: returns the subnets of the routers around a load balancer
     :param subnet: returns a subnet, None when there is none
@@ -39,7 +39,7 @@ class Networks:
 def complete(
     change: changes.Change, lb: model.LoadBalancer | None, networks: Networks
 ) -> changes.Change:
-    """Return a change as its surroundings have it, after checking what it brings.
+    """Return a complete change, after checking its new parts.
 
     All its members have a subnet; its pool follows the load balancer's flavor.
 
@@ -136,9 +136,9 @@ def place_members(
     before: model.LoadBalancer | None,
     around: Callable[[model.LoadBalancer], Iterable[Subnet]],
 ) -> model.LoadBalancer:
-    """Find the subnets of members as well as possible: what Octavia has already, must be served.
+    """Find the subnets of members where possible: objects that Octavia has must be served.
 
-    :param before: what the rows say of it; a subnet that was found once is not looked for again
+    :param before: what the rows say of it; a subnet that was found once is kept
     """
     members = [each for _, each in before.members()] if before else []
     known = {(each.id, each.address): each.subnet_id for each in members}
@@ -175,7 +175,7 @@ def _member(
     networks: Networks,
     known: model.Member | None = None,
 ) -> model.Member:
-    """Find the subnet of a member; what is wrong with one that is known already is let be."""
+    """Find the subnet of a member, and check the address of a new one."""
     if not known:
         _check_address(member.address, lb)
     subnet_id = member.subnet_id or (known.subnet_id if known else None)

@@ -1,4 +1,4 @@
-"""What load balancers have carried: from counters of flows to the numbers that Octavia shows.
+"""Traffic of load balancers: from counters of flows to the numbers that Octavia shows.
 
 On each chassis a collector reads the counters of flows (`openflow`), knows from the Southbound
 database which load balancer a flow serves (`logical_flows`), makes differences of them (`meter`)

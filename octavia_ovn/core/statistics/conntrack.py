@@ -22,7 +22,7 @@ _OPEN = "ESTABLISHED"
 
 
 class Destination(NamedTuple):
-    """Where a client has connected to; the address is packed."""
+    """The destination of a connection; the address is packed."""
 
     protocol: str
     address: bytes
@@ -54,8 +54,8 @@ def destination(line: str) -> Destination | None:
 def open_connections(lines: Iterable[str], logical_flows: Iterable[LogicalFlow]) -> dict[Key, int]:
     """Count the open connections of listeners.
 
-    Where two tenants have the same VIP and port on one chassis, an entry does not say whose it is,
-    and nobody gets it.
+    Where two tenants have the same VIP and port on one chassis, an entry does not identify its
+    listener, and is left out.
 
     :param lines: entries
     :param logical_flows: those that are in use on the chassis

@@ -1,7 +1,7 @@
 """The keys that datagrams are signed with.
 
 Controllers hold one master key. Each chassis is given only the key that follows from the master key
-and its own name, so whoever takes a chassis over can sign for that chassis and for no other.
+and its own name, so an attacker on a chassis can sign for that chassis and for no other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which rows of the Southbound Logical_Flow table count what of a load balancer.
+"""Rows of the Southbound Logical_Flow table whose flows count traffic of load balancers.
 
 Stages are known by name: their numbers differ between versions of OVN, and so does much of the
 text of matches. What is read of a match, the VIP and its port, is written alike from 23.03 to
@@ -23,14 +23,14 @@ COOKIE_DIGITS = 8
 
 
 class Meaning(enum.Enum):
-    """What the packets of a flow are."""
+    """The packets that a flow counts."""
 
     CONNECTIONS = enum.auto()
     """The first packet of each connection to a listener."""
     BYTES = enum.auto()
     """All packets to a listener, of clients on a switch with the load balancer."""
     ADDRESS_BYTES = enum.auto()
-    """All packets to a VIP, on whatever port, of clients beyond a router."""
+    """All packets to a VIP, on any port, of clients beyond a router."""
 
 
 STAGES = {
@@ -61,7 +61,7 @@ class LogicalFlow:
 
 
 def parse(external_ids: Mapping[str, str], match: str) -> LogicalFlow | None:
-    """Return what a row counts; None when it counts nothing of a load balancer.
+    """Return the logical flow of a row; None when it counts no traffic of a load balancer.
 
     :param external_ids: of the row
     :param match: of the row

@@ -7,10 +7,10 @@ JSON, then an HMAC-SHA256 of both under the key of that chassis, in both directi
     {"kind":"report","session":"5f0c…","incarnation":"1c5b…","number":7,"floor":5,"rows":[…]}…
 
 Others can read it, but not forge it. No clock is involved: an agent gives each collector a random
-session, and believes only messages of that session. So what was recorded before an agent took over,
-or before a collector was restarted, is worth nothing afterwards, whatever the hosts' clocks say.
+session, and accepts only messages of that session. So a recording from before an agent became
+active, or before a collector was restarted, is invalid afterwards, whichever time the clocks show.
 
-Types and ranges are checked here, and nowhere else: what :func:`decode` returns is safe to add up.
+Types and ranges are checked here only: results of :func:`decode` are safe to add up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 
 VERSION = 1
-"""Changes when an older agent or collector would misunderstand a message."""
+"""Incremented when an older agent or collector would misunderstand a message."""
 ROWS = 24
 """Listeners in a datagram: with numbers of usual size it has below 1,200 bytes."""
 SPAN = 256
@@ -42,7 +42,7 @@ _TOKEN = re.compile("[0-9A-Za-z-]{1,64}")
 
 
 class Reason(str, enum.Enum):
-    """Why a datagram is not believed."""
+    """Reasons to reject a datagram."""
 
     VERSION = "version"
     """Another version of the protocol."""
@@ -53,7 +53,7 @@ class Reason(str, enum.Enum):
 
 
 class BadMessage(ValueError):
-    """A datagram that is not to be believed; the message says why."""
+    """A datagram that is rejected; the message says why."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -65,7 +65,7 @@ class Report:
     """Traffic on a chassis.
 
     :param session: given by the agent; empty before one has answered
-    :param incarnation: of the collector's memory; numbers begin anew with it
+    :param incarnation: of the collector's memory; numbers restart with it
     :param floor: no lower number will be sent again
     """
 
@@ -128,7 +128,7 @@ def encode(message: Message, key: str) -> bytes:
 
 
 def decode(datagram: bytes, key_of: Callable[[str], str]) -> Message:
-    """Return what a datagram says.
+    """Return the message in a datagram.
 
     :param datagram: any bytes
     :param key_of: returns the key of a chassis by its name
@@ -223,7 +223,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], dict[str, object]], Callable[[str, A
     Acknowledgement.kind: (_acknowledgement, _read_acknowledgement),
     Challenge.kind: (_challenge, _read_challenge),
 }
-"""What is written of a message, and what reads it, by kind."""
+"""Writer and reader of the fields of a message, by kind."""
 
 
 def _rows(content: Any, counts: int) -> Iterator[tuple[Key, list[Any]]]:

@@ -1,4 +1,4 @@
-"""Differences between readings of counters that begin anew now and then.
+"""Differences between readings of counters that restart from zero at times.
 
 OVN replaces the flows of a listener whenever its members change, and a restarted Open vSwitch has
 new ones only. A counter that belongs to the same flow as before has grown by the difference; one of
@@ -18,12 +18,12 @@ _JITTER = 0.25
 RESCAN = 60.0
 """Seconds between two readings of all flows, present or not."""
 _NEW = 60.0
-"""Seconds for which a flow that was added to the Southbound database may not have arrived yet."""
+"""Seconds until a flow of the Southbound database must have arrived in Open vSwitch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What was last seen of a flow; `born` is in seconds of the monotonic clock."""
+    """The last reading of a flow; `born` is in seconds of the monotonic clock."""
 
     cookie: int
     packets: int
@@ -41,7 +41,7 @@ class Growth:
 
 
 class Meter:
-    """Remembers what has been counted already.
+    """Remembers the last reading of each flow.
 
     :param since: when counting began, in seconds of the monotonic clock: what flows that are older
         have counted before they are first seen is not known to be new, so it is left out
@@ -55,7 +55,7 @@ class Meter:
     def advance(
         self, asked: Collection[int], flows: Iterable[FlowCounters], now: float
     ) -> list[Growth]:
-        """Take a reading; return what has grown.
+        """Process a reading; return the growth of flows.
 
         :param asked: the cookies that were asked for; what is not in the reading of them is gone
         :param flows: the reading
@@ -77,7 +77,7 @@ class Meter:
         return grown
 
     def _before(self, known: Baseline | None, now: Baseline) -> Baseline:
-        """Return what of a flow's counters has been counted already."""
+        """Return the part of a flow's counters that has been counted already."""
         if known is not None and _is_same(known, now):
             return known
         if known is None and now.born < self.since:
@@ -94,7 +94,7 @@ class Watchlist:
         self._next_scan = 0.0
 
     def added(self, cookies: Iterable[int], now: float) -> None:
-        """Take note of flows that are new in the Southbound database."""
+        """Record flows that are new in the Southbound database."""
         self._new.update(dict.fromkeys(cookies, now))
 
     def due(self, everything: Iterable[int], now: float) -> list[int]:
@@ -109,7 +109,7 @@ class Watchlist:
         return sorted(self._present.union(self._new))
 
     def seen(self, asked: Collection[int], found: Iterable[int]) -> None:
-        """Take note of which flows there are among those that were asked for."""
+        """Record which of the requested flows exist on this chassis."""
         self._present.difference_update(asked)
         self._present.update(found)
 

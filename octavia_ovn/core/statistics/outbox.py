@@ -1,4 +1,4 @@
-"""What a collector has counted and not delivered yet.
+"""Traffic that a collector has counted and not delivered yet.
 
 Traffic goes into numbered reports that never change. A report is sent again until an agent says
 that Octavia has it; an agent that has seen a number before does not count it twice. So nothing is
@@ -21,8 +21,8 @@ class Outbox:
     """Reports to be delivered.
 
     :param number: of the next report
-    :param reports: those that nobody has acknowledged, by number
-    :param waiting: what is in no report yet
+    :param reports: unacknowledged reports, by number
+    :param waiting: traffic that is in no report yet
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Outbox:
         self.waiting = dict(waiting or {})
 
     def add(self, traffic: Rows) -> None:
-        """Take what has been counted."""
+        """Add traffic that was counted."""
         add(self.waiting, traffic)
 
     def fill(self) -> None:
-        """Put what waits into reports, as far as there is room for them."""
+        """Move waiting traffic into reports, as far as there is room for them."""
         keys = sorted(self.waiting)
         for start in range(0, len(keys), ROWS):
             if len(self.reports) >= WINDOW or self.number >= self.floor + SPAN:

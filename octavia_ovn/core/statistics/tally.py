@@ -1,4 +1,4 @@
-"""Whose the growth of flows is."""
+"""Attribution of the growth of flows to listeners."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _shares(
 
 
 def _divide(octets: int, shares: Mapping[Key, int]) -> dict[Key, Traffic]:
-    """Divide bytes without losing one; nobody's are left out."""
+    """Divide bytes without losing one; bytes without a listener are left out."""
     divided = {}
     weights = sum(shares.values())
     for key, weight in shares.items():

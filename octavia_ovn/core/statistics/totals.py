@@ -1,7 +1,7 @@
-"""What the agent that acts knows of all chassis: what Octavia has, and what it has not heard yet.
+"""Sums over all chassis, kept by the active agent: reported to Octavia or not yet.
 
-An agent begins with nothing. What a listener has carried before is what Octavia shows; what it has
-not been told comes again from the collectors, because nobody has acknowledged it.
+A new active agent starts empty. Earlier traffic is in Octavia already; collectors send unreported
+traffic again, because it was not acknowledged.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from octavia_ovn.core.statistics.messages import (
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
 
 SILENCE = 180.0
-"""Seconds without a word after which the open connections of a chassis do not count any more."""
+"""Seconds without a message after which the open connections of a chassis do not count any more."""
 FORGET = 86400.0
-"""Seconds without a word after which nothing of a chassis is remembered."""
+"""Seconds without a message after which a chassis is forgotten."""
 MOST_OPEN = 1 << 16
 """Listeners with open connections that are remembered of a chassis at most."""
 
@@ -32,41 +32,41 @@ ReportId = tuple[str, str, int]
 
 @dataclass(slots=True)
 class _Chassis:
-    """What is known of a chassis.
+    """The state of a chassis.
 
-    :param heard: when its last message was believed, in seconds of a monotonic clock
+    :param last_seen: when its last valid message arrived, in seconds of a monotonic clock
     :param offered: the session that it is to name next
     :param session: the session that it has named; None before it has
     :param began: when it has named it first
-    :param known: numbers of its reports from `floor` on; `told`: those that Octavia has
+    :param known: numbers of its reports from `floor` on; `reported`: those that Octavia has
     """
 
-    heard: float
+    last_seen: float
     offered: str
     session: str | None = None
     began: float = 0.0
     incarnation: str = ""
     floor: int = 0
     known: set[int] = field(default_factory=set)
-    told: set[int] = field(default_factory=set)
+    reported: set[int] = field(default_factory=set)
     turn: int = 0
     open: dict[Key, int] = field(default_factory=dict)
 
     def shows_open(self, now: float) -> bool:
-        """Whether its open connections still count: those of the session before only for a time."""
-        since = self.heard if self.turn else min(self.heard, self.began)
+        """Whether its open connections still count; those of the previous session expire."""
+        since = self.last_seen if self.turn else min(self.last_seen, self.began)
         return now - since <= SILENCE
 
     def begins(self, incarnation: str) -> None:
         """Forget the reports of another memory of the collector."""
         if incarnation != self.incarnation:
             self.incarnation, self.floor = incarnation, 0
-            self.known, self.told = set(), set()
+            self.known, self.reported = set(), set()
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is to be told to Octavia next.
+    """The next report to Octavia.
 
     :param reports: those that are in it
     :param traffic: since what Octavia has
@@ -85,7 +85,7 @@ class Batch:
 class Totals:
     """Sums over all chassis; times are seconds of a monotonic clock.
 
-    :param new_session: returns a name that nobody can guess and that never comes again
+    :param new_session: returns an unguessable name that is never used again
     """
 
     def __init__(self, new_session: Callable[[], str]) -> None:
@@ -93,17 +93,17 @@ class Totals:
         self._chassis: dict[str, _Chassis] = {}
         self._reports: dict[ReportId, Mapping[Key, Traffic]] = {}
         self._waiting: collections.Counter[str] = collections.Counter()
-        """How many of those are of a chassis."""
-        self._told_open: dict[Key, int] = {}
+        """Number of those reports by chassis."""
+        self._reported_open: dict[Key, int] = {}
 
     def take(
         self, message: Report | OpenConnections, now: float
     ) -> Acknowledgement | Challenge | None:
-        """Take a message; return the answer that can be given at once.
+        """Process a message; return the immediate answer, if any.
 
-        A message of another session than the one that its chassis was given last is not believed:
-        a collector that has just started sends it, an agent that has just taken over gets it, or
-        somebody repeats what he has recorded.
+        A message of another session than the current one of its chassis is answered by a challenge:
+        the collector has just started, this agent has just become active, or the message is a
+        replay.
         """
         chassis = self._chassis.setdefault(message.chassis, _Chassis(now, self._new_session()))
         if message.session == chassis.offered:
@@ -112,7 +112,7 @@ class Totals:
             chassis.began, chassis.turn = now, 0
         if message.session != chassis.session:
             return Challenge(message.chassis, chassis.offered)
-        chassis.heard = now
+        chassis.last_seen = now
         if isinstance(message, Report):
             return self._report(chassis, message)
         _count_open(chassis, message)
@@ -122,8 +122,8 @@ class Totals:
         chassis.begins(message.incarnation)
         chassis.floor = max(chassis.floor, message.floor)
         chassis.known = {number for number in chassis.known if number >= chassis.floor}
-        chassis.told &= chassis.known
-        if message.number in chassis.told or message.number < chassis.floor:
+        chassis.reported &= chassis.known
+        if message.number in chassis.reported or message.number < chassis.floor:
             return Acknowledgement(message.chassis, message.incarnation, (message.number,))
         if message.number not in chassis.known and self._waiting[message.chassis] < SPAN:
             chassis.known.add(message.number)
@@ -132,23 +132,25 @@ class Totals:
         return None
 
     def knows(self, chassis: str) -> bool:
-        """Whether something of a chassis is remembered."""
+        """Whether a chassis is known."""
         return chassis in self._chassis
 
     def batch(self, now: float) -> Batch:
-        """Return what Octavia has not been told."""
-        for name in [name for name, each in self._chassis.items() if now - each.heard > FORGET]:
+        """Return the traffic that is not reported yet."""
+        for name in [name for name, each in self._chassis.items() if now - each.last_seen > FORGET]:
             del self._chassis[name]
         traffic: dict[Key, Traffic] = {}
         for rows in self._reports.values():
             add(traffic, rows)
         level = self._open(now)
-        changed = {key for key, number in level.items() if number != self._told_open.get(key)}
+        changed = {key for key, number in level.items() if number != self._reported_open.get(key)}
         # What is neither open nor reported any more may belong to a listener that is gone.
-        self._told_open = {
-            key: number for key, number in self._told_open.items() if number or key in level
+        self._reported_open = {
+            key: number for key, number in self._reported_open.items() if number or key in level
         }
-        changed |= {key for key, number in self._told_open.items() if number and key not in level}
+        changed |= {
+            key for key, number in self._reported_open.items() if number and key not in level
+        }
         keys = sorted({*traffic, *changed})
         return Batch(tuple(self._reports), traffic, {key: level.get(key, 0) for key in keys})
 
@@ -160,16 +162,16 @@ class Totals:
                     sums[key] = sums.get(key, 0) + number
         return sums
 
-    def told(self, batch: Batch) -> None:
-        """Take note that Octavia has what is in a batch."""
+    def reported(self, batch: Batch) -> None:
+        """Record that a batch is reported to Octavia."""
         for identity in batch.reports:
             name, incarnation, number = identity
             del self._reports[identity]
             self._waiting -= collections.Counter([name])
             chassis = self._chassis.get(name)
             if chassis is not None and chassis.incarnation == incarnation:
-                chassis.told.add(number)
-        self._told_open.update(batch.open)
+                chassis.reported.add(number)
+        self._reported_open.update(batch.open)
 
 
 def _count_open(chassis: _Chassis, message: OpenConnections) -> None:

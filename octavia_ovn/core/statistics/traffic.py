@@ -1,4 +1,4 @@
-"""The values that are counted, and whose they are."""
+"""Counted traffic, and the listeners that it belongs to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What has come in during some time; bytes are those of whole frames."""
+    """Incoming traffic of a period; bytes include frame headers."""
 
     connections: int = 0
     bytes_in: int = 0
@@ -39,7 +39,7 @@ class Traffic:
 
 
 def add(sums: dict[Key, Traffic], more: Mapping[Key, Traffic]) -> None:
-    """Add to sums; what is nothing does not appear."""
+    """Add to sums, without keys that have no traffic."""
     for key, traffic in more.items():
         if traffic:
             sums[key] = sums.get(key, Traffic()) + traffic
@@ -48,7 +48,8 @@ def add(sums: dict[Key, Traffic], more: Mapping[Key, Traffic]) -> None:
 def listeners(row_uuid_prefix: str, rows: Iterable[Mapping[str, str]]) -> dict[Key, str]:
     """Return the ids of listeners by key.
 
-    Where two rows have the same prefix and port, a flow does not identify its listener.
+    Where two rows have the same prefix and port, a flow does not identify its listener: the key is
+    left out.
 
     :param row_uuid_prefix: the beginning of the UUIDs of some rows of Load_Balancer
     :param rows: the external_ids of all of those

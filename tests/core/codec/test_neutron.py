@@ -85,3 +85,9 @@ def test_a_health_monitor_port_is_known_by_name_device_and_owner():
 )
 def test_ids_are_told_from_names(text, expected):
     assert neutron.is_uuid(text) is expected
+
+
+def test_the_ids_of_rows_that_neutron_owns():
+    assert neutron.security_group({"neutron:security_group_id": "sg1"}) == "sg1"
+    assert neutron.floating_ip_id({"neutron:fip_id": "fip1"}) == "fip1"
+    assert neutron.security_group({}) == neutron.floating_ip_id({}) == ""

@@ -74,7 +74,7 @@ GUARDED = [
 
 
 def snapshot(lb=LB, *, fips=None, mappings=None, **fields):
-    """Return a scene in which everything is well."""
+    """Return a snapshot in which everything is well."""
     fips = {} if fips is None else fips
     rows = stored(lb, attachments=ATTACHED, floating_ips=fips, mappings=mappings or {})
     given = {
@@ -101,7 +101,7 @@ def snapshot(lb=LB, *, fips=None, mappings=None, **fields):
         "ports": {each.name: each for each in PORTS},
         "floating_ips": {vip: FloatingIp(fip, vip, "vip-port", R1) for vip, fip in fips.items()},
         "acls": ACLS,
-        "told": {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("web", "ACTIVE", "ONLINE")},
+        "statuses": {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("web", "ACTIVE", "ONLINE")},
         **fields,
     }
     return Snapshot("lb1", **given)
@@ -111,20 +111,20 @@ MAPPINGS = {"10.0.0.1": "one:10.0.0.250", "10.0.0.2": "two:10.0.0.250"}
 
 
 def checked(*down, lb=CHECKED, mappings=MAPPINGS, members=None, **fields):
-    """Return a scene with a health monitor, some members of which are dead."""
+    """Return a snapshot with a health monitor, some members of which are dead."""
     verdicts = {(address, 80, "tcp"): HealthState.DOWN for address in down}
     health = Health(verdicts, members or {})
     return snapshot(lb, mappings=mappings, **{"health": health, **fields})
 
 
 def with_ports(found, *ports, without=()):
-    """Return a scene with other ports."""
+    """Return a snapshot with other ports."""
     known = {key: each for key, each in found.ports.items() if key not in without}
     return dataclasses.replace(found, ports=known | {each.name: each for each in ports})
 
 
 def with_rows(found, **values):
-    """Return a scene whose rows have other columns."""
+    """Return a snapshot whose rows have other columns."""
     rows = tuple(dataclasses.replace(row, **values) for row in found.rows)
     return dataclasses.replace(found, rows=rows)
 

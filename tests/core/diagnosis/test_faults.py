@@ -123,7 +123,7 @@ FAULTS = [
         with_ports(snapshot(), *unbound(NEAR)),
         NEAR,
         "client-port",
-        "no hypervisor has it",
+        "is not bound to a hypervisor",
     ),
     (
         "egress",
@@ -170,7 +170,7 @@ FAULTS = [
         snapshot(fips=FIPS, gateway_chassis={"lrp-r1-ext": ""}),
         OUTSIDE,
         "gateway",
-        "No hypervisor has the gateway",
+        "is bound to no hypervisor",
     ),
     ("router down", snapshot(down=frozenset({R1})), NEAR, "routers", "Router r1-name is admin"),
     (
@@ -255,7 +255,7 @@ FAULTS = [
         with_rows(snapshot(router_ports=()), routers=frozenset()),
         NEAR,
         "vip-port",
-        "Nobody answers ARP for 10.0.0.100",
+        "Nothing answers ARP for 10.0.0.100",
     ),
     (
         "provider network without a router",
@@ -279,7 +279,13 @@ FAULTS = [
         "vips",
         f"{FIP}:80 is missing",
     ),
-    ("dead", checked("10.0.0.1", "10.0.0.2"), NEAR, "backends", "is dead, says its health check"),
+    (
+        "dead",
+        checked("10.0.0.1", "10.0.0.2"),
+        NEAR,
+        "backends",
+        "is DOWN according to its health monitor",
+    ),
     (
         "unmapped",
         checked(mappings={}),
@@ -323,7 +329,7 @@ FAULTS = [
         with_ports(snapshot(), *unbound("one", "two")),
         NEAR,
         "backends",
-        "no hypervisor has it",
+        "is not bound to a hypervisor",
     ),
     (
         "ingress",
@@ -342,7 +348,7 @@ FAULTS = [
 )
 def test_the_fault_is_named(found, sender, check, words):
     explanation = trace(found, sender)
-    assert explanation.verdict is Severity.FAULT
+    assert explanation.severity is Severity.FAULT
     faults = [
         (each.name, finding)
         for each, finding in explanation.findings
@@ -354,7 +360,7 @@ def test_the_fault_is_named(found, sender, check, words):
 
 def test_a_stateless_client_outside_is_balanced_by_the_router():
     ours = with_ports(snapshot(fips=FIPS, acls=(*ACLS, STATELESS)), port("ext", EXT, "172.24.4.77"))
-    assert trace(ours, "ext").verdict is Severity.OK
+    assert trace(ours, "ext").severity is Severity.OK
 
 
 def test_one_router_of_two_may_be_down():
@@ -364,7 +370,7 @@ def test_one_router_of_two_may_be_down():
     )
     found = snapshot(router_ports=(*snapshot().router_ports, *second), down=frozenset({R1}))
     explanation = trace(found, FAR)
-    assert explanation.verdict is Severity.WARNING
+    assert explanation.severity is Severity.WARNING
     assert any(
         "openstack router set --enable r1" in each.remedy for _, each in explanation.findings
     )
@@ -379,7 +385,7 @@ def test_a_port_for_checks_that_is_down():
 def test_there_may_be_several_faults():
     found = with_rows(snapshot(DISABLED), switches=frozenset())
     checks = {
-        each.name for each, finding in trace(found).findings if finding.verdict is Severity.FAULT
+        each.name for each, finding in trace(found).findings if finding.severity is Severity.FAULT
     }
     assert checks == {"load-balancer", "attachment"}
 

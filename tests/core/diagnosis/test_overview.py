@@ -103,7 +103,7 @@ LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
         (snapshot(web(member(1, enabled=False))), "m1", "disabled", State.OFF),
         (snapshot(web(member(1, weight=0))), "m1", "drained (weight 0)", State.OFF),
         (snapshot(web(member(1, backup=True))), "m1", "backup, not checked", State.GOOD),
-        (checked("10.0.0.1"), "m1", "dead", State.BAD),
+        (checked("10.0.0.1"), "m1", "down", State.BAD),
         (checked(), "m1", "not checked yet", State.ATTENTION),
         (checked(members={"m1": HealthState.UNCHECKED}), "m1", "not checked", State.GOOD),
         (
@@ -120,13 +120,13 @@ LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
             State.OFF,
         ),
         (
-            snapshot(told={(Kind.MEMBER, "m1"): ObjectStatus("a", "ERROR", "ERROR")}),
+            snapshot(statuses={(Kind.MEMBER, "m1"): ObjectStatus("a", "ERROR", "ERROR")}),
             "m1",
             "not checked",
             State.BAD,
         ),
         (
-            snapshot(told={(Kind.POOL, "p1"): ObjectStatus("a", "ACTIVE", "DEGRADED")}),
+            snapshot(statuses={(Kind.POOL, "p1"): ObjectStatus("a", "ACTIVE", "DEGRADED")}),
             "p1",
             "2 members",
             State.ATTENTION,
@@ -300,13 +300,13 @@ def test_notes():
 
 
 def test_policies_are_named_as_without_effect():
-    told = {
+    statuses = {
         (Kind.L7POLICY, "policy"): ObjectStatus("redirect", "ERROR", "ERROR"),
         (Kind.L7POLICY, "nameless"): ObjectStatus("", "ERROR", "ERROR"),
         (Kind.L7RULE, "rule"): ObjectStatus("", "ERROR", "ERROR"),
     }
 
-    notes = overview(snapshot(told=told)).notes
+    notes = overview(snapshot(statuses=statuses)).notes
 
     assert [note.partition(" has no effect")[0] for note in notes] == [
         "L7 policy redirect",

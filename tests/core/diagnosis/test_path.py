@@ -47,8 +47,8 @@ def test_addresses():
     for sender, address in ((NEAR, VIP), (FAR, VIP), (OUTSIDE, FIP), (ALONE, FIP)):
         (path,) = paths(found, client(found, sender))
         assert path.destination == address
-    assert trace(found, NEAR, FIP).verdict is Severity.OK
-    assert trace(found, OUTSIDE, VIP).verdict is Severity.FAULT
+    assert trace(found, NEAR, FIP).severity is Severity.OK
+    assert trace(found, OUTSIDE, VIP).severity is Severity.FAULT
 
 
 def test_a_client_on_the_provider_network_is_outside():
@@ -56,7 +56,7 @@ def test_a_client_on_the_provider_network_is_outside():
     explanation = trace(found, "ext")
     assert explanation.path.destination == FIP
     assert not explanation.path.is_inside
-    assert explanation.verdict is Severity.OK
+    assert explanation.severity is Severity.OK
 
 
 @pytest.mark.parametrize(

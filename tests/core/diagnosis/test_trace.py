@@ -1,4 +1,4 @@
-"""Whether a packet gets through, with what warnings, and what cannot be told."""
+"""Whether a packet gets through, with warnings and unknown facts."""
 
 import dataclasses
 
@@ -50,7 +50,7 @@ from tests.core.diagnosis.snapshots import (
 )
 def test_all_is_well(found, sender):
     explanation = trace(found, sender)
-    assert explanation.verdict is Severity.OK
+    assert explanation.severity is Severity.OK
     assert explanation.faults == ()
 
 
@@ -64,7 +64,7 @@ BACKUP = web(member(1), member(2, backup=True))
 UNMONITORED = balancer([listener()], [pool(members=[member(1)], monitor=monitor(enabled=False))])
 
 WARNINGS = [
-    ("pending", snapshot(told=PENDING), "octavia", "in PENDING_UPDATE"),
+    ("pending", snapshot(statuses=PENDING), "octavia", "in PENDING_UPDATE"),
     ("damaged", snapshot(problems=("'x' cannot be read",)), "octavia", "'x' cannot be read"),
     ("different", snapshot(octavia=web(member(1))), "octavia", "member m2: not in Octavia"),
     (
@@ -75,13 +75,13 @@ WARNINGS = [
     ),
     ("backup", snapshot(BACKUP), "members", "is a backup"),
     ("one missing", HOLES, "backends", "10.0.0.2"),
-    ("one dead", checked("10.0.0.2"), "backends", "10.0.0.2:80 is dead"),
+    ("one dead", checked("10.0.0.2"), "backends", "10.0.0.2:80 is DOWN"),
     ("no check", with_rows(checked(), health_checks=()), "health-monitor", "has no health check"),
     (
         "no source",
         with_ports(checked(), without=("hm",)),
         "health-monitor",
-        "(10.0.0.250): another machine may get it",
+        "(10.0.0.250): another machine may be given it",
     ),
 ]
 
@@ -91,8 +91,8 @@ WARNINGS = [
 )
 def test_a_warning_stops_nothing(found, check, words):
     explanation = trace(found)
-    assert explanation.verdict is Severity.WARNING
-    (warning,) = [each for each in explanation.findings if each[1].verdict is Severity.WARNING]
+    assert explanation.severity is Severity.WARNING
+    (warning,) = [each for each in explanation.findings if each[1].severity is Severity.WARNING]
     assert warning[0].name == check
     assert words in warning[1].sentence
 
@@ -111,25 +111,25 @@ SETS = {"denied": ("10.0.1.0/24",)}
             NEAR,
             SETS,
             Severity.OK,
-            "The listener's allowed_cidrs (10.0.0.0/24, fd00::/64) have 10.0.0.7 in them.",
+            "The listener's allowed_cidrs (10.0.0.0/24, fd00::/64) contain 10.0.0.7.",
         ),
-        (FAR, SETS, Severity.FAULT, "are without 10.0.1.7."),
-        (FAR, {"denied": ()}, Severity.WARNING, "are without 10.0.1.7, but no rule keeps it out"),
+        (FAR, SETS, Severity.FAULT, "do not contain 10.0.1.7."),
+        (FAR, {"denied": ()}, Severity.WARNING, "do not contain 10.0.1.7, but no rule denies it"),
         (NEAR, {"denied": ("10.0.0.0/24",)}, Severity.FAULT, "ACLs forbid packets from 10.0.0.7"),
     ],
 )
 def test_allowed_cidrs(sender, sets, verdict, words):
     found = with_ports(snapshot(FENCED, acls=(*ACLS, FENCE), address_sets=sets), *GUARDED)
     explanation = trace(found, sender)
-    assert explanation.verdict is verdict
+    assert explanation.severity is verdict
     (said,) = [each for _, each in explanation.findings if words in each.sentence]
-    assert said.verdict is verdict
+    assert said.severity is verdict
 
 
 def test_a_provider_network_must_not_refer_to_it():
     found = with_rows(snapshot(fips=FIPS), switches=frozenset({NET1, NET2, EXT}))
     explanation = trace(found, OUTSIDE)
-    assert explanation.verdict is Severity.WARNING
+    assert explanation.severity is Severity.WARNING
     assert any(
         "attached to the provider network" in each.sentence for _, each in explanation.findings
     )
@@ -160,9 +160,9 @@ UNCLEAR = [
 )
 def test_what_cannot_be_told_is_said(found, sender, check):
     explanation = trace(found, sender)
-    assert explanation.verdict is Severity.UNCLEAR
+    assert explanation.severity is Severity.UNCLEAR
     assert check in {
-        each.name for each, finding in explanation.findings if finding.verdict is Severity.UNCLEAR
+        each.name for each, finding in explanation.findings if finding.severity is Severity.UNCLEAR
     }
 
 
@@ -178,11 +178,11 @@ def test_what_cannot_be_told_is_said(found, sender, check):
             dataclasses.replace(GUARDED[1], groups=frozenset({"pg_cidrs"})),
         ),
         with_ports(snapshot(acls=(*ACLS, dataclasses.replace(RESTRICTED, match="udp"))), *GUARDED),
-        snapshot(told={}),
+        snapshot(statuses={}),
     ],
 )
 def test_what_is_right(found):
-    assert trace(found).verdict is Severity.OK
+    assert trace(found).severity is Severity.OK
 
 
 def test_a_vip_on_a_provider_network_is_reached_from_outside():
@@ -191,7 +191,7 @@ def test_a_vip_on_a_provider_network_is_reached_from_outside():
     )
     found = with_ports(snapshot(lb), without=("vip-port",))
     explanation = trace(found, OUTSIDE)
-    assert explanation.verdict is Severity.OK
+    assert explanation.severity is Severity.OK
     assert explanation.path.gateways[0].name == "lrp-r1-ext"
 
 
@@ -206,9 +206,9 @@ def test_ipv6_is_routed():
     acls = (*ACLS, Acl(GROUP, "to-lport", 1002, f"outport == @{GROUP} && ip6", "allow"))
     found = with_ports(snapshot(lb, router_ports=ports, acls=acls), port("one", NET1, "fd00::1"))
     explanation = trace(found, "2001:db8::7")
-    assert explanation.verdict is Severity.WARNING
+    assert explanation.severity is Severity.WARNING
     assert "by router r1-name" in next(
-        each.sentence for _, each in explanation.findings if each.verdict is Severity.WARNING
+        each.sentence for _, each in explanation.findings if each.severity is Severity.WARNING
     )
 
 
@@ -221,14 +221,14 @@ def test_a_member_on_a_provider_network_may_be_a_machine_outside():
         ),
     }
     ports = (*snapshot().router_ports[:2], RouterPort("lrp-x", R1, EXT, ("172.24.4.2/24",)))
-    assert trace(snapshot(lb, subnets=subnets, router_ports=ports), FAR).verdict is Severity.OK
+    assert trace(snapshot(lb, subnets=subnets, router_ports=ports), FAR).severity is Severity.OK
 
 
 def test_a_router_of_ours_answers_where_there_is_no_other():
     isolated = with_rows(
         snapshot(router_ports=(), answered=frozenset({VIP})), routers=frozenset(), switches={NET1}
     )
-    assert trace(isolated).verdict is Severity.OK
+    assert trace(isolated).severity is Severity.OK
 
 
 def test_a_vip_of_unknown_network():

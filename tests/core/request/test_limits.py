@@ -105,7 +105,7 @@ def test_the_built_in_default_asks_for_something_where_octavia_has_another():
 )
 def test_what_is_known_of_the_object_counts_too(asked, known):
     limits.check("member", asked, known=known)
-    with pytest.raises(limits.Unsupported, match="serves"):
+    with pytest.raises(limits.Unsupported, match="receives traffic"):
         limits.check("member", asked)
 
 

@@ -84,7 +84,7 @@ def test_a_report_that_comes_again_counts_once(agent):
     batch = agent.totals.batch(0)
     assert batch.traffic == {A: Traffic(1, 10)}
 
-    agent.totals.told(batch)
+    agent.totals.reported(batch)
 
     assert agent.take(report()) == acknowledgement(1)
     assert not agent.totals.batch(0)
@@ -95,7 +95,7 @@ def test_what_comes_while_octavia_is_told_waits_for_the_next_time(agent):
     batch = agent.totals.batch(0)
     agent.take(report(2, connections=7))
 
-    agent.totals.told(batch)
+    agent.totals.reported(batch)
 
     assert agent.totals.batch(0).traffic == {A: Traffic(7, 10)}
 
@@ -113,14 +113,14 @@ def test_a_collector_that_lost_its_memory_begins_anew(agent):
     agent.begin_anew()
     agent.take(report(1, life="y"))
 
-    agent.totals.told(batch)
+    agent.totals.reported(batch)
 
     assert agent.totals.batch(0).reports == (("one", "y", 1),)
 
 
 def test_a_collector_that_was_restarted_counts_nothing_twice(agent):
     agent.take(report(1))
-    agent.totals.told(agent.totals.batch(0))
+    agent.totals.reported(agent.totals.batch(0))
     agent.begin_anew()
 
     assert agent.take(report(1)) == acknowledgement(1)
@@ -133,7 +133,7 @@ def test_a_chassis_that_is_forgotten_is_not_missed(agent):
     assert agent.totals.batch(FORGET + 1).traffic == {A: Traffic(1, 10)}
     assert not agent.totals.knows("one")
 
-    agent.totals.told(batch)
+    agent.totals.reported(batch)
 
     assert not agent.totals.batch(FORGET + 1)
 
@@ -163,11 +163,11 @@ def test_what_was_recorded_under_another_agent_does_not_count(message):
 def test_what_was_recorded_of_an_older_life_does_not_reset_the_sender(agent):
     recorded = report(1, life="old", session="session-1")
     agent.take(report(1, life="old"))
-    agent.totals.told(agent.totals.batch(0))
+    agent.totals.reported(agent.totals.batch(0))
     agent.begin_anew()
     agent.take(report(1, life="new"))
     agent.take(levels(1, a=7))
-    agent.totals.told(agent.totals.batch(0))
+    agent.totals.reported(agent.totals.batch(0))
 
     assert isinstance(agent.totals.take(recorded, 0), Challenge)
     assert isinstance(agent.totals.take(levels(9, session="session-1", a=0), 0), Challenge)
@@ -196,7 +196,7 @@ def test_what_one_chassis_has_the_agent_remember_is_bounded(agent):
 
     assert len(agent.totals.batch(0).reports) == SPAN
 
-    agent.totals.told(agent.totals.batch(0))
+    agent.totals.reported(agent.totals.batch(0))
     agent.take(report(1, life="2"))
     assert agent.totals.batch(0).reports == (("one", "2", 1),)
 
@@ -219,7 +219,7 @@ def test_open_connections_of_all_chassis(agent):
     batch = agent.totals.batch(0)
     assert batch.open == {A: 7, B: 1}
 
-    agent.totals.told(batch)
+    agent.totals.reported(batch)
     assert not agent.totals.batch(0)
 
     agent.take(levels(2, a=1))
@@ -243,12 +243,12 @@ def test_a_restarted_collector_counts_turns_from_the_beginning(agent):
 
 def test_open_connections_of_a_former_process_end_if_it_counts_none_any_more(agent):
     agent.take(levels(a=500))
-    agent.totals.told(agent.totals.batch(0))
+    agent.totals.reported(agent.totals.batch(0))
     agent.begin_anew()
     for minute in range(1, 5):
         agent.take(report(minute), 60.0 * minute)
         batch = agent.totals.batch(60.0 * minute)
-        agent.totals.told(batch)
+        agent.totals.reported(batch)
         assert batch.open == {A: 500}
 
     agent.take(report(9), 300.0)
@@ -260,7 +260,7 @@ def test_that_there_are_none_is_told_once_by_an_agent_that_knows_nothing(agent):
     batch = agent.totals.batch(0)
     assert batch.open == {A: 0}
 
-    agent.totals.told(batch)
+    agent.totals.reported(batch)
 
     assert not agent.totals.batch(0)
 
@@ -268,26 +268,26 @@ def test_that_there_are_none_is_told_once_by_an_agent_that_knows_nothing(agent):
 def test_what_no_chassis_speaks_of_any_more_is_forgotten(agent):
     for turn, values in enumerate(({"a": 3}, {"a": 0}, {}), 1):
         agent.take(levels(turn, **values))
-        agent.totals.told(agent.totals.batch(0))
+        agent.totals.reported(agent.totals.batch(0))
 
     assert not agent.totals.batch(0)
-    assert agent.totals._told_open == {}
+    assert agent.totals._reported_open == {}
 
 
 def test_a_silent_chassis_has_no_open_connections(agent):
     agent.take(levels(a=3))
-    agent.totals.told(agent.totals.batch(0))
+    agent.totals.reported(agent.totals.batch(0))
 
     batch = agent.totals.batch(SILENCE + 1)
     assert batch.open == {A: 0}
 
-    agent.totals.told(batch)
+    agent.totals.reported(batch)
     assert not agent.totals.batch(SILENCE + 2)
 
 
 def test_a_listener_with_traffic_is_told_with_its_open_connections(agent):
     agent.take(levels(a=3))
-    agent.totals.told(agent.totals.batch(0))
+    agent.totals.reported(agent.totals.batch(0))
     agent.take(report())
 
     assert agent.totals.batch(0) == Batch((("one", "x", 1),), {A: Traffic(1, 10)}, {A: 3})

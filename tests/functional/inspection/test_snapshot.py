@@ -283,7 +283,7 @@ def test_a_client_and_the_rules_on_its_way(reader):
     }
     (path,) = paths(snapshot, client)
     explanation = explain(path)
-    assert explanation.verdict is Found.FAULT
+    assert explanation.severity is Found.FAULT
     assert "administratively down" in explanation.faults[0].sentence
     assert overview(snapshot).root.children[0].ovn == f"{VIP}:80, {FIP}:80"
 
