@@ -9,7 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import ctypes
-import dataclasses
 import multiprocessing
 import os
 import threading
@@ -21,10 +20,7 @@ import ovs.poller
 from oslo_log import log
 
 from octavia_ovn import wiring
-from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.adapters.northbound.replica import Northbound
-from octavia_ovn.adapters.octavia.api import OctaviaApi
-from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.wire import Schema
 from octavia_ovn.adapters.southbound.service_monitors import Southbound
@@ -36,6 +32,7 @@ from octavia_ovn.controller.drift.periodic import POPULATED, DriftCheck, Periodi
 from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.statistics import Chassis, Listeners, Statistics, StatisticsReceiver
+from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
@@ -152,11 +149,9 @@ class Agent:
             _NEUTRON_THREADS, thread_name_prefix="task"
         )
         opened.callback(self._executor.shutdown, wait=False, cancel_futures=True)
-        sockets = DriverAgent(
-            settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
-        )
+        parts = wiring.build(settings, observer)
         self._nb = Northbound(
-            Endpoint.parse(*dataclasses.astuple(settings.nb)),
+            Endpoint.parse(*settings.nb),
             changed=self._changed,
             row_changed=self._row_changed,
             row_lost=self._row_lost,
@@ -168,7 +163,7 @@ class Agent:
         )
         opened.callback(self._nb.close)
         self._sb = Southbound(
-            Endpoint.parse(*dataclasses.astuple(settings.sb)),
+            Endpoint.parse(*settings.sb),
             changed=self._changed,
             timeout=settings.connection_timeout,
             probe_interval=settings.probe_interval,
@@ -176,13 +171,12 @@ class Agent:
         )
         opened.callback(self._sb.close)
         self._health = HealthChecks(self._sb, self._executor, self._waker.wake)
-        parts = wiring.build(settings, observer)
         self._controller = Controller(
             self._nb,
             self._sb,
-            Neutron(settings.neutron, observer),
+            parts.neutron,
             parts.octavia,
-            sockets,
+            parts.sockets,
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
@@ -204,15 +198,13 @@ class Agent:
         )
         opened.callback(self._watch.close, timeout=0.0)
         self._listeners = Listeners(self._waker.wake)
-        self._statistics = self._collect(settings.statistics, parts.listing, sockets)
+        self._statistics = self._collect(settings.statistics, parts)
         if self._statistics is not None:
             opened.callback(self._statistics.close, timeout=0.0)
         self._acting = False
 
-    def _collect(
-        self, options: AgentStatistics, octavia: OctaviaApi, sockets: DriverAgent
-    ) -> Statistics | None:
-        """Return what collects statistics; None when nobody wants them."""
+    def _collect(self, options: AgentStatistics, parts: wiring.Runtime) -> Statistics | None:
+        """Return what collects statistics; None when they are switched off."""
         if not options.master_key:
             return None
         error = failure(lambda: check_master_key(options.master_key))
@@ -222,7 +214,7 @@ class Agent:
             return None
 
         def ledger(chassis: Chassis) -> StatisticsReceiver:
-            accounts = Accounts(octavia, sockets, self._listeners.ask, self._observer)
+            accounts = Accounts(parts.listing, parts.sockets, self._listeners.ask, self._observer)
             return StatisticsReceiver(chassis, accounts, options.report_interval)
 
         return Statistics(
@@ -240,8 +232,8 @@ class Agent:
         self._controller.resync()
         return succeeded
 
-    def _changed(self, thing: object) -> None:
-        self._controller.changed(thing)
+    def _changed(self, dependency: Dependency) -> None:
+        self._controller.changed(dependency)
 
     def _row_changed(self, lb_id: str) -> None:
         if self._acting:  # or else all are looked at when that begins

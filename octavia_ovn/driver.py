@@ -87,7 +87,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         limits.check("load balancer", vip_dictionary)
         context = wiring.get()
         # Without it the load balancer cannot be recorded afterwards, and its ports would be left.
-        context.store.ping()
+        context.recorder.ping()
         request = VipRequest(
             loadbalancer_id, project_id, vip_dictionary, additional_vip_dicts or ()
         )
@@ -115,7 +115,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
             if lb.vips[0].user_port and values.get("vip_qos_policy_id"):
                 port_id, policy_id = values["vip_port_id"], values["vip_qos_policy_id"]
                 stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
-            context.store.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
+            context.recorder.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
 
     @_answer
     def loadbalancer_delete(
@@ -127,7 +127,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         values = models.fields(loadbalancer)
         lb = models.bare(values)
         change = changes.DeleteLoadBalancer(lb, models.children(values))
-        wiring.get().store.record(change, lb_id=lb.id)
+        wiring.get().recorder.record(change, lb_id=lb.id)
 
     @_answer
     def loadbalancer_update(
@@ -143,15 +143,15 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         with contextlib.ExitStack() as stack:
             if "vip_qos_policy_id" in values:
                 # Without it nothing can be recorded afterwards.
-                context.store.ping()
+                context.recorder.ping()
                 port_id, policy_id = old_loadbalancer.vip_port_id, values["vip_qos_policy_id"]
                 stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
-            context.store.record(change, lb_id=new_loadbalancer.loadbalancer_id)
+            context.recorder.record(change, lb_id=new_loadbalancer.loadbalancer_id)
 
     @_answer
     def loadbalancer_failover(self, loadbalancer_id: str) -> None:
         """Have the agent compare the load balancer with Octavia and repair its rows."""
-        wiring.get().store.record(changes.Resync(loadbalancer_id), lb_id=loadbalancer_id)
+        wiring.get().recorder.record(changes.Resync(loadbalancer_id), lb_id=loadbalancer_id)
 
     # --- listeners
 
@@ -160,7 +160,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record a new listener."""
         context, values = wiring.get(), models.fields(listener)
         change = changes.PutListener(models.listener(values, context.defaults))
-        context.store.record(change, lb_id=values["loadbalancer_id"])
+        context.recorder.record(change, lb_id=values["loadbalancer_id"])
 
     @_answer
     def listener_update(
@@ -169,14 +169,14 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record what changes of a listener."""
         context = wiring.get()
         update = models.listener_update(old_listener, new_listener, context.defaults)
-        context.store.record(update, lb_id=old_listener.loadbalancer_id)
+        context.recorder.record(update, lb_id=old_listener.loadbalancer_id)
 
     @_answer
     def listener_delete(self, listener: data_models.Listener) -> None:
         """Record that a listener goes."""
         below = models.children(models.fields(listener), "l7policies")
         change = changes.DeleteListener(listener.listener_id, below)
-        wiring.get().store.record(change, lb_id=listener.loadbalancer_id)
+        wiring.get().recorder.record(change, lb_id=listener.loadbalancer_id)
 
     # --- pools
 
@@ -185,21 +185,28 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record a new pool, as the default pool of the listener that it names."""
         context, values = wiring.get(), models.fields(pool)
         new = models.pool(values, context.defaults)
-        change = changes.PutPool(new, values.get("listener_id") or None)
-        context.store.record(change, lb_id=values["loadbalancer_id"])
+        lb_id, listener_id = values["loadbalancer_id"], values.get("listener_id") or None
+        try:
+            context.recorder.record(changes.PutPool(new, listener_id), lb_id=lb_id)
+        except errors.NotFound:
+            if listener_id and context.octavia.load_balancer_of(listener_id) != lb_id:
+                raise limits.refuse(
+                    limits.FOREIGN_LISTENER, listener=listener_id, lb=lb_id
+                ) from None
+            raise
 
     @_answer
     def pool_update(self, old_pool: data_models.Pool, new_pool: data_models.Pool) -> None:
         """Record what changes of a pool."""
         context = wiring.get()
         update = models.pool_update(old_pool, new_pool, context.defaults)
-        context.store.record(update, lb_id=old_pool.loadbalancer_id)
+        context.recorder.record(update, lb_id=old_pool.loadbalancer_id)
 
     @_answer
     def pool_delete(self, pool: data_models.Pool) -> None:
         """Record that a pool goes, with its members and its monitor."""
         change = changes.DeletePool(pool.pool_id, models.children(models.fields(pool)))
-        wiring.get().store.record(change, lb_id=pool.loadbalancer_id)
+        wiring.get().recorder.record(change, lb_id=pool.loadbalancer_id)
 
     # --- members
 
@@ -207,34 +214,35 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def member_create(self, member: data_models.Member) -> None:
         """Record a new member."""
         change = changes.PutMember(member.pool_id, models.member(models.fields(member)))
-        wiring.get().store.record(change, pool_id=member.pool_id)
+        wiring.get().recorder.record(change, pool_id=member.pool_id)
 
     @_answer
     def member_update(self, old_member: data_models.Member, new_member: data_models.Member) -> None:
         """Record what changes of a member."""
         update = models.member_update(old_member, new_member)
-        wiring.get().store.record(update, pool_id=update.pool_id)
+        wiring.get().recorder.record(update, pool_id=update.pool_id)
 
     @_answer
     def member_delete(self, member: data_models.Member) -> None:
         """Record that a member goes."""
         change = changes.DeleteMember(member.pool_id, member.member_id)
-        wiring.get().store.record(change, pool_id=member.pool_id)
+        wiring.get().recorder.record(change, pool_id=member.pool_id)
 
     @_answer
     def member_batch_update(self, pool_id: str, members: Sequence[data_models.Member]) -> None:
         """Record all members that a pool has now: all of them, or none if one is refused."""
         update = models.members_update(pool_id, members)
-        wiring.get().store.record(update, pool_id=pool_id)
+        wiring.get().recorder.record(update, pool_id=pool_id)
 
     # --- health monitors
 
     @_answer
     def health_monitor_create(self, healthmonitor: data_models.HealthMonitor) -> None:
         """Record a new health monitor."""
-        monitor = models.health_monitor(models.fields(healthmonitor))
+        context = wiring.get()
+        monitor = models.health_monitor(models.fields(healthmonitor), context.defaults)
         change = changes.PutMonitor(healthmonitor.pool_id, monitor)
-        wiring.get().store.record(change, pool_id=healthmonitor.pool_id)
+        context.recorder.record(change, pool_id=healthmonitor.pool_id)
 
     @_answer
     def health_monitor_update(
@@ -243,14 +251,17 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         new_healthmonitor: data_models.HealthMonitor,
     ) -> None:
         """Record what changes of a health monitor."""
-        update = models.health_monitor_update(old_healthmonitor, new_healthmonitor)
-        wiring.get().store.record(update, pool_id=update.pool_id)
+        context = wiring.get()
+        update = models.health_monitor_update(
+            old_healthmonitor, new_healthmonitor, context.defaults
+        )
+        context.recorder.record(update, pool_id=update.pool_id)
 
     @_answer
     def health_monitor_delete(self, healthmonitor: data_models.HealthMonitor) -> None:
         """Record that a health monitor goes."""
         change = changes.DeleteMonitor(healthmonitor.pool_id, healthmonitor.healthmonitor_id)
-        wiring.get().store.record(change, pool_id=healthmonitor.pool_id)
+        wiring.get().recorder.record(change, pool_id=healthmonitor.pool_id)
 
     # --- comparing
 
@@ -323,4 +334,4 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         context, listener_id = wiring.get(), policy["listener_id"]
         lb_id = context.octavia.load_balancer_of(listener_id)
         listener = pending.active(Kind.LISTENER, [listener_id])
-        context.store.record(changes.Release(lb_id, {**objects, **listener}), lb_id=lb_id)
+        context.recorder.record(changes.Release(lb_id, {**objects, **listener}), lb_id=lb_id)

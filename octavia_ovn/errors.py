@@ -55,6 +55,10 @@ class Unanswered(Unavailable):
     )
 
 
+class Changed(OctaviaOvnError):
+    """What a transaction was decided on has changed meanwhile: read again and decide anew."""
+
+
 class Refused(OctaviaOvnError):
     """A service understood the request and will not do it: trying the same again does not help."""
 

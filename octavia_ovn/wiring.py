@@ -1,18 +1,17 @@
-"""What the driver objects of one API worker share; built on first use, once in each process.
+"""Builds what API workers, the agent and the commands have in common, without any I/O.
 
-Building it does no I/O either: connections are made when something is asked of them.
+An API worker builds it at first use, once in each process.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 from dataclasses import dataclass
 
 from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.adapters.neutron.vip_ports import VipPorts
-from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.octavia.api import OctaviaApi
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
@@ -22,6 +21,7 @@ from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.config import octavia as config
 from octavia_ovn.config.requests import RequestOptions
 from octavia_ovn.controller.drift.compare import Repair
+from octavia_ovn.controller.record import Recorder
 from octavia_ovn.core.model import Application, Mechanism
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.request.limits import Usual
@@ -31,11 +31,12 @@ from octavia_ovn.observer import NOBODY, Observer
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of an API worker."""
+    """The parts that API workers, the agent and the commands share."""
 
-    store: IntentStore
+    recorder: Recorder
     neutron: Neutron
     vip_ports: VipPorts
+    sockets: DriverAgent
     defaults: DriverDefaults
     octavia: Octavia
     listing: OctaviaApi
@@ -49,8 +50,10 @@ class Runtime:
             return None
 
     def repair(self, *, patience: float = 5.0) -> Repair:
-        """Return what compares Octavia with the rows; see there."""
-        return Repair(self.store, self.octavia, self.listing, grace=self.grace, patience=patience)
+        """Return what compares Octavia with the rows."""
+        return Repair(
+            self.recorder, self.octavia, self.listing, grace=self.grace, patience=patience
+        )
 
 
 _lock = threading.Lock()
@@ -74,10 +77,10 @@ def get() -> Runtime:
 def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
     """Return new parts; nothing is connected yet.
 
-    :param observer: is told of calls of Neutron and Octavia
+    :param observer: is notified of calls of Neutron and Octavia
     :raises BadConfiguration: naming the option that is wrong
     """
-    endpoint = Endpoint.parse(*dataclasses.astuple(settings.nb))
+    endpoint = Endpoint.parse(*settings.nb)
     session = OvsdbSession(
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
@@ -91,14 +94,15 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
     )
     listing = OctaviaApi(settings.octavia, observer=observer)
     return Runtime(
-        store=IntentStore(
-            session,
+        recorder=Recorder(
+            IntentRows(session),
             settings.connection_timeout,
             neutron.subnet,
             _admission(settings.requests),
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
+        sockets=sockets,
         defaults=defaults,
         octavia=Octavia(sockets, defaults, listing),
         listing=listing,

@@ -6,8 +6,7 @@ Apart from :mod:`octavia_ovn.config.octavia`, because a collector on a chassis r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from oslo_config import cfg, types
 
@@ -52,8 +51,7 @@ def database_opts(prefix: str, name: str, port: int) -> list[cfg.Opt]:
 SOUTHBOUND_OPTS = database_opts("ovn_sb", "OVN Southbound", 6642)
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(NamedTuple):
     """Where an OVSDB database is; the fields are the arguments of `Endpoint.parse`.
 
     :param connections: strings like `tcp:192.0.2.1:6641`

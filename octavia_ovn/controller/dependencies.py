@@ -1,55 +1,56 @@
-"""Which load balancers depend on what: the way from an event to those that must be looked at."""
+"""Which load balancers depend on a resource: those that an event concerns."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 
+from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.multimap import MultiMap
 
 
 class Index:
-    """An inverted index from things (a switch, a router, a port, a backend) to load balancers."""
+    """An inverted index from dependencies to load balancers."""
 
     def __init__(self) -> None:
-        self._things: dict[str, frozenset[Hashable]] = {}
-        self._dependants: MultiMap[Hashable, str] = MultiMap()
-        self._leaving: set[str] = set()
+        self._dependencies: dict[str, frozenset[Dependency]] = {}
+        self._dependants: MultiMap[Dependency, str] = MultiMap()
+        self._deleted: set[str] = set()
 
     def set(
-        self, lb_id: str, things: Iterable[Hashable], former: Iterable[Hashable] = ()
-    ) -> frozenset[Hashable]:
-        """Say all that a load balancer depends on now; return what nobody depends on any more.
+        self, lb_id: str, dependencies: Iterable[Dependency], former: Iterable[Dependency] = ()
+    ) -> frozenset[Dependency]:
+        """Set what a load balancer depends on; return what no load balancer depends on any more.
 
-        :param former: what one that is leaving has depended on until now, though that was never
-            said here; counts the first time only
+        :param former: what a load balancer that is being deleted depended on, though it was never
+            set here; counts the first time only
         """
-        new, old = frozenset(things), self._things.get(lb_id, frozenset())
+        new, old = frozenset(dependencies), self._dependencies.get(lb_id, frozenset())
         if new or not former:
-            self._leaving.discard(lb_id)
-        elif lb_id not in self._leaving:
-            self._leaving.add(lb_id)
+            self._deleted.discard(lb_id)
+        elif lb_id not in self._deleted:
+            self._deleted.add(lb_id)
             old = old.union(former)
         abandoned = set()
-        for thing in old - new:
-            self._dependants.discard(thing, lb_id)
-            if thing not in self._dependants:
-                abandoned.add(thing)
-        for thing in new - old:
-            self._dependants.add(thing, lb_id)
+        for dependency in old - new:
+            self._dependants.discard(dependency, lb_id)
+            if dependency not in self._dependants:
+                abandoned.add(dependency)
+        for dependency in new - old:
+            self._dependants.add(dependency, lb_id)
         if new:
-            self._things[lb_id] = new
+            self._dependencies[lb_id] = new
         else:
-            self._things.pop(lb_id, None)
+            self._dependencies.pop(lb_id, None)
         return frozenset(abandoned)
 
     def begin(self) -> None:
-        """Forget who is leaving: what has been given back may have been taken again since."""
-        self._leaving.clear()
+        """Forget which load balancers are being deleted: what was released may be in use again."""
+        self._deleted.clear()
 
-    def of(self, thing: Hashable) -> frozenset[str]:
-        """Return the load balancers that depend on a thing."""
-        return frozenset(self._dependants.of(thing))
+    def of(self, dependency: Dependency) -> frozenset[str]:
+        """Return the load balancers that depend on a resource."""
+        return frozenset(self._dependants.of(dependency))
 
     def load_balancers(self) -> frozenset[str]:
         """Return the load balancers that depend on anything."""
-        return frozenset(self._things)
+        return frozenset(self._dependencies)

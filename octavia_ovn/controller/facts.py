@@ -7,7 +7,7 @@ others go on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller import reachability
@@ -16,6 +16,7 @@ from octavia_ovn.controller.protocols import Neutron, Northbound, Southbound
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.controller.vip_ports import VipGuard
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.desired import access_control, responder
 from octavia_ovn.core.desired.load_balancer import Facts
 from octavia_ovn.core.health import Backend, Health, HealthState, Source
@@ -31,10 +32,8 @@ from octavia_ovn.core.topology import (
     switch_name,
 )
 
-SWITCH, ROUTER, PORT, BACKEND = "switch", "router", "port", "backend"
-MONITORED, MEMBER, MEMBER_FIP = "monitored", "member", "member-fip"
-ANSWERED_BY = {PORT: "vip", MONITORED: "source"}
-"""Kind of thing → kind of task whose answer its change may change."""
+ANSWERED_BY = {Resource.PORT: "vip", Resource.MONITORED: "source"}
+"""Resource → kind of the task whose answer is outdated when the resource changes."""
 _BEFORE = {"ONLINE": HealthState.UP, "ERROR": HealthState.DOWN}
 """What a check must have said of a member that Octavia shows with that operating status."""
 
@@ -44,7 +43,7 @@ class Known:
     """A load balancer with all that is known about its surroundings.
 
     :param lb: the intent, completed by what its rows lacked
-    :param things: what it depends on, for :class:`octavia_ovn.controller.dependencies.Index`
+    :param dependencies: what it depends on, for :class:`octavia_ovn.controller.dependencies.Index`
     :param failed: objects that cannot become what was asked for
     :param operations: what must be written besides its own rows
     :param member_fips: floating IPs of members: id, and whether it is distributed
@@ -53,7 +52,7 @@ class Known:
 
     lb: model.LoadBalancer
     facts: Facts
-    things: frozenset[Hashable]
+    dependencies: frozenset[Dependency]
     failed: frozenset[tuple[Kind, str]] = frozenset()
     operations: tuple[Operation, ...] = ()
     member_fips: frozenset[tuple[str, bool]] = frozenset()
@@ -68,11 +67,11 @@ class Missing(Exception):
 
     def __init__(
         self,
-        things: frozenset[Hashable] = frozenset(),
+        dependencies: frozenset[Dependency] = frozenset(),
         operations: tuple[Operation, ...] = (),
     ) -> None:
         super().__init__()
-        self.things = things
+        self.dependencies = dependencies
         self.operations = operations
 
 
@@ -132,10 +131,10 @@ class FactFinder:
         doors = (
             ingress_ports(lb, places, self._nb) if access_control.restricted(lb) else frozenset()
         )
-        things = (
-            frozenset(_things(lb, subnets, places))
-            | {(MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
-            | {(PORT, name) for name in doors}
+        dependencies = (
+            frozenset(_dependencies(lb, subnets, places))
+            | {Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
+            | {Dependency(Resource.PORT, name) for name in doors}
         )
         try:
             checks = self._checks(lb, subnets, rows, decoded.member_status)
@@ -146,7 +145,7 @@ class FactFinder:
             )
             doors = self._existing(doors)
         except Missing as missing:
-            raise Missing(things, missing.operations) from None
+            raise Missing(dependencies, missing.operations) from None
         facts = Facts(
             attachments=places,
             floating_ips=self._floating_ips(lb),
@@ -158,7 +157,7 @@ class FactFinder:
             lost=guarded.lost or (None if codec.read_lost_vips(rows) is None else {}),
         )
         failed = frozenset(checks.failed)
-        return Known(lb, facts, things, failed, operations, member_fips, checks.obstacles)
+        return Known(lb, facts, dependencies, failed, operations, member_fips, checks.obstacles)
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
         """Find what rows that another driver wrote do not say of VIPs."""
@@ -211,20 +210,22 @@ class FactFinder:
         wanted = responder.answers(lb, self._nb, subnets, lost)
         return responder.operations(lb.id, self._nb.answers(lb.id), wanted)
 
-    def used(self, lb: model.LoadBalancer) -> frozenset[Hashable]:
+    def used(self, lb: model.LoadBalancer) -> frozenset[Dependency]:
         """Return what must be given back once a load balancer is gone, as the replica shows it."""
         ids = {vip.subnet_id for vip in lb.vips} | {each.subnet_id for _, each in lb.members()}
         found = (self._nb.subnet(each) for each in ids if each)
         subnets = {subnet.id: subnet for subnet in found if subnet is not None}
         lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
         places = attachments(lb, self._nb, subnets, None)
-        fips = ((MEMBER_FIP, fip_id) for fip_id, _ in self._member_fips(lb, places))
+        fips = (
+            Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in self._member_fips(lb, places)
+        )
         sources = (
-            (MONITORED, member.subnet_id)
+            Dependency(Resource.MONITORED, member.subnet_id)
             for pool, member in lb.members()
             if pool.monitored and member.subnet_id
         )
-        return frozenset[Hashable]((*fips, *sources))
+        return frozenset((*fips, *sources))
 
     def _member_fips(
         self, lb: model.LoadBalancer, places: Attachments
@@ -350,28 +351,28 @@ def _mapped(rows: tuple[Row, ...], address: str) -> Source | None:
     return Source(mapping.partition(":")[0], source) if source else None
 
 
-def _things(
+def _dependencies(
     lb: model.LoadBalancer, subnets: Mapping[str, Subnet], places: Attachments
-) -> Iterator[Hashable]:
-    """Yield all whose change may change the rows of a load balancer."""
+) -> Iterator[Dependency]:
+    """Yield what the rows of a load balancer depend on."""
     for vip in lb.vips:
         if vip.port_id:
-            yield (PORT, vip.port_id)
+            yield Dependency(Resource.PORT, vip.port_id)
         if vip.network_id:
-            yield (SWITCH, switch_name(vip.network_id))
-    yield from ((SWITCH, switch) for switch in places.switches)
-    yield from ((ROUTER, router) for router in places.routers)
+            yield Dependency(Resource.SWITCH, switch_name(vip.network_id))
+    yield from (Dependency(Resource.SWITCH, switch) for switch in places.switches)
+    yield from (Dependency(Resource.ROUTER, router) for router in places.routers)
     for pool, member in lb.members():
-        yield from _member_things(pool, member, subnets.get(member.subnet_id or ""))
+        yield from _member_dependencies(pool, member, subnets.get(member.subnet_id or ""))
 
 
-def _member_things(
+def _member_dependencies(
     pool: model.Pool, member: model.Member, subnet: Subnet | None
-) -> Iterator[Hashable]:
+) -> Iterator[Dependency]:
     if subnet is not None:
-        yield (SWITCH, switch_name(subnet.network_id))
+        yield Dependency(Resource.SWITCH, switch_name(subnet.network_id))
         if pool.monitored:
-            yield (MONITORED, subnet.id)
+            yield Dependency(Resource.MONITORED, subnet.id)
     if pool.monitored:
-        yield (BACKEND, member.address)
-    yield (MEMBER, member.address)
+        yield Dependency(Resource.BACKEND, member.address)
+    yield Dependency(Resource.MEMBER, member.address)

@@ -15,20 +15,14 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 
 from octavia_ovn.controller.dependencies import Index
-from octavia_ovn.controller.facts import (
-    ANSWERED_BY,
-    MEMBER_FIP,
-    MONITORED,
-    PORT,
-    SWITCH,
-    FactFinder,
-)
+from octavia_ovn.controller.facts import ANSWERED_BY, FactFinder
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import changes, names
 from octavia_ovn.core.rows import Operation
@@ -103,12 +97,12 @@ class Controller:
         self._posted.append(function)
         self._wake()
 
-    def changed(self, thing: Hashable) -> None:
-        """Look again at the load balancers that depend on a thing."""
-        kind, name = thing if isinstance(thing, tuple) else ("", "")
-        if kind in ANSWERED_BY:
-            self._tasks.expire((ANSWERED_BY[kind], name))
-        for lb_id in self._index.of(thing):
+    def changed(self, dependency: Dependency) -> None:
+        """Enqueue the load balancers that depend on a resource which has changed."""
+        resource, name = dependency
+        if resource in ANSWERED_BY:
+            self._tasks.expire((ANSWERED_BY[resource], name))
+        for lb_id in self._index.of(dependency):
             self.queue.add(lb_id)
 
     def enqueue(self, lb_id: str) -> None:
@@ -158,20 +152,19 @@ class Controller:
         self.post(lambda: self._release_source(subnet_id))
 
     def _release_source(self, subnet_id: str) -> None:
-        thing = (MONITORED, subnet_id)
-        if not self._index.of(thing) and not self._unseen:
-            self._release(subnet_id, thing)
+        dependency = Dependency(Resource.MONITORED, subnet_id)
+        if not self._index.of(dependency) and not self._unseen:
+            self._release(subnet_id, dependency)
 
-    def _accepted(self, lb_id: str, ticket: object) -> None:
-        assert isinstance(ticket, ReportKey)  # noqa: S101 - it is what we gave the reporter
-        self.post(lambda: self._end(lb_id, ticket))
+    def _accepted(self, lb_id: str, key: ReportKey) -> None:
+        self.post(lambda: self._end(lb_id, key))
 
-    def _end(self, lb_id: str, ticket: ReportKey) -> None:
+    def _end(self, lb_id: str, key: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
-        ended = self._ledger.accept(lb_id, ticket)
+        ended = self._ledger.accept(lb_id, key)
         if ended:
-            self._observer.ends(lb_id, ended, failed=ticket.failed)
-        if any(map(names.creates, ended)) and Kind.LISTENER.value in ticket.message:
+            self._observer.ends(lb_id, ended, failed=key.failed)
+        if any(map(names.creates, ended)) and Kind.LISTENER.value in key.message:
             self._populated(lb_id)
         self.queue.add(lb_id)
 
@@ -318,16 +311,16 @@ class Controller:
         self._observer.overcomes(lb_id, Defect.LOOK, Defect.COMMIT, Defect.RESULT)
 
     def _follow_up(self, lb_id: str, outcome: Outcome) -> None:
-        if outcome.things is not None:
+        if outcome.dependencies is not None:
             self._unseen.discard(lb_id)
-            for thing in self._index.set(lb_id, outcome.things, outcome.former):
-                key = self._release(lb_id, thing)
-                if key is not None and not outcome.things:
+            for dependency in self._index.set(lb_id, outcome.dependencies, outcome.former):
+                key = self._release(lb_id, dependency)
+                if key is not None and not outcome.dependencies:
                     self._releasing.setdefault(lb_id, set()).add(key)
         if outcome.report is not None and not self._is_releasing(lb_id):
-            assert isinstance(outcome.report.ticket, ReportKey)  # noqa: S101 - see Reconciler
             self._reporter.send(outcome.report)
-            self._ledger.sent(lb_id, outcome.report.ticket)
+            if outcome.report.key is not None:
+                self._ledger.sent(lb_id, outcome.report.key)
         if outcome.again:
             self.queue.add(lb_id)
 
@@ -343,20 +336,20 @@ class Controller:
             self._releasing[lb_id] = under_way
         return bool(under_way)
 
-    def _release(self, lb_id: str, thing: Hashable) -> Hashable | None:
-        """Give back what no load balancer needs any more; return the key of the task."""
-        kind, name = thing if isinstance(thing, tuple) else ("", "")
+    def _release(self, lb_id: str, dependency: Dependency) -> Hashable | None:
+        """Release what no load balancer needs any more; return the key of the background call."""
+        resource, name = dependency
         after: Hashable = None
-        if kind == MONITORED and not self._unseen:
+        if resource == Resource.MONITORED and not self._unseen:
             after = ("source", name)
             self._tasks.forget(after)
             work = functools.partial(self._neutron.delete_hm_ports, name)
-        elif kind == MEMBER_FIP:
+        elif resource == Resource.MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
-            if kind == PORT:
+            if resource == Resource.PORT:
                 self._nb.forget_port(name)
-            elif kind == SWITCH:
+            elif resource == Resource.SWITCH:
                 self._nb.forget_switch(name)
             return None
         key = ("release", name)

@@ -20,6 +20,7 @@ from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.status_updates import StatusUpdate
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import codec, model, status
+from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.desired import access_control, responder
 from octavia_ovn.core.desired.load_balancer import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
@@ -37,7 +38,7 @@ class Outcome:
 
     :param operations: to be committed
     :param report: to be sent to Octavia after that
-    :param things: what the load balancer depends on; None while that is not known
+    :param dependencies: what the load balancer depends on; None while that is not known
     :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to look again once the operations are committed
     :param requested: whether Octavia waits for something, other than the creation alone: its status
@@ -45,15 +46,15 @@ class Outcome:
     """
 
     operations: tuple[Operation, ...] = ()
-    report: StatusUpdate | None = None
-    things: frozenset[Hashable] | None = None
-    former: frozenset[Hashable] = frozenset()
+    report: StatusUpdate[ReportKey] | None = None
+    dependencies: frozenset[Dependency] | None = None
+    former: frozenset[Dependency] = frozenset()
     again: bool = False
     requested: bool = False
 
 
 NOTHING = Outcome()
-GONE = Outcome(things=frozenset())
+GONE = Outcome(dependencies=frozenset())
 
 
 class Reconciler:
@@ -145,7 +146,7 @@ class Reconciler:
         operations = (
             self._remove_access_control(lb_id) + self._remove_responder(lb_id) if gone else ()
         )
-        return Outcome(operations, things=frozenset())
+        return Outcome(operations, dependencies=frozenset())
 
     def _remove_access_control(self, lb_id: str) -> tuple[Operation, ...]:
         return access_control.difference(self._nb.access(lb_id), access_control.Access())
@@ -172,7 +173,7 @@ class Reconciler:
         try:
             known = self._finder.find(decoded, rows)
         except Missing as missing:
-            return Outcome(missing.operations, things=missing.things or None)
+            return Outcome(missing.operations, dependencies=missing.dependencies or None)
         key = (Kind.LOAD_BALANCER, known.lb.id)
         lost = bool(known.facts.lost)
         statuses = status.tree(known.lb, known.facts.health, known.failed, lost=lost)
@@ -191,7 +192,7 @@ class Reconciler:
         return Outcome(
             operations=operations,
             report=self._report(known, statuses, pending, heard, accepted.statuses),
-            things=known.things,
+            dependencies=known.dependencies,
         )
 
     def _note_vips(
@@ -235,22 +236,24 @@ class Reconciler:
         pending: Pending | None,
         heard: dict[str, str],
         heard_all: status.Tree | None,
-    ) -> StatusUpdate | None:
+    ) -> StatusUpdate[ReportKey] | None:
         self._observer.shows(known.lb.id, statuses)
         marked = known.facts.lost is not None
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all, marked)
         requests = pending.requests if pending else ()
-        ticket = ReportKey(requests, statuses, report.message)
-        parcel = self._parcel(known.lb.id, ticket, report)
-        if parcel is not None:
+        key = ReportKey(requests, statuses, report.message)
+        update = self._update(known.lb.id, key, report)
+        if update is not None:
             _log_obstacles(known, heard)
-        return parcel
+        return update
 
-    def _parcel(self, lb_id: str, ticket: ReportKey, report: status.Report) -> StatusUpdate | None:
-        """Return what is to be sent, unless there is nothing or it is under way."""
-        if not report.message or self._ledger.is_under_way(lb_id, ticket):
+    def _update(
+        self, lb_id: str, key: ReportKey, report: status.Report
+    ) -> StatusUpdate[ReportKey] | None:
+        """Return what to send, unless there is nothing or it is being sent."""
+        if not report.message or self._ledger.is_under_way(lb_id, key):
             return None
-        return StatusUpdate(lb_id, ticket, report.message, report.late)
+        return StatusUpdate(lb_id, key, report.message, report.late)
 
     def _delete(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
@@ -267,7 +270,7 @@ class Reconciler:
         )
         former = self._used(rows)
         if operations:
-            return Outcome(operations, things=former, again=True)
+            return Outcome(operations, dependencies=former, again=True)
         if asked:
             return replace(GONE, former=former)
         key = ("ports", lb_id, pending.requests)
@@ -283,16 +286,16 @@ class Reconciler:
         if not report.message:
             return self._gone(rows, key)
         return Outcome(
-            report=self._parcel(lb_id, ReportKey(pending.requests, {}, report.message), report),
-            things=frozenset(),
+            report=self._update(lb_id, ReportKey(pending.requests, {}, report.message), report),
+            dependencies=frozenset(),
             former=former,
         )
 
     def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
         self._tasks.forget(key)
-        return Outcome(tuple(DeleteRow(row) for row in rows), things=frozenset())
+        return Outcome(tuple(DeleteRow(row) for row in rows), dependencies=frozenset())
 
-    def _used(self, rows: tuple[Row, ...]) -> frozenset[Hashable]:
+    def _used(self, rows: tuple[Row, ...]) -> frozenset[Dependency]:
         """Return what a load balancer has used: an agent that has just begun never looked at it."""
         try:
             return self._finder.used(codec.decode(rows).lb)

@@ -1,6 +1,6 @@
-"""What Octavia has been told and has accepted: kept in memory, lost without harm.
+"""Which reports Octavia has accepted: kept in memory only.
 
-After a restart everything that Octavia waits for is told again.
+After a restart everything that Octavia waits for is reported again.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ class ReportedStatus:
         self._sent: dict[str, ReportKey] = {}
         self._accepted: dict[str, ReportKey] = {}
 
-    def is_under_way(self, lb_id: str, ticket: ReportKey) -> bool:
-        """Whether this very report has been handed to the reporter."""
+    def is_under_way(self, lb_id: str, key: ReportKey) -> bool:
+        """Whether the reporter has this very report."""
         sent = self._sent.get(lb_id)
-        return sent is not None and sent == ticket and sent.message == ticket.message
+        return sent is not None and sent == key and sent.message == key.message
 
-    def sent(self, lb_id: str, ticket: ReportKey) -> None:
-        """Note a report that was handed to the reporter."""
-        self._sent[lb_id] = ticket
+    def sent(self, lb_id: str, key: ReportKey) -> None:
+        """Note that the reporter has a report."""
+        self._sent[lb_id] = key
 
-    def accept(self, lb_id: str, ticket: ReportKey) -> tuple[str, ...]:
+    def accept(self, lb_id: str, key: ReportKey) -> tuple[str, ...]:
         """Note that Octavia has accepted a report; return the requests that have ended with it."""
         before = self.accepted(lb_id).requests
-        self._accepted[lb_id] = ticket
-        if self._sent.get(lb_id) == ticket:
+        self._accepted[lb_id] = key
+        if self._sent.get(lb_id) == key:
             del self._sent[lb_id]
-        return tuple(each for each in ticket.requests if each not in before)
+        return tuple(each for each in key.requests if each not in before)
 
     def accepted(self, lb_id: str) -> ReportKey:
         """Return the last report that Octavia has accepted."""
         return self._accepted.get(lb_id, ReportKey(()))
 
     def clear(self) -> None:
-        """Drop everything: somebody else may have reported in the meantime."""
+        """Drop everything: another agent may have reported in the meantime."""
         self._sent.clear()
         self._accepted.clear()
 
     def forget(self, lb_id: str) -> None:
-        """Drop what concerns a load balancer that is gone."""
+        """Drop the reports of a load balancer that is gone."""
         self._sent.pop(lb_id, None)
         self._accepted.pop(lb_id, None)

@@ -1,72 +1,79 @@
-"""What load balancers have to tell Octavia, and how much of it one message takes.
+"""Status updates for Octavia, their cost, and how they are divided into messages.
 
-Octavia works through a message record by record, each in a transaction of its own. Measured with
+Octavia processes a message record by record, each in a transaction of its own. Measured with
 MariaDB: 3 ms for a record that changes a status; for one that deletes an object, whose quota is
 counted down, 15 ms and 0.35 ms more for each object of its load balancer, all of which Octavia
-loads. A message of thousands of deletions takes many minutes. So what is large is told in parts.
+loads. A message of thousands of deletions takes many minutes, so large updates are sent in parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.status import Message, Record
 
+K = TypeVar("K")
+
 BUDGET = 2.0
-"""Seconds of Octavia's work, as far as one can tell, in a message about several load balancers."""
+"""Estimated seconds of Octavia's work in a message about several load balancers."""
 PART = 5.0
-"""The same in a message about a part of a large one: more, and others wait for it; less, and the
-0.2 s count that a message takes of itself, seconds on a busy host."""
+"""The same in a message about a part of a large one: with more, others wait longer; with less, the
+0.2 s that each message takes by itself, seconds on a busy host, count too much."""
 _CHANGE = 0.004
 """Seconds for a record that deletes nothing."""
 _DELETION = 0.02
-"""Seconds for one that does, and how many more for each object of the load balancer."""
+"""Seconds for a record that deletes an object."""
 _NEIGHBOUR = 0.0004
+"""Seconds that a deletion takes longer for each object of the load balancer."""
 NOT_ASKED = -1
 
 
 @dataclass(frozen=True, slots=True)
-class StatusUpdate:
-    """What one load balancer has to tell.
+class StatusUpdate(Generic[K]):
+    """The statuses of one load balancer and its objects.
 
-    :param ticket: handed back when Octavia has accepted it; None for nobody wants to know
-    :param late: records to send once more
-    :param due: when to send it, of the reporter's clock
-    :param asked: whether Octavia has been asked which late records are needed
-    :param since: when the reporter took it, of its clock
-    :param pace: seconds that Octavia takes for a deletion; None before it has done any
-    :param cost: seconds that Octavia takes for all of it, as far as one can tell
-    :param doubt: the deletions that Octavia had not done when it was last asked, after a message
-        that it did not answer; :data:`NOT_ASKED` before that, None when there is no doubt
+    :param key: passed on when Octavia has accepted the update; None when it is sent once more
+    :param message: the records to send
+    :param resend: those to send once more after that
+    :param due: when to send it, in seconds of the reporter's clock
+    :param failures: attempts that have failed in a row
+    :param isolate: whether to send it in a message of its own
+    :param verified: whether Octavia has been asked which records of a second sending are needed
+    :param since: when the reporter received it, in seconds of its clock
+    :param pace: seconds that Octavia takes for a deletion; None before the first
+    :param cost: seconds that Octavia takes for all records, estimated
+    :param doubt: the number of deletions that Octavia had not done when it was last asked, after a
+        message that it did not answer; :data:`NOT_ASKED` before that, None when there is no doubt
     """
 
     lb_id: str
-    ticket: object
+    key: K | None
     message: Message
-    late: Message = field(default_factory=dict)
+    resend: Message = field(default_factory=dict)
     due: float = 0.0
     failures: int = 0
     isolate: bool = False
-    asked: bool = False
+    verified: bool = False
     since: float = 0.0
     pace: float | None = None
     cost: float = 0.0
     doubt: int | None = None
 
 
-def priced(update: StatusUpdate) -> StatusUpdate:
-    """Return a parcel with its cost."""
+def priced(update: StatusUpdate[K]) -> StatusUpdate[K]:
+    """Return an update with its cost."""
     pace = _pace(update)
     return replace(update, cost=sum(_price(each, pace) for _, each in _records(update.message)))
 
 
-def cut(update: StatusUpdate) -> tuple[Message, Message]:
+def cut(update: StatusUpdate[Any]) -> tuple[Message, Message]:
     """Return the records for the next message, one at least, and the rest.
 
-    They keep Octavia's order: first what belongs to a load balancer, in the end itself. So it stays
-    immutable until Octavia knows everything.
+    They keep Octavia's order: the load balancer itself comes last, so it stays immutable until
+    Octavia knows everything.
     """
     pace, left = _pace(update), PART
     now: Message = {}
@@ -81,19 +88,19 @@ def cut(update: StatusUpdate) -> tuple[Message, Message]:
     return now, rest
 
 
-def advanced(update: StatusUpdate, told: Message, rest: Message, took: float) -> StatusUpdate:
-    """Return what is left of a parcel after a message.
+def advanced(update: StatusUpdate[K], sent: Message, rest: Message, took: float) -> StatusUpdate[K]:
+    """Return what is left of an update after a message.
 
     :param took: seconds that Octavia took for the message
     """
-    count = sum(_deletes(each) for _, each in _records(told))
-    # One quick answer, perhaps of records that had been deleted before, does not make all quick.
+    count = sum(_deletes(each) for _, each in _records(sent))
+    # One quick answer, perhaps about records that were deleted before, proves little.
     pace = max(took / count, _pace(update) / 2) if count else update.pace
     return priced(replace(update, message=rest, pace=pace, failures=0, isolate=False))
 
 
 def deletions(message: Message) -> frozenset[str]:
-    """Return the ids of the objects that Octavia is to remove; it keeps load balancers."""
+    """Return the ids of the objects that Octavia removes; it keeps load balancers."""
     return frozenset(
         each["id"]
         for kind, each in _records(message)
@@ -134,7 +141,7 @@ def _deletes(record: Record) -> bool:
     return record.get("provisioning_status") == Final.DELETED.value
 
 
-def _pace(update: StatusUpdate) -> float:
+def _pace(update: StatusUpdate[Any]) -> float:
     if update.pace is not None:
         return update.pace
     count = sum(_deletes(each) for _, each in _records(update.message))

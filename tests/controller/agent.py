@@ -72,10 +72,10 @@ class Agent:
         if self.db.write(outcome.operations):
             self.history.append(self.db.vips())
             self.queue.add(lb_id)  # the row's event
-        if outcome.things is not None:
-            self.index.set(lb_id, outcome.things, outcome.former)
+        if outcome.dependencies is not None:
+            self.index.set(lb_id, outcome.dependencies, outcome.former)
         if outcome.report is not None:
-            self.ledger.sent(lb_id, outcome.report.ticket)
+            self.ledger.sent(lb_id, outcome.report.key)
             self.parcels[lb_id] = outcome.report
         if outcome.again:
             self.queue.add(lb_id)
@@ -92,7 +92,7 @@ class Agent:
             accepted = True
             if self.parcels[lb_id] is parcel:
                 del self.parcels[lb_id]
-            self.ledger.accept(lb_id, parcel.ticket)
+            self.ledger.accept(lb_id, parcel.key)
             self.queue.add(lb_id)
         return accepted
 

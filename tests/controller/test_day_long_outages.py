@@ -121,7 +121,7 @@ class Bench(LoopBench):
     def _telling(self):
         """Whether the reporter has something to do now."""
         with self.reporter._changed:
-            parcels = [*self.reporter._waiting.values(), *self.reporter._late.values()]
+            parcels = [*self.reporter._waiting.values(), *self.reporter._resends.values()]
             due = any(each.due <= self.clock() for each in parcels)
             return due or bool(self.reporter._sending)
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
+from octavia_ovn.controller.reporter import RESEND_DELAY, Reporter
 from octavia_ovn.controller.status_updates import StatusUpdate, ids, merge, without
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.outside import Clock
@@ -254,7 +254,7 @@ class TestLate:
 
         bench.in_time(lambda: len(bench.told()) == 2)
         assert bench.told()[1] == ["p1"]
-        bench.passes(10 * LATE_DELAY)
+        bench.passes(10 * RESEND_DELAY)
         bench.send("lb2")
         eventually(lambda: len(bench.told()) == 3)
         assert bench.answers == [("lb1", "t"), ("lb2", "t")]
@@ -262,7 +262,7 @@ class TestLate:
     def test_not_before_its_time(self, bench):
         bench.send("lb1", late=("p1",), p1="ACTIVE")
         eventually(lambda: bench.answers)
-        bench.passes(LATE_DELAY / 2)
+        bench.passes(RESEND_DELAY / 2)
         bench.send("lb2")
         eventually(lambda: len(bench.answers) == 2)
 
@@ -309,7 +309,7 @@ class TestLate:
         message = {"loadbalancers": [record]}
         bench.reporter.send(StatusUpdate("lb1", "t", message, message))
         eventually(lambda: bench.answers)
-        bench.passes(LATE_DELAY)
+        bench.passes(RESEND_DELAY)
         bench.send("lb2")
         eventually(lambda: len(bench.answers) == 2)
         assert bench.told() == [["lb1"], ["lb2"]]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from octavia_ovn.controller.reporter import LATE_DELAY, Reporter
+from octavia_ovn.controller.reporter import RESEND_DELAY, Reporter
 from octavia_ovn.controller.status_updates import StatusUpdate, ids, merge
 from octavia_ovn.errors import Unavailable
 from tests.controller.outside import Clock
@@ -52,7 +52,7 @@ class Bench:
         return self.settled(message)
 
     def report(self, message, late):
-        self.reporter.send(StatusUpdate("lb", "ticket", message, late=late))
+        self.reporter.send(StatusUpdate("lb", "ticket", message, resend=late))
         self.rests()
 
     def rests(self):
@@ -61,7 +61,7 @@ class Bench:
 
     def _busy(self):
         with self.reporter._changed:
-            parcels = [*self.reporter._waiting.values(), *self.reporter._late.values()]
+            parcels = [*self.reporter._waiting.values(), *self.reporter._resends.values()]
             due = any(each.due <= self.clock() for each in parcels)
             return due or bool(self.reporter._sending)
 
@@ -92,7 +92,7 @@ def told_again(bench):
         bench.settled = settled
         bench.report(message, message)
         assert bench.sink.messages == [message]
-        bench.passes(LATE_DELAY)
+        bench.passes(RESEND_DELAY)
         return bench.again()
 
     return tell
@@ -128,12 +128,12 @@ def test_octavia_is_asked_only_about_a_few(told_again):
 def test_what_is_told_while_earlier_records_wait_has_its_own_second(bench):
     """Octavia may overwrite it after the earlier ones have been told once more."""
     bench.report({"members": [MEMBER]}, {"members": [MEMBER]})
-    bench.passes(0.9 * LATE_DELAY)
+    bench.passes(0.9 * RESEND_DELAY)
     bench.report({"pools": [POOL]}, {"pools": [POOL]})
-    bench.passes(0.9 * LATE_DELAY)
+    bench.passes(0.9 * RESEND_DELAY)
     assert bench.again() == {"pools": [POOL]}
 
-    bench.passes(0.1 * LATE_DELAY)
+    bench.passes(0.1 * RESEND_DELAY)
     assert merge(bench.sink.messages[2:]) == MESSAGE
 
 
@@ -150,14 +150,14 @@ class TestOctaviaDoesNotSay:
     def test_a_load_balancer_that_no_later_request_holds_is_told_in_the_end(self, bench):
         bench.settled = away
         bench.report(CREATION, CREATION)
-        bench.passes(LATE_DELAY)
+        bench.passes(RESEND_DELAY)
         assert bench.again() == {}
 
         for _ in range(120):
             bench.passes(1.0)
         assert bench.again() == CREATION
 
-    @pytest.mark.parametrize("before", [0.0, 0.5, LATE_DELAY, 7.0])
+    @pytest.mark.parametrize("before", [0.0, 0.5, RESEND_DELAY, 7.0])
     def test_a_load_balancer_that_a_later_request_holds_is_never_told(self, bench, before):
         bench.settled = away
         bench.report(CREATION, CREATION)
@@ -171,7 +171,7 @@ class TestOctaviaDoesNotSay:
         """Octavia has let the load balancer go, and its answer is still on its way."""
         bench.settled = away
         bench.sink.open.clear()
-        bench.reporter.send(StatusUpdate("lb", "ticket", CREATION, late=CREATION))
+        bench.reporter.send(StatusUpdate("lb", "ticket", CREATION, resend=CREATION))
         assert bench.sink.entered.wait(PATIENCE)
         bench.reporter.withdraw("lb")
         bench.sink.open.set()
@@ -183,7 +183,7 @@ class TestOctaviaDoesNotSay:
     def test_as_soon_as_octavia_says_that_it_is_needed_it_is_told(self, bench):
         bench.settled = away
         bench.report(CREATION, CREATION)
-        bench.passes(LATE_DELAY)
+        bench.passes(RESEND_DELAY)
         bench.settled = lambda _: frozenset()
-        bench.passes(10 * LATE_DELAY)
+        bench.passes(10 * RESEND_DELAY)
         assert bench.again() == CREATION

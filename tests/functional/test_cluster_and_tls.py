@@ -27,6 +27,8 @@ from tests.lab.errors import ApiError
 from tests.lab.mortal import MortalLab
 from tests.lab.ovsdb import insert
 
+pytestmark = pytest.mark.slow
+
 # A cluster
 
 

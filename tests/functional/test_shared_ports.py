@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from octavia_ovn.controller.record import Recorder
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.errors import Conflict
@@ -14,11 +15,10 @@ from tests.core.builders import balancer, listener, vip
 from tests.functional.ovsdb.server import DATABASE, endpoint
 
 
-def store(server):
+def recorder(server):
     """An API worker's."""
-    return IntentStore(
-        OvsdbSession(endpoint(server.unix), DATABASE, 5, 0), 5.0, lambda _: None, Admission()
-    )
+    rows = IntentRows(OvsdbSession(endpoint(server.unix), DATABASE, 5, 0))
+    return Recorder(rows, 5.0, lambda _: None, Admission())
 
 
 def shared(lb_id, *listeners):
@@ -44,7 +44,7 @@ def served(server):
 
 
 def test_the_second_is_refused_and_nothing_is_written(server):
-    worker = store(server)
+    worker = recorder(server)
     create(worker, shared("lb1", listener("l1")))
     create(worker, shared("lb2", listener("l2", port=81)))
     before = served(server)
@@ -61,7 +61,7 @@ def test_the_second_is_refused_and_nothing_is_written(server):
 
 def test_of_two_at_once_one_is_refused(server):
     """Both have looked before either has written."""
-    workers = [store(server), store(server)]
+    workers = [recorder(server), recorder(server)]
     for number, worker in enumerate(workers):
         create(worker, shared(f"lb{number}"))
 

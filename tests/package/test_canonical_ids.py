@@ -106,11 +106,11 @@ def _capitals(value):
 def _recorded(monkeypatch, call, arguments):
     ports = types.SimpleNamespace(is_user_port=lambda _: False)
     worker = types.SimpleNamespace(
-        store=Store(), defaults=DriverDefaults(), vip_ports=ports, cidr=lambda _: "10.0.0.0/24"
+        recorder=Store(), defaults=DriverDefaults(), vip_ports=ports, cidr=lambda _: "10.0.0.0/24"
     )
     monkeypatch.setattr(wiring, "get", lambda: worker)
     getattr(OvnProviderDriver(), call)(*arguments)
-    request, which = worker.store.recorded
+    request, which = worker.recorder.recorded
     # Updates hold functions, which are never equal.
     return repr(request).split(" at 0x")[0], which
 

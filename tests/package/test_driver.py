@@ -95,7 +95,7 @@ class Store:
 @pytest.fixture
 def worker(monkeypatch):
     found = types.SimpleNamespace(
-        store=Store(),
+        recorder=Store(),
         octavia=Octavia(GetSocket(), DriverDefaults(), None),
         defaults=DriverDefaults(),
     )
@@ -123,7 +123,7 @@ def test_what_layer_seven_has_come_into_octavia_can_be_deleted(driver, worker, a
     """A populated load balancer may bring some: Octavia does not show it to the driver."""
     ask(driver)
 
-    assert worker.store.recorded == (changes.Release("lb1", objects), {"lb_id": "lb1"})
+    assert worker.recorder.recorded == (changes.Release("lb1", objects), {"lb_id": "lb1"})
 
 
 def test_what_octavia_does_not_know_cannot_be_deleted(driver, worker):
@@ -142,7 +142,7 @@ def test_policies_go_with_their_listener(driver, worker):
     )
 
     below = deleted(Kind.L7RULE, ["r1"]) | deleted(Kind.L7POLICY, ["policy"])
-    assert worker.store.recorded == (changes.DeleteListener("l1", below), {"lb_id": "lb1"})
+    assert worker.recorder.recorded == (changes.DeleteListener("l1", below), {"lb_id": "lb1"})
 
 
 ADDRESS, PATH = "192.0.2.77:6641", "/etc/octavia/key.pem"
@@ -170,7 +170,7 @@ def test_tenants_do_not_read_addresses_and_paths_and_operators_do(
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(worker.store, "record", fail)
+    monkeypatch.setattr(worker.recorder, "record", fail)
     with pytest.raises(kind, match=sentence) as refusal:
         driver.loadbalancer_failover("lb1")
 
@@ -229,7 +229,7 @@ def test_a_port_keeps_its_qos_policy_when_a_request_is_not_recorded(
         if error:
             raise error
 
-    worker.store = types.SimpleNamespace(record=record, ping=lambda: None)
+    worker.recorder = types.SimpleNamespace(record=record, ping=lambda: None)
     if error:
         with pytest.raises((exceptions.DriverError, exceptions.UnsupportedOptionError)):
             ask(driver)
@@ -237,3 +237,30 @@ def test_a_port_keeps_its_qos_policy_when_a_request_is_not_recorded(
         ask(driver)
 
     assert ports.policies == {"port": after}
+
+
+@pytest.mark.parametrize(
+    ("lb_id", "kind", "sentence"),
+    [
+        ("lb2", exceptions.UnsupportedOptionError, "listener l1 belongs to another load balancer"),
+        ("lb1", exceptions.DriverError, "rows are lost"),
+    ],
+    ids=["a listener of another load balancer", "a listener whose row is lost"],
+)
+def test_a_pool_for_a_listener_that_the_rows_lack(
+    driver, worker, monkeypatch, lb_id, kind, sentence
+):
+    def fail(*_, **__):
+        raise errors.NotFound("rows are lost")
+
+    monkeypatch.setattr(worker.recorder, "record", fail)
+    pool = data_models.Pool(
+        pool_id="p1",
+        protocol="TCP",
+        lb_algorithm="SOURCE_IP",
+        loadbalancer_id=lb_id,
+        listener_id="l1",
+    )
+
+    with pytest.raises(kind, match=sentence):
+        driver.pool_create(pool)

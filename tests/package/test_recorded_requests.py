@@ -11,18 +11,19 @@ import pytest
 from octavia_lib.api.drivers import exceptions
 
 from octavia_ovn import driver, wiring
-from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.octavia import data_models
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
+from octavia_ovn.controller.record import Recorder
 from octavia_ovn.core import codec
 from octavia_ovn.core.codec import keys
-from octavia_ovn.core.request import validation
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.topology import Subnet
 from tests.core.database import Database
 from tests.lab import models
 from tests.lab.errors import DriverError
-from tests.lab.replay import Recorder, Replay
+from tests.lab.replay import Recorder as Worker
+from tests.lab.replay import Replay
 from tests.recordings import script, steps
 
 RELEASES = [release for release in models.BEFORE if release <= models.RELEASE]
@@ -41,24 +42,24 @@ CANNOT = (
 REFUSED = ("flavor", "availability zone", "layer 7", "layer 7 in a load balancer with children")
 
 
-class Store(IntentStore):
+class Rows(IntentRows):
     """A router joins the script's subnets."""
 
-    def _networks(self, _):
-        return validation.Networks(lambda _: map(_subnet, steps.CIDRS), self._subnet)
+    def router_subnets(self, network_ids, deadline):
+        return iter(steps.CIDRS)
 
 
-class Driver(Recorder):
+class Driver(Worker):
     """Stands for the worker processes: the real driver, over rows in memory."""
 
     def __init__(self):
         super().__init__()
         self.rows = Database()
         self.refusals = []
-        self._plan = Store(None, 5.0, _subnet, Admission()).plan
+        self._plan = Recorder(Rows(None), 5.0, _subnet, Admission()).plan
         self.runtime = types.SimpleNamespace(
             defaults=PREFERENCES,
-            store=self,
+            recorder=self,
             cidr=steps.CIDRS.get,
             vip_ports=types.SimpleNamespace(
                 create=self._create_ports,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from octavia_lib.api.drivers import data_models, exceptions
 
 from octavia_ovn import driver, wiring
-from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
+from octavia_ovn.controller.record import Recorder
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.topology import Subnet
@@ -39,12 +40,12 @@ class Worker:
 
     def __init__(self, lb):
         self.defaults = DriverDefaults()
-        self.store = self
+        self.recorder = self
         self.db = Database(recorded(lb))
-        self._store = IntentStore(None, 5.0, lambda _: SUBNET, Admission())
+        self._recorder = Recorder(IntentRows(None), 5.0, lambda _: SUBNET, Admission())
 
     def record(self, request, **_):
-        self.db.write(self._store.plan(request, self.db.of("lb1")))
+        self.db.write(self._recorder.plan(request, self.db.of("lb1")))
 
     @property
     def lb(self):

@@ -28,7 +28,7 @@ def test_what_is_switched_off_is_refused_before_anybody_is_asked(tmp_path, optio
     path.write_text(f"[ovn]\n{option}\n", encoding="utf-8")
     conf = cfg.ConfigOpts()
     conf(args=[], project="octavia", default_config_files=[str(path)])
-    store = wiring.build(octavia.load(conf)).store
+    recorder = wiring.build(octavia.load(conf)).recorder
 
     with pytest.raises(limits.Unsupported, match=option.split()[0]):
-        store.plan(changes.CreateLoadBalancer(lb), ())
+        recorder.plan(changes.CreateLoadBalancer(lb), ())

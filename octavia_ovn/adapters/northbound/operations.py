@@ -25,27 +25,20 @@ def guarded(existing: Sequence[Row], plan: Iterable[Operation]) -> list[Json]:
 
 
 def _unchanged(row: Row) -> Json:
-    found = {"protocol": _protocol(row.protocol), "external_ids": wire.ovs_map(row.external_ids)}
-    return _wait([["_uuid", "==", wire.ovs_uuid(row.uuid)]], _GUARDED, [found])
+    return _wait([["_uuid", "==", wire.ovs_uuid(row.uuid)]], _GUARDED, [_guarded_values(row)])
+
+
+def _guarded_values(row: Row) -> Json:
+    return {"protocol": _protocol(row.protocol), "external_ids": wire.ovs_map(row.external_ids)}
 
 
 def _absent(name: str) -> Json:
     return _wait([["name", "==", name]], ("name",), [])
 
 
-def unchanged_where(where: Sequence[object], rows: Iterable[Json]) -> Json:
-    """Return the condition that a selection still gives the same rows.
-
-    :param rows: the rows as they were read, with the columns SHARED
-    """
-    found = [
-        {
-            "name": row["name"],
-            "protocol": wire.ovs_set(sorted(row["protocol"])),
-            "external_ids": wire.ovs_map(row["external_ids"]),
-        }
-        for row in rows
-    ]
+def unchanged_where(where: Sequence[object], rows: Iterable[Row]) -> Json:
+    """Return the condition that a selection still gives the same rows, in the columns SHARED."""
+    found = [{"name": row.name, **_guarded_values(row)} for row in rows]
     return _wait(where, SHARED, found)
 
 
@@ -67,12 +60,7 @@ def _json(operation: Operation) -> Json:
     :raises TypeError: for an operation that a request never needs
     """
     if isinstance(operation, InsertRow):
-        row = operation.row
-        values = {
-            "name": row.name,
-            "protocol": _protocol(row.protocol),
-            "external_ids": wire.ovs_map(row.external_ids),
-        }
+        values = {"name": operation.row.name, **_guarded_values(operation.row)}
         return {"op": "insert", "table": TABLE, "row": values}
     if isinstance(operation, SetKeys):
         return _mutate(operation.uuid, operation.column, operation.put, operation.remove)

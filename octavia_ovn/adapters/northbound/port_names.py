@@ -11,10 +11,11 @@ What is needed no longer is let go only with the next question, for the same rea
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.core.dependencies import Dependency, Resource
 
 if TYPE_CHECKING:
     import ovs.poller
@@ -32,12 +33,12 @@ class NamedPorts:
 
     :param open_: makes the replica, given what is to be called with its events; called when the
         first port is asked for
-    :param changed: called with ("port", name) when a port has come, changed or gone, or when it is
+    :param changed: called with a dependency when a port has come, changed or gone, or when it is
         known now
     """
 
     def __init__(
-        self, open_: Callable[[OnChange], Replica], changed: Callable[[Hashable], None]
+        self, open_: Callable[[OnChange], Replica], changed: Callable[[Dependency], None]
     ) -> None:
         self._open = open_
         self._changed = changed
@@ -74,7 +75,9 @@ class NamedPorts:
 
     def _restrict(self) -> None:
         if self._replica is None:
-            self._replica = self._open(lambda _, __, row, ___: self._changed(("port", row.name)))
+            self._replica = self._open(
+                lambda _, __, row, ___: self._changed(Dependency(Resource.PORT, row.name))
+            )
             self._replica.index_create(TABLE, "name")
         self._replica.restrict(TABLE, [["name", "==", name] for name in sorted(self._asked)])
 
@@ -86,7 +89,7 @@ class NamedPorts:
         if self._awaited and self._replica.is_restricted(TABLE):
             awaited, self._awaited = self._awaited, set()
             for name in sorted(awaited):
-                self._changed(("port", name))
+                self._changed(Dependency(Resource.PORT, name))
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Arrange for the poller to wake up when `run` has something to do."""

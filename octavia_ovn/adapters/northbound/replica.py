@@ -13,7 +13,6 @@ import uuid
 from collections.abc import (
     Callable,
     Collection,
-    Hashable,
     Iterable,
     Mapping,
     Sequence,
@@ -42,12 +41,12 @@ from octavia_ovn.adapters.ovsdb.replica import Replica
 from octavia_ovn.adapters.ovsdb.transaction import Txn
 from octavia_ovn.core import codec, rows
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.desired.access_control import Access
 from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
-from octavia_ovn.core.statistics.listeners import listeners
-from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
+from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key, listeners
 from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Defect, Observer
 
@@ -80,7 +79,7 @@ class Northbound(NorthboundTopology):
         self,
         endpoint: Endpoint,
         *,
-        changed: Callable[[Hashable], None],
+        changed: Callable[[Dependency], None],
         row_changed: Callable[[str], None],
         lock: str,
         timeout: float,
@@ -193,7 +192,7 @@ class Northbound(NorthboundTopology):
     def _note_vips(self, row: Any, *, gone: bool) -> None:
         external_ids = None if gone else contents(row, "external_ids")
         for _, address in sorted(self._vips.update(row.uuid, external_ids)):
-            self._changed(("member", address))
+            self._changed(Dependency(Resource.MEMBER, address))
 
     def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
         hint = str(identity)[:HINT_DIGITS]

@@ -6,29 +6,24 @@ whenever it is asked for others, so what is needed no longer is let go only with
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.adapters.northbound.responders import CONDITION
 from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
-from octavia_ovn.core.health import HM_PORT, Source
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.dependencies import Dependency, Resource
+from octavia_ovn.core.health import Source
 from octavia_ovn.core.multimap import MultiMap
 
 TABLE = "Logical_Switch_Port"
 COLUMNS = ("name", "addresses", "external_ids", "type", "up")
-_NETWORK = "neutron:network_name"
-_HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
-_SWITCH, _PORT = "switch", "port"
 _VIRTUAL = "virtual"
-CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [["neutron:device_owner", ""]]]]]
+CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [[neutron.DEVICE_OWNER, ""]]]]]
 """What is always replicated: ports of responders, and those without an owner, as VIP ports are.
 There are few others: Neutron gives a port an owner once a machine or a service has it."""
-
-Thing = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +45,11 @@ class SwitchPort:
     up: bool
     virtual: bool
 
-    def things(self) -> Iterator[Thing]:
+    def dependencies(self) -> Iterator[Dependency]:
         """Yield what changes when the port does."""
-        yield from (("backend", address) for address in self.addresses)
+        yield from (Dependency(Resource.BACKEND, address) for address in self.addresses)
         if self.source_of:
-            yield ("monitored", self.source_of)
+            yield Dependency(Resource.MONITORED, self.source_of)
 
 
 class SwitchPorts:
@@ -69,8 +64,8 @@ class SwitchPorts:
     def __len__(self) -> int:
         return len(self._ports)
 
-    def put(self, uuid: str, port: SwitchPort) -> frozenset[Thing]:
-        """Learn about a port; return the things about which something has changed."""
+    def put(self, uuid: str, port: SwitchPort) -> frozenset[Dependency]:
+        """Learn about a port; return the dependencies that have changed."""
         if self._ports.get(uuid) == port:
             return frozenset()
         gone = self.remove(uuid)
@@ -80,10 +75,10 @@ class SwitchPorts:
         else:
             for address in port.addresses:
                 self._by_address.add(address, uuid)
-        return gone.union(port.things())
+        return gone.union(port.dependencies())
 
-    def remove(self, uuid: str) -> frozenset[Thing]:
-        """Forget a port; return the things about which something has changed."""
+    def remove(self, uuid: str) -> frozenset[Dependency]:
+        """Forget a port; return the dependencies that have changed."""
         port = self._ports.pop(uuid, None)
         if port is None:
             return frozenset()
@@ -91,7 +86,7 @@ class SwitchPorts:
             self._sources.discard(port.source_of, uuid)
         for address in port.addresses:
             self._by_address.discard(address, uuid)
-        return frozenset(port.things())
+        return frozenset(port.dependencies())
 
     def at(self, address: str) -> SwitchPort | None:
         """Return the port that has an address."""
@@ -116,19 +111,18 @@ class FollowedPorts:
     """The ports that somebody has asked for, in a replica that has others as well.
 
     :param replica: has :data:`TABLE` with :data:`COLUMNS`, and of it what :data:`CONDITIONS` select
-    :param changed: called with ("backend", address), ("monitored", subnet id), ("port", name) or
-        ("switch", name) when something about it has changed, or is known now
+    :param changed: called with a dependency when something about it has changed, or is known now
     """
 
-    def __init__(self, replica: Replica, changed: Callable[[Hashable], None]) -> None:
+    def __init__(self, replica: Replica, changed: Callable[[Dependency], None]) -> None:
         self._replica = replica
         self._changed = changed
         self._switches: dict[str, SwitchPorts] = {}
         """All that are in the replica, by switch, whether their switch was asked for or not."""
         self._switch_of: dict[str, str] = {}
-        self._wanted: set[Thing] = set()
-        self._asked: set[Thing] = set()
-        self._awaited: set[Thing] = set()
+        self._wanted: set[Dependency] = set()
+        self._asked: set[Dependency] = set()
+        self._awaited: set[Dependency] = set()
         replica.index_create(TABLE, "name")
 
     # --- events
@@ -136,40 +130,40 @@ class FollowedPorts:
     def update(self, row: Any, *, gone: bool) -> None:
         """Learn that a row is there now, or gone."""
         uuid = str(row.uuid)
-        things = self._remove(uuid) if gone else self._put(uuid, row)
-        for thing in sorted(things | {(_PORT, row.name)}):
-            self._changed(thing)
+        dependencies = self._remove(uuid) if gone else self._put(uuid, row)
+        for dependency in sorted(dependencies | {Dependency(Resource.PORT, row.name)}):
+            self._changed(dependency)
 
-    def _put(self, uuid: str, row: Any) -> frozenset[Thing]:
+    def _put(self, uuid: str, row: Any) -> frozenset[Dependency]:
         external_ids = contents(row, "external_ids")
-        switch = external_ids.get(_NETWORK)
+        switch = external_ids.get(neutron.NETWORK)
         if switch is None:
             return frozenset()
         self._switch_of[uuid] = switch
         ports = self._switches.setdefault(switch, SwitchPorts())
         return ports.put(uuid, switch_port(row))
 
-    def _remove(self, uuid: str) -> frozenset[Thing]:
+    def _remove(self, uuid: str) -> frozenset[Dependency]:
         switch = self._switch_of.pop(uuid, None)
         if switch is None:
             return frozenset()
-        things = self._switches[switch].remove(uuid)
+        dependencies = self._switches[switch].remove(uuid)
         if not self._switches[switch]:
             del self._switches[switch]
-        return things
+        return dependencies
 
     def run(self) -> None:
         """Tell what has been awaited and is known now."""
         if self._awaited and self._replica.is_restricted(TABLE):
             awaited, self._awaited = self._awaited, set()
-            for thing in sorted(awaited):
-                self._changed(thing)
+            for dependency in sorted(awaited):
+                self._changed(dependency)
 
     # --- answers
 
     def of_switch(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
-        return self.known_of(switch) if self._follow((_SWITCH, switch)) else None
+        return self.known_of(switch) if self._follow(Dependency(Resource.SWITCH, switch)) else None
 
     def known_of(self, switch: str) -> SwitchPorts:
         """Return the ports of a switch that are in the replica."""
@@ -181,69 +175,52 @@ class FollowedPorts:
 
     def named(self, name: str) -> list[Any] | None:
         """Return the rows of a port, one or none; None while they are being fetched."""
-        return self._replica.find(TABLE, "name", name) if self._follow((_PORT, name)) else None
+        return (
+            self._replica.find(TABLE, "name", name)
+            if self._follow(Dependency(Resource.PORT, name))
+            else None
+        )
 
     def forget_switch(self, switch: str) -> None:
         """Follow the ports of a switch no longer; those that single names ask for stay."""
-        self._wanted.discard((_SWITCH, switch))
+        self._wanted.discard(Dependency(Resource.SWITCH, switch))
 
     def forget_port(self, name: str) -> None:
         """Follow a port no longer, unless its switch is followed."""
-        self._wanted.discard((_PORT, name))
+        self._wanted.discard(Dependency(Resource.PORT, name))
 
-    def _follow(self, thing: Thing) -> bool:
+    def _follow(self, dependency: Dependency) -> bool:
         """Have something replicated; return whether all of it is there."""
-        self._wanted.add(thing)
-        if thing not in self._asked:
+        self._wanted.add(dependency)
+        if dependency not in self._asked:
             self._asked = set(self._wanted)
-            self._awaited = {thing, *self._awaited} & self._asked
+            self._awaited = {dependency, *self._awaited} & self._asked
             self._replica.restrict(TABLE, [*CONDITIONS, *map(_condition, sorted(self._asked))])
-        return thing not in self._awaited
+        return dependency not in self._awaited
 
 
-def _condition(thing: Thing) -> list[object]:
-    kind, name = thing
-    if kind == _PORT:
+def _condition(dependency: Dependency) -> list[object]:
+    kind, name = dependency
+    if kind == Resource.PORT:
         return ["name", "==", name]
-    return ["external_ids", "includes", ["map", [[_NETWORK, name]]]]
+    return ["external_ids", "includes", ["map", [[neutron.NETWORK, name]]]]
 
 
 def addresses(row: Any) -> tuple[str, ...]:
     """Return the addresses that Neutron has given the port of a row."""
-    return tuple(_addresses(contents(row, "external_ids").get("neutron:cidrs", "")))
+    return neutron.port_addresses(contents(row, "external_ids"))
 
 
 def switch_port(row: Any) -> SwitchPort:
     """Return what a row of :data:`TABLE` says; unless it says that the port is up, it is not."""
     external_ids = contents(row, "external_ids")
-    found = addresses(row)
+    found = neutron.port_addresses(external_ids)
     return SwitchPort(
         name=row.name,
         addresses=found,
-        source_of=_monitored_subnet(external_ids) if found else None,
+        source_of=neutron.monitored_subnet(external_ids) if found else None,
         answers=bool(contents(row, "addresses")),
-        project=external_ids.get("neutron:project_id", ""),
+        project=neutron.port_project(external_ids),
         up=True in contents(row, "up"),
         virtual=row.type == _VIRTUAL,
     )
-
-
-def _addresses(cidrs: str) -> Iterator[str]:
-    """Yield the addresses in what Neutron says of a port, as the rest of us spells them."""
-    for each in cidrs.split():
-        with contextlib.suppress(ValueError):
-            yield canonical_address(each.partition("/")[0])
-
-
-def _monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
-    """Return the subnet whose members may be checked from a switch port; None for other ports.
-
-    Those of the former driver had no device at first.
-    """
-    name = external_ids.get("neutron:port_name", "")
-    ours = (
-        name.startswith(HM_PORT)
-        and external_ids.get("neutron:device_owner") in _HM_OWNERS
-        and external_ids.get("neutron:device_id", "") in ("", name)
-    )
-    return name.removeprefix(HM_PORT) if ours else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import ovs.poller
@@ -12,6 +12,7 @@ from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.idl import DELETE
 from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.wire import Schema
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.core.multimap import MultiMap
@@ -30,7 +31,7 @@ class Southbound:
 
     Load balancers without checks need none of it, so the agent works while it is not connected.
 
-    :param changed: called with ("backend", address) when a verdict has changed
+    :param changed: called with a dependency when a verdict has changed
     :param timeout: seconds that fetching the schema may take
     :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
     """
@@ -39,7 +40,7 @@ class Southbound:
         self,
         endpoint: Endpoint,
         *,
-        changed: Callable[[Hashable], None],
+        changed: Callable[[Dependency], None],
         timeout: float,
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
@@ -118,7 +119,7 @@ class Southbound:
             self._by_key.add(after[0], uuid)
         if before != after:
             for backend in filter(None, (before, after)):
-                self._changed(("backend", backend[0][1]))
+                self._changed(Dependency(Resource.BACKEND, backend[0][1]))
 
 
 def member_verdict(row: Any) -> tuple[Key, HealthState] | None:

@@ -4,9 +4,9 @@ Mending is recording: the intent in the rows is made what Octavia says, and what
 more is recorded as waited for. The agent does the rest, as for any request. Nothing is written for
 a load balancer that is right, so its traffic is never touched.
 
-The rows are read first, then Octavia. A request is in the rows before Octavia commits it, and stays
-there as pending until Octavia has. So what Octavia lacks of rows that nobody has changed meanwhile
-is no request under way.
+Of each load balancer the rows are read first, then Octavia's tree. A request is in the rows before
+Octavia commits it, and stays there as pending until Octavia has. So what Octavia lacks of rows that
+have not changed meanwhile is no request under way.
 """
 
 from __future__ import annotations
@@ -185,27 +185,28 @@ class Repair:
         busy = self._listing.with_pending_children()
         listed = [each for each in every if wanted(each)]
         complete = len(listed) == len(every)
-        orphans = _known(rows) - {each.id for each in every} if complete else frozenset()
+        known = {each.id for each in every}
+        orphans = _not_listed(rows, known) if complete else {}
         started(len(listed) + len(orphans))
 
         def compare(each: Listed) -> Finding:
             new = each.idle < recent
             suspect = each.id in busy or depth is Depth.STATUSES or new
             deep = max(depth, Depth.TREES) if new else depth
-            return self._guard(each.id, self._compare, each, rows.get(each.id, ()), deep, suspect)
+            return self._guard(each.id, self._compare, each, rows, deep, suspect)
 
         yield from _side_by_side(compare, listed)
         if orphans:
             self._sleep(self._patience)
-        for lb_id in sorted(orphans):
-            yield self._guard(lb_id, self._orphan, lb_id, rows[lb_id])
+        for lb_id, found in sorted(orphans.items()):
+            yield self._guard(lb_id, self._orphan, lb_id, found)
 
     def compare_one(self, lb_id: str) -> Finding:
         """Compare a load balancer by its id, and nothing else; nothing is changed."""
         return self._guard(lb_id, self._compare_one, lb_id)
 
     def _compare_one(self, lb_id: str) -> Finding:
-        rows = self._store.rows(lb_id)
+        rows = {lb_id: self._store.rows(lb_id)}
         listed = self._listing.load_balancer(lb_id)
         if listed is None:
             return Finding(lb_id, DriftState.RIGHT, "Octavia does not know it")
@@ -232,11 +233,14 @@ class Repair:
         except _UNFORESEEN as error:
             return Finding(lb_id, DriftState.UNCLEAR, f"{type(error).__name__}: {error}")
 
-    def _compare(self, listed: Listed, rows: Sequence[Row], depth: Depth, suspect: bool) -> Finding:
+    def _compare(
+        self, listed: Listed, every: Mapping[str, Sequence[Row]], depth: Depth, suspect: bool
+    ) -> Finding:
         """Compare one load balancer, anew when its rows have changed meanwhile.
 
         :param suspect: whether something below it may be in PENDING
         """
+        rows = every.get(listed.id, ())
         found = self._compare_with(listed, rows, depth, suspect)
         for _ in range(_ATTEMPTS):
             if found.change is None:
@@ -308,9 +312,15 @@ class Repair:
         return Finding(lb_id, DriftState.ORPHANED, detail, changes.Abandon(lb_id), rows, pending)
 
 
-def _known(rows: Mapping[str, Sequence[Row]]) -> frozenset[str]:
-    """Return the load balancers that rows say something of; empty ones may be anybody's."""
-    return frozenset(lb_id for lb_id, each in rows.items() if any(row.external_ids for row in each))
+def _not_listed(
+    rows: Mapping[str, Sequence[Row]], listed: Collection[str]
+) -> dict[str, Sequence[Row]]:
+    """Return rows that describe load balancers which Octavia does not list.
+
+    Rows without external_ids may belong to others.
+    """
+    found = ((lb_id, rows[lb_id]) for lb_id in rows if lb_id not in listed)
+    return {lb_id: each for lb_id, each in found if any(row.external_ids for row in each)}
 
 
 def _side_by_side(

@@ -7,12 +7,13 @@ is in use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.request import changes
+from octavia_ovn.core.rows import Row
 
 SERVING = (changes.CreateLoadBalancer, changes.PutListener)
 """Requests that may begin to serve something."""
@@ -31,14 +32,11 @@ class Asked:
     address: str
     ports: frozenset[tuple[str, int]]
 
-    def clash(self, name: str, protocol: str, external_ids: Mapping[str, str]) -> str | None:
-        """Return the sentence that says what a row serves already; None when it is nothing of this.
-
-        :param name: that of the row; so are the others, of its columns
-        """
-        if name == self.lb_id or external_ids.get(k.VIP) != self.address:
+    def clash(self, row: Row) -> str | None:
+        """Return a sentence about what a row serves already; None when it is nothing of this."""
+        if row.name == self.lb_id or row.external_ids.get(k.VIP) != self.address:
             return None
-        served = {(protocol, port) for port in codec.listeners_by_port(external_ids)}
+        served = {(row.protocol, port) for port in codec.listeners_by_port(row.external_ids)}
         both = sorted(served & self.ports)
         if not both:
             return None
@@ -47,6 +45,14 @@ class Asked:
             f"Another load balancer that uses VIP port {self.port_id} has a listener on"
             f" {protocol.upper()} port {number}; choose another port, or another VIP."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PortUsers:
+    """The rows on a VIP port, as far as they say what is served there."""
+
+    port_id: str
+    rows: Sequence[Row]
 
 
 def asked(request: object, lb: model.LoadBalancer | None) -> Asked | None:

@@ -18,7 +18,7 @@ def on_port(*listeners, lb_id="lb1", address=VIP, **fields):
 
 def clash(asked, other):
     rows = recorded(other)
-    found = [asked.clash(row.name, row.protocol, row.external_ids) for row in rows]
+    found = [asked.clash(row) for row in rows]
     return next((each for each in found if each), None)
 
 

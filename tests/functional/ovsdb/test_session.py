@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octavia_ovn.adapters.ovsdb.session import Changed, NotSent, OvsdbSession
+from octavia_ovn.adapters.ovsdb.session import NotSent, OvsdbSession
 from octavia_ovn.adapters.ovsdb.wire import ovs_map, ovs_uuid
-from octavia_ovn.errors import Refused, Unanswered, Unavailable
+from octavia_ovn.errors import Changed, Refused, Unanswered, Unavailable
 from tests.functional.ovsdb.server import (
     DATABASE,
     Cluster,

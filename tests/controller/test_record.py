@@ -2,8 +2,9 @@
 
 import pytest
 
-from octavia_ovn.adapters.northbound.intents import IntentStore
+from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.ovsdb.session import NotSent
+from octavia_ovn.controller.record import Recorder
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.errors import NotFound, Unanswered
@@ -28,10 +29,10 @@ class Session:
 
 def test_a_lost_answer_stays_the_reason_when_nobody_can_be_asked_any_more():
     """The driver takes back the ports of a request that surely was not recorded, and no others."""
-    store = IntentStore(Session(), 5.0, lambda _: None, Admission())
+    recorder = Recorder(IntentRows(Session()), 5.0, lambda _: None, Admission())
 
     with pytest.raises(Unanswered, match="connection was lost"):
-        store.record(changes.CreateLoadBalancer(balancer()), lb_id="lb1")
+        recorder.record(changes.CreateLoadBalancer(balancer()), lb_id="lb1")
 
 
 class Empty:
@@ -51,8 +52,8 @@ class Empty:
     ],
 )
 def test_a_request_on_lost_rows_names_the_way_out(change, where):
-    store = IntentStore(Empty(), 5.0, lambda _: None, Admission())
+    recorder = Recorder(IntentRows(Empty()), 5.0, lambda _: None, Admission())
     with pytest.raises(NotFound) as refused:
-        store.record(change, **where)
+        recorder.record(change, **where)
     for words in ("try again soon", "loadbalancer failover", "octavia-ovn sync"):
         assert words in str(refused.value)
