@@ -260,13 +260,13 @@ def test_what_octavia_shows_of_a_tree(octavia, client):
             "pools/p1/members": [child("m1", "ACTIVE", name="one", operating_status="ERROR")],
         }
     )
-    assert client.told("lb") == {
+    assert client.statuses("lb") == {
         (Kind.LOAD_BALANCER, "lb"): ObjectStatus("web", "ACTIVE", "ONLINE"),
         (Kind.LISTENER, "l1"): ObjectStatus("http", "ACTIVE", "ERROR"),
         (Kind.POOL, "p1"): ObjectStatus("", "ACTIVE", "ERROR"),
         (Kind.MEMBER, "m1"): ObjectStatus("one", "ACTIVE", "ERROR"),
     }
-    assert client.told("gone") == {}
+    assert client.statuses("gone") == {}
 
 
 def test_ids_of_a_name(octavia, client):
