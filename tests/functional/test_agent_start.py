@@ -31,8 +31,8 @@ def settings(server):
     return dataclasses.replace(
         found,
         connection_timeout=0.5,
-        nb=dataclasses.replace(found.nb, connections=(f"unix:{server.socket}",)),
-        sb=dataclasses.replace(found.sb, connections=("tcp:127.0.0.1:1",)),
+        nb=found.nb._replace(connections=(f"unix:{server.socket}",)),
+        sb=found.sb._replace(connections=("tcp:127.0.0.1:1",)),
     )
 
 
@@ -62,17 +62,17 @@ def southbound_tls_missing(settings, directory, monkeypatch):
 def _without_tls(settings, database, directory):
     names = dict.fromkeys(("private_key", "certificate", "ca_cert"), str(directory / "none"))
     old = getattr(settings, database)
-    options = dataclasses.replace(old, connections=("ssl:127.0.0.1:6641",), **names)
+    options = old._replace(connections=("ssl:127.0.0.1:6641",), **names)
     return dataclasses.replace(settings, **{database: options})
 
 
 def refused(settings, directory, monkeypatch):
-    nb = dataclasses.replace(settings.nb, connections=("tcp:127.0.0.1:1",))
+    nb = settings.nb._replace(connections=("tcp:127.0.0.1:1",))
     return dataclasses.replace(settings, nb=nb, connection_timeout=0.02)
 
 
 def no_socket(settings, directory, monkeypatch):
-    nb = dataclasses.replace(settings.nb, connections=(f"unix:{directory}/none",))
+    nb = settings.nb._replace(connections=(f"unix:{directory}/none",))
     return dataclasses.replace(settings, nb=nb, connection_timeout=0.02)
 
 
@@ -114,7 +114,7 @@ def test_failed_starts_leave_nothing_open(settings, directory, monkeypatch, fail
 def test_a_server_without_the_database_leaves_nothing_open(settings, tmp_path_factory):
     directory = tmp_path_factory.mktemp("sb")
     with Server(directory, schema=SOUTHBOUND) as other:
-        nb = dataclasses.replace(settings.nb, connections=(f"unix:{other.socket}",))
+        nb = settings.nb._replace(connections=(f"unix:{other.socket}",))
         broken = dataclasses.replace(settings, nb=nb, connection_timeout=0.05)
         with pytest.raises(OctaviaOvnError):
             agent.Agent(broken)
