@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Hashable
 
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron, SwitchPorts
-from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import model
 from octavia_ovn.core.health import Source
 from octavia_ovn.core.rows import ClearAddresses, Operation
@@ -33,9 +33,9 @@ class NoSource(Exception):
 class Sources:
     """Finds them, and has Neutron make them."""
 
-    def __init__(self, neutron: Neutron, tasks: Tasks) -> None:
+    def __init__(self, neutron: Neutron, effects: Effects) -> None:
         self._neutron = neutron
-        self._tasks = tasks
+        self._effects = effects
 
     def find(
         self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts, owner: str
@@ -52,7 +52,7 @@ class Sources:
         """
         key = ("source", subnet.id)
         project = self._project(lb.id)
-        if self._tasks.wait_for(("release", subnet.id), lb.id):
+        if self._effects.wait_for(("release", subnet.id), lb.id):
             raise NoSource
         found = ports.monitor_source(subnet.id, [project, owner] if owner else [project])
         if found is None:
@@ -60,16 +60,16 @@ class Sources:
         if found.answers:
             raise NoSource(ClearAddresses(found.port))
         # Until Neutron has answered, the hypervisors have some time to follow.
-        if self._tasks.is_first_attempt(key, lb.id):
+        if self._effects.is_first_attempt(key, lb.id):
             raise NoSource
         # From now on OVN says it: were the port deleted, another would have to be made.
-        self._tasks.forget(key)
+        self._effects.forget(key)
         return found
 
     def _made(self, waiter: str, subnet: Subnet, project: str) -> Source | None:
         make = functools.partial(self._neutron.make_hm_port, subnet.id, subnet.network_id, project)
         key = ("source", subnet.id)
-        done = self._tasks.get(key, make, waiter)
+        done = self._effects.get(key, make, waiter)
         if done is None:
             raise self._not_yet(key)
         port = done.value
@@ -80,10 +80,10 @@ class Sources:
 
     def _project(self, waiter: str) -> str:
         """Return the project that the service's ports belong to."""
-        done = self._tasks.get(_SERVICE, self._neutron.project, waiter)
+        done = self._effects.get(_SERVICE, self._neutron.project, waiter)
         if done is None or done.value is None:
             raise self._not_yet(_SERVICE)
         return done.value
 
     def _not_yet(self, key: Hashable) -> NoSource:
-        return NoSource(lasting=self._tasks.failing_for(key) >= PATIENCE)
+        return NoSource(lasting=self._effects.failing_for(key) >= PATIENCE)

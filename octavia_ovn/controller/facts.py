@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller import reachability
 from octavia_ovn.controller.check_sources import NoSource, Sources
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron, Northbound, Southbound
-from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.controller.vip_ports import VipGuard
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.dependencies import Dependency, Resource
@@ -100,17 +100,13 @@ class _Checks:
 class FactFinder:
     """Finds facts."""
 
-    def __init__(self, nb: Northbound, sb: Southbound, neutron: Neutron, tasks: Tasks) -> None:
+    def __init__(self, nb: Northbound, sb: Southbound, neutron: Neutron, effects: Effects) -> None:
         self._nb = nb
         self._sb = sb
         self._neutron = neutron
-        self._tasks = tasks
-        self._sources = Sources(neutron, tasks)
-        self._guard = VipGuard(nb, neutron, tasks)
-
-    def forget(self) -> None:
-        """Forget answers that may have changed without an event, before all are looked at again."""
-        self._guard.forget()
+        self._effects = effects
+        self._sources = Sources(neutron, effects)
+        self._guard = VipGuard(nb, neutron, effects)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
         """Return what is known about a load balancer.
@@ -167,7 +163,7 @@ class FactFinder:
         if vip.port_id is None or (vip.network_id and vip.subnet_id and vip.user_port is not None):
             return vip
         ask = functools.partial(self._neutron.port, vip.port_id)
-        done = self._tasks.get(("vip", vip.port_id), ask, lb_id)
+        done = self._effects.get(("vip", vip.port_id), ask, lb_id)
         if done is None:
             raise Missing
         port = done.value
@@ -177,7 +173,7 @@ class FactFinder:
         if ours and port.device_owner:
             adopt = functools.partial(self._neutron.adopt_vip_port, vip.port_id, lb_id)
             # The rows ask for it until they say all that is known of the port.
-            if self._tasks.get(("adopt", vip.port_id), adopt, lb_id) is None:
+            if self._effects.get(("adopt", vip.port_id), adopt, lb_id) is None:
                 raise Missing
         subnets = {each.address: each.subnet_id for each in port.fixed_ips}
         return replace(
@@ -260,7 +256,7 @@ class FactFinder:
         subnet = self._nb.subnet(subnet_id)
         if subnet is not None:
             return subnet
-        done = self._tasks.get(
+        done = self._effects.get(
             ("subnet", subnet_id), functools.partial(self._neutron.subnet, subnet_id), waiter
         )
         if done is None:

@@ -11,10 +11,12 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
+from octavia_ovn.controller import vip_ports
 from octavia_ovn.controller.dependencies import Index
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.facts import ANSWERED_BY, FactFinder
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
@@ -79,10 +81,9 @@ class Controller:
         self._reporter = Reporter(
             sink, self._accepted, clock, settled, self._objects, observer=observer
         )
-        self._finder = finder = FactFinder(nb, sb, neutron, self._tasks)
-        self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, self._tasks, self._ledger, observer
-        )
+        effects = Effects(self._tasks)
+        finder = FactFinder(nb, sb, neutron, effects)
+        self._reconciler = Reconciler(nb, finder, neutron, octavia, effects, self._ledger, observer)
         self._unseen: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
         self._parts: collections.deque[Sequence[str]] = collections.deque()
@@ -136,7 +137,7 @@ class Controller:
 
     def _queue_all(self) -> None:
         self._tasks.forget_refusals()
-        self._finder.forget()
+        self._tasks.forget_all(vip_ports.CHECK)
         for lb_id in self._names():
             self.queue.add_idle(lb_id)
 
@@ -237,8 +238,7 @@ class Controller:
         except Exception as error:  # noqa: BLE001 - it is logged there
             self._divide(batch, error)
         else:
-            for lb_id, outcome in outcomes.items():
-                self._follow(lb_id, outcome)
+            self._follow(outcomes)
         if unavailable is not None:  # not in the handler: see errors.failure
             LOG.warning("The Northbound database cannot be written: %s", unavailable)
             self._put_off(batch)
@@ -290,7 +290,8 @@ class Controller:
         outcomes.clear()
         for lb_id in batch:
             try:
-                outcome = self._reconciler.look(lb_id)
+                self._observer.waits(lb_id, self._reconciler.open_requests(lb_id))
+                outcome = self._reconciler.reconcile(lb_id)
                 if outcome.requested:
                     self._reporter.withdraw(lb_id)
             except Exception as error:  # noqa: BLE001 - it is logged there
@@ -299,16 +300,35 @@ class Controller:
             outcomes[lb_id] = outcome
             yield from outcome.operations
 
-    def _follow(self, lb_id: str, outcome: Outcome) -> None:
-        """Do what an outcome asks for now that its operations are committed."""
+    def _follow(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Carry out outcomes whose operations are committed.
+
+        Calls of all load balancers start before anything is released: it may be needed again.
+        """
+        failed = {
+            lb_id
+            for step in (self._carry_out, self._follow_up)
+            for lb_id, outcome in outcomes.items()
+            if not self._is_carried_out(step, lb_id, outcome)
+        }
+        for lb_id in outcomes.keys() - failed:
+            self._alone.discard(lb_id)
+            self.queue.succeeded(lb_id)
+            self._observer.overcomes(lb_id, Defect.LOOK, Defect.COMMIT, Defect.RESULT)
+
+    def _is_carried_out(
+        self, step: Callable[[str, Outcome], None], lb_id: str, outcome: Outcome
+    ) -> bool:
         try:
-            self._follow_up(lb_id, outcome)
+            step(lb_id, outcome)
         except Exception as error:  # noqa: BLE001 - it is logged there
             self._isolate(lb_id, Defect.RESULT, error)
-            return
-        self._alone.discard(lb_id)
-        self.queue.succeeded(lb_id)
-        self._observer.overcomes(lb_id, Defect.LOOK, Defect.COMMIT, Defect.RESULT)
+            return False
+        return True
+
+    def _carry_out(self, _: str, outcome: Outcome) -> None:
+        for effect in outcome.effects:
+            effect()
 
     def _follow_up(self, lb_id: str, outcome: Outcome) -> None:
         if outcome.dependencies is not None:

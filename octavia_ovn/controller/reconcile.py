@@ -1,7 +1,7 @@
-"""One look at one load balancer: what should be done now, given all that is known now.
+"""Decides what to do about one load balancer, given everything that is known now.
 
-A look decides and does nothing itself. It may be repeated at any time; it asks for the same as long
-as nothing has changed, and for nothing once everything is as it should be.
+It has no effects itself and may be repeated at any time: it decides the same as long as nothing has
+changed, and nothing once everything is as it should be.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import corruption
 from octavia_ovn.controller.corruption import CorruptRows, Problems
-from octavia_ovn.controller.deletions import Deletions, without
+from octavia_ovn.controller.deletions import Deletions, log_foreign, without
+from octavia_ovn.controller.effects import Effect, Effects
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.status_updates import StatusUpdate
-from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import codec, model, status
 from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.desired import access_control, responder
@@ -34,13 +34,15 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a look asks for.
+    """What is to be done about a load balancer.
 
     :param operations: to be committed
     :param report: to be sent to Octavia after that
     :param dependencies: what the load balancer depends on; None while that is not known
     :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to look again once the operations are committed
+    :param effects: to be carried out in order once the operations are committed: background calls,
+        results to forget, metrics, log lines
     :param requested: whether Octavia waits for something, other than the creation alone: its status
         may have been lost before the commit, and has to be told once more
     """
@@ -50,6 +52,7 @@ class Outcome:
     dependencies: frozenset[Dependency] | None = None
     former: frozenset[Dependency] = frozenset()
     again: bool = False
+    effects: tuple[Effect, ...] = ()
     requested: bool = False
 
 
@@ -66,37 +69,48 @@ class Reconciler:
         finder: FactFinder,
         neutron: Neutron,
         octavia: Octavia,
-        tasks: Tasks,
+        effects: Effects,
         ledger: ReportedStatus,
         observer: Observer = NOBODY,
     ) -> None:
-        self._deletions = Deletions(tasks, octavia)
+        self._deletions = Deletions(effects, octavia)
         self._nb = nb
         self._finder = finder
         self._neutron = neutron
         self._octavia = octavia
-        self._tasks = tasks
+        self._effects = effects
         self._ledger = ledger
         self._observer = observer
-        self._damages = CorruptRows(octavia, tasks, observer)
+        self._damages = CorruptRows(octavia, effects, observer)
 
-    def look(self, lb_id: str) -> Outcome:
-        """Decide what to do about a load balancer."""
+    def reconcile(self, lb_id: str) -> Outcome:
+        """Decide what to do about a load balancer; has no effects itself."""
+        self._effects.begin()
+        outcome = self._outcome(lb_id)
+        return replace(outcome, effects=self._effects.end())
+
+    def open_requests(self, lb_id: str) -> tuple[str, ...]:
+        """Return the requests whose end Octavia has not accepted."""
+        pending = codec.pending(self._nb.rows(lb_id))
+        ended = self._ledger.accepted(lb_id).requests
+        return tuple(each for each in pending.requests if each not in ended) if pending else ()
+
+    def _outcome(self, lb_id: str) -> Outcome:
         rows = tuple(self._nb.rows(lb_id))
         if not rows:
-            self._ledger.forget(lb_id)
+            self._effects.later(self._ledger.forget, lb_id)
             self._damages.forget(lb_id)
-            self._observer.vanishes(lb_id)
+            self._effects.later(self._observer.vanishes, lb_id)
             return self._vanished(lb_id)
         pending = codec.pending(rows)
-        self._observer.waits(lb_id, self._open(lb_id, pending))
         requested = pending is not None and not status.is_first(pending)
         return replace(self._decide(lb_id, rows, pending), requested=requested)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
         foreign = self._foreign(lb_id, pending)
         if pending is not None and foreign:
-            believed = without(lb_id, pending, foreign)
+            believed = without(pending, foreign)
+            self._effects.later(log_foreign, lb_id, foreign)
             return Outcome(diff(rows, record.with_pending(rows, believed)), again=True)
         outcome = self._act(lb_id, rows, pending, asked=foreign is None)
         return replace(outcome, report=None) if foreign is None else outcome
@@ -129,13 +143,6 @@ class Reconciler:
         else:
             self._damages.recovered(lb_id)
         return self._realise(rows, decoded) if decoded is not None else GONE
-
-    def _open(self, lb_id: str, pending: Pending | None) -> tuple[str, ...]:
-        """Return the requests whose end Octavia has not accepted."""
-        if pending is None:
-            return ()
-        ended = self._ledger.accepted(lb_id).requests
-        return tuple(each for each in pending.requests if each not in ended)
 
     def _vanished(self, lb_id: str) -> Outcome:
         """Let everybody in again, and answer for nobody, where nothing is left that could serve.
@@ -180,7 +187,8 @@ class Reconciler:
         known = replace(
             known, facts=_marked(known.facts, (accepted.statuses or {}).get(key), statuses[key])
         )
-        self._note_vips(decoded.lb, known, codec.read_lost_vips(rows) or {})
+        lost_before = codec.read_lost_vips(rows) or {}
+        self._effects.later(self._note_vips, decoded.lb, known, lost_before)
         facts = replace(known.facts, member_status=heard)
         wanted = record.with_pending(desired(known.lb, rows, facts), pending)
         kept_out = access_control.difference(
@@ -225,9 +233,9 @@ class Reconciler:
         for fip_id, distributed in known.member_fips:
             if distributed and known.facts.floating_ips:
                 touch = functools.partial(self._neutron.touch_floating_ip, fip_id)
-                self._tasks.get(("centralise", fip_id), touch, known.lb.id)
+                self._effects.get(("centralise", fip_id), touch, known.lb.id)
             else:
-                self._tasks.forget(("centralise", fip_id))
+                self._effects.forget(("centralise", fip_id))
 
     def _report(
         self,
@@ -237,14 +245,14 @@ class Reconciler:
         heard: dict[str, str],
         heard_all: status.Tree | None,
     ) -> StatusUpdate[ReportKey] | None:
-        self._observer.shows(known.lb.id, statuses)
+        self._effects.later(self._observer.shows, known.lb.id, statuses)
         marked = known.facts.lost is not None
         report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all, marked)
         requests = pending.requests if pending else ()
         key = ReportKey(requests, statuses, report.message)
         update = self._update(known.lb.id, key, report)
         if update is not None:
-            _log_obstacles(known, heard)
+            self._effects.later(_log_obstacles, known, heard)
         return update
 
     def _update(
@@ -278,7 +286,7 @@ class Reconciler:
         told = _unanswered(pending, accepted) is None
         if told and not accepted.failed:
             return self._gone(rows, key)
-        done = self._tasks.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
+        done = self._effects.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
         if done is None or (told and done.refusal):
             return replace(GONE, former=former)
         failed = frozenset(pending.objects) if done.refusal else frozenset()
@@ -292,7 +300,7 @@ class Reconciler:
         )
 
     def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
-        self._tasks.forget(key)
+        self._effects.forget(key)
         return Outcome(tuple(DeleteRow(row) for row in rows), dependencies=frozenset())
 
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Dependency]:
@@ -324,14 +332,16 @@ class Reconciler:
     def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
         """Make the intent what Octavia says; the rest follows at the next look."""
         key = ("octavia", lb_id, pending.requests)
-        done = self._tasks.get(key, functools.partial(self._octavia.tree, lb_id), lb_id)
+        done = self._effects.get(key, functools.partial(self._octavia.tree, lb_id), lb_id)
         if done is None:
             return NOTHING
-        self._tasks.forget(key)
+        self._effects.forget(key)
         settled = replace(pending, resync=False)
         if done.value is None:
             reason = done.refusal or "Octavia does not know it"
-            LOG.warning("The rows of load balancer %s stay as they are: %s", lb_id, reason)
+            self._effects.later(
+                LOG.warning, "The rows of load balancer %s stay as they are: %s", lb_id, reason
+            )
             return Outcome(diff(rows, record.with_pending(rows, settled)), again=True)
         return Outcome(restore(rows, done.value, settled), again=True)
 

@@ -166,11 +166,30 @@ class Tasks:
         if key in self._done:
             self._done[key].since = -math.inf
 
+    def forget_all(self, kind: str) -> None:
+        """Forget the results of all tasks whose key is a tuple that begins with a kind."""
+        for key in [*self._done, *self._tasks]:
+            if isinstance(key, tuple) and key[0] == kind:
+                self.forget(key)
+
     def forget_refusals(self) -> None:
         """Have all that was refused or not found asked for anew: that may have changed."""
         for key, kept in self._done.items():
             if kept.done.refusal is not None:
                 self.expire(key)
+
+    def peek(self, key: Hashable) -> Done[object] | None:
+        """Return the result of a task if it is known; nothing is started."""
+        kept = self._done.get(key)
+        return None if kept is None else kept.done
+
+    def is_running(self, key: Hashable) -> bool:
+        """Whether a task has been started and has not ended."""
+        return key in self._tasks
+
+    def has_failed(self, key: Hashable) -> bool:
+        """Whether an attempt at a task has failed since it last succeeded."""
+        return self._retries.has_failed(key)
 
     def wait_for(self, key: Hashable, waiter: str) -> bool:
         """Whether a task has been started and has not ended; its waiter will be woken."""
@@ -182,7 +201,7 @@ class Tasks:
 
     def is_first_attempt(self, key: Hashable, waiter: str) -> bool:
         """Whether the first attempt at a task is under way; its waiter will be woken."""
-        return not self._retries.has_failed(key) and self.wait_for(key, waiter)
+        return not self.has_failed(key) and self.wait_for(key, waiter)
 
     def failing_for(self, key: Hashable) -> float:
         """Return the seconds since the first failure of a task that has not succeeded since."""
