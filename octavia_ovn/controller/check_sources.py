@@ -18,7 +18,7 @@ PATIENCE = 60.0
 
 
 class NoSource(Exception):
-    """There is none yet; the load balancer will be looked at again when there is.
+    """There is none yet; the load balancer is reconciled again when there is.
 
     :param operations: what must be written before there can be one
     :param lasting: whether it has not come for so long that nothing else should wait for it
@@ -42,7 +42,7 @@ class Sources:
     ) -> Source | None:
         """Return the port that checks of a member come from; None when Neutron refuses one.
 
-        The port must belong to the service: on a shared network anybody can make one that looks
+        The port must belong to the service: on a shared network any tenant can make one that looks
         like it. That of the former driver belongs to a tenant, and will do for members of the same
         one, who answer the checks anyway.
 
@@ -52,7 +52,7 @@ class Sources:
         """
         key = ("source", subnet.id)
         project = self._project(lb.id)
-        if self._effects.wait_for(("release", subnet.id), lb.id):
+        if self._effects.is_running(("release", subnet.id), lb.id):
             raise NoSource
         found = ports.monitor_source(subnet.id, [project, owner] if owner else [project])
         if found is None:

@@ -1,4 +1,4 @@
-"""Rows that cannot be read wholly: other hands have been at them."""
+"""Rows that cannot be read completely, because others have changed them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
 
 
 class CorruptRows:
-    """Asks Octavia once what a damaged load balancer is, and says once what was wrong."""
+    """Asks Octavia once about a damaged load balancer, and logs once what was wrong."""
 
     def __init__(self, octavia: Octavia, effects: Effects, observer: Observer = NOBODY) -> None:
         self._octavia = octavia

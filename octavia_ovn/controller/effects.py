@@ -49,14 +49,14 @@ class Effects:
         self._forgotten.add(key)
         self.later(self._tasks.forget, key)
 
-    def wait_for(self, key: Hashable, waiter: str) -> bool:
-        """Whether a call is under way; see :meth:`Tasks.wait_for`."""
-        self.later(self._tasks.wait_for, key, waiter)
+    def is_running(self, key: Hashable, waiter: str) -> bool:
+        """Whether a call is under way; see :meth:`Tasks.is_running`."""
+        self.later(self._tasks.is_running, key, waiter)
         return self._tasks.is_running(key)
 
     def is_first_attempt(self, key: Hashable, waiter: str) -> bool:
         """Whether the first attempt at a call is under way; see :meth:`Tasks.is_first_attempt`."""
-        return not self._tasks.has_failed(key) and self.wait_for(key, waiter)
+        return not self._tasks.has_failed(key) and self.is_running(key, waiter)
 
     def failing_for(self, key: Hashable) -> float:
         """Return the seconds since the first failure of a call; see :meth:`Tasks.failing_for`."""

@@ -1,7 +1,7 @@
 """Collects what the rows of a load balancer depend on, from the replicas or, slowly, from Neutron.
 
-Nothing is decided on half of the facts: as long as one is missing, the load balancer waits and
-others go on.
+Nothing is decided on incomplete facts: while one is missing, the load balancer waits and others do
+not.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Known:
 
 
 class Missing(Exception):
-    """A fact is being fetched; the load balancer will be looked at again when it has come.
+    """A fact is being fetched; the load balancer is reconciled again when it is known.
 
     :param operations: what must be written before it can come
     """

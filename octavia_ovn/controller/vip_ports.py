@@ -1,9 +1,9 @@
 """Whether the VIPs of a load balancer are still ours in Neutron, and how to get them back.
 
 A VIP port that was deleted, or has another address now, no longer keeps Neutron from giving the VIP
-to somebody else. What OVN shows is a hint; Neutron's answer counts. A port of ours is made anew, or
-gets its address back, if Neutron grants that: it does exactly while nobody else has the address. A
-port that the user brought is never touched. What is not ours is not served.
+to another port. What OVN shows is a hint; Neutron's answer counts. A port of ours is made anew, or
+gets its address back, if Neutron grants that: it does while the address is free. A
+user-provided port is never changed. A VIP that is lost is not served.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHECK, _MAKE, _RETURN = "vip-port", "vip-port-anew", "vip-address"
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """VIPs after a look at their ports.
+    """VIPs after their ports were checked.
 
     :param vips: those of the load balancer, with the ports that they have now
     :param lost: those that are not ours: address → why
@@ -34,7 +34,7 @@ class Guarded:
 
 
 class VipGuard:
-    """Looks after VIP ports, beside the main loop where that takes time."""
+    """Checks VIP ports and restores them."""
 
     def __init__(self, nb: Northbound, neutron: Neutron, effects: Effects) -> None:
         self._nb = nb
@@ -70,7 +70,7 @@ class VipGuard:
         if done.value is None or any(each.address == vip.address for each in done.value.fixed_ips):
             return vip, ""
         why = f"its port {vip.port_id} has another address in Neutron"
-        # Whoever writes into the rows must not make us change a port that is somebody else's.
+        # Rows that others have written must not make us change a port of another owner.
         ours = done.value.is_vip_of(lb.id)
         return self._returned(lb, vip, why) if ours else (vip, why)
 

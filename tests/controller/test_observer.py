@@ -113,7 +113,7 @@ def test_a_deletion_ends_before_the_load_balancer_vanishes(bench, recorder):
 
 
 @pytest.mark.parametrize(
-    ("who", "step"), [("nb", Step.LOOK), ("octavia", Step.REPORT), ("neutron", Step.TASK)]
+    ("who", "step"), [("nb", Step.RECONCILE), ("octavia", Step.REPORT), ("neutron", Step.TASK)]
 )
 def test_each_step_tells_its_retries(bench, recorder, who, step):
     getattr(bench, who).error = Unavailable("away")
@@ -151,7 +151,7 @@ def test_the_queue_is_as_old_as_what_has_waited_longest(keys, clock):
     assert keys.age() == 3
 
 
-def test_what_is_being_done_or_has_failed_goes_on_growing_old(keys, clock):
+def test_what_is_being_done_or_has_failed_running_growing_old(keys, clock):
     keys.add("a")
     clock.passes(1)
     keys.ready(10)

@@ -64,13 +64,13 @@ class Metrics(Observer):
         self._waiting: dict[str, tuple[str, ...]] = {}
         self._shown: dict[str, _Shown] = {}
         self._defective: set[tuple[str, Defect]] = set()
-        self._acting = False
+        self._is_leader = False
         self._make_agent()
         self._make_requests()
         self._make_outside()
         self._make_findings()
         self._make_statistics()
-        self.acts(acting=False)
+        self.leads(is_leader=False)
 
     # --- definitions
 
@@ -220,10 +220,10 @@ class Metrics(Observer):
 
     # --- what an observer is told
 
-    def acts(self, *, acting: bool) -> None:
+    def leads(self, *, is_leader: bool) -> None:
         """Forget what has been seen: another agent may have been at work, or is from now on."""
-        self._acting = acting
-        self._lock_held.set(acting)
+        self._is_leader = is_leader
+        self._lock_held.set(is_leader)
         self._since.clear()
         self._waiting.clear()
         self._shown.clear()
@@ -233,8 +233,8 @@ class Metrics(Observer):
 
     def follows(self, length: Callable[[], int], age: Callable[[], float]) -> None:
         """Ask about the queue whenever Prometheus does; that of a stand-by does not count."""
-        self._queue_length.set_function(lambda: length() if self._acting else 0)
-        self._queue_age.set_function(lambda: age() if self._acting else 0.0)
+        self._queue_length.set_function(lambda: length() if self._is_leader else 0)
+        self._queue_age.set_function(lambda: age() if self._is_leader else 0.0)
 
     def turns(self, *, northbound: bool, southbound: bool) -> None:
         """Say that the main loop is alive, and what it is connected to."""

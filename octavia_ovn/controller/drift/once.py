@@ -58,10 +58,10 @@ def _mend(repair: Repair, finding: Finding) -> Result:
     if finding.change is None:
         return Result(finding, Action.NOTHING)
     if finding.verdict is DriftState.ORPHANED and finding.pending:
-        # Its creation may be about to be committed. The agent, which looks again later, will know.
+        # Its creation may be about to be committed. The agent compares again later.
         return Result(finding, Action.LEFT)
     try:
-        recorded = repair.mend(finding)
+        recorded = repair.repair(finding)
     except OctaviaOvnError as error:
         return Result(finding, Action.FAILED, str(error))
     return Result(finding, Action.RECORDED if recorded else Action.CHANGED)
