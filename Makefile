@@ -5,9 +5,12 @@ BIN    := $(VENV)/bin
 # The documentation needs no OpenStack: without a sandbox it gets a small environment of its own.
 DOCS   := $(if $(wildcard $(BIN)/sphinx-build),$(BIN),.sandbox/venv-docs/bin)
 OTHER  := .sandbox/venv-ovn-octavia-provider
+# The longest files first, coverage in one pass: tests/conftest.py, pyproject.toml.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+CORE   := $(BIN)/python -m coverage report --include='octavia_ovn/core/*' --fail-under=100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tempest test test-clients test-matrix lint docs unit bench chaos
+.PHONY: help install demo tempest test check unit lint docs test-clients test-matrix bench chaos
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -21,8 +24,13 @@ demo: ## Show a load balancer at work on a real OpenStack and OVN, started for i
 tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/reference/tempest.md
 	@$(PYTHON) -m sandbox tempest --report docs/reference/tempest.md
 
-test: install lint docs ## Check and test everything, real services included
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: install lint docs ## Check and test everything, real services included (8 minutes)
+	@$(PYTEST)
+	@$(CORE)
+
+check: install lint docs ## Check and test what every change must pass (3 minutes)
+	@$(PYTEST) -q -m 'not slow'
+	@$(CORE)
 
 test-clients: install ## Drive Octavia by Ansible, openstacksdk, the openstack command and others (minutes)
 	@$(BIN)/python -m pytest tests/clients

@@ -20,15 +20,18 @@ def main():
     parser.add_argument("--seconds", type=float, default=600, help="at most so many")
     parser.add_argument("--seed", type=int, help="what a run before has printed")
     parser.add_argument("--flavor", choices=(MYSQL, POSTGRESQL), help="Octavia's database")
+    parser.add_argument(
+        "--cluster", action="store_true", help="a northbound database of three servers"
+    )
     parser.add_argument("--venv", default=sys.prefix, help="where the driver is installed")
     parser.add_argument("--logs", help="keep the log files of all processes here")
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(10**6)
     flavor = given.flavor or random.Random(seed).choice((MYSQL, POSTGRESQL))
     logs = given.logs or tempfile.mkdtemp(prefix="chaos-")
-    print(f"seed                {seed} ({flavor})", flush=True)
+    print(f"seed                {seed} ({flavor}{', cluster' * given.cluster})", flush=True)
     env.isolate_octavia_run_dir()
-    plan = Plan(given.requests, given.kills, given.seconds, seed, flavor, logs)
+    plan = Plan(given.requests, given.kills, given.seconds, seed, flavor, logs, given.cluster)
     verdict = Run(given.venv, plan)()
     print("\n".join(verdict.lines()))
     if verdict.good:

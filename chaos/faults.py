@@ -4,6 +4,10 @@ import collections
 import contextlib
 import time
 
+from tests.lab.mortal import CLOCKS
+
+STEP = 3600.0  # seconds that a wall clock is wrong by, at most
+
 
 class Faults:
     """Kills and outages, each over when its method returns.
@@ -21,6 +25,7 @@ class Faults:
             + [self.kill_driver_agent, self.kill_database]
             + [self.neutron_fails, self.neutron_hangs, self.sockets_vanish]
             + [self.api_loses_database, self.agent_loses_database]
+            + [self.clock_is_stepped] * 2
         )
 
     @property
@@ -78,8 +83,56 @@ class Faults:
         self._cut(self._lab.agent_tap)
 
     def _cut(self, tap):
-        with contextlib.closing(_Cut(tap, half_open=self._random.random() < 0.5)):
+        with contextlib.closing(self._broken(tap)):
             self._while(0.1, 0.8)
+
+    def _broken(self, tap):
+        return _Cut(tap, half_open=self._random.random() < 0.5)
+
+    def clock_is_stepped(self):
+        self._lab.step_clock(self._random.choice(CLOCKS), self._random.uniform(-STEP, STEP))
+
+
+class ClusterFaults(Faults):
+    """Faults of a northbound database of three servers, too."""
+
+    def __init__(self, lab, random):
+        super().__init__(lab, random)
+        self._choices += (
+            [self.server_is_unreachable] * 3
+            + [self.follower_is_stale] * 2
+            + [self.leader_is_isolated, self.leader_is_paused]
+        )
+
+    def kill_database(self):
+        self._lab.restart_member(self._random.choice(self._lab.cluster.servers))
+
+    def server_is_unreachable(self):
+        """The network between one client and one server fails."""
+        taps = self._random.choice((self._lab.agent_tap, self._lab.worker_tap))
+        with contextlib.closing(self._broken(self._random.choice(taps.taps))):
+            self._while(0.5, 5.0)
+
+    def follower_is_stale(self):
+        self._only(self._random.choice(self._lab.cluster.followers()), self._lab.isolated)
+
+    def leader_is_isolated(self):
+        self._only(self._lab.cluster.leader(), self._lab.isolated)
+
+    def leader_is_paused(self):
+        self._only(self._lab.cluster.leader(), self._lab.paused)
+
+    def _only(self, member, separated):
+        """Separate a member; a client reaches this one only, also for a moment afterwards."""
+        taps = self._random.choice((self._lab.agent_tap, self._lab.worker_tap))
+        kept = self._lab.tap_of(taps, member)
+        with contextlib.ExitStack() as cuts:
+            for tap in taps.taps:
+                if tap is not kept:
+                    cuts.enter_context(contextlib.closing(self._broken(tap)))
+            with separated(member):
+                self._while(0.5, 4.0)
+            self._while(0.0, 1.0)
 
 
 class _Cut:

@@ -2,14 +2,19 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
+import functools
+import pathlib
 import random
+import tempfile
 import threading
 import time
 
-from chaos.faults import Faults
+from chaos.faults import ClusterFaults, Faults
 from chaos.requests import VMS, Requests
 from tests.lab import env
+from tests.lab.cluster import ClusterLab, SplitCluster
 from tests.lab.errors import ApiError, Conflict, WorkerDied
 from tests.lab.invariants import Oracle
 from tests.lab.mortal import MortalLab
@@ -34,6 +39,7 @@ class Plan:
     seed: int
     flavor: str
     logs: str | None = None
+    cluster: bool = False
 
 
 @dataclasses.dataclass
@@ -105,20 +111,21 @@ class Run:
 
     def __init__(self, venv, plan):
         self._plan = plan
-        self._lab = MortalLab(
-            venv, workers=WORKERS, flavor=plan.flavor, config=CONFIG, keep_logs=plan.logs
-        )
+        self._venv = venv
+        self._lab = None
         self._events = []
         self._enough = threading.Event()
         self._faults = None
 
     def __call__(self):
         """Run; return the verdict."""
-        with self._lab as lab:
+        with self._laboratory() as self._lab:
+            lab = self._lab
             tenant = Tenant(lab, "chaos")
             tenant.vm(VMS)
             self._make_octavia_slow()
-            self._faults = Faults(lab, random.Random(f"{self._plan.seed} faults"))
+            faults = ClusterFaults if self._plan.cluster else Faults
+            self._faults = faults(lab, random.Random(f"{self._plan.seed} faults"))
             began = time.monotonic()
             with concurrent.futures.ThreadPoolExecutor(CLIENTS + 1) as threads:
                 running = [threads.submit(self._client, tenant, n) for n in range(CLIENTS)]
@@ -128,6 +135,18 @@ class Run:
             for each in running:
                 each.result()
             return self._judge(seconds)
+
+    @contextlib.contextmanager
+    def _laboratory(self):
+        plan = self._plan
+        options = {"flavor": plan.flavor, "config": CONFIG, "keep_logs": plan.logs}
+        with contextlib.ExitStack() as stack:
+            lab = functools.partial(MortalLab, self._venv, workers=WORKERS, **options)
+            if plan.cluster:
+                directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="nb-"))
+                cluster = stack.enter_context(SplitCluster(pathlib.Path(directory)))
+                lab = functools.partial(ClusterLab, cluster, *lab.args, **lab.keywords)
+            yield stack.enter_context(lab())
 
     def _make_octavia_slow(self):
         """Statuses race with the late writes and the commit."""

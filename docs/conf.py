@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from importlib.metadata import version as installed_version
 
 from docutils import nodes
@@ -45,6 +46,15 @@ def _bracket_sections(app, doctree) -> None:
                 title.children = [nodes.literal(text=f"[{group}]")]
 
 
+def _name_the_unreleased(app, doctree) -> None:
+    """Head the notes without a tag with "Unreleased"; reno would call them 0.0.0."""
+    if app.env.docname == "reference/release-notes":
+        for title in doctree.findall(nodes.title):
+            if re.fullmatch(r"0\.0\.0.*|.*-\d+", title.astext()):
+                title.children = [nodes.Text("Unreleased")]
+
+
 def setup(app) -> None:
     """Register what Sphinx calls while it reads pages."""
     app.connect("doctree-read", _bracket_sections)
+    app.connect("doctree-read", _name_the_unreleased)

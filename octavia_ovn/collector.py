@@ -39,11 +39,10 @@ from octavia_ovn.core.statistics.messages import (
     Report,
     in_parts,
 )
-from octavia_ovn.core.statistics.meter import Growth
+from octavia_ovn.core.statistics.meter import Growth, Watchlist
 from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Key, Traffic, add
-from octavia_ovn.core.statistics.watchlist import Watchlist
 from octavia_ovn.errors import BadConfiguration, failure
 
 LOG = log.getLogger(__name__)

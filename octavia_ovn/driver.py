@@ -185,8 +185,15 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record a new pool, as the default pool of the listener that it names."""
         context, values = wiring.get(), models.fields(pool)
         new = models.pool(values, context.defaults)
-        change = changes.PutPool(new, values.get("listener_id") or None)
-        context.recorder.record(change, lb_id=values["loadbalancer_id"])
+        lb_id, listener_id = values["loadbalancer_id"], values.get("listener_id") or None
+        try:
+            context.recorder.record(changes.PutPool(new, listener_id), lb_id=lb_id)
+        except errors.NotFound:
+            if listener_id and context.octavia.load_balancer_of(listener_id) != lb_id:
+                raise limits.refuse(
+                    limits.FOREIGN_LISTENER, listener=listener_id, lb=lb_id
+                ) from None
+            raise
 
     @_answer
     def pool_update(self, old_pool: data_models.Pool, new_pool: data_models.Pool) -> None:
@@ -232,9 +239,10 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @_answer
     def health_monitor_create(self, healthmonitor: data_models.HealthMonitor) -> None:
         """Record a new health monitor."""
-        monitor = models.health_monitor(models.fields(healthmonitor))
+        context = wiring.get()
+        monitor = models.health_monitor(models.fields(healthmonitor), context.defaults)
         change = changes.PutMonitor(healthmonitor.pool_id, monitor)
-        wiring.get().recorder.record(change, pool_id=healthmonitor.pool_id)
+        context.recorder.record(change, pool_id=healthmonitor.pool_id)
 
     @_answer
     def health_monitor_update(
@@ -243,8 +251,11 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         new_healthmonitor: data_models.HealthMonitor,
     ) -> None:
         """Record what changes of a health monitor."""
-        update = models.health_monitor_update(old_healthmonitor, new_healthmonitor)
-        wiring.get().recorder.record(update, pool_id=update.pool_id)
+        context = wiring.get()
+        update = models.health_monitor_update(
+            old_healthmonitor, new_healthmonitor, context.defaults
+        )
+        context.recorder.record(update, pool_id=update.pool_id)
 
     @_answer
     def health_monitor_delete(self, healthmonitor: data_models.HealthMonitor) -> None:

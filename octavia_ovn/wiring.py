@@ -92,6 +92,7 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
     sockets = DriverAgent(
         settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
     )
+    listing = OctaviaApi(settings.octavia, observer=observer)
     return Runtime(
         recorder=Recorder(
             IntentRows(session),
@@ -103,8 +104,8 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         vip_ports=VipPorts(neutron),
         sockets=sockets,
         defaults=defaults,
-        octavia=Octavia(sockets, defaults),
-        listing=OctaviaApi(settings.octavia, observer=observer),
+        octavia=Octavia(sockets, defaults, listing),
+        listing=listing,
         grace=settings.pending_grace,
     )
 

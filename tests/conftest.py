@@ -15,16 +15,21 @@ RERUNS = int(os.environ.get("RERUNS") or 1)
 SHARING = {"sandbox", "scenarios"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects by marker
 def pytest_collection_modifyitems(config, items):
-    """Let a test of real services fail only if it fails twice, and say so when it did once.
+    """Mark tests by their folder, and put slow ones first where several workers share them.
 
-    A machine that stalls for seconds makes a time limit wrong, not the driver. The pure tests get
-    no second chance. What was repeated is counted and named at the end; with RERUNS=0 in the
-    environment nothing is.
+    A test of real services fails only if it fails twice: a machine that stalls for seconds makes
+    a time limit wrong, not the driver. The others get no second chance. What was repeated is
+    counted and named at the end; with RERUNS=0 in the environment nothing is.
     """
-    for item in items if RERUNS else ():
-        if _ring(item.nodeid) in REAL:
+    for item in items:
+        if _ring(item.nodeid) in SHARING:
+            item.add_marker(pytest.mark.slow)
+        if RERUNS and _ring(item.nodeid) in REAL:
             item.add_marker(pytest.mark.flaky(reruns=RERUNS))
+    if hasattr(config, "workerinput"):
+        items.sort(key=_priority)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -46,12 +51,21 @@ def pytest_terminal_summary(terminalreporter):
 def pytest_xdist_make_scheduler(config, log):
     """Of several workers (`-n`), let one run all tests that share a sandbox, or a laboratory."""
 
+    config.option.loadscopereorder = False  # keep the order of the collection
+
     class Scheduler(LoadFileScheduling):
         def _split_scope(self, nodeid):
             ring = _ring(nodeid)
             return ring if ring in SHARING else super()._split_scope(nodeid)
 
     return Scheduler(config, log)
+
+
+def _priority(item):
+    """Return the place of a test in the queue of the workers: a long file at the end delays all."""
+    ring = _ring(item.nodeid)
+    slow = item.get_closest_marker("slow") is not None
+    return ring != "sandbox", ring != "scenarios", not slow, ring not in REAL
 
 
 def _ring(nodeid):

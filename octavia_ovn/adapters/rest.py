@@ -7,6 +7,7 @@ without 15 MB in every API worker, and statuses and bodies stay visible.
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import http
 import logging
 import re
@@ -82,6 +83,9 @@ class Rest:
         self._observer = observer
         self._lock = threading.Lock()
         self._session: Any = None
+        self.date: float | None = None
+        """When the service has answered last, in seconds since 1970 by its clock, not by that of
+        this host; None as long as its answers have no date."""
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """Return the JSON at a path.
@@ -153,6 +157,7 @@ class Rest:
         path = self._version + path
         with self._translated(f"{method} {path}"):
             response = self._send(method, path, json=body, params=query)
+        self.date = _date(response)
         return self._answer(method, path, response)
 
     @contextlib.contextmanager
@@ -272,6 +277,14 @@ class Rest:
         if meaning is Meaning.FOREIGN:
             return Unavailable(f"{detail}, in a format that is not {self._name}'s")
         return Unavailable(detail)
+
+
+def _date(response: Any) -> float | None:
+    """Return when a response was sent, in seconds since 1970; None if it does not say so."""
+    try:
+        return email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _next_page(links: Sequence[Mapping[str, str]]) -> Query | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,14 +13,13 @@ from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.config import octavia as config
+from octavia_ovn.core.codec.neutron import is_uuid
 from octavia_ovn.core.diagnosis.path import Client
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Snapshot
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused
 
 T = TypeVar("T")
-
-_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Sources:
         return dataclasses.replace(snapshot, told=told, notes=(*notes, *snapshot.notes)), client
 
     def _id(self, text: str) -> str:
-        if _ID.fullmatch(text):
+        if is_uuid(text):
             return text
         found = self.parts.listing.named(text)
         if not found:

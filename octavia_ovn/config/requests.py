@@ -35,10 +35,11 @@ OVN_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "strict_options",
         default=False,
-        help="Refuse options that OVN accepts without acting on them: time-outs of listeners, and"
-        " TLS ciphers, TLS versions and ALPN protocols where there is no TLS. What Octavia fills in"
-        " itself is never refused. Switched off, time-outs count as the least that an idle"
-        " connection lasts: OVN cuts none.",
+        help="Refuse options that OVN accepts without acting on them: time-outs of listeners, TLS"
+        " ciphers, TLS versions and ALPN protocols where there is no TLS, and HTTP options of"
+        " health monitors that check by TCP or UDP-CONNECT. Values that Octavia fills in itself are"
+        " never refused. Switched off, a time-out is the shortest time that an idle connection"
+        " lasts: OVN closes none.",
     ),
     cfg.IntOpt(
         "max_members",

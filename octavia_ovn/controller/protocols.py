@@ -229,5 +229,8 @@ class Octavia(Protocol):
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer as Octavia has it; None when it does not exist."""
 
+    def is_leaving(self, lb_id: str) -> bool:
+        """Whether Octavia is deleting a load balancer, has deleted it, or does not show it."""
+
     def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
         """Return those of some objects that Octavia has below a load balancer, and itself."""

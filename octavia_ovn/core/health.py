@@ -24,9 +24,6 @@ class HealthState(str, enum.Enum):
     """Nothing can answer at its address: it is left out of `vips`."""
 
 
-HM_PORT = "ovn-lb-hm-"
-"""With a subnet's id the name of the port in Neutron whose address its members are checked from."""
-
 Backend = tuple[str, int, str]
 """Address, port, protocol."""
 

@@ -314,6 +314,7 @@ class Octavia:
     def __init__(self):
         self.trees = {}
         self.kept = frozenset()
+        self.leaving = True
         self.error = None
         self.provisioning = {}
         self.operating = {}
@@ -323,6 +324,11 @@ class Octavia:
         if self.error is not None:
             raise self.error
         return self.trees.get(lb_id)
+
+    def is_leaving(self, lb_id):
+        if self.error is not None:
+            raise self.error
+        return self.leaving
 
     def belonging(self, lb_id, keys):
         """Whatever rows say belongs to it, but for what a test has put into `kept`."""

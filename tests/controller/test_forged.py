@@ -72,6 +72,29 @@ def test_nothing_is_deleted_that_is_not_the_load_balancers_own(agent, objects, c
     assert caplog.text.count("Octavia has no such part of it") == 1
 
 
+def test_a_load_balancer_goes_only_if_octavia_is_deleting_it(agent):
+    agent.octavia.leaving = False
+    vips = agent.row.vips
+    forge(agent, OWN)
+    for _ in range(12):
+        agent.waits(61)
+    assert deleted(agent) == set()
+    assert "vip-port" in agent.neutron.ports
+    assert agent.row.vips == vips
+    assert agent.pending() is None
+
+
+def test_a_request_that_octavia_commits_late_is_waited_for(agent):
+    agent.octavia.leaving = False
+    agent.asked(changes.DeleteLoadBalancer(LB, OWN))
+    agent.waits(30)
+    assert deleted(agent) == set()
+    agent.octavia.leaving = True
+    agent.waits(120)
+    assert deleted(agent) == {each for _, each in OWN}
+    assert agent.rows == ()
+
+
 def test_what_octavia_wants_deleted_is(agent):
     """A pool that is deleted takes its members along; rows can name those of others, too."""
     victim = (Kind.MEMBER, "victim")

@@ -3,8 +3,12 @@
 import random
 import sys
 
+import pytest
+
 from chaos.run import Plan, Run
 from tests.lab.store import MYSQL, POSTGRESQL
+
+pytestmark = pytest.mark.slow
 
 
 def test_requests_end_whatever_is_killed(own_run_dir, tmp_path):

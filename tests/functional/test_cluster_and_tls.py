@@ -21,65 +21,15 @@ from tests.functional.test_outages import (
     serve,
     vip_ports,
 )
+from tests.lab.cluster import ClusterLab
 from tests.lab.env import wait_until
 from tests.lab.errors import ApiError
-from tests.lab.mortal import Client, MortalLab
-from tests.lab.ovsdb import OvsdbClient, OvsdbError, insert
+from tests.lab.mortal import MortalLab
+from tests.lab.ovsdb import insert
+
+pytestmark = pytest.mark.slow
 
 # A cluster
-
-
-class ClusterClient(Client):
-    """Neutron's: uses any member, and another when it is gone or has no leader."""
-
-    def __init__(self, cluster):
-        self._cluster = cluster
-        super().__init__(_Member(cluster.servers[0].socket))
-
-    def _call(self, method, params):
-        for _ in range(100):
-            with contextlib.suppress(OSError, OvsdbError):
-                return OvsdbClient._call(self, method, params)
-            time.sleep(0.1)
-            self._reconnect()
-        raise OvsdbError("no member of the cluster answers")
-
-    def _reconnect(self):
-        for member in self._cluster.servers:
-            with contextlib.suppress(OSError):
-                fresh = OvsdbClient(member.socket, self.database)
-                self._sock.close()
-                self._sock, self._reader = fresh._sock, fresh._reader
-                return
-
-
-class _Member:
-    database = "OVN_Northbound"
-
-    def __init__(self, path):
-        self.socket = path
-
-
-class ClusterLab(MortalLab):
-    """A laboratory whose Northbound database is kept by three servers."""
-
-    def __init__(self, cluster, *args, **options):
-        super().__init__(*args, **options)
-        self._cluster = cluster
-
-    def _connect(self, stack, server):
-        if server is not self.env.nb:
-            return MortalLab._connect(stack, server)
-        client = stack.enter_context(contextlib.closing(ClusterClient(self._cluster)))
-        if not client.select("NB_Global"):
-            client.transact(insert("NB_Global", {}))
-        return client
-
-    def _write_config(self, name, nb):
-        class Remotes:
-            remote = ",".join(self._cluster.remotes)
-
-        return super()._write_config(name, Remotes)
 
 
 def test_the_leader_of_a_cluster_is_killed_under_load(own_run_dir, cluster: Cluster):

@@ -16,6 +16,8 @@ from tests.lab.errors import ApiError
 from tests.lab.invariants import Oracle
 from tests.lab.tenant import Tenant
 
+pytestmark = pytest.mark.slow
+
 MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
 QUIET = 3.0  # seconds; what Octavia may have overwritten is told once more after one
 COMPARING = {"sync_interval": "2", "pending_grace": "2"}

@@ -15,6 +15,8 @@ from tests.lab.errors import ApiError
 from tests.lab.invariants import Oracle
 from tests.lab.tenant import Tenant
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 2  # [ovn] ovsdb_connection_timeout
 CONFIG = {
     "ovn": {

@@ -10,6 +10,7 @@ import threading
 from tests.lab import env, ovsdb
 from tests.lab.harness import Lab
 from tests.lab.httpd import HttpServer
+from tests.lab.inside import wall_clock
 from tests.lab.neutron_api import Application
 from tests.lab.ovsdb import OvsdbError
 from tests.lab.tap import OvsdbTap
@@ -24,6 +25,8 @@ CONFIG = {
         "retry_max_interval": "2",
     }
 }
+
+CLOCKS = ("agent", "worker")
 
 
 class Client(ovsdb.OvsdbClient):
@@ -201,6 +204,16 @@ class MortalLab(Lab):
     @staticmethod
     def _connect(stack, server):
         return stack.enter_context(contextlib.closing(Client(server)))
+
+    def _environment(self):
+        for name in CLOCKS:
+            if not (self.env.directory / f"{name}.clock").exists():
+                self.step_clock(name, 0.0)
+        return super()._environment() | {"LAB_CLOCKS": str(self.env.directory)}
+
+    def step_clock(self, name, seconds):
+        """Set the wall clock of the agent or of the workers that far from the right time."""
+        wall_clock.step(self.env.directory, name, seconds)
 
     def start_agent(self):
         self.agent = self.new_agent()

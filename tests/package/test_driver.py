@@ -95,7 +95,9 @@ class Store:
 @pytest.fixture
 def worker(monkeypatch):
     found = types.SimpleNamespace(
-        recorder=Store(), octavia=Octavia(GetSocket(), DriverDefaults()), defaults=DriverDefaults()
+        recorder=Store(),
+        octavia=Octavia(GetSocket(), DriverDefaults(), None),
+        defaults=DriverDefaults(),
     )
     monkeypatch.setattr(wiring, "get", lambda: found)
     return found
@@ -235,3 +237,30 @@ def test_a_port_keeps_its_qos_policy_when_a_request_is_not_recorded(
         ask(driver)
 
     assert ports.policies == {"port": after}
+
+
+@pytest.mark.parametrize(
+    ("lb_id", "kind", "sentence"),
+    [
+        ("lb2", exceptions.UnsupportedOptionError, "listener l1 belongs to another load balancer"),
+        ("lb1", exceptions.DriverError, "rows are lost"),
+    ],
+    ids=["a listener of another load balancer", "a listener whose row is lost"],
+)
+def test_a_pool_for_a_listener_that_the_rows_lack(
+    driver, worker, monkeypatch, lb_id, kind, sentence
+):
+    def fail(*_, **__):
+        raise errors.NotFound("rows are lost")
+
+    monkeypatch.setattr(worker.recorder, "record", fail)
+    pool = data_models.Pool(
+        pool_id="p1",
+        protocol="TCP",
+        lb_algorithm="SOURCE_IP",
+        loadbalancer_id=lb_id,
+        listener_id="l1",
+    )
+
+    with pytest.raises(kind, match=sentence):
+        driver.pool_create(pool)

@@ -106,16 +106,18 @@ def test_options_that_a_page_names_exist(page):
 
 
 # They are absolute, because PyPI shows the page, too.
-_OWN = r"\]\(https://(?:github\.com|raw\.githubusercontent\.com)/octavia-ovn/octavia-ovn/(?:blob/)?main/"
+_OWN = r"https://(?:github\.com|raw\.githubusercontent\.com)/octavia-ovn/octavia-ovn/(?:blob/)?main/(\S+)"
 
 
 def test_links_of_the_readme_lead_somewhere():
-    text = (PROJECT / "README.md").read_text()
-    links = re.findall(_OWN + r"([^)#]+)", text)
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    links = dict(re.findall(r"^\[(\w+)\]: (\S+)$", text, re.MULTILINE))
+    own = [match[1] for target in links.values() if (match := re.fullmatch(_OWN, target))]
 
-    assert links
-    assert [link for link in links if not (PROJECT / link).exists()] == []
-    assert re.findall(r"\]\((?!https?:|#)[^)]+", text) == []
+    assert own
+    assert [path for path in own if not (PROJECT / path).exists()] == []
+    assert set(re.findall(r"\]\[(\w+)\]", text)) == links.keys()
+    assert re.findall(r"\]\([^)]*\)", text) == []
 
 
 def test_log_messages_to_look_for_are_logged():

@@ -11,8 +11,6 @@ from sandbox import cli
 if TYPE_CHECKING:
     from sandbox.stack import Stack
 
-pytestmark = pytest.mark.sandbox
-
 
 def test_status_names_a_dead_service_and_up_revives_it(
     stack: Stack, capsys: pytest.CaptureFixture[str]

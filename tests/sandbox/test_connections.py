@@ -6,14 +6,11 @@ import concurrent.futures
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from sandbox import network, octavia
 
 if TYPE_CHECKING:
     from tests.sandbox.scenery import Scenery
 
-pytestmark = pytest.mark.sandbox
 
 _REQUESTS = 16
 

@@ -6,14 +6,10 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import pytest
-
 from sandbox import octavia
 
 if TYPE_CHECKING:
     from tests.sandbox.scenery import Scenery
-
-pytestmark = pytest.mark.sandbox
 
 
 def test_the_provider_agent_is_killed_before_it_realises(scenery: Scenery) -> None:

@@ -11,8 +11,6 @@ from tests.sandbox.plane import CROWD, SERVERS
 if TYPE_CHECKING:
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
-
 
 def test_a_weight_of_three_gets_three_quarters(plane: Plane) -> None:
     members = (plane.member("one", weight=3), plane.member("two", weight=1))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sandbox.api import Json
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
 
 WELCOME, STRANGERS = CROWD[:2], CROWD[-2:]
 

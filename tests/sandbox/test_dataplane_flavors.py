@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sandbox.api import Json
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
-
 
 def test_without_reject_clients_get_no_answer_while_all_members_are_dead(plane: Plane) -> None:
     flavor = plane.flavor(reject=False)

@@ -13,8 +13,6 @@ from tests.sandbox.waiting import until
 if TYPE_CHECKING:
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
-
 
 def test_a_dead_member_gets_nothing_through_vip_and_floating_ip(plane: Plane) -> None:
     members = (plane.member("one"), plane.member("two"))

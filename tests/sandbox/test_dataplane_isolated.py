@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sandbox.api import Json
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
 
 SERVERS = ("isle1", "isle2")
 CLIENT = "isler"

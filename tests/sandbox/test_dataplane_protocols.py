@@ -6,8 +6,6 @@ import contextlib
 import subprocess
 from typing import TYPE_CHECKING
 
-import pytest
-
 from sandbox import namespaces, shell
 from tests.sandbox.waiting import until
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
 
 _NAME = "one.example"
 _TLS_PORT = "443"

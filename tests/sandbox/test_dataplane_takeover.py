@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from sandbox import octavia
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from sandbox.api import Json
     from tests.sandbox.plane import Plane
-
-pytestmark = pytest.mark.sandbox
 
 
 def test_rows_of_the_other_driver_are_taken_over_without_cutting_a_connection(

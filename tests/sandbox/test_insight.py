@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from tests.sandbox.scenery import Scenery
 
-pytestmark = pytest.mark.sandbox
-
 
 @pytest.fixture(autouse=True)
 def _no_load_balancers() -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sandbox.guests import Guest
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
 
 TCP = Port("TCP", 80, 30080)
 UDP = Port("UDP", 80, 30053)

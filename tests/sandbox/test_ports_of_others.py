@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sandbox.api import Json
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
 
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 from sandbox import database, shell
 from sandbox.settings import PROJECT
 
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
 
     from sandbox.stack import Stack
 
-pytestmark = pytest.mark.sandbox
 
 _DATABASE = "recordings"
 _RECORDING = 600.0  # seconds; 15 where nothing else runs

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sandbox.api import Json
     from tests.sandbox.scenery import Scenery
 
-pytestmark = pytest.mark.sandbox
 
 _BOUND = 30.0  # seconds: the configured time for NB, that for Neutron, and some for the rest
 

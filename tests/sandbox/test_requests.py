@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sandbox.api import Json
     from tests.sandbox.scenery import Scenery
 
-pytestmark = pytest.mark.sandbox
 
 _ALLOWED = ["10.0.0.0/24", "192.0.2.0/24"]
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sandbox.stack import Stack
     from tests.sandbox.plane import Plane
 
-pytestmark = pytest.mark.sandbox
 
 _SECTION = "ovn_statistics"
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from tests.sandbox.hypervisors import Cloud
 
-pytestmark = pytest.mark.sandbox
 
 MASTER_KEY = "0123456789abcdef" * 2
 VIP, VIP6 = "10.0.1.100", "fd00:1::100"

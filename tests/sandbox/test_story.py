@@ -13,8 +13,6 @@ from tests.sandbox.scenery import BACKENDS
 if TYPE_CHECKING:
     from tests.sandbox.scenery import Scenery
 
-pytestmark = pytest.mark.sandbox
-
 
 @pytest.mark.parametrize("client", ["near", "far"])
 def test_both_servers_answer_through_the_vip(scenery: Scenery, client: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from octavia_ovn.adapters.northbound import tables
 from octavia_ovn.adapters.northbound.tables import CHECK_COLUMNS, CHECKS, COLUMNS, TABLE
-from octavia_ovn.adapters.northbound.topology import PHYSICAL_NETWORK, prefixed, router_port
 from octavia_ovn.adapters.ovsdb.selects import Json, Selects
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from octavia_ovn.core import model
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.codec.keys import ACCESS_LISTENER
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.diagnosis.acls import Acl
@@ -18,10 +16,6 @@ from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Port, Switch
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import RouterPort
 
-_PREFIX = "neutron-"
-_NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
-_PORT, _CIDRS = "neutron:port_name", "neutron:cidrs"
-_DROP_GROUP = "neutron_pg_drop"
 _DROPPED = "no rule of a security group allows it"
 _PORT_COLUMNS = ("name", "type", "addresses", "enabled", "external_ids", "options")
 
@@ -63,8 +57,8 @@ class NorthboundRows:
         return {
             row["name"]: Switch(
                 row["name"],
-                row["external_ids"].get(_NETWORK, ""),
-                row["external_ids"].get(PHYSICAL_NETWORK, ""),
+                row["external_ids"].get(neutron.NETWORK, ""),
+                row["external_ids"].get(neutron.PHYSICAL_NETWORK, ""),
             )
             for row in found
         }
@@ -73,7 +67,7 @@ class NorthboundRows:
         """Return the names that Neutron has for routers, by name of the row, and who is down."""
         columns = ("name", "external_ids", "enabled")
         found = self._select.with_value("Logical_Router", "name", names, columns)
-        labels = {row["name"]: row["external_ids"].get(_ROUTER, "") for row in found}
+        labels = {row["name"]: row["external_ids"].get(neutron.ROUTER, "") for row in found}
         return labels, frozenset(row["name"] for row in found if not _enabled(row))
 
     def interfaces_down(self, names: Iterable[str]) -> frozenset[str]:
@@ -84,15 +78,14 @@ class NorthboundRows:
 
     def router_ports_around(self, switches: Iterable[str]) -> tuple[RouterPort, ...]:
         """Return the interfaces of all routers that have one on some switches."""
-        routers = {each.router for each in self._router_ports(_NETWORK, switches)}
-        return self._router_ports(_ROUTER, routers)
+        routers = {each.router for each in self._router_ports(neutron.NETWORK, switches)}
+        return self._router_ports(neutron.ROUTER, routers)
 
     def _router_ports(self, key: str, names: Iterable[str]) -> tuple[RouterPort, ...]:
-        # Neutron writes some references with and some without the prefix.
-        spelled = {each for name in names for each in (name, name.removeprefix(_PREFIX))}
-        columns = ("name", "external_ids", "networks")
-        rows = self._select.with_key("Logical_Router_Port", key, spelled, columns)
-        ports = (router_port(types.SimpleNamespace(**row)) for row in rows)
+        columns = ("name", "networks", "external_ids")
+        references = neutron.spellings(names)
+        rows = self._select.with_key("Logical_Router_Port", key, references, columns)
+        ports = (neutron.router_port(*(row[each] for each in columns)) for row in rows)
         return tuple(each for each in ports if each is not None)
 
     def answered(self, lb_id: str, switches: Iterable[str]) -> frozenset[str]:
@@ -111,7 +104,7 @@ class NorthboundRows:
         """Return switch ports by their ids or by the names that Neutron has for them."""
         table = "Logical_Switch_Port"
         rows = self._select.with_value(table, "name", names, _PORT_COLUMNS)
-        rows += self._select.with_key(table, _PORT, labels, _PORT_COLUMNS)
+        rows += self._select.with_key(table, neutron.PORT, labels, _PORT_COLUMNS)
         return tuple(map(_port, rows))
 
     def ports_at(self, switch: str, addresses: Mapping[str, int]) -> tuple[Port, ...]:
@@ -124,26 +117,26 @@ class NorthboundRows:
         """
         table = "Logical_Switch_Port"
         texts = [f"{address}/{length}" for address, length in addresses.items()]
-        rows = self._select.with_key(table, _CIDRS, texts, _PORT_COLUMNS)
+        rows = self._select.with_key(table, neutron.CIDRS, texts, _PORT_COLUMNS)
         found = [each for each in map(_port, rows) if each.switch == switch]
         if not addresses.keys() <= {ip for each in found for ip in each.ips}:
-            rows = self._select.with_key(table, _NETWORK, [switch], _PORT_COLUMNS)
+            rows = self._select.with_key(table, neutron.NETWORK, [switch], _PORT_COLUMNS)
             found = [each for each in map(_port, rows) if not addresses.keys().isdisjoint(each.ips)]
         return tuple(found)
 
     def floating_ips(self, port_ids: Iterable[str]) -> dict[str, FloatingIp]:
         """Return the floating IPs of ports, by the address that they lead to."""
         columns = ("type", "logical_ip", "external_ip", "external_ids")
-        rows = self._select.with_key("NAT", "neutron:fip_port_id", port_ids, columns)
+        rows = self._select.with_key("NAT", neutron.FIP_PORT, port_ids, columns)
         return {
             row["logical_ip"]: FloatingIp(
                 address=row["external_ip"],
                 logical_ip=row["logical_ip"],
-                port_id=row["external_ids"]["neutron:fip_port_id"],
-                router=prefixed(row["external_ids"].get(_ROUTER, "")),
+                port_id=row["external_ids"][neutron.FIP_PORT],
+                router=neutron.nat_router(row["external_ids"]),
             )
             for row in rows
-            if row["type"] == "dnat_and_snat"
+            if row["type"] == neutron.FLOATING_IP
         }
 
     def rules(self, ports: Sequence[Port]) -> tuple[dict[str, set[str]], tuple[Acl, ...]]:
@@ -170,13 +163,11 @@ def _port(row: Json) -> Port:
     ids = row["external_ids"]
     return Port(
         name=row["name"],
-        label=ids.get(_PORT, ""),
-        switch=prefixed(ids[_NETWORK]) if _NETWORK in ids else "",
+        label=ids.get(neutron.PORT, ""),
+        switch=neutron.switch(ids),
         type=row["type"],
         addresses=tuple(row["addresses"]),
-        ips=tuple(
-            model.canonical_address(each.partition("/")[0]) for each in ids.get(_CIDRS, "").split()
-        ),
+        ips=neutron.port_addresses(ids),
         enabled=_enabled(row),
         silent=row["options"].get("disable_arp_nd_rsp") == "true",
         uuid=row["_uuid"],
@@ -185,7 +176,7 @@ def _port(row: Json) -> Port:
 
 def _acl(row: Json, group: Json) -> Acl:
     ids = group["external_ids"] | row["external_ids"]
-    security_group = ids.get("neutron:security_group_id")
+    security_group = neutron.security_group(ids)
     owner = f"security group {security_group}" if security_group else ""
     return Acl(
         group=group["name"],
@@ -194,6 +185,6 @@ def _acl(row: Json, group: Json) -> Acl:
         match=row["match"],
         action=row["action"],
         tier=row.get("tier", 0),
-        owner=_DROPPED if group["name"] == _DROP_GROUP else owner,
+        owner=_DROPPED if group["name"] == neutron.DROP_GROUP else owner,
         listener=ids.get(ACCESS_LISTENER, ""),
     )

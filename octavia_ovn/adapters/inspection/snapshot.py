@@ -14,11 +14,12 @@ from octavia_ovn.adapters.inspection.northbound import NorthboundRows
 from octavia_ovn.adapters.inspection.southbound import SouthboundRows
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.diagnosis import reach
 from octavia_ovn.core.diagnosis.match import address_sets
 from octavia_ovn.core.diagnosis.path import Client
 from octavia_ovn.core.diagnosis.snapshot import Port, Snapshot
-from octavia_ovn.core.health import HM_PORT, Health
+from octavia_ovn.core.health import Health
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import RouterPort, Subnet
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused, Unavailable
@@ -173,7 +174,7 @@ class SnapshotReader:
                 if snapshot.member_switch(each) == switch
             }
             ports |= {each.name: each for each in self._nb.ports_at(switch or "", here)}
-        labels = {f"{HM_PORT}{each.subnet_id}" for each in members if each.subnet_id}
+        labels = {neutron.hm_port_name(each.subnet_id) for each in members if each.subnet_id}
         ports |= {each.name: each for each in self._nb.ports(labels=sorted(labels))}
         if client is not None:
             names = [each.switch_port for each in snapshot.router_ports]

@@ -13,20 +13,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from octavia_ovn.adapters.neutron.ports import (
-    ADDITIONAL,
-    DEVICE,
-    HM_OWNER,
-    HM_OWNERS,
-    VIP,
-    VIP_OWNERS,
-    Port,
-    hm_subnet,
-    port_of,
-    vip_owner,
-)
+from octavia_ovn.adapters.neutron.ports import Port, port_of
 from octavia_ovn.adapters.rest import Query, Rest
-from octavia_ovn.core.health import HM_PORT
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import NOBODY, Observer
@@ -103,11 +92,11 @@ class Neutron:
     def list_our_ports(self) -> tuple[Port, ...]:
         """Return all VIP and health monitor ports in the cloud whose name and device agree."""
         project = self.project()
-        ports = self._ports({"device_owner": (*VIP_OWNERS, HM_OWNER)})
+        ports = self._ports({"device_owner": (*neutron.VIP_OWNERS, neutron.HM_OWNER)})
         return tuple(
             replace(each, of_service=each.project_id == project)
             for each in ports
-            if vip_owner(each) or hm_subnet(each)
+            if each.vip_of or each.source_of
         )
 
     def delete_port(self, port_id: str) -> None:
@@ -142,7 +131,7 @@ class Neutron:
         Without an owner Neutron leaves the addresses off the switch port, see
         :meth:`create_vip_port`.
         """
-        change = {"device_owner": "", "device_id": f"{DEVICE}{lb_id}"}
+        change = {"device_owner": "", "device_id": neutron.device_id(lb_id)}
         self._rest.put(f"/ports/{port_id}", {"port": change})
 
     def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
@@ -163,14 +152,14 @@ class Neutron:
         :raises Unavailable: when no port was made, as far as can be seen: one that appears later is
             found by its name, see :meth:`delete_vip_ports`
         """
-        name = f"{VIP}{lb_id}" if index is None else f"{ADDITIONAL}{index}-{lb_id}"
+        name = neutron.vip_port_name(lb_id, index)
         fixed_ip = {"subnet_id": subnet_id, "ip_address": address}
         # No device_owner: then Neutron leaves the addresses off the switch port, and OVN does not
         # answer ARP for the VIP with the MAC of a port that nobody is behind.
         attributes = {
             "name": name,
             "network_id": network_id,
-            "device_id": f"{DEVICE}{lb_id}",
+            "device_id": neutron.device_id(lb_id),
             "admin_state_up": True,
             "project_id": project_id,
             "qos_policy_id": qos_policy_id,
@@ -231,11 +220,12 @@ class Neutron:
 
         The former driver gave its ports names but no device.
         """
-        for port in self.ports_of(f"{DEVICE}{lb_id}"):
+        for port in self.ports_of(neutron.device_id(lb_id)):
             if port.is_vip_of(lb_id):
                 self.delete_port(port.id)
-        additional = (f"{ADDITIONAL}{index + 1}-{lb_id}" for index in range(_OLD_ADDITIONAL))
-        for port in self._ports({"name": (f"{VIP}{lb_id}", *additional)}):
+        indices = (None, *range(1, _OLD_ADDITIONAL + 1))
+        names = [neutron.vip_port_name(lb_id, each) for each in indices]
+        for port in self._ports({"name": names}):
             if port.is_vip_of(lb_id):
                 self.delete_port(port.id)
 
@@ -251,11 +241,12 @@ class Neutron:
         :returns: the new port, or when that fails the one that the project has
         :raises Refused: when Neutron will not, as when a quota or the subnet is used up
         """
+        name = neutron.hm_port_name(subnet_id)
         attributes = {
-            "name": f"{HM_PORT}{subnet_id}",
+            "name": name,
             "network_id": network_id,
-            "device_id": f"{HM_PORT}{subnet_id}",
-            "device_owner": HM_OWNER,
+            "device_id": name,
+            "device_owner": neutron.HM_OWNER,
             "admin_state_up": True,
             "port_security_enabled": False,
             "security_groups": [],
@@ -281,18 +272,11 @@ class Neutron:
             self.delete_port(port.id)
 
     def _hm_ports(self, subnet_id: str) -> tuple[Port, ...]:
-        """Return the health monitor ports of a subnet in all projects, the smallest id first.
-
-        Those of the former driver had no device at first.
-        """
-        name = f"{HM_PORT}{subnet_id}"
+        """Return the health monitor ports of a subnet in all projects, the smallest id first."""
+        name = neutron.hm_port_name(subnet_id)
         # Neutron finds the ports of a subnet by an index, but has none of names.
         ports = self._ports({"name": name, "fixed_ips": f"subnet_id={subnet_id}"})
-        return tuple(
-            each
-            for each in ports
-            if each.device_owner in HM_OWNERS and each.device_id in ("", name)
-        )
+        return tuple(each for each in ports if each.is_hm_port)
 
     # --- floating IPs
 

@@ -6,22 +6,12 @@ does not carry them is a user's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from octavia_ovn.core.health import HM_PORT
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.model import canonical_address
-
-HM_OWNER = "ovn-lb-hm:distributed"
-VIP = "ovn-lb-vip-"
-ADDITIONAL = "ovn-lb-vip-additional-"
-DEVICE = "lb-"
-VIP_OWNERS = ("", "ovn-lb:vip")
-"""Owners of VIP ports, ours and those of the former driver."""
-HM_OWNERS = (HM_OWNER, "network:distributed")
-"""Owners of health monitor ports, ours and those of the former driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +44,21 @@ class Port:
     @property
     def vip_of(self) -> str | None:
         """The id of the load balancer, if this is a VIP port of ours."""
-        return vip_owner(self)
+        return neutron.vip_port_owner(self.name, self.device_id)
 
     @property
     def source_of(self) -> str | None:
         """The id of the subnet, if this is a health monitor port of ours."""
-        return hm_subnet(self)
+        return neutron.hm_subnet(self.name, self.device_id, self.device_owner)
 
     def is_vip_of(self, lb_id: str) -> bool:
-        """Whether it is a VIP port that a driver, ours or the former, made for a load balancer.
+        """Whether it is a VIP port that a driver, ours or the former, made for a load balancer."""
+        return neutron.is_vip_port(self.name, self.device_id, self.device_owner, lb_id)
 
-        The former driver gave its ports names but at first no device.
-        """
-        return (
-            re.fullmatch(_vip_names(lb_id), self.name) is not None
-            and self.device_id in ("", f"{DEVICE}{lb_id}")
-            and self.device_owner in VIP_OWNERS
-        )
+    @property
+    def is_hm_port(self) -> bool:
+        """Whether it is a health monitor port that a driver, ours or the former, made."""
+        return neutron.is_hm_port(self.name, self.device_id, self.device_owner)
 
     def has(self, subnet_id: str | None, address: str | None) -> bool:
         """Whether one of the addresses fits; None fits any."""
@@ -79,25 +67,6 @@ class Port:
             subnet_id in (None, each.subnet_id) and wanted in (None, each.address)
             for each in self.fixed_ips
         )
-
-
-def vip_owner(port: Port) -> str | None:
-    """Return the id of the load balancer that a VIP port of ours belongs to; else None."""
-    lb_id = port.device_id.removeprefix(DEVICE)
-    ours = port.device_id.startswith(DEVICE) and re.fullmatch(_vip_names(lb_id), port.name)
-    return lb_id if ours else None
-
-
-def _vip_names(lb_id: str) -> str:
-    """Return a pattern of the names that VIP ports of a load balancer may have."""
-    return rf"{VIP}{re.escape(lb_id)}|{ADDITIONAL}\d+-{re.escape(lb_id)}"
-
-
-def hm_subnet(port: Port) -> str | None:
-    """Return the id of the subnet that a health monitor port of ours belongs to; else None."""
-    ours = port.device_owner == HM_OWNER and port.device_id == port.name
-    ours = ours and port.device_id.startswith(HM_PORT)
-    return port.device_id.removeprefix(HM_PORT) if ours else None
 
 
 def port_of(item: Mapping[str, Any]) -> Port:

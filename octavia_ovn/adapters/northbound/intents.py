@@ -5,8 +5,6 @@ API workers and comparisons use it; :mod:`octavia_ovn.controller.record` decides
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ from octavia_ovn.adapters.ovsdb import wire
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core import codec
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.request.sharing import PortUsers
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.topology import Subnet, switch_name
@@ -24,7 +23,6 @@ from octavia_ovn.core.topology import Subnet, switch_name
 _COLUMNS = ("_uuid", "name", "protocol", "external_ids", "selection_fields", "options")
 _LEGACY_COLUMNS = (*_COLUMNS, "vips", "health_check")
 _MAX_POOLS = 10_000
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Json = dict[str, Any]
 
@@ -140,19 +138,17 @@ class IntentRows:
     def router_subnets(self, network_ids: Iterable[str], deadline: float) -> Iterator[Subnet | str]:
         """Yield the subnets of the routers of networks; an id alone where its CIDR is not clear."""
         routers = {
-            port["external_ids"].get("neutron:router_name", "")
+            port["external_ids"].get(neutron.ROUTER, "")
             for network_id in network_ids
-            for port in self._router_ports(
-                "neutron:network_name", switch_name(network_id), deadline
-            )
+            for port in self._router_ports(neutron.NETWORK, switch_name(network_id), deadline)
         }
         for router in sorted(routers - {""}):
-            for port in self._router_ports("neutron:router_name", router, deadline):
+            for port in self._router_ports(neutron.ROUTER, router, deadline):
                 yield from _subnets(port)
 
     def _router_ports(self, key: str, value: str, deadline: float) -> list[Json]:
         where = [["external_ids", "includes", wire.ovs_map({key: value})]]
-        columns = ["external_ids", "networks"]
+        columns = ["name", "networks", "external_ids"]
         return self._session.select("Logical_Router_Port", where, columns, deadline)
 
 
@@ -179,19 +175,13 @@ def _on_port(port_id: str) -> list[list[object]]:
     return [["external_ids", "includes", wire.ovs_map({k.VIP_PORT: port_id})]]
 
 
-def _subnets(port: Json) -> Iterator[Subnet | str]:
+def _subnets(row: Json) -> Iterator[Subnet | str]:
     """Yield the subnets of a router's interface, except of its gateway."""
-    ids = port["external_ids"]
-    if ids.get("neutron:is_ext_gw", "").lower() == "true":
+    port = neutron.router_port(row["name"], row["networks"], row["external_ids"])
+    if port is None or port.gateway:
         return
-    subnet_ids = ids.get("neutron:subnet_ids", "").split()
-    if len(subnet_ids) == len(port["networks"]) == 1:
-        network_id = ids.get("neutron:network_name", "").removeprefix("neutron-")
-        cidr = str(ipaddress.ip_interface(port["networks"][0]).network)
-        yield Subnet(subnet_ids[0], network_id, cidr)
-    else:
-        # Which address belongs to which subnet is lost in a set.
-        yield from subnet_ids
+    # Which address belongs to which subnet is lost in a set of several.
+    yield from port.subnets or neutron.subnet_ids(row["external_ids"])
 
 
 def _is_ours(row: Json) -> bool:
@@ -201,4 +191,4 @@ def _is_ours(row: Json) -> bool:
     """
     if row["external_ids"]:
         return codec.is_ours(row["external_ids"])
-    return _UUID.fullmatch(row["name"]) is not None
+    return neutron.is_uuid(row["name"])

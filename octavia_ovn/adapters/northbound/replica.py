@@ -46,8 +46,7 @@ from octavia_ovn.core.desired import responder
 from octavia_ovn.core.desired.access_control import Access
 from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
-from octavia_ovn.core.statistics.listeners import listeners
-from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key
+from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key, listeners
 from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Defect, Observer
 

@@ -6,25 +6,22 @@ whenever it is asked for others, so what is needed no longer is let go only with
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.adapters.northbound.responders import CONDITION
 from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Dependency, Resource
-from octavia_ovn.core.health import HM_PORT, Source
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.health import Source
 from octavia_ovn.core.multimap import MultiMap
 
 TABLE = "Logical_Switch_Port"
 COLUMNS = ("name", "addresses", "external_ids", "type", "up")
-_NETWORK = "neutron:network_name"
-_HM_OWNERS = ("ovn-lb-hm:distributed", "network:distributed")
 _VIRTUAL = "virtual"
-CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [["neutron:device_owner", ""]]]]]
+CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [[neutron.DEVICE_OWNER, ""]]]]]
 """What is always replicated: ports of responders, and those without an owner, as VIP ports are.
 There are few others: Neutron gives a port an owner once a machine or a service has it."""
 
@@ -139,7 +136,7 @@ class FollowedPorts:
 
     def _put(self, uuid: str, row: Any) -> frozenset[Dependency]:
         external_ids = contents(row, "external_ids")
-        switch = external_ids.get(_NETWORK)
+        switch = external_ids.get(neutron.NETWORK)
         if switch is None:
             return frozenset()
         self._switch_of[uuid] = switch
@@ -206,45 +203,24 @@ def _condition(dependency: Dependency) -> list[object]:
     kind, name = dependency
     if kind == Resource.PORT:
         return ["name", "==", name]
-    return ["external_ids", "includes", ["map", [[_NETWORK, name]]]]
+    return ["external_ids", "includes", ["map", [[neutron.NETWORK, name]]]]
 
 
 def addresses(row: Any) -> tuple[str, ...]:
     """Return the addresses that Neutron has given the port of a row."""
-    return tuple(_addresses(contents(row, "external_ids").get("neutron:cidrs", "")))
+    return neutron.port_addresses(contents(row, "external_ids"))
 
 
 def switch_port(row: Any) -> SwitchPort:
     """Return what a row of :data:`TABLE` says; unless it says that the port is up, it is not."""
     external_ids = contents(row, "external_ids")
-    found = addresses(row)
+    found = neutron.port_addresses(external_ids)
     return SwitchPort(
         name=row.name,
         addresses=found,
-        source_of=_monitored_subnet(external_ids) if found else None,
+        source_of=neutron.monitored_subnet(external_ids) if found else None,
         answers=bool(contents(row, "addresses")),
-        project=external_ids.get("neutron:project_id", ""),
+        project=neutron.port_project(external_ids),
         up=True in contents(row, "up"),
         virtual=row.type == _VIRTUAL,
     )
-
-
-def _addresses(cidrs: str) -> Iterator[str]:
-    """Yield the addresses in what Neutron says of a port, as the rest of us spells them."""
-    for each in cidrs.split():
-        with contextlib.suppress(ValueError):
-            yield canonical_address(each.partition("/")[0])
-
-
-def _monitored_subnet(external_ids: Mapping[str, str]) -> str | None:
-    """Return the subnet whose members may be checked from a switch port; None for other ports.
-
-    Those of the former driver had no device at first.
-    """
-    name = external_ids.get("neutron:port_name", "")
-    ours = (
-        name.startswith(HM_PORT)
-        and external_ids.get("neutron:device_owner") in _HM_OWNERS
-        and external_ids.get("neutron:device_id", "") in ("", name)
-    )
-    return name.removeprefix(HM_PORT) if ours else None

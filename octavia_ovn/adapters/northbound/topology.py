@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.topology import RouterPort, Subnet
 
-PHYSICAL_NETWORK = "neutron:provnet-physical-network"
 _REMEMBERED = 10_000  # subnets without an interface; one that is not known is asked of Neutron
-_NETWORK, _ROUTER = "neutron:network_name", "neutron:router_name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,9 @@ class NorthboundTopology:
         before = self._switches.pop(uuid, None)
         if before is not None:
             self._switches_by_name.discard(before.name, uuid)
-        after = None if row is None else _Switch(row.name, PHYSICAL_NETWORK in row.external_ids)
+        after = (
+            None if row is None else _Switch(row.name, neutron.PHYSICAL_NETWORK in row.external_ids)
+        )
         if after is not None:
             self._switches[uuid] = after
             self._switches_by_name.add(after.name, uuid)
@@ -101,7 +102,9 @@ class NorthboundTopology:
             self._by_router.discard(before.router, uuid)
             for address in _addresses(before):
                 self._by_address.discard((before.switch, address), uuid)
-        after = None if row is None else router_port(row)
+        after = (
+            None if row is None else neutron.router_port(row.name, row.networks, row.external_ids)
+        )
         if after is not None:
             self._ports[uuid] = after
             self._by_switch.add(after.switch, uuid)
@@ -176,47 +179,19 @@ class NorthboundTopology:
         return self._subnets.get(subnet_id)
 
 
-def router_port(row: Any) -> RouterPort | None:
-    """Return an interface; None for one that Neutron did not make."""
-    ids = row.external_ids
-    if _NETWORK not in ids or _ROUTER not in ids:
-        return None
-    return RouterPort(
-        name=row.name,
-        router=prefixed(ids[_ROUTER]),
-        switch=prefixed(ids[_NETWORK]),
-        networks=tuple(sorted(row.networks)),
-        gateway=ids.get("neutron:is_ext_gw", "").lower() == "true",
-        subnets=tuple(_subnets(row)),
-    )
-
-
 def _addresses(port: RouterPort) -> Iterable[str]:
     return [str(ipaddress.ip_interface(each).ip) for each in port.networks]
 
 
-def _subnets(row: Any) -> Iterable[Subnet]:
-    """Yield the subnet of an interface. Of several, the set has lost which address is in which."""
-    ids = row.external_ids.get("neutron:subnet_ids", "").split()
-    if len(ids) == len(row.networks) == 1:
-        network_id = row.external_ids[_NETWORK].removeprefix("neutron-")
-        yield Subnet(ids[0], network_id, str(ipaddress.ip_interface(row.networks[0]).network))
-
-
-def prefixed(name: str) -> str:
-    """Return a row's name; Neutron writes some references with and some without the prefix."""
-    return name if name.startswith("neutron-") else f"neutron-{name}"
-
-
 def _nat(row: Any) -> _Nat | None:
-    port_id = row.external_ids.get("neutron:fip_port_id")
-    if row.type != "dnat_and_snat" or not port_id:
+    port_id = row.external_ids.get(neutron.FIP_PORT)
+    if row.type != neutron.FLOATING_IP or not port_id:
         return None
     return _Nat(
         port_id,
         row.logical_ip,
         row.external_ip,
-        row.external_ids.get("neutron:fip_id", ""),
-        prefixed(row.external_ids.get(_ROUTER, "")),
+        neutron.floating_ip_id(row.external_ids),
+        neutron.nat_router(row.external_ids),
         bool(row.external_mac),
     )

@@ -54,7 +54,7 @@ _UNSETTLED_LB = {"PENDING_CREATE"}
 class ListedLoadBalancer:
     """A load balancer as Octavia lists it.
 
-    :param idle: seconds since Octavia has changed it, as far as the hosts' clocks agree
+    :param idle: seconds since Octavia has changed it, by the clock of Octavia's hosts
     :param children: the ids of its listeners and pools
     :param security_groups: the ids in `vip_sg_ids`
     """
@@ -79,7 +79,7 @@ class OctaviaApi:
     :class:`Refused` when Octavia will not answer.
 
     :param service: the options of `[service_auth]`
-    :param clock: seconds since 1970
+    :param clock: seconds since 1970, for an Octavia whose answers have no date
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class OctaviaApi:
         """
         query: Query = {"provider": provider, "fields": _FIELDS}
         items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
-        now = self._clock()
+        now = self._now()
         # Octavia can be configured to ignore filters.
         return tuple(_listed(item, now) for item in items if item["provider"] == provider)
 
@@ -111,8 +111,12 @@ class OctaviaApi:
             item = self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
             deleted = item["provisioning_status"] == Final.DELETED.value
             if item["provider"] == provider and not deleted:
-                return _listed(item, self._clock())
+                return _listed(item, self._now())
         return None
+
+    def _now(self) -> float:
+        """Return the time by Octavia's clock, as its own times are; this host's may differ."""
+        return self._clock() if self.rest.date is None else self.rest.date
 
     def with_pending_children(self) -> frozenset[str]:
         """Return the ids of load balancers that have something below them in PENDING.

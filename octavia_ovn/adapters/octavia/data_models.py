@@ -82,12 +82,17 @@ def member(values: Fields, asked: Fields | None = None) -> model.Member:
     return _new(model.Member, tables.MEMBER, values)
 
 
-def health_monitor(values: Fields) -> model.HealthMonitor:
+def health_monitor(
+    values: Fields, defaults: DriverDefaults, asked: Fields | None = None
+) -> model.HealthMonitor:
     """Return a health monitor.
 
+    :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when OVN has no such check
     """
-    return _new(model.HealthMonitor, tables.HEALTH_MONITOR, values)
+    monitor = _new(model.HealthMonitor, tables.HEALTH_MONITOR, values)
+    limits.check("health monitor", values if asked is None else asked, defaults.usual)
+    return monitor
 
 
 def _new(kind: type[T], table: Table, values: Fields) -> T:
@@ -103,7 +108,7 @@ def _whole_pool(
     monitor = values.get("healthmonitor")
     children = {
         "members": members,
-        "monitor": health_monitor(fields(monitor)) if monitor else None,
+        "monitor": health_monitor(fields(monitor), defaults, asked) if monitor else None,
     }
     return patches.Patch(model.Pool, {**itself.fields, **children})
 
@@ -159,12 +164,14 @@ def members_update(pool_id: str, given: Iterable[Given]) -> patches.UpdateMember
     return patches.UpdateMembers(pool_id, tuple(updates))
 
 
-def health_monitor_update(old: Given, new: Given) -> patches.UpdateMonitor:
+def health_monitor_update(
+    old: Given, new: Given, defaults: DriverDefaults
+) -> patches.UpdateMonitor:
     """Return what an update of a health monitor changes.
 
     :raises Unsupported: when OVN has no such check
     """
-    asked = fields(new)
+    asked = _asked("health monitor", old, new, defaults.usual)
     named, whole = _parts(model.HealthMonitor, tables.HEALTH_MONITOR, old, asked)
     pool_id = fields(old)["pool_id"]
     return patches.UpdateMonitor(asked["healthmonitor_id"], named, whole, pool_id)

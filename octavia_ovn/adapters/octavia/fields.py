@@ -24,6 +24,19 @@ Table = tuple[tuple[str, str, Callable[[Any], Any]], ...]
 
 _APPLICATIONS = {each.value for each in model.Application}
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_NOT_NULL = frozenset(
+    {
+        "address",
+        "delay",
+        "lb_algorithm",
+        "max_retries",
+        "protocol",
+        "protocol_port",
+        "timeout",
+        "type",
+    }
+)
+"""Fields without a default: where a request says null, Octavia's database refuses the object."""
 _FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/32", "/128"}
 
 
@@ -91,6 +104,9 @@ def patch(kind: type[T], table: Table, values: Fields) -> Patch[T]:
 
     :raises Unsupported: when a value is wrong, or is something that OVN cannot do
     """
+    for name in sorted(_NOT_NULL & values.keys() & names(table)):
+        if values[name] is None:
+            raise limits.refuse(limits.NULL, option=name)
     return valid(
         lambda: Patch(
             kind,

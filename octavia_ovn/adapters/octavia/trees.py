@@ -8,6 +8,7 @@ from typing import Any
 from octavia_lib.common import constants
 
 from octavia_ovn.adapters.octavia import data_models as models
+from octavia_ovn.adapters.octavia.api import OctaviaApi
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
 from octavia_ovn.core import model
 from octavia_ovn.core.pending import Key, Kind
@@ -16,11 +17,18 @@ from octavia_ovn.errors import NotFound, Refused
 
 
 class Octavia:
-    """Reads load balancers from Octavia."""
+    """Reads load balancers from Octavia.
 
-    def __init__(self, agent: DriverAgent, defaults: models.DriverDefaults) -> None:
+    :param agent: its get socket, which shows objects without their statuses
+    :param listing: its API, which shows statuses
+    """
+
+    def __init__(
+        self, agent: DriverAgent, defaults: models.DriverDefaults, listing: OctaviaApi
+    ) -> None:
         self._agent = agent
         self._preferences = defaults
+        self._listing = listing
 
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer with all that belongs to it; None when it does not exist.
@@ -53,6 +61,17 @@ class Octavia:
                 if (parent, found.get(key)) in has:
                     has.add((kind, object_id))
         return frozenset(has.intersection(keys))
+
+    def is_leaving(self, lb_id: str) -> bool:
+        """Whether Octavia is deleting a load balancer, has deleted it, or does not show it to us.
+
+        :raises Unavailable: when Octavia's API does not answer
+        """
+        try:
+            listed = self._listing.load_balancer(lb_id)
+        except Refused:
+            return True
+        return listed is None or listed.provisioning_status == constants.PENDING_DELETE
 
     def l7policy(self, policy_id: str) -> dict[str, Any]:
         """Return an L7 policy with its rules and the id of its listener.

@@ -51,11 +51,9 @@ class Channel:
 
     The public methods are those that `ovs.db.idl.Idl` calls on its session.
 
-    Args:
-        endpoint: the servers, tried in an order of chance.
-        probe_interval: milliseconds of silence after which the peer is probed; 0 for never.
-        max_backoff: milliseconds between two rounds through all remotes at most; at least 1000.
-
+    :param endpoint: the servers, tried in an order of chance
+    :param probe_interval: milliseconds of silence after which the peer is probed; 0 for never
+    :param max_backoff: milliseconds between two rounds through all remotes at most; at least 1000
     """
 
     def __init__(
@@ -240,9 +238,7 @@ class _Link:
     def establish(self) -> bool:
         """Get on with connecting; return whether it is done.
 
-        Raises:
-            OSError: it failed.
-
+        :raises OSError: it failed
         """
         if not self._linked and not self._has_linked():
             return False
@@ -274,9 +270,7 @@ class _Link:
     def send(self, data: bytes) -> None:
         """Send, now or when there is room.
 
-        Raises:
-            OSError: the connection is broken.
-
+        :raises OSError: the connection is broken
         """
         self._outbox += data
         self.flush()
@@ -296,11 +290,9 @@ class _Link:
     def receive(self) -> list[dict[str, Any]]:
         """Return the messages that the next bytes complete.
 
-        Raises:
-            BlockingIOError, ssl.SSLWantReadError: there are no bytes yet.
-            OSError: the connection is broken.
-            ValueError: the peer does not speak JSON.
-
+        :raises BlockingIOError, ssl.SSLWantReadError: there are no bytes yet
+        :raises OSError: the connection is broken
+        :raises ValueError: the peer does not speak JSON
         """
         data = self._socket.recv(_CHUNK)
         if not data:

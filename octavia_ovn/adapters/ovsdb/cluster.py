@@ -25,14 +25,10 @@ def connect_once(
 
     A server without a cluster and the leader of one are preferred, another member will do.
 
-    Args:
-        endpoint: the servers, tried in an order of chance.
-        database: that they are asked for.
-        deadline: value of `time.monotonic()`, shared out among the servers.
-
-    Raises:
-        BadConfiguration: the TLS files cannot be used.
-
+    :param endpoint: the servers, tried in an order of chance
+    :param database: that they are asked for
+    :param deadline: value of `time.monotonic()`, shared out among the servers
+    :raises BadConfiguration: the TLS files cannot be used
     """
     remotes = random.sample(endpoint.remotes, len(endpoint.remotes))
     fallback: Connection | None = None

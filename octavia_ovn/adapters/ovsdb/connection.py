@@ -25,10 +25,8 @@ class Connection:
     Whatever is wrong with it is an OSError: the peer's silence, its absence, its nonsense.
     Deadlines are values of `time.monotonic()`.
 
-    Args:
-        connected: the socket, which it owns from now on.
-        remote: where it leads, for messages.
-
+    :param connected: the socket, which it owns from now on
+    :param remote: where it leads, for messages
     """
 
     def __init__(self, connected: socket.socket, remote: str) -> None:

@@ -41,9 +41,7 @@ class Tls:
         Like every OVSDB client it does not compare host names: the certificates of OVN name
         nodes, and the addresses in the options are often virtual.
 
-        Raises:
-            BadConfiguration: a file is gone, is not PEM, or key and certificate do not match.
-
+        :raises BadConfiguration: a file is gone, is not PEM, or key and certificate do not match
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -83,9 +81,7 @@ class Endpoint:
         Each item of `connections` may itself hold several remotes separated by commas. The TLS
         files are looked at only when a remote is an `ssl:` one.
 
-        Raises:
-            BadConfiguration: names the option that is missing or wrong.
-
+        :raises BadConfiguration: names the option that is missing or wrong
         """
         remotes = tuple(
             remote
@@ -111,14 +107,10 @@ class Endpoint:
     def connect(self, remote: str, timeout: float) -> socket.socket:
         """Open a connection to one of the remotes and, for `ssl:`, shake hands.
 
-        Args:
-            remote: one of `remotes`.
-            timeout: seconds, for each step.
-
-        Raises:
-            OSError: the server cannot be reached, or the handshake failed.
-            BadConfiguration: the TLS files cannot be used.
-
+        :param remote: one of `remotes`
+        :param timeout: seconds, for each step
+        :raises OSError: the server cannot be reached, or the handshake failed
+        :raises BadConfiguration: the TLS files cannot be used
         """
         connected = _connect(remote, timeout)
         if self.tls is None or not remote.startswith("ssl:"):
@@ -135,9 +127,7 @@ def dial(remote: str) -> socket.socket:
 
     The IP address of a name is looked up in the ordinary, blocking way.
 
-    Raises:
-        OSError: the attempt has failed already.
-
+    :raises OSError: the attempt has failed already
     """
     path = unix_path(remote)
     address: Any

@@ -27,10 +27,8 @@ DELETE: str = ovs.db.idl.ROW_DELETE
 class ReportingIdl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is untyped
     """The library's IDL that keeps what has changed until somebody takes it.
 
-    Args:
-        channel: the connection, in the place of the library's own.
-        helper: the library's `SchemaHelper`: which tables and columns to replicate.
-
+    :param channel: the connection, in the place of the library's own
+    :param helper: the library's `SchemaHelper`: which tables and columns to replicate
     """
 
     _session: Any

@@ -22,10 +22,8 @@ class EqualityIndex:
 
     It stands in `table.rows.indexes`, where the library calls `add`, `remove` and `clear`.
 
-    Args:
-        column: of a set, each item is found; of a map, each value.
-        rows: those that are there already.
-
+    :param column: of a set, each item is found; of a map, each value
+    :param rows: those that are there already
     """
 
     def __init__(self, column: str, rows: Iterable[Row] = ()) -> None:

@@ -29,13 +29,11 @@ def start(
 ) -> None:
     """Start the thread; it ends when the connection is closed or replaced, or the owner is gone.
 
-    Args:
-        owner: the session.
-        shared: where the connection is.
-        connection: to be kept.
-        interval: seconds of silence after which the server is probed; 0 for never.
-        name: of the thread.
-
+    :param owner: the session
+    :param shared: where the connection is
+    :param connection: to be kept
+    :param interval: seconds of silence after which the server is probed; 0 for never
+    :param name: of the thread
     """
     keep = functools.partial(
         _keep, weakref.ref(owner), shared, connection, connection.fileno(), interval

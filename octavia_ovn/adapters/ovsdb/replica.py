@@ -8,7 +8,6 @@ survives failed transactions, and transactions that end in time.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ovs.db.idl
 import ovs.poller
 
+from octavia_ovn.adapters.ovsdb import wire
 from octavia_ovn.adapters.ovsdb.channel import MAX_BACKOFF, Channel
 from octavia_ovn.adapters.ovsdb.idl import ReportingIdl
 from octavia_ovn.adapters.ovsdb.index import EqualityIndex, reindex
@@ -45,30 +45,26 @@ class LockLost(Unavailable):
 class Replica:
     """Some tables of a database, kept up to date.
 
-    Args:
-        endpoint: the servers; of a cluster only the leader is used.
-        database: such as `OVN_Northbound`.
-        tables: the columns of each table to replicate, those that the server lacks left out. A
-            reference can be read only if the table that it leads to is replicated, too.
-        unread: for a table, columns that are only written: they are not replicated.
-        conditions: for a table, which rows to replicate, as conditions of RFC 7047 of which one
-            must hold: `[["type", "==", "router"]]`.
-        lock: name of the lock without which nothing may be written.
-        probe_interval: milliseconds of silence after which the server is probed; 0 for never.
-        max_backoff: milliseconds between two attempts to connect at most.
-        on_change: called from `run` with table, `create`, `update` or `delete`, the row, and for an
-            update a row of only the previous values, None where they are not known.
-        on_conflict: called when `transact` plans anew because what it was planned on has changed.
-        on_defect: called when `on_change` has raised, which has been logged.
-        required: tables (`NAT`) and columns (`Load_Balancer.selection_fields`) that must exist.
-        timeout: seconds that the constructor may take for asking the server for its schema.
-        schema: the schema, if it is known already; then the constructor asks nobody.
-
-    Raises:
-        Unavailable: no server answered in time.
-        Refused: something of `required` does not exist.
-        BadConfiguration: the TLS files cannot be used.
-
+    :param endpoint: the servers; of a cluster only the leader is used
+    :param database: such as `OVN_Northbound`
+    :param tables: the columns of each table to replicate, those that the server lacks left out. A
+        reference can be read only if the table that it leads to is replicated, too
+    :param unread: for a table, columns that are only written: they are not replicated
+    :param conditions: for a table, which rows to replicate, as conditions of RFC 7047 of which one
+        must hold: `[["type", "==", "router"]]`
+    :param lock: name of the lock without which nothing may be written
+    :param probe_interval: milliseconds of silence after which the server is probed; 0 for never
+    :param max_backoff: milliseconds between two attempts to connect at most
+    :param on_change: called from `run` with table, `create`, `update` or `delete`, the row, and for
+        an update a row of only the previous values, None where they are not known
+    :param on_conflict: called when `transact` plans anew because what it was planned on has changed
+    :param on_defect: called when `on_change` has raised, which has been logged
+    :param required: tables (`NAT`) and columns (`Load_Balancer.selection_fields`) that must exist
+    :param timeout: seconds that the constructor may take for asking the server for its schema
+    :param schema: the schema, if it is known already; then the constructor asks nobody
+    :raises Unavailable: no server answered in time
+    :raises Refused: something of `required` does not exist
+    :raises BadConfiguration: the TLS files cannot be used
     """
 
     def __init__(  # noqa: PLR0913  # by keyword, and each a decision of the caller's
@@ -184,9 +180,7 @@ class Replica:
     def find(self, table: str, column: str, value: str) -> list[Row]:
         """Return the rows whose column is this string, or contains it: a set, a map as a value.
 
-        Raises:
-            KeyError: there is no such index.
-
+        :raises KeyError: there is no such index
         """
         found = self._idl.tables.get(table)
         if not found or column not in found.columns:
@@ -199,10 +193,8 @@ class Replica:
     def restrict(self, table: str, conditions: list[Any]) -> None:
         """Replicate other rows of a table from now on.
 
-        Args:
-            table: its name.
-            conditions: see the class.
-
+        :param table: its name
+        :param conditions: see the class
         """
         self._idl.cond_change(table, conditions)
 
@@ -219,16 +211,12 @@ class Replica:
         meanwhile: it must compute everything anew. It returns False when there is nothing to do.
         After success the replica holds the result, and `on_change` will be told by the next `run`.
 
-        Args:
-            plan: reads rows, calls `row.verify`, and changes them through the `Txn`.
-            timeout: seconds.
-
-        Raises:
-            LockLost: the replica was given a lock, and it is not ours.
-            Unavailable: not connected in time, or somebody else was always faster.
-            Unanswered: the server did not answer in time; it may have committed.
-            Refused: the server, or the schema, does not allow what was planned.
-
+        :param plan: reads rows, calls `row.verify`, and changes them through the `Txn`
+        :param timeout: seconds
+        :raises LockLost: the replica was given a lock, and it is not ours
+        :raises Unavailable: not connected in time, or somebody else was always faster
+        :raises Unanswered: the server did not answer in time; it may have committed
+        :raises Refused: the server, or the schema, does not allow what was planned
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -274,13 +262,9 @@ class Replica:
             return True
         if status == ovs.db.idl.Transaction.NOT_LOCKED:
             raise LockLost(f"{self._database}: the lock {self._lock} is not ours any more")
-        try:
-            answer = json.loads(error)
-        except ValueError:
-            answer = {"details": error}
-        if answer.get("error") not in ("cluster error", "not leader"):
-            reason = f"{answer.get('error', 'error')}: {answer.get('details', '')}"
-            raise Refused(f"{self._database}: {reason}")
+        failed = wire.library_failure(error)
+        if failed.error not in ("cluster error", "not leader"):
+            raise Refused(f"{self._database}: {failed.error}: {failed.details}")
         self._step(time.monotonic() + _PAUSE)
         return False
 
@@ -340,10 +324,8 @@ class Replica:
 def fetch_schema(endpoint: Endpoint, database: str, timeout: float) -> Schema:
     """Ask a server for the schema of a database.
 
-    Raises:
-        Unavailable: no server answered in time.
-        Refused: the server has no such database.
-
+    :raises Unavailable: no server answered in time
+    :raises Refused: the server has no such database
     """
     session = OvsdbSession(endpoint, database, timeout)
     try:

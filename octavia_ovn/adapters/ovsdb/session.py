@@ -46,12 +46,11 @@ class NotSent(Unavailable):
 class OvsdbSession:
     """Executes OVSDB operations for all threads of a process, one request at a time.
 
-    Args:
-        endpoint: the servers; in a cluster the leader is preferred.
-        database: such as `OVN_Northbound`.
-        timeout: seconds that a request may take when it brings no deadline of its own.
-        probe_interval: milliseconds of silence after which we ask the server whether it is there;
-            0 for never. It finds half-open connections before a request would.
+    :param endpoint: the servers; in a cluster the leader is preferred
+    :param database: such as `OVN_Northbound`
+    :param timeout: seconds that a request may take when it brings no deadline of its own
+    :param probe_interval: milliseconds of silence after which we ask the server whether it is
+        there; 0 for never. It finds half-open connections before a request would
 
     Deadlines are values of `time.monotonic()`.
 
@@ -72,13 +71,11 @@ class OvsdbSession:
     ) -> list[dict[str, Any]]:
         """Execute the operations as one transaction; return one result for each.
 
-        Raises:
-            Changed: the contents that a `wait` operation expects are not there.
-            Refused: the server will not execute them, for instance for a constraint.
-            NotSent: no server could be asked in time.
-            Unanswered: the request was sent, and no answer came in time.
-            BadConfiguration: the TLS files cannot be used.
-
+        :raises Changed: the contents that a `wait` operation expects are not there
+        :raises Refused: the server will not execute them, for instance for a constraint
+        :raises NotSent: no server could be asked in time
+        :raises Unanswered: the request was sent, and no answer came in time
+        :raises BadConfiguration: the TLS files cannot be used
         """
         harmless = all(operation["op"] == "select" for operation in operations)
         reply = self._call("transact", [self.database, *operations], deadline, harmless=harmless)
@@ -94,15 +91,11 @@ class OvsdbSession:
     ) -> list[dict[str, Any]]:
         """Return the rows of a table that fulfil all conditions, with Python values.
 
-        Args:
-            table: its name.
-            where: conditions `(column, function, wire value)`; none selects all rows.
-            columns: names, all columns if None; `_uuid` and `_version` may be among them.
-            deadline: see the class.
-
-        Raises:
-            Refused, NotSent, Unanswered, BadConfiguration: see `transact`.
-
+        :param table: its name
+        :param where: conditions `(column, function, wire value)`; none selects all rows
+        :param columns: names, all columns if None; `_uuid` and `_version` may be among them
+        :param deadline: see the class
+        :raises Refused, NotSent, Unanswered, BadConfiguration: see `transact`
         """
         schema = self.schema(deadline)
         operation: dict[str, object] = {"op": "select", "table": table, "where": list(where)}
@@ -114,9 +107,7 @@ class OvsdbSession:
     def schema(self, deadline: float | None = None) -> Schema:
         """Return the database's schema as the connected server has it.
 
-        Raises:
-            Refused, NotSent, Unanswered, BadConfiguration: see `transact`.
-
+        :raises Refused, NotSent, Unanswered, BadConfiguration: see `transact`
         """
         connection = self._shared().connection
         if connection is None or connection.schema is None:
@@ -139,12 +130,10 @@ class OvsdbSession:
     ) -> dict[str, Any]:
         """Send one request until a server has answered it; return a reply without error.
 
-        Args:
-            method: of OVSDB's JSON-RPC.
-            params: of the method.
-            deadline: see the class.
-            harmless: whether executing it twice does no harm.
-
+        :param method: of OVSDB's JSON-RPC
+        :param params: of the method
+        :param deadline: see the class
+        :param harmless: whether executing it twice does no harm
         """
         if deadline is None:
             deadline = time.monotonic() + self._timeout
@@ -211,9 +200,7 @@ class OvsdbSession:
     def _connect(self, shared: SharedConnection, deadline: float) -> Connection:
         """Return a new connection to the best server there is.
 
-        Raises:
-            NotSent: none was found in time.
-
+        :raises NotSent: none was found in time
         """
         failures = 0
         while True:

@@ -45,9 +45,7 @@ class Framer:
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take the next bytes of the stream; return the objects that they complete.
 
-        Raises:
-            ValueError: the stream is not a sequence of JSON objects.
-
+        :raises ValueError: the stream is not a sequence of JSON objects
         """
         self._pieces.append(data)
         if not self._completes(data):
@@ -174,6 +172,15 @@ def failure(reply: Mapping[str, Any]) -> Failure | None:
         if result and result.get("error"):
             return Failure(result["error"], result.get("details", ""), index)
     return None
+
+
+def library_failure(error: str) -> Failure:
+    """Return what the `ovs` library says of a failed transaction: the server's answer as JSON."""
+    try:
+        answer = json.loads(error)
+        return Failure(answer.get("error", "error"), answer.get("details", ""), -1)
+    except ValueError:
+        return Failure("error", error, -1)
 
 
 @dataclass(frozen=True, slots=True)

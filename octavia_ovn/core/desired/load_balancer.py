@@ -174,8 +174,16 @@ def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Membe
     ]
     first = [each for each in members if not each.backup]
     if any(health.may_serve(pool, each) for each in first):
-        return slots.entries(pool, first)
-    return slots.entries(pool, members)
+        return slots.entries(pool, _distinct(first))
+    return slots.entries(pool, _distinct(members))
+
+
+def _distinct(members: Sequence[model.Member]) -> Iterable[model.Member]:
+    """Return the members without those that have the address and port of an earlier one.
+
+    Octavia compares spellings, so a pool may have an IPv6 address twice.
+    """
+    return {(each.address, each.port): each for each in reversed(members)}.values()
 
 
 def _checks(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.diagnosis import client_acls, drift, members
 from octavia_ovn.core.diagnosis.findings import Check, Finding, fault, ok, unclear, warning
 from octavia_ovn.core.diagnosis.members import router_remedy
@@ -146,7 +147,7 @@ def _attachment(path: Path) -> Iterator[Finding]:
             f" the provider network {label}.",
             command(
                 "openstack router set --external-gateway",
-                path.vip_switch.removeprefix("neutron-"),
+                neutron.object_id(path.vip_switch),
                 "ROUTER",
             ),
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.codec.neutron import hm_port_name, object_id
 from octavia_ovn.core.diagnosis import client_acls, findings
 from octavia_ovn.core.diagnosis.acls import Answer
 from octavia_ovn.core.diagnosis.findings import Finding, fault, ok, unclear, warning
 from octavia_ovn.core.diagnosis.path import Path
 from octavia_ovn.core.diagnosis.snapshot import Port, Snapshot
-from octavia_ovn.core.health import HM_PORT, HealthState
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.text import command
 from octavia_ovn.core.topology import RouterPort
@@ -71,7 +72,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
         found = [
             port
             for port in path.snapshot.ports.values()
-            if port.label == f"{HM_PORT}{subnet_id}" and sources & set(port.ips)
+            if port.label == hm_port_name(subnet_id) and sources & set(port.ips)
         ]
         if found and not found[0].enabled:
             yield warning(
@@ -84,7 +85,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
             yield ok(f"Members on subnet {subnet_id} are checked from {addresses}.")
         else:
             yield warning(
-                f"No port {HM_PORT}{subnet_id} holds the address that members are checked from"
+                f"No port {hm_port_name(subnet_id)} holds the address that members are checked from"
                 f" ({', '.join(sorted(sources)) or 'none'}): another machine may get it.",
                 "The agent makes it when the load balancer is repaired: octavia-ovn sync",
             )
@@ -175,7 +176,7 @@ def _interfaces(path: Path, leading: Sequence[RouterPort], name: str) -> Finding
 def router_remedy(port: RouterPort, snapshot: Snapshot) -> str:
     """Return the command that enables a router, or its interface."""
     if port.router in snapshot.down:
-        return command("openstack router set --enable", port.router.removeprefix("neutron-"))
+        return command("openstack router set --enable", object_id(port.router))
     return command("openstack port set --enable", port.switch_port)
 
 

@@ -70,6 +70,7 @@ _NO_L7 = "OVN works at layer 4 and does not see requests"
 _NO_TIMEOUT = (
     "OVN takes no part in connections and has no such time-out, and [ovn] strict_options is set"
 )
+_NO_HTTP = "OVN opens a connection and sends no HTTP request, and [ovn] strict_options is set"
 _UNUSED_TLS = "there is no TLS that it could be used for, and [ovn] strict_options is set"
 
 _TLS = (
@@ -121,6 +122,18 @@ _MEMBER = (
     ),
 )
 
+# Octavia refuses the others in a TCP or UDP-CONNECT monitor, but not in each release and request.
+_HEALTH_MONITOR = tuple(
+    Limit(option, _NO_HTTP, usual, strict=True)
+    for option, usual in (
+        ("http_method", "GET"),
+        ("url_path", "/"),
+        ("expected_codes", "200"),
+        ("http_version", None),
+        ("domain_name", None),
+    )
+)
+
 TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit(
@@ -133,9 +146,14 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
     "listener": _LISTENER,
     "pool": _TLS_LIMITS,
     "member": _MEMBER,
+    "health monitor": _HEALTH_MONITOR,
 }
 """The options that are refused, by the kind of object that has them."""
 
+NULL = (
+    "{option}: null is no value that Octavia can store; name a value, or in an update leave the"
+    " option out"
+)
 PROTOCOLS = (
     "OVN balances TCP, UDP and SCTP, and HTTP and HTTPS as TCP; {value} needs a provider that works"
     " at layer 7"
@@ -170,6 +188,13 @@ OWN_VIP = (
     "{value} is a VIP of this load balancer; OVN does not balance a connection twice, so it would"
     " lead nowhere"
 )
+SAME_MEMBER = (
+    "{value} is in the pool more than once, perhaps in another spelling; name each member once"
+)
+FOREIGN_LISTENER = (
+    "listener {listener} belongs to another load balancer than the pool; name a listener of load"
+    " balancer {lb}"
+)
 IPV6_SOURCE_IP = (
     "this version of OVN cannot tell IPv6 clients apart by address (25.03 and later can); use"
     " SOURCE_IP_PORT without session persistence"
@@ -199,7 +224,7 @@ _NOTHING_MORE: Fields = {}
 def check(kind: str, asked: Fields, usual: Usual = BUILT_IN, known: Fields = _NOTHING_MORE) -> None:
     """Refuse what OVN cannot do.
 
-    :param kind: "load balancer", "listener", "pool" or "member"
+    :param kind: "load balancer", "listener", "pool", "member" or "health monitor"
     :param asked: what a request sets
     :param known: what is known of the object besides
     :raises Unsupported: naming the option and the reason

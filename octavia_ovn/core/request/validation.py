@@ -7,10 +7,11 @@ an old mistake does not block every later request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from octavia_ovn.core import flavors, model
+from octavia_ovn.core import codec, flavors, model
 from octavia_ovn.core.placement import MAX_AFFINITY_TIMEOUT
 from octavia_ovn.core.request import addresses, changes, limits
 from octavia_ovn.core.topology import Subnet, place_member
@@ -19,6 +20,8 @@ _MONITORED = {
     model.MonitorType.TCP: model.Protocol.TCP,
     model.MonitorType.UDP_CONNECT: model.Protocol.UDP,
 }
+
+_NONE_KNOWN: Mapping[str, model.Member] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,13 @@ def complete(
         return change
     known = {each.id: each for _, each in lb.members()}
     if isinstance(change, changes.PutMember):
+        pool = lb.pool(change.pool_id)
+        others = [each for each in pool.members if each.id != change.member.id] if pool else ()
+        _check_endpoints((*others, change.member), known)
         member = _member(change.member, lb, networks, known.get(change.member.id))
         return replace(change, member=member)
     if isinstance(change, changes.ReplaceMembers):
+        _check_endpoints(change.members, known)
         members = tuple(_member(each, lb, networks, known.get(each.id)) for each in change.members)
         return replace(change, members=members)
     if isinstance(change, changes.PutPool):
@@ -120,6 +127,7 @@ def _pool(pool: model.Pool, lb: model.LoadBalancer, networks: Networks) -> model
         check_monitor(pool.monitor, pool)
         _check_times(pool.monitor)
     _check_persistence(pool)
+    _check_endpoints(pool.members)
     return replace(pool, members=tuple(_member(each, lb, networks) for each in pool.members))
 
 
@@ -143,6 +151,22 @@ def place_members(
             placed.append(replace(each, subnet_id=subnet_id))
         pools.append(replace(pool, members=tuple(placed)))
     return replace(lb, pools=tuple(pools))
+
+
+def _check_endpoints(
+    members: Sequence[model.Member], known: Mapping[str, model.Member] = _NONE_KNOWN
+) -> None:
+    """Refuse a new member that has the address and port of another.
+
+    Octavia compares spellings: one IPv6 address has several.
+
+    :param known: by id, the members that were there before
+    """
+    count = Counter((each.address, each.port) for each in members)
+    for each in members:
+        if each.id not in known and count[each.address, each.port] > 1:
+            value = codec.endpoint(each.address, each.port)
+            raise limits.refuse(limits.SAME_MEMBER, value=value)
 
 
 def _member(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import collections
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from octavia_ovn.core import codec
 
 HINT_DIGITS = 8
 
@@ -40,3 +43,21 @@ def add(sums: dict[Key, Traffic], more: Mapping[Key, Traffic]) -> None:
     for key, traffic in more.items():
         if traffic:
             sums[key] = sums.get(key, Traffic()) + traffic
+
+
+def listeners(hint: str, rows: Iterable[Mapping[str, str]]) -> dict[Key, str]:
+    """Return the ids of listeners by key.
+
+    Where two rows have the same hint and port, a flow does not say whose it is: nobody's.
+
+    :param hint: the beginning of the UUIDs of some rows of Load_Balancer
+    :param rows: the external_ids of all of those
+    """
+    found = [codec.listeners_by_port(external_ids) for external_ids in rows]
+    times = collections.Counter(port for by_port in found for port in by_port)
+    return {
+        Key(hint, port): listener_id
+        for by_port in found
+        for port, listener_id in by_port.items()
+        if times[port] == 1
+    }

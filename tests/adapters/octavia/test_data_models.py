@@ -184,3 +184,59 @@ def test_clients_are_kept_one_by_one_and_not_by_networks():
     assert kept == model.SessionPersistence(model.Mechanism.HASH, 90)
     with pytest.raises(limits.Unsupported, match=r"255\.255\.255\.0"):
         persistence(persistence_granularity="255.255.255.0")
+
+
+STRICT = models.DriverDefaults(usual=limits.Usual(strict=True))
+MONITOR = {
+    "healthmonitor_id": "h1",
+    "pool_id": "p1",
+    "type": "TCP",
+    "delay": 5,
+    "timeout": 3,
+    "max_retries": 3,
+}
+HTTP_OPTIONS = {"http_version": 1.1, "domain_name": "example.org"}
+NEW_MONITORS = {
+    "new": models.health_monitor,
+    "with its pool": lambda values, defaults: (
+        models.pool(models.fields(_pool(healthmonitor=values)), defaults).monitor
+    ),
+    "changed": lambda values, defaults: models.health_monitor_update(
+        MONITOR, values, defaults
+    ).named.apply(),
+}
+
+
+@pytest.mark.parametrize("build", NEW_MONITORS.values(), ids=NEW_MONITORS)
+def test_http_options_of_a_tcp_monitor_are_refused_with_strict_options_alone(build):
+    values = {**MONITOR, **HTTP_OPTIONS}
+
+    assert build(values, models.DriverDefaults()).type is model.MonitorType.TCP
+    with pytest.raises(limits.Unsupported, match="strict_options"):
+        build(values, STRICT)
+
+
+def test_a_type_that_ovn_cannot_check_is_named_before_its_options():
+    with pytest.raises(limits.Unsupported, match="not by HTTP"):
+        models.health_monitor({**MONITOR, "type": "HTTP", "url_path": "/x"}, STRICT)
+
+
+def _update_pool(values):
+    old = models.fields(_pool())
+    return models.pool_update(old, {"pool_id": "pool", **values}, models.DriverDefaults())
+
+
+NULLS = {
+    "lb_algorithm, changed": ("lb_algorithm", _update_pool),
+    "lb_algorithm": ("lb_algorithm", lambda null: _load_balancer(pools=[{**POOL, **null}])),
+    "protocol": ("protocol", lambda null: _load_balancer(pools=[{**POOL, **null}])),
+    "delay": ("delay", lambda null: models.health_monitor({**MONITOR, **null}, STRICT)),
+    "protocol_port": ("protocol_port", lambda null: _listener(**null)),
+}
+POOL = {"pool_id": "p", "protocol": "TCP", "lb_algorithm": "SOURCE_IP"}
+
+
+@pytest.mark.parametrize(("option", "build"), NULLS.values(), ids=NULLS)
+def test_null_is_refused_where_octavia_cannot_store_it(option, build):
+    with pytest.raises(limits.Unsupported, match=f"^{option}: null is no value"):
+        build({option: None})

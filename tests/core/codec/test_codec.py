@@ -436,3 +436,15 @@ def test_listeners_by_port():
     }
 
     assert codec.listeners_by_port(keys) == {80: "l1", 443: "l2"}
+
+
+@pytest.mark.parametrize("ids", [{}, {"neutron:vip": "everywhere"}, {"octavia:loadbalancer": "{"}])
+def test_a_row_that_names_no_readable_vip_names_none(ids):
+    assert codec.vips(ids) == ()
+
+
+def test_the_vips_of_a_single_row():
+    lb = balancer(vips=(vip(), vip("fd00::5")))
+    (found,) = recorded(lb)
+
+    assert codec.vips(found.external_ids) == lb.vips

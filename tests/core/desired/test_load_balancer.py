@@ -544,3 +544,20 @@ class TestDeleting:
         second = dataclasses.replace(second, external_ids=ids)
 
         assert deleting([first, second]) == (second,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "entries"),
+    [({}, 1), ({"algorithm": model.Algorithm.SOURCE_IP}, 2)],
+    ids=["by connection", "by client, a place for each"],
+)
+def test_two_members_with_one_address_are_one_backend(fields, entries):
+    lb = web(member(1), member(2, address=member(1).address), **fields)
+
+    assert vips(lb) == {f"{VIP}:80": ",".join(["10.0.0.1:80"] * entries)}
+
+
+def test_of_two_members_with_one_address_the_enabled_one_counts():
+    lb = web(member(1, enabled=False), member(2, address=member(1).address))
+
+    assert vips(lb) == {f"{VIP}:80": "10.0.0.1:80"}

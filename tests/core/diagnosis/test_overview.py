@@ -297,3 +297,18 @@ def test_floating_ips_belong_to_ports():
 def test_notes():
     found = overview(snapshot(CHECKED, problems=("a",), notes=("b",)))
     assert found.notes == ("a", "b")
+
+
+def test_policies_are_named_as_without_effect():
+    told = {
+        (Kind.L7POLICY, "policy"): ObjectStatus("redirect", "ERROR", "ERROR"),
+        (Kind.L7POLICY, "nameless"): ObjectStatus("", "ERROR", "ERROR"),
+        (Kind.L7RULE, "rule"): ObjectStatus("", "ERROR", "ERROR"),
+    }
+
+    notes = overview(snapshot(told=told)).notes
+
+    assert [note.partition(" has no effect")[0] for note in notes] == [
+        "L7 policy redirect",
+        "L7 policy nameless",
+    ]

@@ -113,3 +113,19 @@ def test_sentences_name_the_value():
     error = limits.refuse(limits.MONITOR_PROTOCOL, protocol="UDP", value="TCP")
 
     assert str(error) == "OVN cannot check the members of a UDP pool by TCP."
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("http_version", 1.1),
+        ("domain_name", "example.org"),
+        ("url_path", "/status"),
+        ("http_method", "HEAD"),
+        ("expected_codes", "200-204"),
+    ],
+)
+def test_http_options_of_a_monitor_are_refused_only_if_the_operator_wants_that(option, value):
+    limits.check("health monitor", {option: value})
+    with pytest.raises(limits.Unsupported, match=f"^{option}: .*strict_options"):
+        limits.check("health monitor", {option: value}, STRICT)

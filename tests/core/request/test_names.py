@@ -27,3 +27,8 @@ def test_a_name_says_the_kind():
 @pytest.mark.parametrize("name", ["", "12ab", "rubbish:12ab", ":"])
 def test_what_does_not_say_it_is_unknown(name):
     assert names.kind(name) == names.UNKNOWN
+
+
+def test_a_request_that_creates_the_load_balancer_says_so():
+    assert names.creates("load_balancer_create:12ab")
+    assert not names.creates("load_balancer_update:12ab")

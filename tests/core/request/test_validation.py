@@ -294,3 +294,40 @@ class TestTimes:
         change = changes.PutPool(pool(persistence=persistence, enabled=False))
 
         assert complete(change, lb).pool.enabled is False
+
+
+class TestMembersWithOneAddress:
+    TWIN = member(7, address=member(1).address)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            put(TWIN),
+            changes.ReplaceMembers("p1", (member(1), TWIN)),
+            changes.ReplaceMembers("p1", (TWIN, dataclasses.replace(TWIN, id="m8"))),
+            whole(member(1), TWIN),
+        ],
+        ids=["one member", "all members", "two new members", "a whole load balancer"],
+    )
+    def test_are_refused(self, change):
+        with pytest.raises(limits.Unsupported, match=r"^10\.0\.0\.1:80 is in the pool more than"):
+            complete(change)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            put(dataclasses.replace(TWIN, port=81)),
+            changes.ReplaceMembers("p1", (TWIN,)),
+            changes.PutMember("p9", TWIN),
+        ],
+        ids=["another port", "in the place of the other", "another pool"],
+    )
+    def test_are_accepted_where_only_one_serves(self, change):
+        assert complete(change) == change
+
+    def test_can_be_changed_when_they_exist(self):
+        lb = dataclasses.replace(LB, pools=(pool(members=[member(1), self.TWIN]),))
+        disabled = dataclasses.replace(self.TWIN, enabled=False)
+
+        for change in (put(disabled), changes.ReplaceMembers("p1", (member(1), disabled))):
+            assert complete(change, lb) == change

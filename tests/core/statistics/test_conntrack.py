@@ -72,3 +72,8 @@ def test_counting():
 
 def test_of_two_tenants_with_the_same_vip_nobody_gets_the_others():
     assert open_connections([line()], [logical("aaaaaaaa"), logical("bbbbbbbb")]) == {}
+
+
+@pytest.mark.parametrize("broken", [line(address="nowhere"), line(rest="mark=two")])
+def test_a_line_that_cannot_be_read_is_no_connection(broken):
+    assert destination(broken) is None

@@ -75,3 +75,16 @@ def test_what_does_not_count(external_ids, match):
 
 def test_cookie():
     assert cookie("b9467e2e-519f-49e8-bd3a-79a4e7b2055c") == 0xB9467E2E
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "ct.new && ip4.dst == 10.0.1.100",
+        "ct.new && ip4.dst == 10.0.1.100.1 && tcp.dst == 80",
+        "ct.new && tcp.dst == 80",
+    ],
+    ids=["no port", "no address that can be read", "no address"],
+)
+def test_a_match_that_names_no_listener_counts_nothing(match):
+    assert parse(ids("ls_in_lb"), match) is None

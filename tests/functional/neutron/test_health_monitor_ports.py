@@ -2,7 +2,7 @@
 
 import pytest
 
-from octavia_ovn.adapters.neutron.ports import HM_OWNER
+from octavia_ovn.core.codec.neutron import HM_OWNER
 from octavia_ovn.errors import Refused, Unavailable
 from tests.functional.neutron.calls import LB, make_vip_port, requests
 from tests.lab.networks import PROJECT, SERVICE_PROJECT

@@ -1,10 +1,12 @@
 """The client of Octavia's HTTP API against a small server that answers as Octavia does."""
 
 import dataclasses
+import email.utils
 import json
 
 import pytest
 from oslo_config import cfg
+from werkzeug.serving import WSGIRequestHandler
 from werkzeug.wrappers import Request, Response
 
 from octavia_ovn.adapters.octavia.api import OctaviaApi
@@ -84,23 +86,27 @@ class Octavia:
 
 
 @pytest.fixture
-def octavia():
+def octavia(monkeypatch):
+    date = email.utils.formatdate(NOW, usegmt=True)
+    monkeypatch.setattr(WSGIRequestHandler, "date_time_string", lambda *_: date)
     fake = Octavia()
     fake.http.start()
     yield fake
     fake.http.stop()
 
 
-@pytest.fixture
-def client(octavia):
+@pytest.fixture(params=[0.0])
+def client(octavia, request):
+    """A client on a host whose clock is wrong by some seconds."""
     service = dataclasses.replace(
         config.load(cfg.ConfigOpts()).octavia,
         auth_type="none",
         auth={"endpoint": octavia.http.url},
     )
-    return OctaviaApi(service, clock=lambda: NOW)
+    return OctaviaApi(service, clock=lambda: NOW + request.param)
 
 
+@pytest.mark.parametrize("client", [-3600.0, 0.0, 3600.0], indirect=True)
 def test_load_balancers(octavia, client):
     octavia.answers["loadbalancers"] = [
         load_balancer("a", updated_at="2025-11-24T15:59:00"),

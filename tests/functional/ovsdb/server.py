@@ -90,7 +90,9 @@ class Server:
         if self._tls is not None:
             arguments += ["-p", self._tls.private_key, "-c", self._tls.certificate]
             arguments += ["-C", self._tls.ca_cert]
-        self._process = subprocess.Popen([*arguments, str(self.db)])
+        # Relative unix: addresses are resolved in a directory of the server's own.
+        environment = os.environ | {"OVS_RUNDIR": str(self.directory)}
+        self._process = subprocess.Popen([*arguments, str(self.db)], env=environment)
         wait_for(self._answers)
 
     def _answers(self) -> bool:
@@ -183,7 +185,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         for member in self.servers:
-            member.directory.mkdir()
+            member.directory.mkdir(exist_ok=True)
         first, *others = self.servers
         run("ovsdb-tool", "create-cluster", first.db, SCHEMA, self._raft[0])
         for member, address in zip(others, self._raft[1:], strict=True):

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 
+import wall_clock
 import wire
 from oslo_config import cfg
 from oslo_log import log
@@ -20,6 +21,7 @@ from stevedore import driver as stevedore_driver
 
 
 def main():
+    wall_clock.follow("worker")
     control, config_file, log_file = sys.argv[1:]
     log.register_options(cfg.CONF)
     cfg.CONF([], project="octavia", default_config_files=[config_file])

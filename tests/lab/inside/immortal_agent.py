@@ -12,6 +12,7 @@ import threading
 import time
 
 import agent_loop
+import wall_clock
 from oslo_config import cfg
 from oslo_log import log
 from stevedore import driver as stevedore_driver
@@ -25,6 +26,7 @@ def end_with(parent):
 
 
 def main():
+    wall_clock.follow("agent")
     threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()
     provider, config_file, log_file = sys.argv[1:]
     log.register_options(cfg.CONF)

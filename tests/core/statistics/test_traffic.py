@@ -1,5 +1,4 @@
-from octavia_ovn.core.statistics.listeners import listeners
-from octavia_ovn.core.statistics.traffic import Key
+from octavia_ovn.core.statistics.traffic import Key, listeners
 
 HINT = "aaaaaaaa"
 

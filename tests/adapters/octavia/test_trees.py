@@ -1,0 +1,93 @@
+"""What belongs to a load balancer, as the driver agent shows it."""
+
+import types
+
+import pytest
+
+from octavia_ovn.adapters.octavia.data_models import DriverDefaults
+from octavia_ovn.adapters.octavia.trees import Octavia
+from octavia_ovn.core.pending import Kind
+from octavia_ovn.errors import Refused
+
+TREE = {
+    "loadbalancer_id": "lb",
+    "listeners": [{"listener_id": "l1", "default_pool": None, "l7policies": None}],
+    "pools": [
+        {
+            "pool_id": "p1",
+            "members": [{"member_id": "m1"}],
+            "healthmonitor": {"healthmonitor_id": "hm1"},
+        }
+    ],
+}
+OBJECTS = {
+    ("l7policies", "policy"): {"listener_id": "l1"},
+    ("l7policies", "theirs"): {"listener_id": "other"},
+    ("l7rules", "rule"): {"l7policy_id": "policy"},
+    ("l7rules", "theirs"): {"l7policy_id": "theirs"},
+}
+
+
+class Agent:
+    def __init__(self, tree):
+        self.tree = tree
+        self.asked = []
+
+    def get_load_balancer(self, lb_id):
+        self.asked.append(lb_id)
+        return self.tree
+
+    def get(self, kind, object_id):
+        self.asked.append(object_id)
+        return OBJECTS.get((kind, object_id))
+
+
+OWN = {
+    (Kind.LOAD_BALANCER, "lb"),
+    (Kind.LISTENER, "l1"),
+    (Kind.POOL, "p1"),
+    (Kind.MEMBER, "m1"),
+    (Kind.HEALTH_MONITOR, "hm1"),
+}
+LAYER7 = {(Kind.L7POLICY, "policy"), (Kind.L7RULE, "rule")}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_only_what_octavia_shows_below_it_belongs_to_it(kind):
+    octavia = Octavia(Agent(TREE), DriverDefaults(), None)
+    theirs = {(each, "theirs") for each in Kind} | {(kind, "unknown")}
+    own = {key for key in OWN | LAYER7 if key[0] is kind}
+    # A rule is known by its policy.
+    asked = own | theirs | ({(Kind.L7POLICY, "policy")} if kind is Kind.L7RULE else set())
+    assert octavia.belonging("lb", asked) == asked - theirs
+
+
+def test_of_a_load_balancer_that_is_gone_nothing_is_left():
+    octavia = Octavia(Agent(None), DriverDefaults(), None)
+    assert octavia.belonging("lb", OWN | LAYER7) == {(Kind.LOAD_BALANCER, "lb")}
+
+
+def test_it_costs_one_question():
+    agent = Agent(TREE)
+    Octavia(agent, DriverDefaults(), None).belonging("lb", OWN)
+    assert agent.asked == ["lb"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "leaving"),
+    [("PENDING_DELETE", True), ("ACTIVE", False), ("ERROR", False), (None, True)],
+)
+def test_a_load_balancer_is_leaving_when_octavia_says_so(listed, leaving):
+    class Listing:
+        def load_balancer(self, _):
+            return listed and types.SimpleNamespace(provisioning_status=listed)
+
+    assert Octavia(Agent(TREE), DriverDefaults(), Listing()).is_leaving("lb") is leaving
+
+
+def test_an_account_that_may_not_see_it_does_not_keep_it():
+    class Listing:
+        def load_balancer(self, _):
+            raise Refused("forbidden")
+
+    assert Octavia(Agent(TREE), DriverDefaults(), Listing()).is_leaving("lb")

@@ -1,0 +1,87 @@
+"""Neutron's marks on rows, and the names of the drivers' ports."""
+
+import pytest
+
+from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.topology import RouterPort, Subnet
+
+INTERFACE = {
+    "neutron:network_name": "neutron-net1",
+    "neutron:router_name": "r1",
+    "neutron:subnet_ids": "sub1",
+}
+
+
+def test_a_router_port():
+    assert neutron.router_port("lrp-1", ["10.0.0.1/24"], INTERFACE) == RouterPort(
+        "lrp-1",
+        "neutron-r1",
+        "neutron-net1",
+        ("10.0.0.1/24",),
+        subnets=(Subnet("sub1", "net1", "10.0.0.0/24"),),
+    )
+
+
+@pytest.mark.parametrize("value", ["True", "true"])
+def test_a_gateway_port(value):
+    ids = INTERFACE | {"neutron:is_ext_gw": value}
+    assert neutron.router_port("lrp-1", ["10.0.0.1/24"], ids).gateway
+
+
+def test_of_several_subnets_it_is_not_known_which_address_is_in_which():
+    ids = INTERFACE | {"neutron:subnet_ids": "sub1 sub2"}
+    port = neutron.router_port("lrp-1", ["fd00::1/64", "10.0.0.1/24"], ids)
+    assert (port.networks, port.subnets) == (("10.0.0.1/24", "fd00::1/64"), ())
+    assert neutron.subnet_ids(ids) == ("sub1", "sub2")
+
+
+@pytest.mark.parametrize("missing", ["neutron:network_name", "neutron:router_name"])
+def test_a_router_port_that_is_not_neutrons(missing):
+    ids = {key: value for key, value in INTERFACE.items() if key != missing}
+    assert neutron.router_port("lrp-1", ["10.0.0.1/24"], ids) is None
+
+
+def test_references_to_rows_have_a_prefix_or_none():
+    assert neutron.row_name("r1") == neutron.row_name("neutron-r1") == "neutron-r1"
+    assert neutron.spellings(["neutron-r1"]) == {"neutron-r1", "r1"}
+    assert neutron.switch({}) == ""
+    assert neutron.switch({"neutron:network_name": "net1"}) == "neutron-net1"
+    assert neutron.nat_router({"neutron:router_name": "neutron-r1"}) == "neutron-r1"
+
+
+def test_the_addresses_of_a_switch_port():
+    cidrs = "FD00:0::0001/64 10.0.0.1/24 nonsense"
+    assert neutron.port_addresses({"neutron:cidrs": cidrs}) == ("fd00::1", "10.0.0.1")
+    assert neutron.port_addresses({}) == ()
+
+
+@pytest.mark.parametrize("index", [None, 1, 12])
+def test_a_vip_port_is_known_by_name_and_device(index):
+    name, device = neutron.vip_port_name("lb1", index), neutron.device_id("lb1")
+    assert neutron.vip_port_owner(name, device) == "lb1"
+    assert neutron.is_vip_port(name, device, "", "lb1")
+    assert neutron.is_vip_port(name, "", "ovn-lb:vip", "lb1")
+    assert not neutron.is_vip_port(name, device, "compute:nova", "lb1")
+    assert not neutron.is_vip_port(name, "lb-lb2", "", "lb1")
+    assert not neutron.is_vip_port(name, device, "", "lb2")
+    assert neutron.vip_port_owner(name, "") is None
+    assert neutron.vip_port_owner(name, "lb-lb2") is None
+    assert neutron.vip_port_owner(f"{name}-mine", device) is None
+
+
+def test_a_health_monitor_port_is_known_by_name_device_and_owner():
+    name = neutron.hm_port_name("sub1")
+    assert neutron.hm_subnet(name, name, neutron.HM_OWNER) == "sub1"
+    assert neutron.is_hm_port(name, "", "network:distributed")
+    assert neutron.hm_subnet(name, "", "network:distributed") is None
+    assert not neutron.is_hm_port(name, "other", neutron.HM_OWNER)
+    assert not neutron.is_hm_port(name, name, "compute:nova")
+    assert not neutron.is_hm_port("mine", "mine", neutron.HM_OWNER)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("8d7e9b52-0000-4000-8000-000000000001", True), ("web", False), ("8d7e9b52", False)],
+)
+def test_ids_are_told_from_names(text, expected):
+    assert neutron.is_uuid(text) is expected
