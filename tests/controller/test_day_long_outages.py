@@ -134,7 +134,7 @@ class Bench(LoopBench):
 
     def memory(self):
         """How many things are remembered, wherever they are kept in a container."""
-        parts = [self.controller, self.reporter, self.controller._tasks, self.controller._ledger]
+        parts = [self.controller, self.reporter, self.controller._tasks, self.controller._reported]
         parts += [self.controller.queue, self.controller._tasks._retries, self.metrics]
         return sum(
             len(value)

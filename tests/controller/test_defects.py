@@ -45,7 +45,7 @@ class Broken:
     def install(self, bench):
         getattr(self, f"_in_{self.step.value}")(bench)
 
-    def _in_look(self, bench):
+    def _in_reconcile(self, bench):
         rows = bench.nb.rows
         bench.nb.rows = lambda lb_id: self(lb_id, rows, lb_id)
 
