@@ -276,7 +276,7 @@ class FactFinder:
         lb: model.LoadBalancer,
         subnets: Mapping[str, Subnet],
         rows: tuple[Row, ...],
-        heard: Mapping[str, str],
+        shown: Mapping[str, str],
     ) -> _Checks:
         checks = _Checks()
         for pool, member in lb.members():
@@ -291,7 +291,7 @@ class FactFinder:
                 self._check(Checked(lb, pool, member, subnet), rows, checks)
                 if not self._sb.ready:
                     # What OVN says is not known now: it counts as it did before.
-                    before = _BEFORE.get(heard.get(member.id, ""), HealthState.UNKNOWN)
+                    before = _BEFORE.get(shown.get(member.id, ""), HealthState.UNKNOWN)
                     checks.verdicts[_backend(pool, member)] = before
         return checks
 

@@ -44,7 +44,7 @@ class Outcome:
     :param effects: to be carried out in order once the operations are committed: background calls,
         results to forget, metrics, log lines
     :param requested: whether Octavia waits for something, other than the creation alone: its status
-        may have been lost before the commit, and has to be told once more
+        may have been lost before the commit, and must be sent once more
     """
 
     operations: tuple[Operation, ...] = ()

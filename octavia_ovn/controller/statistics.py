@@ -112,7 +112,7 @@ class StatisticsReceiver:
         self._complaint = ""
 
     def turn(self) -> None:
-        """Take the next message, if one comes soon; tell Octavia if it is time."""
+        """Process the next message, if one arrives soon; report to Octavia when it is due."""
         now = self._clock()
         received = self._chassis.receive(max(0.01, min(_POLL, self._due - now)))
         if received is not None:
@@ -156,7 +156,7 @@ class Statistics:
 
     :param listen: opens the way to the collectors
     :param ledger: makes a new ledger for it
-    :param observer: is told when the thread crashes
+    :param observer: is notified when the thread crashes
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Statistics:
         self._leader.set_leader(is_leader=is_leader)
 
     def close(self, timeout: float) -> None:
-        """Stop, in that many seconds at most; what is being told is left to end by itself."""
+        """Stop, in that many seconds at most; a report in progress ends by itself."""
         self._leader.close(timeout)
 
     def _run(self) -> None:
@@ -196,7 +196,7 @@ class Statistics:
         chassis = self._listen()
         try:
             ledger = self._ledger(chassis)
-            # Another agent may have told Octavia more between two terms: begin with what it shows.
+            # Another agent may have reported between two terms: start with what Octavia shows.
             while self._leader.running and self._leader.term == term:
                 ledger.turn()
         finally:

@@ -77,8 +77,10 @@ class Agent:
 
     def look(self, lb_id="lb1"):
         """One look; return what it asked for, after doing it."""
+        started = len(self.executor)
         outcome = self.reconciler.reconcile(lb_id)
         assert decision(self.reconciler.reconcile(lb_id)) == decision(outcome)
+        assert len(self.executor) == started
         if self.db.write(outcome.operations):
             self.history.append(self.db.vips())
             self.queue.add(lb_id)  # the row's event

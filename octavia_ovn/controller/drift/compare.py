@@ -30,7 +30,7 @@ _ATTEMPTS = 3
 _THREADS = 8
 _SETTLING = 5.0
 """Seconds for which a part of a load balancer that is not PENDING itself may be: then no request is
-under way, and what Octavia has overwritten is told once more after a second."""
+under way, and what Octavia has overwritten is sent once more after a second."""
 # Errors that unforeseen data leads to; they must not stop the other load balancers.
 _UNFORESEEN = (ValueError, LookupError, TypeError, AttributeError)
 
@@ -369,7 +369,7 @@ def _is_right(finding: Finding) -> bool:
 def _unenforced(listed: Listed) -> Finding | None:
     """Return what Octavia shows of a load balancer and OVN does not do.
 
-    Octavia does not tell a provider of security groups that an update sets: it cannot refuse them.
+    Octavia does not pass the security groups of an update to a provider, which cannot refuse them.
     """
     if not listed.security_groups:
         return None

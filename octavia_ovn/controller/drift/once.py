@@ -1,4 +1,4 @@
-"""Comparing and mending once, on an operator's demand."""
+"""Compares and repairs once, for the commands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sync(
     depth: Depth = Depth.TREES,
     started: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Result]:
-    """Compare load balancers and record what mends them; the agent does the rest.
+    """Compare load balancers and record their repairs; the agent does the rest.
 
     :param wanted: selects load balancers
     :param started: called with the number of results to come

@@ -341,7 +341,7 @@ class PeriodicThread:
         """Return the load balancers to be compared singly now.
 
         When they are too many, or everything is about to be compared, there are none of them. All
-        are compared once a minute for that reason at most, whatever is done to the rows.
+        are compared once a minute at most for that reason, however often rows change.
         """
         now = self._clock()
         suspects = [lb_id for lb_id, due in self._suspects.items() if due <= now]
