@@ -10,6 +10,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 CORE   := $(BIN)/python -m coverage report --include='octavia_ovn/core/*' --fail-under=100
 
 .DEFAULT_GOAL := help
+# Tests start hundreds of processes, which would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install demo tempest test check unit lint docs test-clients test-matrix bench chaos
 
 help: ## Say what there is
@@ -24,7 +26,7 @@ demo: ## Show a load balancer at work on a real OpenStack and OVN, started for i
 tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/reference/tempest.md
 	@$(PYTHON) -m sandbox tempest --report docs/reference/tempest.md
 
-test: install lint docs ## Check and test everything, real services included (8 minutes)
+test: install lint docs ## Check and test everything, real services included (10 minutes)
 	@$(PYTEST)
 	@$(CORE)
 
@@ -59,5 +61,5 @@ bench: install ## Compare with the newest ovn-octavia-provider (20 minutes; BENC
 		--json .sandbox/bench.json --text .sandbox/bench.txt $(BENCH)
 	@$(BIN)/python -m bench.octavia --text .sandbox/bench-octavia.txt
 
-chaos: install ## Kill everything at random under load, say what became of the requests (2 minutes)
+chaos: install ## Kill processes and break connections under load, report how requests ended (2 minutes)
 	@$(BIN)/python -m chaos $(CHAOS)

@@ -1,1 +1,1 @@
-"""Random requests and random deaths: every request that was accepted must end."""
+"""Random requests and random faults: every request that was accepted must end."""

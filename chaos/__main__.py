@@ -1,4 +1,4 @@
-"""Kill everything at random while random requests run, and say what became of them."""
+"""Kill processes and break connections while random requests run, and report how they ended."""
 
 import argparse
 import pathlib

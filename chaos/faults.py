@@ -1,4 +1,4 @@
-"""What happens to processes and services while requests run."""
+"""Faults of processes, services, networks and clocks while requests run."""
 
 import collections
 import contextlib
@@ -10,9 +10,10 @@ STEP = 3600.0  # seconds that a wall clock is wrong by, at most
 
 
 class Faults:
-    """Kills and outages, each over when its method returns.
+    """Kills and outages; each has ended when its method returns.
 
-    :param random: the source of all chance
+    :param lab: a MortalLab
+    :param random: chooses faults and their durations
     """
 
     def __init__(self, lab, random):
@@ -34,7 +35,7 @@ class Faults:
         return sum(count for name, count in self.counts.items() if name.startswith("kill"))
 
     def happen(self):
-        """Let one thing happen."""
+        """Cause one random fault."""
         fault = self._random.choice(self._choices)
         fault()
         self.counts[fault.__name__] += 1
@@ -94,7 +95,10 @@ class Faults:
 
 
 class ClusterFaults(Faults):
-    """Faults of a northbound database of three servers, too."""
+    """Those, and the faults of a northbound database of three servers.
+
+    :param lab: a ClusterLab
+    """
 
     def __init__(self, lab, random):
         super().__init__(lab, random)
@@ -123,7 +127,7 @@ class ClusterFaults(Faults):
         self._only(self._lab.cluster.leader(), self._lab.paused)
 
     def _only(self, member, separated):
-        """Separate a member; a client reaches this one only, also for a moment afterwards."""
+        """Separate a member that is the only one a client reaches, also for a moment afterwards."""
         taps = self._random.choice((self._lab.agent_tap, self._lab.worker_tap))
         kept = self._lab.tap_of(taps, member)
         with contextlib.ExitStack() as cuts:
@@ -136,7 +140,7 @@ class ClusterFaults(Faults):
 
 
 class _Cut:
-    """A connection that is refused, or one that stands still."""
+    """A tap whose connections are refused, or stay open and silent."""
 
     def __init__(self, tap, half_open):
         self._tap, self._half_open = tap, half_open

@@ -12,9 +12,9 @@ MOST = 5  # load balancers of one client at a time
 
 
 class Requests:
-    """Thinks of requests that Octavia would pass on, given what there is now.
+    """Generates requests that Octavia passes on to the driver in its present state.
 
-    :param random: the source of all chance, one for each client
+    :param random: chooses them, one generator for each client
     """
 
     def __init__(self, octavia, tenant, random):

@@ -31,7 +31,10 @@ CONFIG = {
 
 @dataclasses.dataclass
 class Plan:
-    """How much is to happen; whatever comes last ends the run, or the time does."""
+    """The size of a run; it ends with both requests and kills, or after the seconds.
+
+    :param cluster: whether the northbound database has three servers
+    """
 
     requests: int
     kills: int
@@ -44,7 +47,7 @@ class Plan:
 
 @dataclasses.dataclass
 class Event:
-    """One request and what became of it."""
+    """One request and its outcome."""
 
     at: float
     client: int
@@ -57,7 +60,7 @@ class Event:
 
 @dataclasses.dataclass
 class Verdict:
-    """What a run has shown. All of the last four must be empty."""
+    """The result of a run; `stuck`, `lost`, `wrong` and `ports` must be empty."""
 
     seconds: float
     outcomes: collections.Counter
@@ -76,7 +79,7 @@ class Verdict:
         return not (self.stuck or self.lost or self.wrong or self.ports)
 
     def lines(self):
-        """Say it in lines."""
+        """Yield the lines of the report."""
         asked = sum(self.outcomes.values())
         refused = {name: n for name, n in self.outcomes.items() if name != "accepted"}
         yield f"requests            {asked} in {self.seconds:.0f} s"
@@ -92,7 +95,7 @@ class Verdict:
         yield f"settled after       {self.settled_after and round(self.settled_after, 1)} s"
 
     def details(self):
-        """Say what is wrong, with the history of each load balancer concerned."""
+        """Yield the faults found, with the history of each load balancer concerned."""
         for table, row_id, status in self.stuck:
             yield f"stuck: {table} {row_id} is {status}"
         for event in self.lost:
@@ -107,7 +110,7 @@ class Verdict:
 
 
 class Run:
-    """A laboratory in which requests and faults happen."""
+    """A laboratory with clients and faults."""
 
     def __init__(self, venv, plan):
         self._plan = plan

@@ -37,9 +37,12 @@ html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 
 
-def _bracket_sections(app, doctree) -> None:
-    """Write the names of option groups as they stand in configuration files."""
+def _format_options(app, doctree) -> None:
+    """Write option groups as in configuration files, and connection strings without links."""
     if app.env.docname.startswith("reference/configuration"):
+        for link in list(doctree.findall(nodes.reference)):
+            if link.get("refuri", "").startswith(("tcp:", "ssl:")):
+                link.replace_self(link.children)
         for title in doctree.findall(lambda node: node.tagname == "title"):
             group = title.astext().rpartition(": ")[2]
             if title.parent.parent is not doctree:
@@ -47,7 +50,7 @@ def _bracket_sections(app, doctree) -> None:
 
 
 def _name_the_unreleased(app, doctree) -> None:
-    """Head the notes without a tag with "Unreleased"; reno would call them 0.0.0."""
+    """Head notes without a tag with "Unreleased" instead of reno's 0.0.0 or VERSION-COMMITS."""
     if app.env.docname == "reference/release-notes":
         for title in doctree.findall(nodes.title):
             if re.fullmatch(r"0\.0\.0.*|.*-\d+", title.astext()):
@@ -56,5 +59,5 @@ def _name_the_unreleased(app, doctree) -> None:
 
 def setup(app) -> None:
     """Register what Sphinx calls while it reads pages."""
-    app.connect("doctree-read", _bracket_sections)
+    app.connect("doctree-read", _format_options)
     app.connect("doctree-read", _name_the_unreleased)

@@ -11,29 +11,29 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Versions
 
-Written by `make test-matrix`, which runs the tests against versions of OVN, Octavia and Python: the
-OVN of Debian's releases (unpacked beside the system's), Octavia and octavia-lib from PyPI, and
-the Python interpreters of the machine. "Oldest libraries" are those of the driver in the oldest
-versions that pyproject.toml allows. What has not been tried is not in the table.
+`make test-matrix` writes this page. It runs the tests against versions of OVN, Octavia and
+Python: OVN from Debian's releases, Octavia and octavia-lib from PyPI, and the Python interpreters
+of the machine. "Oldest libraries" are the oldest versions that pyproject.toml allows. The table
+lists tested combinations only.
 
-What an OVN can do, the driver reads from the schema of its databases when it connects, never from a
-version number: an upgrade of OVN needs no configuration and no new driver.
+The driver reads OVN's capabilities from the schema of its databases, never from a version number.
+An upgrade of OVN needs no configuration and no new driver.
 
-A single line is tried again with `make test-matrix MATRIX="--only packets-sid"`; the others are
-kept. A sandbox on another OVN is had with
-`python3 -m sandbox up --ovn-prefix .sandbox/matrix/ovn/sid`.
+To test a single combination and keep the other rows, run `make test-matrix MATRIX="--only
+packets-sid"`. To start a sandbox with another OVN, run `python3 -m sandbox up --ovn-prefix
+.sandbox/matrix/ovn/sid`.
 
 | OVN | Python | Octavia | octavia-lib | tests | passed | failed | skipped |
 | --- | --- | --- | --- | --- | ---: | ---: | ---: |
 """
 _TAIL = """
-## What depends on the version of OVN
+## Differences between versions of OVN
 
 | | 23.03 | 25.03 and later |
 | --- | --- | --- |
-| `SOURCE_IP`, also as persistence, with an IPv6 VIP | refused: it cannot tell them apart | works |
+| `SOURCE_IP` or persistence with an IPv6 VIP | refused: OVN cannot hash IPv6 addresses | works |
 
-Nothing else does: the same rows serve with all of them.
+There are no other differences: the same rows serve with all versions.
 """
 
 

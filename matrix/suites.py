@@ -40,7 +40,12 @@ LIBRARIES = (
     "tests/scenarios",
 )
 """Whatever meets Python, Octavia's libraries and the others: no chaos, no crashes, no outages."""
-OCTAVIA = (*LIBRARIES, "tests/functional/octavia/test_listener.py")
+OCTAVIA = (
+    *LIBRARIES,
+    "tests/functional/octavia/test_listener.py",
+    "tests/functional/octavia/test_in_process.py",
+    "tests/functional/octavia/test_in_process_databases.py",
+)
 """The same where Octavia itself is installed."""
 PACKETS = (
     "tests/sandbox/test_story.py",

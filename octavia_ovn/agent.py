@@ -176,7 +176,7 @@ class Agent:
             self._sb,
             parts.neutron,
             parts.octavia,
-            parts.sockets,
+            parts.driver_agent,
             self._executor,
             self._waker.wake,
             settled=parts.listing.settled,
@@ -214,7 +214,9 @@ class Agent:
             return None
 
         def ledger(chassis: Chassis) -> StatisticsReceiver:
-            accounts = Accounts(parts.listing, parts.sockets, self._listeners.ask, self._observer)
+            accounts = Accounts(
+                parts.listing, parts.driver_agent, self._listeners.ask, self._observer
+            )
             return StatisticsReceiver(chassis, accounts, options.report_interval)
 
         return Statistics(

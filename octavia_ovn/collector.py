@@ -1,7 +1,7 @@
-"""The command `octavia-ovn-stats`: counts on one chassis what load balancers carry.
+"""The command `octavia-ovn-stats`: counts the traffic of load balancers on one chassis.
 
-It reads counters of the local Open vSwitch and sends what has grown to the agents. It writes
-nothing but its own memory.
+It reads counters of the local Open vSwitch and sends their growth to the agents. It writes only its
+own state file.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ LOG = log.getLogger(__name__)
 
 _PROBE = 60000  # milliseconds
 _LINGER = 60
-"""Looks for which a listener without open connections is still reported, so that an agent that has
-just taken over learns that there are none any more."""
+"""Readings for which a listener without open connections is still reported, so that an agent that
+has just taken over receives the 0."""
 _LOAD = 20
-"""A reading is followed by a pause of that many times its duration, whatever the interval is: so
+"""A reading is followed by a pause of that many times its duration, with any interval: so
 this process and the switch use 5 % of a processor for it at most."""
 _PATIENCE = 60.0
-"""Seconds; agents that change take less."""
+"""Seconds without an acknowledgement until a warning; a change of the active agent takes less."""
 _IDENTIFY = 300.0
-"""Seconds between two questions to Open vSwitch about who we are."""
+"""Seconds between two readings of the chassis's identity from Open vSwitch."""
 _REPEAT = 0.2
-"""Seconds until messages are repeated under a new session: two agents cannot have us do it in a
-circle without a pause."""
+"""Seconds until messages are repeated under a new session: two agents cannot make the
+collector repeat them in a loop without a pause."""
 SOUTHBOUND, SWITCH, CONNECTIONS = "southbound", "switch", "connections"
 STATE_FILE, AGENTS, WAIT = "state_file", "agents", "wait"
 _PARTS = {
@@ -69,17 +69,17 @@ _PARTS = {
     CONNECTIONS: "The list of open connections",
     STATE_FILE: "The state file",
     AGENTS: "The socket to the agents",
-    WAIT: "The sockets that are waited for",
+    WAIT: "Waiting for the sockets",
 }
-"""What may fail by itself: its name in metrics and in logs."""
+"""Parts that may fail independently: name in metrics → name in logs."""
 _PAUSE = 1.0
-"""Seconds between two turns while waiting for events is not possible."""
+"""Seconds between two iterations while waiting for events is not possible."""
 _FAILED = 1
 _USAGE = 2
 
 
 class Schedule:
-    """Says when something is due that happens now and then; times are monotonic seconds.
+    """When a periodic task is due; times are seconds of the monotonic clock.
 
     :param interval: 0 means never
     """
@@ -96,33 +96,36 @@ class Schedule:
         return True
 
     def put_off(self, until: float) -> None:
-        """Have it due at that time at the earliest."""
+        """Postpone it to that time at least."""
         self.due = max(self.due, until)
 
 
 class AckWatchdog:
-    """Complains when nobody acknowledges; nothing else would show it, since nothing is lost."""
+    """Warns when no agent acknowledges reports; no error shows it, since nothing is lost."""
 
     def __init__(self) -> None:
         self._since: float | None = None
-        self.lasting = False
-        """Whether nobody has acknowledged for so long that it was complained of."""
+        self.overdue = False
+        """Whether acknowledgements have been missing so long that a warning was logged."""
 
-    def broken(self) -> None:
-        """Take note of an acknowledgement."""
+    def acknowledged(self) -> None:
+        """Record an acknowledgement."""
         self._since = None
-        if self.lasting:
+        if self.overdue:
             LOG.info("An agent acknowledges reports again")
-        self.lasting = False
+        self.overdue = False
 
-    def lasts(self, now: float, chassis: str) -> None:
-        """Take note that reports are waiting for one."""
+    def waiting(self, now: float, chassis: str) -> None:
+        """Record that reports wait for an acknowledgement; log a warning when it is overdue.
+
+        :param now: seconds of the monotonic clock
+        """
         if self._since is None:
             self._since = now
-        elif now - self._since > _PATIENCE and not self.lasting:
-            self.lasting = True
+        elif now - self._since > _PATIENCE and not self.overdue:
+            self.overdue = True
             LOG.warning(
-                "No agent has acknowledged reports for %d s. They are kept. Does an agent act, is"
+                "No agent has acknowledged reports for %d s. They are kept. Is an agent active, is"
                 " [%s] key that of chassis %s, and does UDP pass to and from the agent's port?",
                 now - self._since,
                 statistics.SECTION,
@@ -131,7 +134,7 @@ class AckWatchdog:
 
 
 class Collector:
-    """One chassis's collector.
+    """The collector of one chassis.
 
     Each part may fail for a time without stopping the others; see :class:`Attempts`.
     """
@@ -148,7 +151,7 @@ class Collector:
         self._socket = CollectorSocket(settings.controllers, settings.key)
         self._read = Schedule(settings.read_interval)
         self._send = Schedule(settings.send_interval)
-        self._look = Schedule(settings.connections_interval)
+        self._connections = Schedule(settings.connections_interval)
         self._identify = Schedule(_IDENTIFY)
         self._parts = {
             name: Attempts(f"{what} cannot be used: %s", f"{what} can be used again")
@@ -159,39 +162,39 @@ class Collector:
         self._bridge: Bridge | None = None
         self._linger: dict[Key, int] = {}
         self._session = ""
-        self._turn_number = 0
-        self._levels_are_new = False
-        self._silence = AckWatchdog()
+        self._open_number = 0
+        self._open_changed = False
+        self._watchdog = AckWatchdog()
         self._for_metrics = bool(settings.metrics_port)
         self.totals: dict[Key, Traffic] = {}
-        """Since this process began, of listeners that there are."""
+        """Since this process started, of existing listeners."""
         self.open: dict[Key, int] = {}
 
     @property
     def balancers(self) -> Mapping[str, Balancer]:
-        """The load balancers by hint."""
+        """The load balancers by `row_uuid_prefix`."""
         return self._southbound.balancers
 
     @property
     def working(self) -> Mapping[str, bool]:
         """Whether each part works, by name."""
         found = {name: not part.failing for name, part in self._parts.items()}
-        return found | {AGENTS: found[AGENTS] and not self._silence.lasting}
+        return found | {AGENTS: found[AGENTS] and not self._watchdog.overdue}
 
     @property
     def defects(self) -> Mapping[str, int]:
-        """How many errors that nobody has foreseen each part had."""
+        """How many unexpected errors each part had."""
         return {name: part.defects for name, part in self._parts.items()}
 
     def run(self, running: Callable[[], bool]) -> None:
-        """Work until told to stop; then read and send once more.
+        """Run until `running` returns False; then read and send once more.
 
-        :raises Unavailable: when the state file cannot be written to begin with
+        :raises Unavailable: when the state file cannot be written at the start
         """
         try:
             self._file.save(self._memory)
             while running():
-                self._turn()
+                self._run_once()
                 if not self._try(WAIT, self._wait):
                     time.sleep(_PAUSE)
             self._try(SWITCH, self._count)
@@ -205,7 +208,7 @@ class Collector:
     def _try(self, part: str, work: Callable[[], object]) -> bool:
         return self._parts[part].run(work)
 
-    def _turn(self) -> None:
+    def _run_once(self) -> None:
         now = time.monotonic()
         self._try(SOUTHBOUND, self._follow)
         self._try(AGENTS, self._receive)
@@ -213,8 +216,8 @@ class Collector:
             self._try(SWITCH, self._count)
             after = time.monotonic()
             self._read.put_off(after + _LOAD * (after - now))
-        if self._look.is_due(now) and self._southbound.synced:
-            self._try(CONNECTIONS, self._look_at_connections)
+        if self._connections.is_due(now) and self._southbound.synced:
+            self._try(CONNECTIONS, self._read_connections)
         if self._send.is_due(now):
             self._deliver()
 
@@ -231,13 +234,13 @@ class Collector:
                 self._memory.incarnation
             ):
                 self._memory.outbox.acknowledge(message.numbers)
-                self._silence.broken()
+                self._watchdog.acknowledged()
 
     def _join(self, session: str) -> None:
-        """Repeat everything under the session that an agent has given, but not for ever at once."""
+        """Repeat all messages under the session of an agent, after a pause."""
         if session != self._session:
             self._session = session
-            self._levels_are_new = True
+            self._open_changed = True
             self._send.due = min(self._send.due, time.monotonic() + _REPEAT)
 
     def _count(self) -> None:
@@ -259,9 +262,9 @@ class Collector:
                 add(self.totals, traffic)
 
     def _switch_bridge(self) -> Bridge:
-        """Return the bridge of the chassis that we are; ask now and then whether that has changed.
+        """Return the bridge of this chassis; its identity is read again now and then.
 
-        :raises Unavailable: when Open vSwitch does not say
+        :raises Unavailable: when Open vSwitch does not have it
         """
         if self._bridge is None or self._identify.is_due(time.monotonic()):
             found = self._switch.identity()
@@ -272,7 +275,7 @@ class Collector:
                 self._identity, self._bridge = found, Bridge(self._switch.management(found.bridge))
         return self._bridge
 
-    def _look_at_connections(self) -> None:
+    def _read_connections(self) -> None:
         present = self._watchlist.present
         flows = self._southbound.flows
         found = open_connections(
@@ -281,25 +284,25 @@ class Collector:
         self._linger = {key: left - 1 for key, left in self._linger.items() if left > 1}
         self._linger |= dict.fromkeys(found, _LINGER)
         self.open = {key: found.get(key, 0) for key in self._linger}
-        self._turn_number += 1
-        self._levels_are_new = True
+        self._open_number += 1
+        self._open_changed = True
 
     def _deliver(self) -> None:
-        """Write down what has been counted, and only then send it."""
+        """Save what has been counted, and send it only then."""
         self._memory.outbox.fill()
         if self._try(STATE_FILE, lambda: self._file.save(self._memory)):
             self._try(AGENTS, self._send_messages)
         if self._for_metrics:
             flows = self._southbound.flows.values()
-            self._keep({Key(each.hint, each.port) for each in flows})
+            self._keep({Key(each.row_uuid_prefix, each.port) for each in flows})
 
     def _send_messages(self) -> None:
         if self._identity is None:
             return
         if self._memory.outbox.reports:
-            self._silence.lasts(time.monotonic(), self._identity.chassis)
+            self._watchdog.waiting(time.monotonic(), self._identity.chassis)
         self._socket.send(self._messages(self._identity.chassis))
-        self._levels_are_new = False
+        self._open_changed = False
 
     def _keep(self, known: Collection[Key]) -> None:
         for key in [key for key in self.totals if key not in known]:
@@ -310,10 +313,10 @@ class Collector:
         sender = (chassis, self._session)
         for number, traffic in outbox.reports.items():
             yield Report(*sender, self._memory.incarnation, number, outbox.floor, traffic)
-        # That there are none is told, too: a former process of this chassis may have told some.
-        if self._levels_are_new and self._turn_number:
+        # An empty list is sent, too: an earlier process of this chassis may have reported some.
+        if self._open_changed and self._open_number:
             for part in in_parts(self.open):
-                yield OpenConnections(*sender, self._turn_number, part)
+                yield OpenConnections(*sender, self._open_number, part)
 
     def _wait(self) -> None:
         poller = ovs.poller.Poller()
@@ -323,7 +326,7 @@ class Collector:
         for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
-        due = [each.due for each in (self._read, self._look, self._send)]
+        due = [each.due for each in (self._read, self._connections, self._send)]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()
@@ -333,13 +336,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command until SIGTERM or SIGINT.
 
     :param arguments: of the command line; None for those of the process
-    :returns: 0, or 1 when something that is needed is wrong, 2 when the command line is
+    :returns: 0, 1 after an error, 2 when the command line is wrong
     """
     conf = configured(
         arguments,
         name="octavia-ovn-stats",
         project="octavia-ovn-stats",
-        description="Count on a chassis what load balancers carry, and tell Octavia's agents.",
+        description="Count the traffic of load balancers on a chassis, and report it to agents.",
         opts=statistics.list_opts(),
     )
     if conf is None:
@@ -360,7 +363,7 @@ def _run(conf: cfg.ConfigOpts) -> None:
 
 @contextlib.contextmanager
 def offered(collector: Collector, settings: statistics.CollectorStatistics) -> Iterator[None]:
-    """Serve counters to Prometheus if somebody wants it, who pays for the library then.
+    """Serve counters to Prometheus if `metrics_port` is set; the library is imported only then.
 
     :raises BadConfiguration: when the library is not installed
     """
@@ -386,7 +389,7 @@ def offered(collector: Collector, settings: statistics.CollectorStatistics) -> I
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[Callable[[], bool]]:
-    """Give a function that is true until somebody ends the process."""
+    """Yield a function that returns True until SIGTERM or SIGINT."""
     signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: signals.append(received))

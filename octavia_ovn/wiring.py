@@ -15,6 +15,8 @@ from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.octavia.api import OctaviaApi
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
+from octavia_ovn.adapters.octavia.in_process import choose
+from octavia_ovn.adapters.octavia.sockets import Sockets
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
@@ -36,8 +38,8 @@ class Runtime:
     recorder: Recorder
     neutron: Neutron
     vip_ports: VipPorts
-    sockets: DriverAgent
     defaults: DriverDefaults
+    driver_agent: DriverAgent
     octavia: Octavia
     listing: OctaviaApi
     grace: float
@@ -89,9 +91,8 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         Mechanism(settings.session_persistence),
         Usual(settings.requests.filled_in, settings.requests.strict_options),
     )
-    sockets = DriverAgent(
-        settings.status_socket, settings.stats_socket, settings.get_socket, observer=observer
-    )
+    sockets = Sockets(settings.status_socket, settings.stats_socket, settings.get_socket)
+    driver_agent = DriverAgent(choose(settings.status_path, sockets), observer)
     listing = OctaviaApi(settings.octavia, observer=observer)
     return Runtime(
         recorder=Recorder(
@@ -102,9 +103,9 @@ def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
-        sockets=sockets,
         defaults=defaults,
-        octavia=Octavia(sockets, defaults, listing),
+        driver_agent=driver_agent,
+        octavia=Octavia(driver_agent, defaults, listing),
         listing=listing,
         grace=settings.pending_grace,
     )

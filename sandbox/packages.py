@@ -39,6 +39,7 @@ PROGRAMS = {
     "ovs-vswitchd": "openvswitch-switch",
     "mariadbd": "mariadb-server",
     "mariadb": "mariadb-client",
+    "postgres": "postgresql",
     "ip": "iproute2",
     "ethtool": "ethtool",
     "curl": "curl",
@@ -99,9 +100,16 @@ def _unpack(wheel: Path, folder: Path) -> None:
                 archive.extract(name, folder)
 
 
+def search_path() -> str:
+    """Return where programs of Debian packages are: not all are in PATH."""
+    # Debian has a directory for each major version of PostgreSQL.
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return ":".join([os.environ.get("PATH", ""), _SBIN, *map(str, versions)])
+
+
 def missing_packages() -> list[str]:
     """Return the names of Debian packages whose programs or files are not here."""
-    path = f"{os.environ.get('PATH', '')}:{_SBIN}"
+    path = search_path()
     missing = [deb for program, deb in PROGRAMS.items() if not shutil.which(program, path=path)]
     if "gcc" in missing:
         missing.append("libc6-dev")

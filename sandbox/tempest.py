@@ -35,10 +35,9 @@ _GROUP = r"([^\.]*\.)*"
 _HEAD = """\
 # Octavia's API tests
 
-Written by `make tempest`, which runs the API tests of octavia-tempest-plugin with provider `ovn`
-against the sandbox. A test that asks for something that OVN cannot do gets HTTP 501 from the
-driver, with the sentence that a user would read, and counts as skipped. A class whose preparation
-ends so counts as one.
+`make tempest` writes this page. It runs the API tests of octavia-tempest-plugin with provider
+`ovn` against the sandbox. A test that requests an unsupported option gets HTTP 501 with the
+reason, and counts as skipped. A class whose set-up is refused counts as one test.
 """
 
 

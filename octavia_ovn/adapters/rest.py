@@ -1,7 +1,11 @@
-"""JSON over HTTP to an OpenStack service, with every failure turned into an error of ours.
+"""JSON over HTTP to an OpenStack service; every failure becomes one of :mod:`octavia_ovn.errors`.
 
 Bare keystoneauth rather than openstacksdk: the same requests without its discovery of versions,
 without 15 MB in every API worker, and statuses and bodies stay visible.
+
+Two features of keystoneauth are not used. `connect_retries` repeats requests that have timed out,
+too, after half a second or more, while a user waits. An endpoint filter with a version discovers
+versions by another request; without one, URLs in a catalog that name a version get it twice.
 """
 
 from __future__ import annotations
@@ -41,9 +45,9 @@ _REFUSALS = {
 
 
 class _Answer(dict[str, Any]):
-    """The object in an answer; one that lacks what was asked for is a proxy's.
+    """The object in an answer; a missing key means that it comes from a proxy.
 
-    :param what: says whose answer it is
+    :param what: the request and the service that answered, for messages
     """
 
     def __init__(self, values: Mapping[str, Any], what: str) -> None:
@@ -55,7 +59,7 @@ class _Answer(dict[str, Any]):
 
 
 class Rest:
-    """A client of one service; safe to share between threads. Nothing is done before a request.
+    """A client of one service; safe to share between threads. It connects with the first request.
 
     :param service: how to reach the service
     :param service_type: its type in Keystone's catalog
@@ -146,7 +150,7 @@ class Rest:
             return self._ask(method, path, body, query)
 
     def project(self) -> str:
-        """Return the id of the project that the account acts in; empty without Keystone.
+        """Return the id of the project that the account is scoped to; empty without Keystone.
 
         :raises Unavailable: when Keystone does not answer
         """
@@ -162,7 +166,7 @@ class Rest:
 
     @contextlib.contextmanager
     def _translated(self, what: str) -> Iterator[None]:
-        """Turn errors of keystoneauth into ours.
+        """Translate errors of keystoneauth.
 
         :param what: what was asked for
         """
@@ -201,7 +205,7 @@ class Rest:
         except exceptions.ConnectTimeout:
             raise
         except exceptions.ConnectFailure:
-            # A kept connection may be closed by the server just when we use it.
+            # The server may close an idle connection at the very moment of the request.
             if method == "POST":
                 raise
             return session.request(url, method, **kwargs)

@@ -1,4 +1,4 @@
-"""Whose error an HTTP answer is, and what it means for the request.
+"""Which component an HTTP error comes from, and what it means for the request.
 
 Only the service itself knows whether an object exists and what its policy forbids. Proxies,
 middleware and a service that has not started wholly answer with the same status codes, but not in
@@ -58,7 +58,7 @@ def octavia(body: Mapping[str, object]) -> Fault | None:
     """Read an error of Octavia's API."""
     message = body.get("faultstring")
     # What Octavia raises before it has found the controller of a path is formatted by Pecan or
-    # WebOb; all of it has this title, whatever its status.
+    # WebOb; all of it has this title, with any status.
     if message is None and body.get("title") == "Bad Request":
         message = body.get("description") or body.get("message", "")
         message = str(message).rpartition("<br />")[2].strip()
@@ -77,7 +77,7 @@ _RULES: tuple[tuple[str, str, Meaning], ...] = (
     # "The resource could not be found": hidden by policy, or Neutron lacks the extension.
     ("404", "HTTPNotFound", Meaning.FORBIDDEN),
     ("404", r"\w*NotFound(On\w+)?", Meaning.MISSING),
-    # OverQuota and an exhausted subnet are nobody's conflict: another name or address is no help.
+    # No other object is in the way of OverQuota or an exhausted subnet: another name does not help.
     ("409", "OverQuota|IpAddressGenerationFailure.*", Meaning.REFUSED),
     # Several errors in one, as when OVN refuses a port; a generated MAC that is taken.
     ("409", "Conflict|MacAddressInUse", Meaning.LATER),

@@ -45,7 +45,7 @@ class Sources:
         notes: list[str] = []
         octavia = _try(functools.partial(self.parts.octavia.tree, lb_id), None, notes)
         nothing: dict[tuple[Kind, str], ObjectStatus] = {}
-        told = _try(functools.partial(self.parts.listing.told, lb_id), nothing, notes)
+        told = _try(functools.partial(self.parts.listing.statuses, lb_id), nothing, notes)
         snapshot, client = self.reader.snapshot(lb_id, octavia, client)
         if snapshot.lb is None and not snapshot.rows:
             why = "; ".join(["neither Octavia nor the Northbound database has it", *notes])

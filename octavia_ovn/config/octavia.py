@@ -87,6 +87,25 @@ _OVN_OPTS = [
         min=1,
         help="Longest pause in seconds between two attempts to realise one load balancer.",
     ),
+    cfg.StrOpt(
+        "status_path",
+        default="auto",
+        choices=[
+            (
+                "auto",
+                "Call Octavia's functions in the agent's process if they can be called.",
+            ),
+            ("socket", "Use the sockets of octavia-driver-agent only."),
+        ],
+        help="How the agent reports statuses and statistics to Octavia and reads load balancers"
+        " from it. The agent is a child process of octavia-driver-agent, so the code and the"
+        " database settings of Octavia are loaded in it: a call takes 2 ms. Where they are not, or"
+        " Octavia's functions have other parameters than expected, or one has failed unexpectedly,"
+        " sockets are used. Each message through a"
+        " socket has octavia-driver-agent fork a process, which takes 150 ms or more. The log says"
+        " once which is used. Choose socket if a call in process misbehaves. The agent keeps a few"
+        " connections to Octavia's database open; [database] max_pool_size bounds them.",
+    ),
     cfg.PortOpt(
         "metrics_port",
         default=0,
@@ -167,6 +186,7 @@ class Settings:
     :param session_persistence: `hash` or `affinity`
     :param sync_interval: 0 means never
     :param metrics_port: 0 means no metrics
+    :param status_path: `auto` or `socket`
     :param status_socket: path of a unix socket of octavia-driver-agent; so are the next two
     """
 
@@ -184,6 +204,7 @@ class Settings:
     metrics_address: str
     neutron: Service
     octavia: Service
+    status_path: str
     status_socket: str
     stats_socket: str
     get_socket: str
@@ -238,6 +259,7 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         metrics_address=reader.get("ovn", "metrics_address"),
         neutron=_service(reader, "neutron"),
         octavia=_service(reader, _FALLBACK),
+        status_path=reader.get("ovn", "status_path"),
         status_socket=reader.get("driver_agent", "status_socket_path"),
         stats_socket=reader.get("driver_agent", "stats_socket_path"),
         get_socket=reader.get("driver_agent", "get_socket_path"),

@@ -89,7 +89,7 @@ class Accounts:
         :raises OctaviaOvnError: when Octavia could not be reached; retry the whole batch
         """
         due = _merge(self._held, batch)
-        ids = self._ask({key.hint for key in due})
+        ids = self._ask({key.row_uuid_prefix for key in due})
         wanted = {ids[key]: key for key in due if key in ids}
         bases = dict(self._bases(wanted))
         missing = wanted.keys() - bases.keys()

@@ -1,6 +1,6 @@
 """Reports statuses to Octavia, beside the main loop: one message for all load balancers that wait.
 
-With a real Octavia a message costs a fork and some 0.3 s, whatever its size, and one whose load
+Through a socket a message costs a fork and some 0.3 s, whatever its size, and one whose load
 balancer is locked by an open request waits for it. So several threads send, each takes all updates
 that wait, and a message that fails is sent again load balancer by load balancer.
 
@@ -10,8 +10,8 @@ processing a message that it has not answered: the same message again at the sam
 quotas down twice. So the reporter asks what Octavia has deleted until that no longer changes.
 
 Octavia may overwrite some records, because it commits only after the driver has answered. Those are
-sent once more a second later, many at a time; nothing waits for that. Where Octavia shows that an
-object has left PENDING, its record is left out: users see when an object was changed last.
+sent once more soon after. Where Octavia shows that an object has left PENDING, its record is left
+out: users see when an object was changed last.
 """
 
 from __future__ import annotations
@@ -45,8 +45,13 @@ from octavia_ovn.supervised import SupervisedThread
 LOG = logging.getLogger(__name__)
 K = TypeVar("K")
 
-RESEND_DELAY = 1.0
-"""Seconds after which records that Octavia may have overwritten are sent once more."""
+RESEND_DELAY = 0.1
+"""Seconds after which records that Octavia may have overwritten are sent once more.
+
+Octavia accepts the record of a load balancer only after the request that locks it has committed, so
+nothing is overwritten later; and until then a user sees PENDING."""
+_COMMIT_DELAY = 1.0
+"""The same as long as Octavia does not show the load balancer, growing by itself each time."""
 _MAX_UPDATES = 100
 _MAX_QUESTIONS = 16
 """Records that are verified with Octavia before they are sent once more; with more than that,
@@ -229,7 +234,7 @@ class Reporter(Generic[K]):
         new = _LOAD_BALANCERS in message
         sure = settled is not None and self._objects(update.lb_id) != frozenset()
         if new and update.failures < _PATIENCE and not sure:
-            due = self._clock() + RESEND_DELAY * (1 + update.failures)
+            due = self._clock() + _COMMIT_DELAY * (1 + update.failures)
             return replace(update, due=due, failures=update.failures + 1)
         return replace(update, message=message, verified=True, failures=0)
 

@@ -299,7 +299,7 @@ class Parts:
         self._ids = ids
         self._broken = broken
         self.octavia = types.SimpleNamespace(tree=self._answer(None))
-        self.listing = types.SimpleNamespace(told=self._answer({}), named=self._answer_ids)
+        self.listing = types.SimpleNamespace(statuses=self._answer({}), named=self._answer_ids)
 
     def _answer_ids(self, name):
         return self._ids

@@ -228,7 +228,7 @@ def test_a_day_in_which_the_metrics_port_is_taken(monkeypatch):
     class Server(contextlib.nullcontext):
         """Serves once."""
 
-        def turn(self):
+        def run_once(self):
             closed.set()
 
     closed = Closed()

@@ -19,7 +19,7 @@ class Session:
 
     def select(self, *_):
         if self._dead:
-            raise NotSent("nobody is there")
+            raise NotSent("no server is there")
         return []
 
     def transact(self, *_):
@@ -27,7 +27,7 @@ class Session:
         raise Unanswered("the connection was lost")
 
 
-def test_a_lost_answer_stays_the_reason_when_nobody_can_be_asked_any_more():
+def test_a_lost_answer_stays_the_reason_when_no_server_can_be_reached_afterwards():
     """The driver takes back the ports of a request that surely was not recorded, and no others."""
     recorder = Recorder(IntentRows(Session()), 5.0, lambda _: None, Admission())
 
@@ -51,7 +51,7 @@ class Empty:
         (changes.PutMember("p1", member(1)), {"pool_id": "p1"}),
     ],
 )
-def test_a_request_on_lost_rows_names_the_way_out(change, where):
+def test_a_request_on_lost_rows_names_the_remedy(change, where):
     recorder = Recorder(IntentRows(Empty()), 5.0, lambda _: None, Admission())
     with pytest.raises(NotFound) as refused:
         recorder.record(change, **where)

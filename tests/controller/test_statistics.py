@@ -126,7 +126,7 @@ class World:
         return StatisticsReceiver(self.chassis, found, INTERVAL, self.clock)
 
     def look_up(self, hints):
-        return {key: each for key, each in self.ids.items() if key.hint in hints}
+        return {key: each for key, each in self.ids.items() if key.row_uuid_prefix in hints}
 
     def hear(self, *messages):
         self.chassis.inbox += messages

@@ -1,4 +1,4 @@
-"""Reading what an agent tells Prometheus."""
+"""Reading an agent's metrics."""
 
 import contextlib
 import socket

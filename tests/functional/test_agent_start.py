@@ -37,12 +37,12 @@ def settings(server):
 
 
 def held():
-    """What a process holds: descriptors, and threads of ours."""
+    """The resources of a process: descriptors, and the agent's threads."""
     return len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
 def settled_at(expected=None):
-    """What is held when threads that have been told to end have ended."""
+    """The resources once all stopped threads have ended."""
     end = time.monotonic() + PATIENCE
     before = None
     while held() > (expected or before or (0, 0)) and time.monotonic() < end:
@@ -127,7 +127,7 @@ def test_a_server_without_the_database_leaves_nothing_open(settings, tmp_path_fa
 
 @pytest.mark.parametrize("broken", [True, False])
 def test_a_run_that_ends_leaves_nothing_open(settings, broken):
-    """Whether it was told to end, or an unexpected error has ended it."""
+    """Whether it was stopped, or an unexpected error ended it."""
 
     class Event:
         def __init__(self):

@@ -26,10 +26,10 @@ class Cost:
 
     :param recorded: transactions of the API's worker
     :param trips: round trips of the API's worker to the database
-    :param realised: transactions of the agent: the rows, and that Octavia has been told
+    :param realised: transactions of the agent: the rows, and the removal of the pending entry
     :param neutron: requests to Neutron, of both
-    :param statuses: messages to Octavia that let go of the load balancer; what the reporter tells
-        once more is not counted, because several operations may share it
+    :param statuses: messages to Octavia that end PENDING of the load balancer; statuses
+        that are sent again do not count, because several operations may share a message
     """
 
     recorded: int = 1
@@ -61,8 +61,8 @@ class Meter:
         return Cost(*(new - old for new, old in zip(self._totals(), self._before, strict=True)))
 
     def settle(self):
-        """Begin anew once all is quiet."""
-        wait_until(lambda: self._quiet(2), PATIENCE)
+        """Reset the counters once all is quiet."""
+        wait_until(lambda: self._quiet(1.5), PATIENCE)
         self._before = self._totals()
 
     def _quiet(self, seconds):
@@ -206,7 +206,7 @@ def test_router_interface_for_many(lab):
 
 
 def test_attaching_does_not_rewrite_the_sets_of_others(lab, tenant, meter):
-    """One more load balancer is inserted into the sets of router and switches, not written anew."""
+    """One more load balancer is inserted into the sets of router and switches, not rewritten."""
     before = len(lab.agent_tap.writes)
     lb = tenant.create_lb(1, 1, 1)
     lab.octavia.wait_active(lb.id, PATIENCE)

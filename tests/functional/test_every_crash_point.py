@@ -1,9 +1,9 @@
-"""Killed between any two deeds, the agent and the API's workers leave nothing half done.
+"""Killed between any two side effects, the agent and the API's workers leave nothing half done.
 
-A deed is what others see: a transaction in the Northbound database, a status told to Octavia, a
-request to Neutron. Each story is told again and again; the n-th time the process is killed with
-SIGKILL at the n-th point, until there is none left. A point is just before a deed (it does not
-happen) or just after it (nobody learns that it did).
+A side effect is visible outside: a transaction in the Northbound database, a status for Octavia, a
+request to Neutron. Each story runs again and again; the n-th time the process is killed with
+SIGKILL at the n-th point, until there is none left. A point is just before a side effect
+(which does not happen) or just after it (of which no process learns).
 """
 
 import itertools
@@ -19,14 +19,14 @@ from tests.lab.tenant import Tenant
 pytestmark = pytest.mark.slow
 
 MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
-QUIET = 3.0  # seconds; what Octavia may have overwritten is told once more after one
+QUIET = 3.0  # seconds; statuses that Octavia may have overwritten are sent again after one
 COMPARING = {"sync_interval": "2", "pending_grace": "2"}
 
 
 @pytest.fixture(scope="module")
 def lab(make_lab):
     with make_lab(config={"ovn": COMPARING}) as lab:
-        # Octavia writes PENDING_UPDATE late, so that what it was told is overwritten.
+        # Octavia writes PENDING_UPDATE late, so that the reported status is overwritten.
         lab.octavia.answered = lambda _: time.sleep(0.05)
         yield lab
 
@@ -106,7 +106,7 @@ def test_agent_killed_at_every_point(lab, tenant, serving, story):
 
 @pytest.mark.parametrize("story", STORIES)
 def test_worker_killed_at_every_point(lab, tenant, serving, story):
-    """The API's client sees a broken connection, Octavia rolls back: as if nobody had asked."""
+    """The API's client sees a broken connection, Octavia rolls back: as without a request."""
     hits, lbs = [], []
     for number in itertools.count():
         lb_id, pool_id = serving()
@@ -127,7 +127,7 @@ def test_worker_killed_at_every_point(lab, tenant, serving, story):
 
 
 def is_hit(lab):
-    """Whether the agent is killed, now or by what is told later; False when it has nothing to do.
+    """Whether the agent is killed, now or later; False when it has nothing to do.
 
     How long that takes depends on the machine, so it must have had nothing to do for some time.
     """

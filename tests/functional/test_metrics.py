@@ -1,4 +1,4 @@
-"""Metrics of a running agent: exact numbers for exact deeds."""
+"""Metrics of a running agent: exact numbers for exact operations."""
 
 import collections
 import re
@@ -32,14 +32,14 @@ def options(port, **others):
 
 
 def end(lab, operation):
-    """Wait until nobody waits for an operation any more; return the id of what it is about."""
+    """Wait until an operation has ended; return the id of its object."""
     assert lab.octavia.finish(operation, PATIENCE) is not None
     assert lab.settle()
     return operation.id
 
 
 def shows(scraper, metric, wanted):
-    """Whether a metric gets these values; it does so some moments after the deed."""
+    """Whether a metric gets these values; it does so some moments after the operation."""
     wait_until(lambda: scraper.of(metric) == wanted, PATIENCE, 0.1)
     assert scraper.of(metric) == wanted
     return True
@@ -77,10 +77,10 @@ def test_every_request_is_counted_once(make_lab, ports, scraper):
         writes = len(lab.agent_tap.writes)
         assert scraper.of("transactions_total") == {SUCCESS: writes}
         assert scraper.of("transaction_duration_seconds_count") == {None: writes}
-        # What the reporter tells once more is on its way for a second.
-        told = ("status", SUCCESS, "octavia-driver-agent")
-        wait_until(lambda: scraper.of("calls_total")[told] == len(octavia.statuses), PATIENCE)
-        assert scraper.of("calls_total")[told] == len(octavia.statuses)
+        # The reporter sends statuses again within a second.
+        sent = ("status", SUCCESS, "octavia-driver-agent")
+        wait_until(lambda: scraper.of("calls_total")[sent] == len(octavia.statuses), PATIENCE)
+        assert scraper.of("calls_total")[sent] == len(octavia.statuses)
         assert scraper.of("lock_held") == {None: 1}
         assert scraper.of("database_connected") == {"northbound": 1, "southbound": 1}
         zero = ("requests_pending", "oldest_request_age_seconds", "queue_length")

@@ -1,4 +1,4 @@
-"""Rows that somebody else deletes come back at once; those that we delete do not."""
+"""Rows that another client deletes come back at once; those that the agent deletes do not."""
 
 import json
 import time
@@ -26,7 +26,7 @@ def said(own, words):
 
 
 @pytest.mark.parametrize("protocols", [["tcp", "udp"], ["udp"]])
-def test_rows_that_somebody_has_deleted_come_back_at_once(seldom, protocols):
+def test_rows_that_another_client_deletes_come_back_at_once(seldom, protocols):
     lb_id = seldom.create_two_protocols()
     looks = seldom.looks(lb_id)
     seldom.settle()
@@ -64,7 +64,7 @@ def references(own):
     return [["uuid", row["_uuid"]] for row in own.lab.nb.select("Load_Balancer")]
 
 
-def test_what_we_delete_ourselves_is_not_asked_about(seldom):
+def test_rows_that_the_agent_deletes_cause_no_comparison(seldom):
     lb_id = seldom.create_two_protocols()
     octavia = seldom.lab.octavia
     (udp,) = octavia.store.find("listeners", load_balancer_id=lb_id, protocol="UDP")

@@ -140,7 +140,7 @@ def test_one_of_three_acts_and_each_end_of_it_is_made_good(lab, controllers, ten
     operation = octavia.create_member(pool, **tenant.member(5))
     assert ends(lab, operation) < 1
 
-    # Nobody is left: what is accepted meanwhile, and what happens, is caught up.
+    # No agent is left: requests and events of that time are processed later.
     third = controllers.acting()
     assert third not in (first, second)
     third.kill_all()
@@ -201,7 +201,7 @@ def test_an_orphan_does_not_act_on(lab, controllers, tenant):
 
 
 def _exists(pid):
-    """Whether a process lives; one that nobody has waited for does not."""
+    """Whether a process lives; a zombie does not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
             return stat.read().rpartition(")")[2].split()[0] != "Z"

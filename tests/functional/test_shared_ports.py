@@ -1,4 +1,4 @@
-"""Two load balancers on one port that the user brought, against a real database server."""
+"""Two load balancers on one user-provided port, against a real database server."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +60,7 @@ def test_the_second_is_refused_and_nothing_is_written(server):
 
 
 def test_of_two_at_once_one_is_refused(server):
-    """Both have looked before either has written."""
+    """Both read before either writes."""
     workers = [recorder(server), recorder(server)]
     for number, worker in enumerate(workers):
         create(worker, shared(f"lb{number}"))

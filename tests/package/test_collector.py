@@ -48,19 +48,19 @@ def test_what_never_happens():
     assert schedule.due == math.inf
 
 
-def test_silence_is_complained_of_once_and_its_end_is_told(caplog):
+def test_missing_acknowledgements_are_logged_once_and_so_is_the_first_one_after(caplog):
     caplog.set_level("INFO")
-    silence = AckWatchdog()
-    silence.broken()
+    watchdog = AckWatchdog()
+    watchdog.acknowledged()
     for now in (0.0, 30.0, 61.0, 120.0):
-        silence.lasts(now, "one")
+        watchdog.waiting(now, "one")
     assert [each.levelname for each in caplog.records] == ["WARNING"]
-    assert silence.lasting
+    assert watchdog.overdue
 
-    silence.broken()
-    silence.lasts(130.0, "one")
+    watchdog.acknowledged()
+    watchdog.waiting(130.0, "one")
     assert [each.levelname for each in caplog.records] == ["WARNING", "INFO"]
-    assert not silence.lasting
+    assert not watchdog.overdue
 
 
 class VipLookup:

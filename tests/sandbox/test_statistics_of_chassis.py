@@ -145,7 +145,7 @@ class Field:
             statistics.close(timeout=10.0)
 
     def _look_up(self, hints: Collection[str]) -> Mapping[Key, str]:
-        return {key: each for key, each in self._ids.items() if key.hint in hints}
+        return {key: each for key, each in self._ids.items() if key.row_uuid_prefix in hints}
 
     def await_connections(self, number: int) -> None:
         with contextlib.suppress(AssertionError):

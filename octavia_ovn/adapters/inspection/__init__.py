@@ -1,1 +1,1 @@
-"""Reads one load balancer and its surroundings for commands, with selects and no replica."""
+"""Reads one load balancer and the rows around it for commands, with selects and no replica."""

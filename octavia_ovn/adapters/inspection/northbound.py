@@ -30,7 +30,7 @@ class NorthboundRows:
         self._select = Selects(session)
 
     def rows(self, lb_id: str) -> tuple[Row, ...]:
-        """Return the rows of a load balancer, with all that hangs on them and refers to them."""
+        """Return the rows of a load balancer, with their health checks and attachments."""
         found = self._select.with_value(TABLE, "name", [lb_id], COLUMNS)
         uuids = [row["_uuid"] for row in found]
         parents = [
@@ -64,7 +64,7 @@ class NorthboundRows:
         }
 
     def routers(self, names: Iterable[str]) -> tuple[dict[str, str], frozenset[str]]:
-        """Return the names that Neutron has for routers, by name of the row, and who is down."""
+        """Return the routers' names in Neutron, by name of the row, and which routers are down."""
         columns = ("name", "external_ids", "enabled")
         found = self._select.with_value("Logical_Router", "name", names, columns)
         labels = {row["name"]: row["external_ids"].get(neutron.ROUTER, "") for row in found}
@@ -111,7 +111,7 @@ class NorthboundRows:
         """Return the ports on a switch that have one of some addresses.
 
         A port with one address is found by it. Only when that does not find all, as with ports
-        of two IP versions, all ports of the switch are looked at.
+        of two IP versions, all ports of the switch are read.
 
         :param addresses: with the prefix lengths of their subnets
         """
@@ -125,7 +125,7 @@ class NorthboundRows:
         return tuple(found)
 
     def floating_ips(self, port_ids: Iterable[str]) -> dict[str, FloatingIp]:
-        """Return the floating IPs of ports, by the address that they lead to."""
+        """Return the floating IPs of ports, by the address that they translate to."""
         columns = ("type", "logical_ip", "external_ip", "external_ids")
         rows = self._select.with_key("NAT", neutron.FIP_PORT, port_ids, columns)
         return {
@@ -155,7 +155,7 @@ class NorthboundRows:
 
 
 def _enabled(row: Json) -> bool:
-    """Whether a row is administratively up, as one is that says nothing of it."""
+    """Whether a row is administratively up; an empty column means yes."""
     return bool(row["enabled"] != [False])
 
 

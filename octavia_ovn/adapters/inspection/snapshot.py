@@ -1,7 +1,6 @@
-"""Reads one load balancer and its surroundings for looking at them: no replica, no writing.
+"""Reads one load balancer and the rows around it: no replica, and nothing is written.
 
-What is asked for are the rows of the load balancer and those around it, by name, uuid or a key;
-what comes back does not grow with the cloud.
+Rows are selected by name, uuid or a key, so the size of the answers does not grow with the cloud.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _CHASSIS_REDIRECT = "cr-"
 
 
 class SnapshotReader:
-    """Reads scenes.
+    """Reads snapshots.
 
     :param nb: a connection to the Northbound database
     :param sb: a connection to the Southbound database
-    :param subnet: asks Neutron for a subnet
+    :param subnet: returns a subnet that Neutron knows
     """
 
     def __init__(self, nb: OvsdbSession, sb: OvsdbSession, subnet: Callable[[str], Subnet]) -> None:
@@ -41,9 +40,9 @@ class SnapshotReader:
         self._subnet = subnet
 
     def client(self, text: str) -> Client:
-        """Return who is meant by the id or name of a Neutron port, or an address.
+        """Return the client that the id or name of a Neutron port, or an address, identifies.
 
-        :raises NotFound: when nobody is
+        :raises NotFound: when there is no such port
         :raises Refused: when several ports have that name
         :raises Unavailable: when the Northbound database does not answer
         """
@@ -62,20 +61,20 @@ class SnapshotReader:
     def snapshot(
         self, lb_id: str, octavia: model.LoadBalancer | None, client: Client | None = None
     ) -> tuple[Snapshot, Client | None]:
-        """Read what there is to see of a load balancer.
+        """Read a load balancer.
 
-        :param octavia: what Octavia says, for one that has no rows
-        :param client: read also what lies on its packets' way
-        :returns: the scene, and the client with its port if its address turned out to have one
+        :param octavia: the load balancer in Octavia, for one that has no rows
+        :param client: read also the rows on its packets' path
+        :returns: the snapshot, and the client with its port if its address belongs to one
         :raises Unavailable: when the Northbound database does not answer
-        :raises NotFound: when the client's address is in a network of the cloud and nobody has it
+        :raises NotFound: when the client's address is in a network of the cloud and no port has it
         """
         rows = self._nb.rows(lb_id)
         snapshot = _intended(lb_id, rows, octavia)
         if snapshot.lb is None:
             return snapshot, client
         notes: list[str] = []
-        snapshot = self._surroundings(snapshot, snapshot.lb, client, notes)
+        snapshot = self._with_topology(snapshot, snapshot.lb, client, notes)
         client = self._placed(client, snapshot)
         snapshot = self._with_ports(snapshot, snapshot.lb or octavia, client)
         snapshot = self._with_southbound(snapshot, notes)
@@ -86,7 +85,7 @@ class SnapshotReader:
 
     # --- steps
 
-    def _surroundings(
+    def _with_topology(
         self, snapshot: Snapshot, lb: model.LoadBalancer, client: Client | None, notes: list[str]
     ) -> Snapshot:
         """Read subnets, networks and routers."""
@@ -123,7 +122,7 @@ class SnapshotReader:
     def _subnets(
         self, lb: model.LoadBalancer, router_ports: Iterable[RouterPort], notes: list[str]
     ) -> dict[str, Subnet]:
-        """Return the subnets of VIPs and members; only what no router says is asked of Neutron."""
+        """Return the subnets of VIPs and members; Neutron is asked for those without a router."""
         found = {each.id: each for port in router_ports for each in port.subnets}
         for vip in lb.vips:
             if vip.subnet_id and vip.network_id and vip.cidr:
@@ -134,7 +133,7 @@ class SnapshotReader:
         return found | {each.id: each for each in asked if each is not None}
 
     def _asked(self, subnet_id: str, notes: list[str]) -> Subnet | None:
-        """Return a subnet as Neutron knows it; note why not."""
+        """Return a subnet as Neutron knows it; add a note when it does not."""
         try:
             return self._subnet(subnet_id)
         except NotFound:
@@ -156,7 +155,7 @@ class SnapshotReader:
         found = self._nb.ports_at(inside[0].switch, {address: _length(inside[0], address)})
         if not found:
             label = snapshot.switch_label(inside[0].switch)
-            raise NotFound(f"--from: nobody on network {label} has the address {address}.")
+            raise NotFound(f"--from: no port on network {label} has the address {address}.")
         return Client((address,), found[0])
 
     def _with_ports(
@@ -183,12 +182,12 @@ class SnapshotReader:
         return replace(snapshot, ports=ports)
 
     def _with_southbound(self, snapshot: Snapshot, notes: list[str]) -> Snapshot:
-        """Read who has the ports, and what health checks say."""
+        """Read the chassis of the ports, and the results of health checks."""
         gateways = [each.name for each in snapshot.router_ports if each.gateway]
         redirects = [f"{_CHASSIS_REDIRECT}{each}" for each in gateways]
         try:
             chassis = self._sb.chassis([*snapshot.ports, *redirects])
-            verdicts = self._sb.verdicts(_mapped(snapshot.rows))
+            states = self._sb.verdicts(_mapped(snapshot.rows))
         except Unavailable as error:
             notes.append(f"The Southbound database did not answer, so health is not known: {error}")
             return snapshot
@@ -203,11 +202,11 @@ class SnapshotReader:
                 name: chassis.get(redirect, "")
                 for name, redirect in zip(gateways, redirects, strict=True)
             },
-            health=Health(verdicts, reach.verdicts(replace(snapshot, ports=ports))),
+            health=Health(states, reach.verdicts(replace(snapshot, ports=ports))),
         )
 
     def _with_rules(self, snapshot: Snapshot, client: Client, notes: list[str]) -> Snapshot:
-        """Read the ACLs of the ports that packets come in and go out by."""
+        """Read the ACLs of the ports through which packets enter and leave."""
         entry = {client.port.switch} if client.port else set()
         entry |= {each.switch for each in snapshot.router_ports if each.gateway}
         concerned = [

@@ -1,4 +1,4 @@
-"""Rows of the Southbound database around one load balancer: where ports are, who is alive."""
+"""Rows of the Southbound database around one load balancer: ports' chassis, results of checks."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _RESULTS: Mapping[type[OctaviaOvnError], str] = {
 """The results of calls and transactions that end in errors; the first that fits."""
 CALL_RESULTS = (SUCCESS, *_RESULTS.values())
 DATAGRAM_RESULTS = ("accepted", *(each.value for each in Reason))
-"""What becomes of a datagram with statistics."""
+"""How a datagram with statistics is handled."""
 THREADS = ("reporter", "reporter-ask", "watch", "statistics", "metrics")
 """The threads of an agent beside its main loop."""
 
@@ -64,7 +64,7 @@ class Metrics(Observer):
         self._waiting: dict[str, tuple[str, ...]] = {}
         self._shown: dict[str, _Shown] = {}
         self._defective: set[tuple[str, Defect]] = set()
-        self._is_leader = False
+        self._active = False
         self._make_agent()
         self._make_requests()
         self._make_outside()
@@ -78,7 +78,8 @@ class Metrics(Observer):
         build = self._gauge("build_info", "Always 1; the label names the version.", "version")
         build.labels(metadata.version("octavia-ovn")).set(1)
         self._lock_held = self._gauge(
-            "lock_held", "Whether this agent holds the OVSDB lock and acts (1), or stands by (0)."
+            "lock_held",
+            "Whether this agent holds the OVSDB lock and is active (1), or stands by (0).",
         )
         self._connected = self._gauge(
             "database_connected",
@@ -87,7 +88,7 @@ class Metrics(Observer):
         )
         self._last_turn = self._gauge(
             "loop_last_turn_timestamp_seconds",
-            "When the main loop has turned last, in seconds since 1970.",
+            "When the main loop last completed an iteration, in seconds since 1970.",
         )
 
     def _make_requests(self) -> None:
@@ -111,15 +112,15 @@ class Metrics(Observer):
         )
         oldest.set_function(self._oldest)
         self._queue_length = self._gauge(
-            "queue_length", "Load balancers that are to be looked at, retries included."
+            "queue_length", "Load balancers in the queue to be reconciled, retries included."
         )
         self._queue_age = self._gauge(
             "queue_age_seconds",
-            "Seconds for which the oldest load balancer in the queue has not been done.",
+            "Seconds for which the oldest load balancer in the queue has been waiting.",
         )
         self._retries = self._counter(
             "retries",
-            "What has failed and is tried again, by step.",
+            "Failed steps that are tried again, by step.",
             ("step", [each.value for each in Step]),
         )
 
@@ -147,7 +148,7 @@ class Metrics(Observer):
         )
         self._conflicts = self._counter(
             "transaction_conflicts",
-            "Transactions that were planned anew because what they were planned on had changed.",
+            "Transactions that were planned again because rows that they depend on had changed.",
         )
         self._transaction_duration = self._histogram(
             "transaction_duration_seconds",
@@ -172,20 +173,22 @@ class Metrics(Observer):
     def _make_findings(self) -> None:
         self._load_balancers = self._gauge(
             "load_balancers",
-            "Load balancers that the acting agent knows, by operating status.",
+            "Load balancers that the active agent knows, by operating status.",
             "operating_status",
         )
         self._members = self._gauge(
             "members",
-            "Members of load balancers that the acting agent knows, by operating status.",
+            "Members of load balancers that the active agent knows, by operating status.",
             "operating_status",
         )
         drifts = ("drift", [each.value for each in Drift])
         self._found = self._counter(
-            "drift_found", "What was found not to be as it should be, by kind.", drifts
+            "drift_found",
+            "Differences between Octavia, OVN and Neutron that were found, by kind.",
+            drifts,
         )
         self._repaired = self._counter(
-            "drift_repaired", "What of that the agent has begun to mend, by kind.", drifts
+            "drift_repaired", "Differences that the agent has begun to repair, by kind.", drifts
         )
         self._comparisons = self._counter(
             "comparisons",
@@ -196,7 +199,7 @@ class Metrics(Observer):
     def _make_statistics(self) -> None:
         self._datagrams = self._counter(
             "statistics_messages",
-            "Datagrams of collectors that have arrived, by what became of them.",
+            "Datagrams of collectors that have arrived, by result.",
             ("result", DATAGRAM_RESULTS),
         )
         self._dropped = self._counter(
@@ -218,11 +221,11 @@ class Metrics(Observer):
             counter.labels(*values)
         return counter
 
-    # --- what an observer is told
+    # --- the observer
 
     def leads(self, *, is_leader: bool) -> None:
-        """Forget what has been seen: another agent may have been at work, or is from now on."""
-        self._is_leader = is_leader
+        """Forget what has been seen: another agent may have changed it, or will from now on."""
+        self._active = is_leader
         self._lock_held.set(is_leader)
         self._since.clear()
         self._waiting.clear()
@@ -232,18 +235,18 @@ class Metrics(Observer):
             gauge.labels(status.value).set(0)
 
     def follows(self, length: Callable[[], int], age: Callable[[], float]) -> None:
-        """Ask about the queue whenever Prometheus does; that of a stand-by does not count."""
-        self._queue_length.set_function(lambda: length() if self._is_leader else 0)
-        self._queue_age.set_function(lambda: age() if self._is_leader else 0.0)
+        """Read the queue at each scrape; that of a standby agent does not count."""
+        self._queue_length.set_function(lambda: length() if self._active else 0)
+        self._queue_age.set_function(lambda: age() if self._active else 0.0)
 
     def turns(self, *, northbound: bool, southbound: bool) -> None:
-        """Say that the main loop is alive, and what it is connected to."""
+        """Record an iteration of the main loop, and which databases are connected."""
         self._last_turn.set_to_current_time()
         self._connected.labels("northbound").set(northbound)
         self._connected.labels("southbound").set(southbound)
 
     def waits(self, lb_id: str, requests: Collection[str]) -> None:
-        """Remember since when Octavia waits for each request."""
+        """Remember when each pending request was first seen."""
         before, now = self._waiting.get(lb_id, ()), tuple(requests)
         if now == before:
             return
@@ -277,7 +280,7 @@ class Metrics(Observer):
         self._count(shown, 1)
 
     def vanishes(self, lb_id: str) -> None:
-        """Count a load balancer no more, and what nobody will tell Octavia as removed."""
+        """Stop counting a load balancer; its open requests count as removed."""
         self._forget(lb_id)
         self.overcomes(lb_id, *Defect)
         for request in self._waiting.get(lb_id, ()):
@@ -310,7 +313,7 @@ class Metrics(Observer):
             self._defective.add((lb_id, defect))
 
     def overcomes(self, lb_id: str, *defects: Defect) -> None:
-        """Count a load balancer no more, unless another step fails."""
+        """Stop counting a load balancer as defective, unless another step fails."""
         self._defective.difference_update((lb_id, each) for each in defects)
 
     def crashes(self, thread: str) -> None:
@@ -318,11 +321,11 @@ class Metrics(Observer):
         self._crashes.labels(thread).inc()
 
     def finds(self, drift: Drift) -> None:
-        """Count what was found."""
+        """Count a difference."""
         self._found.labels(drift.value).inc()
 
     def repairs(self, drift: Drift) -> None:
-        """Count what is being mended."""
+        """Count a repair."""
         self._repaired.labels(drift.value).inc()
 
     def compares(self, *, succeeded: bool) -> None:
@@ -334,7 +337,7 @@ class Metrics(Observer):
         self._datagrams.labels(result).inc()
 
     def drops_statistics(self) -> None:
-        """Count it."""
+        """Count a listener's traffic that is dropped."""
         self._dropped.inc()
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A collector's counters for Prometheus. Imported only when they are wanted."""
+"""A collector's counters for Prometheus. Imported only when `metrics_port` is set."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Balancer(Protocol):
 
     @property
     def protocol(self) -> str:
-        """Of all its listeners that have the same hint."""
+        """The protocol of the row's listeners: `tcp`, `udp` or `sctp`."""
 
 
 class Numbers(Protocol):
-    """What is offered."""
+    """What is exported."""
 
     totals: dict[Key, Traffic]
     open: dict[Key, int]
 
     @property
     def balancers(self) -> Mapping[str, Balancer]:
-        """The load balancers by hint."""
+        """The load balancers by `row_uuid_prefix`."""
 
     @property
     def working(self) -> Mapping[str, bool]:
@@ -45,11 +45,11 @@ class Numbers(Protocol):
 
     @property
     def defects(self) -> Mapping[str, int]:
-        """How many errors that nobody has foreseen each part had."""
+        """How many unexpected errors each part had."""
 
 
 class _Metrics(Collector):
-    """Asked by the library's server in another thread, whenever Prometheus comes."""
+    """Called by the library's server in another thread, for each scrape."""
 
     def __init__(self, numbers: Numbers) -> None:
         self._numbers = numbers
@@ -66,7 +66,7 @@ class _Metrics(Collector):
         text = "Whether a part of the collector works (1) or not (0)."
         yield _gauge("collector_working", text, working, "part")
         defects: _Series = {(name,): number for name, number in self._numbers.defects.items()}
-        text = "Errors that nobody has foreseen, by part."
+        text = "Unexpected errors, by part."
         yield _counter("collector_defects", text, defects, "part")
 
     def _series(self, values: Mapping[Key, int]) -> _Series:
@@ -74,8 +74,8 @@ class _Metrics(Collector):
         balancers = self._numbers.balancers
         series: _Series = collections.defaultdict(int)
         for key, value in values.items():
-            found = balancers.get(key.hint)
-            name, protocol = (found.name, found.protocol) if found else (key.hint, "")
+            found = balancers.get(key.row_uuid_prefix)
+            name, protocol = (found.name, found.protocol) if found else (key.row_uuid_prefix, "")
             series[name, protocol, f"{key.port}"] += value
         return series
 

@@ -1,7 +1,7 @@
 """Serves metrics to Prometheus: its own library's application, in a server with limits.
 
-The library's server starts a thread for every connection and waits for ever for what comes from it.
-Here few connections are served at a time, and each has ended after some seconds.
+The library's server starts a thread for every connection and waits without limit for its
+request. Here few connections are served at a time, each for some seconds at most.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from octavia_ovn.supervised import SupervisedThread
 LOG = logging.getLogger(__name__)
 
 RETRY = 5.0
-"""Seconds between two attempts to serve on an address that is taken: an agent that takes the place
-of another on its host may come before that one has gone."""
+"""Seconds between two attempts to serve on an address in use: an agent that replaces another on the
+same host may start before the other has exited."""
 CONNECTIONS = 8
 """Connections that are served at a time; more are closed at once."""
 DEADLINE = 10.0
@@ -39,7 +39,7 @@ _POLL = 0.5
 
 class _Handler(simple_server.WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Say nothing about each request."""
+        """Do not log each request."""
 
 
 class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
@@ -51,12 +51,12 @@ class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
         self.address_family = family
         self._lock = threading.Lock()
         self._served: dict[socket.socket, float] = {}
-        """Connections, and when each has had its time, in seconds of the monotonic clock."""
+        """Connection → its deadline, in seconds of the monotonic clock."""
         super().__init__(address, _Handler)
         self.set_app(prometheus_client.make_wsgi_app(registry))
 
-    def turn(self) -> None:
-        """Wait for a connection for a moment; end those that have had their time."""
+    def run_once(self) -> None:
+        """Wait for a connection for a moment; close those that have reached their deadline."""
         self.handle_request()
         now = time.monotonic()
         with self._lock:
@@ -66,7 +66,7 @@ class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
                     request.shutdown(socket.SHUT_RDWR)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
-        """Whether there is a place for one more."""
+        """Whether another connection may be served."""
         with self._lock:
             fits = len(self._served) < CONNECTIONS
             if fits:
@@ -74,7 +74,7 @@ class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
         return fits
 
     def shutdown_request(self, request: Any) -> None:
-        """Give its place to another."""
+        """Free its place."""
         with self._lock:
             self._served.pop(request, None)
         super().shutdown_request(request)
@@ -97,7 +97,7 @@ def served(
 
     :param address: an address or name of this host
     :param section: the section of the options, for messages
-    :param observer: is told when serving crashes
+    :param observer: counts crashes of the thread
     """
     closed = threading.Event()
     serve = functools.partial(_serve, registry, address, port, section, closed)
@@ -114,13 +114,13 @@ def served(
 def _serve(
     registry: CollectorRegistry, address: str, port: int, section: str, closed: threading.Event
 ) -> None:
-    complain = LOG.error
+    log = LOG.error
     while not closed.is_set():
         try:
             ((family, *_, place), *_) = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
             server = _Server(family, place[:2], registry)
         except OSError as error:
-            complain(
+            log(
                 "Metrics cannot be served at [%s] metrics_address %s, metrics_port %d: %s. Another"
                 " agent of this host may have them; each needs its own. Trying again every %d s",
                 section,
@@ -129,10 +129,10 @@ def _serve(
                 error,
                 RETRY,
             )
-            complain = LOG.debug
+            log = LOG.debug
             closed.wait(RETRY)
             continue
         LOG.info("Metrics are served at %s, port %d", address, port)
         with server:
             while not closed.is_set():
-                server.turn()
+                server.run_once()

@@ -1,9 +1,8 @@
 """Neutron: subnets, and the ports that load balancers and their health checks need.
 
-Whatever is made here carries its load balancer's or subnet's id in name and device_id, so that it
-is found again when an answer was lost. What does not carry them is a user's and is left alone: no
-id of a port that comes from elsewhere is changed or deleted before Neutron has said whose port it
-is.
+A port made here carries its load balancer's or subnet's id in name and device_id, so that it is
+found again when an answer was lost. Ports without them are the users' and are left alone: before a
+port whose id comes from elsewhere is changed or deleted, it is read from Neutron to see its owner.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from octavia_ovn.adapters.neutron.ports import Port, port_of
+from octavia_ovn.adapters.neutron.ports import NeutronPort, port_of
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.topology import Subnet
@@ -42,7 +41,7 @@ _FIELDS = (
 class Neutron:
     """Neutron's API, as far as it is needed; safe to share between threads.
 
-    Nothing is done before the first call. Every call may raise :class:`Unavailable` when Neutron or
+    It connects with the first call. Every call may raise :class:`Unavailable` when Neutron or
     Keystone does not answer, and :class:`Refused` when Neutron will not do it.
     """
 
@@ -51,9 +50,9 @@ class Neutron:
         self._subnets: dict[str, Subnet] = {}
 
     def project(self) -> str:
-        """Return the id of the project that the service's account acts in.
+        """Return the id of the project that the service's account is scoped to.
 
-        What belongs to it no tenant can have made. Empty where there is no Keystone.
+        No tenant can create anything in it. Empty where there is no Keystone.
         """
         return self._rest.project()
 
@@ -74,22 +73,22 @@ class Neutron:
 
     # --- ports
 
-    def port(self, port_id: str) -> Port:
+    def port(self, port_id: str) -> NeutronPort:
         """Return a port.
 
         :raises NotFound: when there is none
         """
         return port_of(self._rest.get(f"/ports/{port_id}")["port"])
 
-    def ports_of(self, device_id: str) -> tuple[Port, ...]:
+    def ports_of(self, device_id: str) -> tuple[NeutronPort, ...]:
         """Return the ports of a device, the smallest id first."""
         return self._ports({"device_id": device_id})
 
-    def ports_named(self, name: str) -> tuple[Port, ...]:
+    def ports_named(self, name: str) -> tuple[NeutronPort, ...]:
         """Return the ports of a name, the smallest id first."""
         return self._ports({"name": name})
 
-    def list_our_ports(self) -> tuple[Port, ...]:
+    def list_our_ports(self) -> tuple[NeutronPort, ...]:
         """Return all VIP and health monitor ports in the cloud whose name and device agree."""
         project = self.project()
         ports = self._ports({"device_owner": (*neutron.VIP_OWNERS, neutron.HM_OWNER)})
@@ -100,7 +99,7 @@ class Neutron:
         )
 
     def delete_port(self, port_id: str) -> None:
-        """Delete a port; it is fine when it is gone already."""
+        """Delete a port; nothing to do when it is gone already."""
         self._rest.delete(f"/ports/{port_id}")
 
     def set_qos_policy(self, port_id: str, policy_id: str | None) -> None:
@@ -111,10 +110,10 @@ class Neutron:
         self._rest.put(f"/ports/{port_id}", {"port": {"qos_policy_id": policy_id}})
 
     def touch_port(self, port_id: str, address: str) -> None:
-        """Have Neutron write the switch port of a port anew; fine when it is gone.
+        """Have Neutron write the switch port of a port again; nothing to do when it is gone.
 
         An update that changes nothing raises its revision number, which is enough. A port that does
-        not have the address (any longer) is left alone.
+        not have the address any longer is left alone.
         """
         try:
             port = self.port(port_id)
@@ -126,7 +125,7 @@ class Neutron:
     # --- VIP ports
 
     def adopt_vip_port(self, port_id: str, lb_id: str) -> None:
-        """Give a VIP port that another driver made the owner and id that ours have.
+        """Give a VIP port that another driver made the owner and device of this driver's ports.
 
         Without an owner Neutron leaves the addresses off the switch port, see
         :meth:`create_vip_port`.
@@ -134,7 +133,7 @@ class Neutron:
         change = {"device_owner": "", "device_id": neutron.device_id(lb_id)}
         self._rest.put(f"/ports/{port_id}", {"port": change})
 
-    def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
+    def create_vip_port(  # noqa: PLR0913 - the properties of a VIP
         self,
         lb_id: str,
         project_id: str | None,
@@ -143,19 +142,19 @@ class Neutron:
         address: str | None = None,
         qos_policy_id: str | None = None,
         index: int | None = None,
-    ) -> Port:
+    ) -> NeutronPort:
         """Make the port of a VIP, or return the one that an earlier attempt has made.
 
         :param index: 1, 2, … for additional VIPs
         :raises Conflict: when something else has the address
         :raises Refused: when Neutron will not, as when a quota or a subnet is used up
-        :raises Unavailable: when no port was made, as far as can be seen: one that appears later is
+        :raises Unavailable: when Neutron shows no port that was made: one that appears later is
             found by its name, see :meth:`delete_vip_ports`
         """
         name = neutron.vip_port_name(lb_id, index)
         fixed_ip = {"subnet_id": subnet_id, "ip_address": address}
         # No device_owner: then Neutron leaves the addresses off the switch port, and OVN does not
-        # answer ARP for the VIP with the MAC of a port that nobody is behind.
+        # answer ARP for the VIP with the MAC of a port that no machine uses.
         attributes = {
             "name": name,
             "network_id": network_id,
@@ -173,7 +172,7 @@ class Neutron:
                 raise
             return made
 
-    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> NeutronPort:
         """Give a port one address instead of those that it has.
 
         :raises Conflict: when something else has the address
@@ -184,8 +183,8 @@ class Neutron:
 
     def _find_vip_port(
         self, attributes: Mapping[str, Any], subnet_id: str | None, address: str | None
-    ) -> Port | None:
-        """Return the port that a failed attempt has made; None when there is none to be seen."""
+    ) -> NeutronPort | None:
+        """Return the port that a failed attempt has made; None when Neutron shows none."""
         query = {key: attributes[key] for key in ("name", "device_id", "network_id")}
         try:
             ports = self._ports(query)
@@ -194,10 +193,10 @@ class Neutron:
         return next((each for each in ports if each.has(subnet_id, address)), None)
 
     def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None = None) -> None:
-        """Delete a VIP port that a driver has made; it is fine when it is gone.
+        """Delete a VIP port that a driver has made; nothing to do when it is gone.
 
-        Whoever may write the Northbound database can name any port: that of somebody else is kept,
-        and the log says so.
+        A client that may write the Northbound database can name any port: one that does not belong
+        to the load balancer is kept, and the log says so.
 
         :param project_id: that of the load balancer; None if it is not known
         """
@@ -218,7 +217,7 @@ class Neutron:
     def delete_vip_ports(self, lb_id: str) -> None:
         """Find and delete the VIP ports of a load balancer that a driver has made; no user's port.
 
-        The former driver gave its ports names but no device.
+        `ovn-octavia-provider` gave its ports names but no device.
         """
         for port in self.ports_of(neutron.device_id(lb_id)):
             if port.is_vip_of(lb_id):
@@ -231,11 +230,11 @@ class Neutron:
 
     # --- health monitor ports
 
-    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> Port:
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> NeutronPort:
         """Make the port that health checks of a subnet's members come from.
 
-        Called when OVN has none. If two are made all the same, the one with the smallest id is
-        used, and the other goes with the next comparison.
+        Called when OVN has none. If two are made nevertheless, the one with the smallest id is
+        used, and the next comparison deletes the other.
 
         :param project_id: that of the service's account, which no tenant can give to a port
         :returns: the new port, or when that fails the one that the project has
@@ -263,15 +262,15 @@ class Neutron:
             return made
 
     def delete_hm_ports(self, subnet_id: str) -> None:
-        """Delete the health monitor ports of a subnet; it is fine when there are none.
+        """Delete the health monitor ports of a subnet; nothing to do when there are none.
 
-        Also those of other projects: the former driver made them in that of a member. What a tenant
-        makes to look like one is of no other use.
+        Also those of other projects: `ovn-octavia-provider` made them in that of a member. A port
+        that a tenant makes to look like one has no other use.
         """
         for port in self._hm_ports(subnet_id):
             self.delete_port(port.id)
 
-    def _hm_ports(self, subnet_id: str) -> tuple[Port, ...]:
+    def _hm_ports(self, subnet_id: str) -> tuple[NeutronPort, ...]:
         """Return the health monitor ports of a subnet in all projects, the smallest id first."""
         name = neutron.hm_port_name(subnet_id)
         # Neutron finds the ports of a subnet by an index, but has none of names.
@@ -281,7 +280,7 @@ class Neutron:
     # --- floating IPs
 
     def touch_floating_ip(self, fip_id: str) -> None:
-        """Have Neutron compute the NAT row of a floating IP anew; fine when it is gone.
+        """Have Neutron compute the NAT row of a floating IP again; nothing to do when it is gone.
 
         An update that changes nothing raises its revision number, which is enough.
         """
@@ -294,11 +293,11 @@ class Neutron:
 
     # --- helpers
 
-    def _ports(self, query: Query) -> tuple[Port, ...]:
+    def _ports(self, query: Query) -> tuple[NeutronPort, ...]:
         items = self._rest.list("/ports", "ports", {**query, "fields": _FIELDS})
         return tuple(sorted(map(port_of, items), key=lambda port: port.id))
 
-    def _create_port(self, attributes: Mapping[str, Any]) -> Port:
+    def _create_port(self, attributes: Mapping[str, Any]) -> NeutronPort:
         return port_of(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
 
 

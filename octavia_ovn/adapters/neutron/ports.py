@@ -1,7 +1,7 @@
-"""Ports of Neutron, and how to tell whose they are.
+"""Ports of Neutron, and which of them belong to load balancers.
 
-Whatever the drivers make carries its load balancer's or subnet's id in name and device_id. What
-does not carry them is a user's.
+Ports of this driver and of `ovn-octavia-provider` carry the id of a load balancer or subnet in name
+and device_id; ports without it are users' ports.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class FixedIp:
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class NeutronPort:
     """A port.
 
-    :param of_service: whether it belongs to the project of the service's account, as far as that
-        has been asked for
+    :param of_service: whether it belongs to the project of the service's account, if that is
+        known
     """
 
     id: str
@@ -43,21 +43,21 @@ class Port:
 
     @property
     def vip_of(self) -> str | None:
-        """The id of the load balancer, if this is a VIP port of ours."""
+        """The id of the load balancer, if this is a VIP port of this driver."""
         return neutron.vip_port_owner(self.name, self.device_id)
 
     @property
     def source_of(self) -> str | None:
-        """The id of the subnet, if this is a health monitor port of ours."""
+        """The id of the subnet, if this is a health monitor port of this driver."""
         return neutron.hm_subnet(self.name, self.device_id, self.device_owner)
 
     def is_vip_of(self, lb_id: str) -> bool:
-        """Whether it is a VIP port that a driver, ours or the former, made for a load balancer."""
+        """Whether it is a VIP port of a load balancer, also of `ovn-octavia-provider`."""
         return neutron.is_vip_port(self.name, self.device_id, self.device_owner, lb_id)
 
     @property
     def is_hm_port(self) -> bool:
-        """Whether it is a health monitor port that a driver, ours or the former, made."""
+        """Whether it is a health monitor port, also of `ovn-octavia-provider`."""
         return neutron.is_hm_port(self.name, self.device_id, self.device_owner)
 
     def has(self, subnet_id: str | None, address: str | None) -> bool:
@@ -69,9 +69,9 @@ class Port:
         )
 
 
-def port_of(item: Mapping[str, Any]) -> Port:
+def port_of(item: Mapping[str, Any]) -> NeutronPort:
     """Return a port as Neutron's API describes it."""
-    return Port(
+    return NeutronPort(
         id=item["id"],
         name=item["name"],
         network_id=item["network_id"],

@@ -1,7 +1,7 @@
 """The Neutron ports that hold the VIPs.
 
-They are made while Octavia's API waits, because Octavia must know the addresses. A port that the
-user brought is only looked at: never renamed, re-owned or deleted.
+They are made while Octavia's API waits, because Octavia must know the addresses. A
+user-provided port is only read: never renamed, re-owned or deleted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.adapters.neutron.client import Neutron
-from octavia_ovn.adapters.neutron.ports import FixedIp, Port
+from octavia_ovn.adapters.neutron.ports import FixedIp, NeutronPort
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.core.request.addresses import misfit
 from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, Unanswered, failure
@@ -25,7 +25,7 @@ _REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class VipRequest:
-    """What Octavia asks of `create_vip_port`, in its own words."""
+    """The arguments of `create_vip_port`, as Octavia passes them."""
 
     lb_id: str
     project_id: str
@@ -84,7 +84,7 @@ class VipPorts:
         return port_id not in self._made
 
     def undo(self, lb_id: str) -> None:
-        """Delete what was made, also what Neutron made without being able to say so."""
+        """Delete the ports that were made, also one whose creation Neutron did not answer."""
         error = failure(lambda: self._neutron.delete_vip_ports(lb_id))
         if error is not None:
             # The agent's comparison finds ports that no load balancer uses.
@@ -162,8 +162,8 @@ class VipPorts:
         }
 
 
-def _choose(port: Port, subnet_id: str | None, address: str | None) -> FixedIp:
-    """Return the fixed IP that was asked for; a port that the user brought may have several.
+def _choose(port: NeutronPort, subnet_id: str | None, address: str | None) -> FixedIp:
+    """Return the fixed IP that was asked for; a user-provided port may have several.
 
     :raises Refused: when the port has no such address
     """

@@ -1,6 +1,6 @@
-"""The rows of Port_Group, ACL and Address_Set that keep clients out, to and from the core's form.
+"""The access-control rows of Port_Group, ACL and Address_Set, to and from the core's form.
 
-Security groups fill the same tables: only rows that bear our mark are replicated.
+Security groups fill the same tables: only rows that carry the driver's mark are replicated.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ CONDITIONS = {table: [_OURS] for table in TABLES}
 
 
 class AccessRows:
-    """Reads and writes them.
+    """Reads and writes the access-control rows.
 
-    :param replica: has our tables
-    :param ports: those that port groups have
+    :param replica: has :data:`TABLES`
+    :param ports: the members of port groups
     """
 
     def __init__(self, replica: Replica, ports: NamedPorts) -> None:
@@ -43,7 +43,7 @@ class AccessRows:
             replica.index_create(table, "name")
 
     def load_balancers(self) -> frozenset[str]:
-        """Return the ids of the load balancers that clients are kept away from."""
+        """Return the ids of the load balancers that have access-control rows."""
         found = (row for table in (GROUP, SET) for row in self._replica.rows(table))
         return frozenset(load_balancers(found))
 
@@ -70,7 +70,7 @@ class AccessRows:
         )
 
     def _port_name(self, identity: Any) -> str:
-        """Return a switch port's name; of one that we have not put there, its UUID."""
+        """Return a switch port's name; of one that is not followed, its UUID."""
         return self._ports.name(identity) or str(identity)
 
     def _acl(self, identity: Any) -> rows.Acl:
@@ -89,7 +89,7 @@ class AccessRows:
     # --- writing
 
     def put(self, txn: Txn, row: rows.AccessRow) -> None:
-        """Create a row, or give an existing one other contents."""
+        """Create a row, or replace the contents of an existing one."""
         columns: dict[str, object] = {"external_ids": dict(row.external_ids)}
         if isinstance(row, rows.PortGroup):
             columns["ports"] = [
@@ -110,9 +110,9 @@ class AccessRows:
         txn.delete(self._existing(row))
 
     def seek(self, row: rows.AccessRow) -> None:
-        """Replicate the row of that name even if somebody has taken its mark off.
+        """Replicate the row of that name even if its mark has been removed.
 
-        Only we give such names, and the server allows each only once.
+        Only this driver uses such names, and the server allows each only once.
         """
         table = _table(row)
         self._sought[table].add(row.name)
@@ -120,7 +120,7 @@ class AccessRows:
         self._replica.restrict(table, [_OURS, *names])
 
     def _existing(self, row: rows.AccessRow) -> Any | None:
-        """Return the row, verified: by its name if nothing in it says whose it is."""
+        """Return the row, verified: by its name if it carries no id."""
         table = _table(row)
         if row.uuid:
             found: Any = self._replica.get(table, uuid.UUID(row.uuid))

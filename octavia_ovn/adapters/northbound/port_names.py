@@ -1,11 +1,11 @@
-"""Switch ports of which only the name matters, in a replica of their own.
+"""Switch ports of which only the name is needed, in a replica of their own.
 
-A server that is asked for other rows looks at each port in the cloud, and serves nobody meanwhile.
-Conditions that only compare names cost it 0.2 s at 50,000 ports, however many names there are. With
-a single condition of another kind beside them, as for the ports of a switch, it tries one after the
-other: 5 s with 1,000 names (measured, OVN 23.03).
+When the conditions of a replica change, the server examines each port in the cloud and serves no
+other client meanwhile. Conditions that only compare names cost it 0.2 s at 50,000 ports, for any
+number of names. With a single condition of another kind, as for the ports of a switch, it tries one
+after the other: 5 s with 1,000 names (measured, OVN 23.03).
 
-What is needed no longer is let go only with the next question, for the same reason.
+For the same reason, a port that is no longer needed is released only with the next change.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 TABLE = "Logical_Switch_Port"
 TABLES = {TABLE: ("name",)}
 NOTHING = {TABLE: list[object]()}
-"""The conditions to begin with."""
+"""The initial conditions: no rows."""
 
 
 class NamedPorts:
-    """The ports that somebody has asked for.
+    """The ports that callers have requested.
 
-    :param open_: makes the replica, given what is to be called with its events; called when the
-        first port is asked for
-    :param changed: called with a dependency when a port has come, changed or gone, or when it is
-        known now
+    :param open_: makes the replica, given the callback for its events; called when the
+        first port is requested
+    :param changed: called with a dependency when a port was created, changed or deleted, or when it
+        is known now
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class NamedPorts:
         return frozenset(name for name in names if self.find(name))
 
     def forget(self, name: str) -> None:
-        """Follow a port no longer."""
+        """Stop following a port."""
         self._wanted.discard(name)
 
     def find(self, name: str) -> list[uuid.UUID]:
@@ -69,7 +69,7 @@ class NamedPorts:
         return [row.uuid for row in found]
 
     def name(self, identity: uuid.UUID) -> str | None:
-        """Return the name of a port, None of one that nobody has asked for."""
+        """Return the name of a port, None of one that was not requested."""
         row = self._replica.get(TABLE, identity) if self._replica else None
         return None if row is None else str(row.name)
 

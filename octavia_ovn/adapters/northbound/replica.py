@@ -46,7 +46,7 @@ from octavia_ovn.core.desired import responder
 from octavia_ovn.core.desired.access_control import Access
 from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
-from octavia_ovn.core.statistics.traffic import HINT_DIGITS, Key, listeners
+from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS, Key, listeners
 from octavia_ovn.errors import OctaviaOvnError, Refused
 from octavia_ovn.observer import NOBODY, Defect, Observer
 
@@ -65,11 +65,11 @@ _PARENTS = (rows.SWITCH, rows.ROUTER)
 
 
 class Northbound(NorthboundTopology):
-    """Load balancer rows, what they hang on, and the one way to change them.
+    """Load balancer rows, the rows that they depend on, and the one way to change them.
 
     :param changed: see :class:`NorthboundTopology`
     :param row_changed: called with the id of a load balancer whose rows have changed
-    :param row_lost: called with the id of a load balancer when a row of it is deleted, not by us
+    :param row_lost: called with the id of a load balancer when another client deletes a row of it
     :param lock: name of the OVSDB lock without which nothing is written
     :param timeout: seconds that a transaction may take
     :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
@@ -93,7 +93,7 @@ class Northbound(NorthboundTopology):
         self._row_changed = row_changed
         self._row_lost = row_lost
         self._deleting: set[str] = set()
-        """The uuids of rows that we delete, until the server tells that they are gone."""
+        """The uuids of rows that this agent deletes, until the server confirms it."""
         self._responders = Responders(row_changed)
         self._timeout = timeout
         self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
@@ -102,7 +102,7 @@ class Northbound(NorthboundTopology):
         self._holders: dict[str, MultiMap[uuid.UUID, uuid.UUID]] = {
             table: MultiMap() for table in _PARENTS
         }
-        self._by_hint: MultiMap[str, uuid.UUID] = MultiMap()
+        self._by_prefix: MultiMap[str, uuid.UUID] = MultiMap()
         self._vips = VipIndex()
         self.replica = Replica(
             endpoint,
@@ -126,7 +126,7 @@ class Northbound(NorthboundTopology):
         for table in (TABLE, *_PARENTS):
             self.replica.index_create(table, "name")
         self._followed = FollowedPorts(self.replica, changed)
-        self._entrances = NamedPorts(
+        self._ingress_ports = NamedPorts(
             lambda on_change: Replica(
                 endpoint,
                 _DATABASE,
@@ -139,14 +139,14 @@ class Northbound(NorthboundTopology):
             ),
             changed,
         )
-        self._access_rows = AccessRows(self.replica, self._entrances)
+        self._access_rows = AccessRows(self.replica, self._ingress_ports)
         self.ipv6_fields = "ipv6_src" in self.replica.enum(TABLE, "selection_fields")
 
     # --- events
 
     def _event(self, table: str, event: str, row: Any, _: Any) -> None:
         if table == TABLE:
-            self._note_hint(row.uuid, gone=event == DELETE)
+            self._note_prefix(row.uuid, gone=event == DELETE)
             self._note_vips(row, gone=event == DELETE)
             self._row_changed(row.name)
             if event == DELETE:
@@ -165,7 +165,7 @@ class Northbound(NorthboundTopology):
         self._responders.update(table, str(row.uuid), None if gone else row)
 
     def _references(self, table: str, row: Any, *, gone: bool) -> None:
-        """Keep the way back from a load balancer row to the switches and routers that hold it."""
+        """Maintain which switches and routers refer to a load balancer row."""
         _, old = self._parents[table].pop(row.uuid, ("", frozenset()))
         new: frozenset[uuid.UUID] = frozenset()
         if not gone:
@@ -176,13 +176,13 @@ class Northbound(NorthboundTopology):
         for each in new - old:
             self._holders[table].add(each, row.uuid)
         for each in old - new:
-            # Somebody may have taken off what should be there.
+            # Another client may have removed a reference that should be there.
             found = self.replica.get(TABLE, each)
             if found is not None:
                 self._row_changed(found.name)
 
     def _note_deletion(self, row: Any) -> None:
-        """Tell of a row of ours that is gone, unless we have deleted it."""
+        """Report a load balancer's row that was deleted by another client."""
         identity = str(row.uuid)
         if identity in self._deleting:
             self._deleting.discard(identity)
@@ -194,22 +194,22 @@ class Northbound(NorthboundTopology):
         for _, address in sorted(self._vips.update(row.uuid, external_ids)):
             self._changed(Dependency(Resource.MEMBER, address))
 
-    def _note_hint(self, identity: uuid.UUID, *, gone: bool) -> None:
-        hint = str(identity)[:HINT_DIGITS]
+    def _note_prefix(self, identity: uuid.UUID, *, gone: bool) -> None:
+        prefix = str(identity)[:ROW_UUID_PREFIX_DIGITS]
         if gone:
-            self._by_hint.discard(hint, identity)
+            self._by_prefix.discard(prefix, identity)
         else:
-            self._by_hint.add(hint, identity)
+            self._by_prefix.add(prefix, identity)
 
     # --- answers
 
     def names(self) -> Iterable[str]:
-        """Return the ids of all load balancers that have rows, of whatever kind."""
+        """Return the ids of all load balancers that have rows of any table."""
         found = {row.name for row in self.replica.rows(TABLE) if _ours(row)}
         return found.union(self._access_rows.load_balancers(), self._responders.owners())
 
     def awaited(self) -> Iterable[str]:
-        """Return the ids of those that Octavia waits for."""
+        """Return the ids of load balancers with requests that Octavia waits for."""
         rows = self.replica.rows(TABLE)
         return {row.name for row in rows if k.PENDING in contents(row, "external_ids")}
 
@@ -217,22 +217,22 @@ class Northbound(NorthboundTopology):
         """Return the rows of a load balancer."""
         return [self._row(row) for row in self.replica.find(TABLE, "name", lb_id) if _ours(row)]
 
-    def listeners(self, hints: Iterable[str]) -> dict[Key, str]:
+    def listeners(self, row_uuid_prefixes: Iterable[str]) -> dict[Key, str]:
         """Return the ids of listeners as flows know them; see :class:`Key`."""
         found: dict[Key, str] = {}
-        for hint in hints:
-            rows_ = (self.replica.get(TABLE, each) for each in self._by_hint.of(hint))
+        for prefix in row_uuid_prefixes:
+            rows_ = (self.replica.get(TABLE, each) for each in self._by_prefix.of(prefix))
             found |= listeners(
-                hint, (contents(row, "external_ids") for row in rows_ if row is not None)
+                prefix, (contents(row, "external_ids") for row in rows_ if row is not None)
             )
         return found
 
     def has_row(self, lb_id: str) -> bool:
-        """Whether there is a row of that name, even if it says nothing any more."""
+        """Whether there is a row of that name, even if it has lost its keys."""
         return bool(self.replica.find(TABLE, "name", lb_id))
 
     def access(self, lb_id: str) -> Access:
-        """Return the rows that keep clients away from a load balancer."""
+        """Return the access-control rows of a load balancer."""
         return self._access_rows.of(lb_id)
 
     def answers(self, lb_id: str) -> Mapping[str, frozenset[str]]:
@@ -244,13 +244,13 @@ class Northbound(NorthboundTopology):
         return self._followed.of_switch(switch)
 
     def is_occupied(self, switch: str, address: str) -> bool:
-        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
+        """Whether an address on a switch is a router's, or the VIP of a load balancer."""
         return (switch, address) in self._vips or self.has_router_address(switch, address)
 
     def holds(self, port_id: str, address: str, *, user_port: bool) -> bool | None:
         """Whether a VIP's port has its address; None while that is being fetched.
 
-        :param brought: whether the user made the port, so that it may have an owner
+        :param user_port: whether the user made the port, so that it may have an owner
         """
         found = self._followed.named(port_id) if user_port else self._followed.known(port_id)
         return None if found is None else any(address in addresses(row) for row in found)
@@ -262,32 +262,32 @@ class Northbound(NorthboundTopology):
 
     def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
         """Return which of some switch ports exist; None while they are being fetched."""
-        return self._entrances.existing(names)
+        return self._ingress_ports.existing(names)
 
     def forget_port(self, name: str) -> None:
-        """Follow a switch port no longer; nobody depends on it any more."""
-        self._entrances.forget(name)
+        """Stop following a switch port: no load balancer depends on it any more."""
+        self._ingress_ports.forget(name)
         self._followed.forget_port(name)
 
     def forget_switch(self, switch: str) -> None:
-        """Follow the ports of a switch no longer; nobody depends on it any more."""
+        """Stop following the ports of a switch: no load balancer depends on them any more."""
         self._followed.forget_switch(switch)
 
     def run(self) -> None:
         """Process what the server has sent."""
         self.replica.run()
-        self._entrances.run()
+        self._ingress_ports.run()
         self._followed.run()
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Arrange for the poller to wake up when `run` has something to do."""
         self.replica.wait(poller)
-        self._entrances.wait(poller)
+        self._ingress_ports.wait(poller)
 
     def close(self) -> None:
         """Disconnect; the server releases the lock."""
         self.replica.close()
-        self._entrances.close()
+        self._ingress_ports.close()
 
     def _row(self, row: Any) -> Row:
         return Row(
@@ -305,7 +305,7 @@ class Northbound(NorthboundTopology):
         )
 
     def _holding(self, table: str, row: Any) -> frozenset[str]:
-        """Return the names of the switches or routers that hold a load balancer row."""
+        """Return the names of the switches or routers that refer to a load balancer row."""
         parents = self._parents[table]
         return frozenset(parents[each][0] for each in self._holders[table].of(row.uuid))
 
@@ -317,18 +317,18 @@ class Northbound(NorthboundTopology):
     # --- writing
 
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
-        """Write what a plan returns in one transaction; the plan may be called again.
+        """Write the operations of a plan in one transaction; the plan may be called again.
 
         :returns: whether anything was written
         :raises Unavailable: when the database cannot be written now
-        :raises Refused: when it does not accept what was planned
+        :raises Refused: when it does not accept the operations
         """
         began = time.monotonic()
         operations: list[Operation] = []
 
         def apply(txn: Txn) -> bool:
             operations[:] = plan()
-            # Before it is committed: the event may come with the answer.
+            # Before the commit: the event may arrive with the answer.
             self._deleting |= _deleted(operations)
             return self._apply(operations, txn)
 
@@ -345,9 +345,9 @@ class Northbound(NorthboundTopology):
         return written
 
     def _seek(self, operations: Iterable[Operation]) -> None:
-        """Look by name for the rows that were to be made: one may be there without its mark.
+        """Replicate by name the rows that could not be created: one may exist without its mark.
 
-        The next attempt finds it and makes it ours again.
+        The next attempt finds it and restores the mark.
         """
         for operation in operations:
             if isinstance(operation, rows.PutAccessRow) and not operation.row.uuid:

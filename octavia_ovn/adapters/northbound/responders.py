@@ -1,4 +1,4 @@
-"""The rows of responders; :mod:`octavia_ovn.core.desired.responder` says what they are for."""
+"""The rows of responders; :mod:`octavia_ovn.core.desired.responder` describes their purpose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WRITTEN = {
 """Columns that are only written: a replica of them would grow with the cloud."""
 CONDITION = ["external_ids", "includes", ["map", [list(responder.MARK)]]]
 """Selects the switch ports of responders."""
-_ADDRESSES = ["router"]  # those of the router port behind it
+_ADDRESSES = ["router"]  # those of the peer router port
 
 Answers = Mapping[str, frozenset[str]]
 
@@ -38,7 +38,7 @@ class _RouterPort:
 
 
 class Responders:
-    """What responders answer for, kept by the database's events.
+    """The VIPs for which responders answer ARP, maintained from the database's events.
 
     :param changed: called with the id of a load balancer for which it has changed
     """
@@ -52,7 +52,7 @@ class Responders:
         self._by_owner: dict[str, dict[str, frozenset[str]]] = collections.defaultdict(dict)
 
     def update(self, table: str, uuid_: str, row: Any | None) -> None:
-        """Learn that a row is there now, or gone (None)."""
+        """Process an event: the row as it is now, or None when it was deleted."""
         if table not in (_ROUTER_PORT, _SWITCH_PORT):
             return
         if row is not None and responder.is_responder(contents(row, "external_ids")):
@@ -67,9 +67,9 @@ class Responders:
             self._switch_port(switch, uuid_, row)
         if row is None:
             del self._switches[uuid_]
-        self._tell(switch, before, self._answers(switch))
+        self._notify(switch, before, self._answers(switch))
 
-    # One that is made anew may come before the one that it replaces has gone.
+    # A row that is replaced may appear before its predecessor disappears.
 
     def _router_port(self, switch: str, uuid_: str, row: Any | None) -> None:
         if row is not None:
@@ -87,7 +87,7 @@ class Responders:
             del self._switch_ports[switch]
 
     def _answers(self, switch: str) -> Answers:
-        """Return load balancer → addresses that are answered for; none where anything is wrong."""
+        """Return load balancer → addresses that are answered for; none where a row is wrong."""
         port = self._router_ports.get(switch)
         if port is None:
             return {}
@@ -96,7 +96,7 @@ class Responders:
             return port.owners
         return dict.fromkeys(port.owners, frozenset())
 
-    def _tell(self, switch: str, before: Answers, after: Answers) -> None:
+    def _notify(self, switch: str, before: Answers, after: Answers) -> None:
         for lb_id in before.keys() | after.keys():
             if before.get(lb_id) == after.get(lb_id):
                 continue
@@ -111,7 +111,7 @@ class Responders:
     def of(self, lb_id: str) -> Answers:
         """Return switch → addresses of a load balancer that its responder answers for.
 
-        None at all stands for a responder that is not as it should be.
+        No addresses stand for a responder whose rows are wrong.
         """
         return dict(self._by_owner.get(lb_id, {}))
 
@@ -126,7 +126,7 @@ class Responders:
 
 
 class ResponderWriter:
-    """Collects what responders must answer for, and writes each responder once."""
+    """Collects the VIPs for which responders must answer, and writes each responder once."""
 
     def __init__(self, responders: Responders, replica: Replica, txn: Txn) -> None:
         self._responders = responders
@@ -135,11 +135,11 @@ class ResponderWriter:
         self._wanted: dict[str, dict[str, frozenset[str]]] = collections.defaultdict(dict)
 
     def add(self, operation: rows.Answer) -> None:
-        """Take an operation."""
+        """Collect an operation."""
         self._wanted[operation.switch][operation.lb_id] = operation.addresses
 
     def write(self) -> None:
-        """Write what the operations ask for."""
+        """Write the collected operations."""
         for switch, wanted in sorted(self._wanted.items()):
             port = self._router_port(switch)
             before = responder.owners(contents(port, "external_ids")) if port else {}
@@ -149,11 +149,11 @@ class ResponderWriter:
                 self._write_router(switch, port, after)
                 self._write_switch_port(switch, switches[0])
             else:
-                # A switch that has vanished has taken its port with it.
+                # A switch that was deleted took its port with it.
                 self._delete(switch, switches)
 
     def _router_port(self, switch: str) -> Any | None:
-        """Return the router port, verified: if it changes meanwhile, all is planned anew."""
+        """Return the router port, verified: if it changes meanwhile, all is planned again."""
         found = self._responders.router_port(switch)
         port = self._replica.get(_ROUTER_PORT, found) if found else None
         if port is not None:

@@ -1,7 +1,7 @@
 """The switch ports that the agent replicates: those of some switches, and single ones by name.
 
-A replica of all of them would grow with the cloud. The server looks at each port in the cloud
-whenever it is asked for others, so what is needed no longer is let go only with the next question.
+A replica of all of them would grow with the cloud. The server examines each port in the cloud when
+the conditions change, so a port that is no longer needed is released only with the next change.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ TABLE = "Logical_Switch_Port"
 COLUMNS = ("name", "addresses", "external_ids", "type", "up")
 _VIRTUAL = "virtual"
 CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [[neutron.DEVICE_OWNER, ""]]]]]
-"""What is always replicated: ports of responders, and those without an owner, as VIP ports are.
-There are few others: Neutron gives a port an owner once a machine or a service has it."""
+"""The ports that are always replicated: of responders, and without an owner, as VIP ports are.
+There are few others: Neutron sets an owner once a machine or a service uses a port."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchPort:
-    """A switch port as far as it matters to members.
+    """The properties of a switch port that matter to members.
 
-    :param source_of: the subnet whose members are checked from it
+    :param source_of: the subnet of the members that are checked from it
     :param answers: whether OVN knows its addresses, and answers ARP for them
     :param project: the project that it belongs to in Neutron
-    :param up: whether a hypervisor has it
-    :param virtual: whether other ports take its addresses in turns, as allowed address pairs
+    :param up: whether a hypervisor has bound it
+    :param virtual: whether other ports share its addresses, as allowed address pairs
     """
 
     name: str
@@ -46,7 +46,7 @@ class SwitchPort:
     virtual: bool
 
     def dependencies(self) -> Iterator[Dependency]:
-        """Yield what changes when the port does."""
+        """Yield the dependencies that change with the port."""
         yield from (Dependency(Resource.BACKEND, address) for address in self.addresses)
         if self.source_of:
             yield Dependency(Resource.MONITORED, self.source_of)
@@ -65,7 +65,7 @@ class SwitchPorts:
         return len(self._ports)
 
     def put(self, uuid: str, port: SwitchPort) -> frozenset[Dependency]:
-        """Learn about a port; return the dependencies that have changed."""
+        """Add or replace a port; return the dependencies that have changed."""
         if self._ports.get(uuid) == port:
             return frozenset()
         gone = self.remove(uuid)
@@ -78,7 +78,7 @@ class SwitchPorts:
         return gone.union(port.dependencies())
 
     def remove(self, uuid: str) -> frozenset[Dependency]:
-        """Forget a port; return the dependencies that have changed."""
+        """Remove a port; return the dependencies that have changed."""
         port = self._ports.pop(uuid, None)
         if port is None:
             return frozenset()
@@ -97,7 +97,7 @@ class SwitchPorts:
         """Return the health monitor port of a subnet.
 
         :param projects: those that it may belong to, in the order of preference: on a shared
-            network anybody can make a port that looks like one
+            network any tenant can make a port that looks like one
         """
         ports = [self._ports[uuid] for uuid in self._sources.of(subnet_id)]
         trusted = (port for port in ports if port.project in projects)
@@ -108,17 +108,17 @@ class SwitchPorts:
 
 
 class FollowedPorts:
-    """The ports that somebody has asked for, in a replica that has others as well.
+    """The ports that callers have requested, in a replica that has others as well.
 
     :param replica: has :data:`TABLE` with :data:`COLUMNS`, and of it what :data:`CONDITIONS` select
-    :param changed: called with a dependency when something about it has changed, or is known now
+    :param changed: called with a dependency when it has changed, or is known now
     """
 
     def __init__(self, replica: Replica, changed: Callable[[Dependency], None]) -> None:
         self._replica = replica
         self._changed = changed
         self._switches: dict[str, SwitchPorts] = {}
-        """All that are in the replica, by switch, whether their switch was asked for or not."""
+        """All that are in the replica, by switch, also of switches that were not requested."""
         self._switch_of: dict[str, str] = {}
         self._wanted: set[Dependency] = set()
         self._asked: set[Dependency] = set()
@@ -128,7 +128,10 @@ class FollowedPorts:
     # --- events
 
     def update(self, row: Any, *, gone: bool) -> None:
-        """Learn that a row is there now, or gone."""
+        """Process an event of a row.
+
+        :param gone: whether it was deleted
+        """
         uuid = str(row.uuid)
         dependencies = self._remove(uuid) if gone else self._put(uuid, row)
         for dependency in sorted(dependencies | {Dependency(Resource.PORT, row.name)}):
@@ -153,7 +156,7 @@ class FollowedPorts:
         return dependencies
 
     def run(self) -> None:
-        """Tell what has been awaited and is known now."""
+        """Report the requested ports that are known now."""
         if self._awaited and self._replica.is_restricted(TABLE):
             awaited, self._awaited = self._awaited, set()
             for dependency in sorted(awaited):
@@ -182,15 +185,15 @@ class FollowedPorts:
         )
 
     def forget_switch(self, switch: str) -> None:
-        """Follow the ports of a switch no longer; those that single names ask for stay."""
+        """Stop following the ports of a switch; those requested by name stay."""
         self._wanted.discard(Dependency(Resource.SWITCH, switch))
 
     def forget_port(self, name: str) -> None:
-        """Follow a port no longer, unless its switch is followed."""
+        """Stop following a port, unless its switch is followed."""
         self._wanted.discard(Dependency(Resource.PORT, name))
 
     def _follow(self, dependency: Dependency) -> bool:
-        """Have something replicated; return whether all of it is there."""
+        """Have a switch's ports or one port replicated; return whether they are complete."""
         self._wanted.add(dependency)
         if dependency not in self._asked:
             self._asked = set(self._wanted)
@@ -212,7 +215,7 @@ def addresses(row: Any) -> tuple[str, ...]:
 
 
 def switch_port(row: Any) -> SwitchPort:
-    """Return what a row of :data:`TABLE` says; unless it says that the port is up, it is not."""
+    """Return what a row of :data:`TABLE` says; without a value in `up`, the port is down."""
     external_ids = contents(row, "external_ids")
     found = neutron.port_addresses(external_ids)
     return SwitchPort(

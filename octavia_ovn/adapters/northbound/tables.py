@@ -30,7 +30,7 @@ def row(
 ) -> Row:
     """Return a row of :data:`TABLE`.
 
-    :param values: `_uuid` and :data:`COLUMNS`; of these, what is not asked for counts as empty
+    :param values: `_uuid` and :data:`COLUMNS`; columns that were not selected count as empty
     :param checks: those that its column `health_check` refers to
     :param switches: names of the switches that refer to it
     :param routers: names of the routers that refer to it

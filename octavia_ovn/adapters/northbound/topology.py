@@ -1,6 +1,6 @@
-"""Networks, routers and floating IPs as the Northbound database shows them, kept by its events.
+"""Networks, routers and floating IPs of the Northbound database, maintained from its events.
 
-Lookups cost the same in any cloud: nothing here is searched.
+Lookups take constant time: nothing here is searched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.topology import RouterPort, Subnet
 
-_REMEMBERED = 10_000  # subnets without an interface; one that is not known is asked of Neutron
+_REMEMBERED = 10_000  # subnets without an interface; unknown ones are read from Neutron
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Switch:
 class NorthboundTopology:
     """Implements :class:`octavia_ovn.core.topology.Topology`.
 
-    :param changed: called with a dependency when something about it has changed
+    :param changed: called with a dependency when it has changed
     """
 
     def __init__(self, changed: Callable[[Dependency], None]) -> None:
@@ -64,7 +64,7 @@ class NorthboundTopology:
     # --- events
 
     def update(self, table: str, uuid: str, row: Any | None) -> None:
-        """Learn that a row is there now, or gone (None)."""
+        """Process an event: the row as it is now, or None when it was deleted."""
         handler = self._handlers.get(table)
         if handler is not None:
             handler(uuid, row)
@@ -111,14 +111,14 @@ class NorthboundTopology:
             self._by_router.add(after.router, uuid)
             for address in _addresses(after):
                 self._by_address.add((after.switch, address), uuid)
-            self._learn(after.subnets)
+            self._keep(after.subnets)
         if before != after:
             for port in filter(None, (before, after)):
                 self._changed(Dependency(Resource.SWITCH, port.switch))
                 self._changed(Dependency(Resource.ROUTER, port.router))
 
-    def _learn(self, subnets: Iterable[Subnet]) -> None:
-        """Keep what never changes, for some time also when the interface has gone."""
+    def _keep(self, subnets: Iterable[Subnet]) -> None:
+        """Keep subnets, which never change, for some time also after their interface is deleted."""
         self._subnets.update({subnet.id: subnet for subnet in subnets})
         if len(self._subnets) > len(self._ports) + _REMEMBERED:
             present = (subnet for port in self._ports.values() for subnet in port.subnets)
@@ -175,7 +175,7 @@ class NorthboundTopology:
         return [self._nats[uuid] for uuid in self._nats_by_address.of(address)]
 
     def subnet(self, subnet_id: str) -> Subnet | None:
-        """Return a subnet that a router's interface has told about."""
+        """Return a subnet in which a router has, or has had, an interface."""
         return self._subnets.get(subnet_id)
 
 

@@ -14,7 +14,7 @@ Place = tuple[str, str]
 
 
 class VipIndex:
-    """The VIPs of all load balancers; looking one up costs the same in any cloud."""
+    """The VIPs of all load balancers; a lookup takes constant time."""
 
     def __init__(self) -> None:
         self._places: dict[uuid.UUID, frozenset[Place]] = {}
@@ -23,7 +23,7 @@ class VipIndex:
     def update(
         self, identity: uuid.UUID, external_ids: Mapping[str, str] | None
     ) -> frozenset[Place]:
-        """Learn what a row says, None of one that is gone; return the places that have changed."""
+        """Process an event: the keys of a row, None of a deleted one; return the changed places."""
         before = self._places.pop(identity, frozenset())
         after = frozenset(_places(external_ids or {}))
         if after:

@@ -22,8 +22,8 @@ _VERIFIED = ("protocol", "external_ids", "vips", "health_check")
 class Writer:
     """Writes operations into a transaction.
 
-    A row is verified before it is changed: if somebody else has changed it since, the transaction
-    is planned anew.
+    A row is verified before it is changed: if another client has changed it since, the
+    transaction is planned again.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Writer:
         return row
 
     def _parents(self, table: str, name: str) -> Iterator[Any]:
-        # A switch that vanished meanwhile is none of our business any more.
+        # A switch or router that was deleted meanwhile needs no reference.
         return iter(self._replica.find(table, "name", name))
 
     @_write.register

@@ -1,4 +1,4 @@
-"""Octavia's HTTP API, as far as comparing needs it: load balancers, and what of them is PENDING.
+"""Octavia's HTTP API, as far as comparing needs it: load balancers, and their objects in PENDING.
 
 The trees themselves come from octavia-driver-agent's get socket, which shows no statuses and cannot
 list.
@@ -73,7 +73,7 @@ class ListedLoadBalancer:
 
 
 class OctaviaApi:
-    """A client; safe to share between threads. Nothing is done before the first call.
+    """A client; safe to share between threads. It connects with the first call.
 
     Every call may raise :class:`Unavailable` when Octavia or Keystone does not answer, and
     :class:`Refused` when Octavia will not answer.
@@ -121,7 +121,7 @@ class OctaviaApi:
     def with_pending_children(self) -> frozenset[str]:
         """Return the ids of load balancers that have something below them in PENDING.
 
-        Listeners, pools, monitors and L7 policies are looked at. Members and L7 rules cannot be
+        Listeners, pools, monitors and L7 policies are examined. Members and L7 rules cannot be
         listed without asking for each pool and policy; see :meth:`pending`.
         """
         found: set[str] = set()
@@ -163,7 +163,7 @@ class OctaviaApi:
         # Octavia can be configured to ignore filters.
         return tuple(sorted(item["id"] for item in items if item["name"] == name))
 
-    def told(self, lb_id: str) -> dict[tuple[Kind, str], ObjectStatus]:
+    def statuses(self, lb_id: str) -> dict[tuple[Kind, str], ObjectStatus]:
         """Return names and statuses of a load balancer and all that belongs to it.
 
         Empty when the load balancer does not exist.

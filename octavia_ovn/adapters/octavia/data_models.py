@@ -1,4 +1,4 @@
-"""From octavia-lib's data models to ours, and to updates of ours."""
+"""From octavia-lib's data models to values and updates of :mod:`octavia_ovn.core.model`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class VipLookup:
     """What is known about the VIPs besides what Octavia says.
 
     :param cidr: returns the CIDR of a subnet, None when it is not known
-    :param brought: returns whether the user made a port, None when it is not known
+    :param user_port: returns whether the user made a port, None when it is not known
     """
 
     cidr: Callable[[str], str | None]
@@ -43,7 +43,7 @@ class VipLookup:
 
 UNKNOWN = VipLookup(lambda _: None, lambda _: None)
 _NOTHING: Fields = {}
-"""What is asked for of an object that Octavia has already: it must be served as well as possible.
+"""No fields are checked of an object that Octavia has already: it is served as well as possible.
 Options without a meaning may have been accepted for it by another driver, or before a setting."""
 
 
@@ -326,7 +326,7 @@ def _vips(values: Fields, vip_lookup: VipLookup) -> Iterable[model.Vip]:
 
 
 def _check_repeated(cidrs: Sequence[str]) -> None:
-    """Refuse what Octavia's database would refuse after we have recorded it."""
+    """Refuse what Octavia's database would refuse after the request was recorded."""
     repeated = [each for each, count in collections.Counter(cidrs).items() if count > 1]
     if repeated:
         raise limits.refuse(limits.REPEATED, value=", ".join(repeated))

@@ -1,4 +1,4 @@
-"""The fields of Octavia's objects, as tables: which field of ours each one sets, and how.
+"""The fields of Octavia's objects, as tables: which field of the model each one sets, and how.
 
 One table serves creating and changing: a field that is absent sets nothing. `Unset` ends here.
 """
@@ -20,7 +20,7 @@ from octavia_ovn.core.request.patches import Patch
 T = TypeVar("T")
 Fields = Mapping[str, Any]
 Table = tuple[tuple[str, str, Callable[[Any], Any]], ...]
-"""Octavia's name of a field, ours, and what makes our value of Octavia's."""
+"""Octavia's name of a field, the model's name, and the function that converts the value."""
 
 _APPLICATIONS = {each.value for each in model.Application}
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -44,7 +44,7 @@ _FULL_MASKS = {"255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "/3
 class DriverDefaults:
     """What the operator has decided about the meaning of requests.
 
-    :param usual: what asks for nothing
+    :param usual: the values of options that ask for nothing
     """
 
     persistence: model.Mechanism = model.Mechanism.HASH
@@ -54,8 +54,8 @@ class DriverDefaults:
 def canonical_ids(value: Any) -> Any:
     """Return a value of Octavia's with the UUIDs in it in lower case; models are changed.
 
-    Octavia and Neutron compare ids without regard to case, and Octavia hands on those of a request
-    as they are. In OVN and in our rows an id in capitals would be another object.
+    Octavia and Neutron compare ids without regard to case, and Octavia passes on those of a request
+    as they are. In OVN and in the rows an id in capitals would be another object.
     """
     if isinstance(value, str):
         return value.lower() if _UUID.fullmatch(value) else value
@@ -89,7 +89,7 @@ def fields(*sources: data_models.BaseDataModel | Fields) -> dict[str, Any]:
 
 
 def valid(build: Callable[[], T]) -> T:
-    """Return what is built, or say what is wrong with it to the user.
+    """Return what is built; what is wrong with it becomes the user's error.
 
     :raises Unsupported: when it cannot be built
     """
@@ -120,7 +120,7 @@ def names(table: Table) -> frozenset[str]:
     return frozenset(name for name, _, _ in table)
 
 
-# --- values. None asks for the default, as in Octavia ------------------------------------------
+# --- values. None requests the default, as in Octavia ------------------------------------------
 
 
 def _same(value: Any) -> Any:

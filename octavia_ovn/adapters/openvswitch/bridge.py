@@ -30,7 +30,7 @@ class Reading:
 
 
 class Bridge:
-    """A client; connects when it is asked something, and again after an error.
+    """A client; connects with the first request, and again after an error.
 
     :param path: the socket, such as `/run/openvswitch/br-int.mgmt`
     :param timeout: seconds that each wait for the switch may take
@@ -83,7 +83,7 @@ class Bridge:
         self._socket = peer
         peer.settimeout(self._timeout)
         peer.connect(self._path)
-        # A switch greets whoever comes, and refuses the version only then.
+        # A switch sends HELLO to every client, and refuses the version only afterwards.
         peer.sendall(openflow.hello() + openflow.echo_request())
         while self._receive(peer)[0] != openflow.ECHO_REPLY:
             pass

@@ -1,4 +1,4 @@
-"""The Open vSwitch of this host: who we are, where its sockets are, which connections are open."""
+"""The Open vSwitch of this host: the chassis's identity, its sockets, and open connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What ovn-controller has been told: the chassis's name and its integration bridge."""
+    """The configuration of ovn-controller: the chassis's name and its integration bridge."""
 
     chassis: str
     bridge: str
@@ -37,9 +37,9 @@ class LocalSwitch:
         self._patience = patience
 
     def identity(self) -> Identity:
-        """Ask who we are.
+        """Read the identity of this chassis.
 
-        :raises Unavailable: when the local database does not answer, or does not know yet
+        :raises Unavailable: when the local database does not answer, or does not have it yet
         """
         endpoint = Endpoint((f"unix:{self._folder}/db.sock",))
         session = OvsdbSession(endpoint, "Open_vSwitch", self._timeout)
@@ -64,7 +64,7 @@ class LocalSwitch:
         limit = f"--timeout={self._patience}"
         argv = ["ovs-appctl", limit, "-t", self._control(), "dpctl/dump-conntrack"]
         try:
-            with subprocess.Popen(  # noqa: S603 - no shell, and no words of others
+            with subprocess.Popen(  # noqa: S603 - no shell, and no arguments from outside
                 argv,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -74,11 +74,11 @@ class LocalSwitch:
                 assert process.stdout is not None  # noqa: S101 - as asked for
                 assert process.stderr is not None  # noqa: S101
                 yield from process.stdout
-                complaint = process.stderr.read().strip()
+                message = process.stderr.read().strip()
         except OSError as error:
             raise Unavailable(f"ovs-appctl cannot be run: {error}") from error
         if process.returncode:
-            raise Unavailable(f"Connections cannot be read: {complaint}")
+            raise Unavailable(f"Connections cannot be read: {message}")
 
     def _control(self) -> str:
         sockets = list(self._folder.glob("ovs-vswitchd.*ctl"))

@@ -1,6 +1,6 @@
-"""The IDL's connection to a server: what `ovs.jsonrpc.Session` is, on the standard library.
+"""The IDL's connection to a server: `ovs.jsonrpc.Session` on the standard library.
 
-The IDL of the `ovs` library is used as it is; only the object that carries its messages is
+The IDL of the `ovs` library is used unchanged; only the object that carries its messages is
 replaced, because the library's own
 
 * parses JSON in pure Python (its wheel has no C parser). Measured until a replica holds 5,000 rows
@@ -47,11 +47,11 @@ _PENDING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Channel:
-    """Messages to and from one of the servers, whichever answers; reconnects for ever.
+    """Messages to and from the server that answers first; reconnects until it is closed.
 
     The public methods are those that `ovs.db.idl.Idl` calls on its session.
 
-    :param endpoint: the servers, tried in an order of chance
+    :param endpoint: the servers, tried in random order
     :param probe_interval: milliseconds of silence after which the peer is probed; 0 for never
     :param max_backoff: milliseconds between two rounds through all remotes at most; at least 1000
     """
@@ -73,7 +73,7 @@ class Channel:
         self._reconnect.enable(ovs.timeval.msec())
 
     def run(self) -> None:
-        """Do what is due: send, connect, disconnect, probe."""
+        """Send, connect, disconnect and probe as is due."""
         if self._link is not None:
             try:
                 self._advance(self._link)
@@ -128,7 +128,7 @@ class Channel:
         return 0
 
     def is_connected(self) -> bool:
-        """Tell whether messages can be sent."""
+        """Whether messages can be sent."""
         return self._connected
 
     def get_seqno(self) -> int:
@@ -148,14 +148,14 @@ class Channel:
         self._reconnect.set_backoff_free_tries(_NO_PAUSE)
 
     def close(self) -> None:
-        """Disconnect for ever."""
+        """Disconnect, and do not reconnect."""
         self._reconnect.disable(ovs.timeval.msec())
         if self._link is not None:
             self._link.close()
         self._link, self._connected = None, False
 
     def hang_up(self, reason: str) -> None:
-        """Disconnect now, so that the server forgets the requests that it has not begun."""
+        """Disconnect now, so that the server drops the requests that it has not started."""
         self._lose(ConnectionAbortedError(errno.ECONNABORTED, reason))
 
     def _dial(self) -> None:
@@ -186,14 +186,14 @@ class Channel:
                 raise ValueError(message)  # noqa: TRY004  # a str is the library's error
             if message.type == message.T_REQUEST and message.method == "echo":
                 if self.send(ovs.jsonrpc.Message.create_reply(message.params, message.id)):
-                    return  # The connection is lost, and with it all that it has brought.
+                    return  # The connection is lost, and its messages are void.
             elif message.type != message.T_REPLY or message.id != "echo":
                 if message.type == message.T_REPLY and isinstance(message.result, list):
                     wire.share_strings(message.result)
                 self._inbox.append(message)
 
     def _lose(self, error: Exception) -> None:
-        """Give up the connection or the attempt, and turn to the next remote."""
+        """Close the connection or the attempt, and continue with the next remote."""
         level = logging.INFO if self._connected else logging.DEBUG
         LOG.log(level, "Not connected to %s: %s", self.get_name(), error)
         self.last_error = f"{self.get_name()}: {error}"
@@ -236,7 +236,7 @@ class _Link:
         return self._socket.fileno()
 
     def establish(self) -> bool:
-        """Get on with connecting; return whether it is done.
+        """Continue to connect; return whether it is done.
 
         :raises OSError: it failed
         """
@@ -300,7 +300,7 @@ class _Link:
         return self._framer.feed(data)
 
     def has_decrypted(self) -> bool:
-        """Tell whether there are bytes that polling the descriptor does not show."""
+        """Whether there are bytes that polling the descriptor does not show."""
         return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def close(self) -> None:

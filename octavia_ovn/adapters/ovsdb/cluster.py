@@ -12,7 +12,7 @@ from octavia_ovn.adapters.ovsdb.wire import failure
 if TYPE_CHECKING:
     from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 
-_CONNECT_TIMEOUT = 3.0  # seconds for one remote; the others get their turn then
+_CONNECT_TIMEOUT = 3.0  # seconds for one remote; then the others are tried
 _MIN_CONNECT_TIMEOUT = 0.2
 
 _GOOD, _USABLE, _USELESS = 2, 1, 0
@@ -25,9 +25,9 @@ def connect_once(
 
     A server without a cluster and the leader of one are preferred, another member will do.
 
-    :param endpoint: the servers, tried in an order of chance
-    :param database: that they are asked for
-    :param deadline: value of `time.monotonic()`, shared out among the servers
+    :param endpoint: the servers, tried in random order
+    :param database: name of the database
+    :param deadline: value of `time.monotonic()`, divided among the servers
     :raises BadConfiguration: the TLS files cannot be used
     """
     remotes = random.sample(endpoint.remotes, len(endpoint.remotes))
@@ -55,7 +55,7 @@ def connect_once(
 
 
 def _standing(connection: Connection, database: str, deadline: float) -> int:
-    """Ask a server what it is to the cluster of the database; keep the reason for a low mark."""
+    """Return how suitable a server is for the database; keep the reason when it is not."""
     query = {
         "op": "select",
         "table": "Database",

@@ -20,13 +20,13 @@ _CHUNK = 1 << 16
 
 
 class Connection:
-    """A connected socket that speaks JSON-RPC; used by the holder of the session's lock.
+    """A connected socket that speaks JSON-RPC; used by the thread that has the session's lock.
 
-    Whatever is wrong with it is an OSError: the peer's silence, its absence, its nonsense.
+    Every failure is an OSError: no answer, no connection, a malformed message.
     Deadlines are values of `time.monotonic()`.
 
-    :param connected: the socket, which it owns from now on
-    :param remote: where it leads, for messages
+    :param connected: the socket, which the connection closes
+    :param remote: the server, for messages
     """
 
     def __init__(self, connected: socket.socket, remote: str) -> None:
@@ -58,7 +58,7 @@ class Connection:
                     return message
 
     def drain(self) -> None:
-        """Take what has arrived, without waiting: probes, and the news that the peer has gone."""
+        """Read what has arrived, without waiting: probes, or that the peer has closed."""
         try:
             while True:
                 self._read(None)
@@ -66,20 +66,20 @@ class Connection:
             return
 
     def probe(self) -> None:
-        """Ask the peer for a sign of life."""
+        """Send an echo request."""
         self._send({"method": "echo", "params": [], "id": "echo"}, time.monotonic() + 1)
 
     def close(self) -> None:
-        """Close it, and wake up whoever waits for it."""
+        """Close it, and wake up a thread that waits for it."""
         self.closed = True
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            LOG.debug("%s had gone already", self.remote)
+            LOG.debug("%s was disconnected already", self.remote)
         self._socket.close()
 
     def abandon(self) -> None:
-        """Close our copy of a socket that belongs to the parent process."""
+        """Close this process's copy of a socket of its parent."""
         self.closed = True
         self._socket.close()
 
@@ -114,7 +114,7 @@ class SharedConnection:
         self.last_error: object = "no time was left"
 
     def failed(self, error: OSError) -> None:
-        """Remember why the connection is of no use any more, and close it."""
+        """Keep the reason of a failure, and close the connection."""
         self.last_error = error
         self.drop()
 

@@ -1,8 +1,8 @@
-"""Where an OVSDB server is and how to prove who we are: connection strings and TLS files.
+"""Addresses and TLS files of OVSDB servers.
 
 Shared by the API's session and the agent's replica, so that both read the options alike and both
-name the option at fault. Contexts are made anew for every connection: certificates are rotated
-under processes that live for months.
+name the option at fault. A TLS context is made for every connection: certificates are rotated while
+processes run for months.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The PEM files of one connection: paths of our key, our certificate and the peer's CA."""
+    """Paths of PEM files: the client's key, the client's certificate and the server's CA."""
 
     private_key: str
     certificate: str
@@ -79,7 +79,7 @@ class Endpoint:
         """Check the options `[ovn] <option_prefix>_connection`, `…_private_key` and so on.
 
         Each item of `connections` may itself hold several remotes separated by commas. The TLS
-        files are looked at only when a remote is an `ssl:` one.
+        files are checked only when a remote is an `ssl:` one.
 
         :raises BadConfiguration: names the option that is missing or wrong
         """
@@ -105,7 +105,7 @@ class Endpoint:
         return ",".join(self.remotes)
 
     def connect(self, remote: str, timeout: float) -> socket.socket:
-        """Open a connection to one of the remotes and, for `ssl:`, shake hands.
+        """Open a connection to one of the remotes with, for `ssl:`, the TLS handshake.
 
         :param remote: one of `remotes`
         :param timeout: seconds, for each step
@@ -123,9 +123,9 @@ class Endpoint:
 
 
 def dial(remote: str) -> socket.socket:
-    """Return a non-blocking socket that is connected or on its way to be.
+    """Return a non-blocking socket that is connected or is connecting.
 
-    The IP address of a name is looked up in the ordinary, blocking way.
+    The IP address of a name is resolved in the ordinary, blocking way.
 
     :raises OSError: the attempt has failed already
     """

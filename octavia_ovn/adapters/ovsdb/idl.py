@@ -1,8 +1,8 @@
-"""The IDL of the `ovs` library over a channel of ours, and the changes that it brings.
+"""The IDL of the `ovs` library over :class:`Channel`, with all changes as events.
 
-The library tells what a server sends while the connection lasts. After a new connection it calls
-every row created and is silent about those that have gone; here a resynchronisation is told as the
-changes that it brought.
+The library reports what a server sends while the connection lasts. After a reconnection it reports
+every row as created and does not report deleted ones; here a resynchronisation is reported as the
+changes since the last connection.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ DELETE: str = ovs.db.idl.ROW_DELETE
 
 
 class ReportingIdl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is untyped
-    """The library's IDL that keeps what has changed until somebody takes it.
+    """The library's IDL that queues changes until the replica processes them.
 
-    :param channel: the connection, in the place of the library's own
+    :param channel: the connection, instead of the library's own
     :param helper: the library's `SchemaHelper`: which tables and columns to replicate
     """
 
@@ -42,15 +42,15 @@ class ReportingIdl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is unty
         self._known: dict[str, dict[uuid.UUID, Row]] = {table: {} for table in self.tables}
 
     def notify(self, event: str, row: Row, updates: Row | None = None) -> None:
-        """Take note of an event; the library calls it.
+        """Queue an event; the library calls it.
 
-        When contents are loaded anew, it calls every row created, and tells nothing of those that
-        were there before: compare with what is known.
+        After a reconnection the library reports every row as created, so each one is compared with
+        the known row.
         """
         table = row._table
         known = self._known.get(table.name)
         if known is None:
-            return  # older libraries tell of the server's own database, too
+            return  # older libraries report the database _Server, too
         if event == DELETE:
             known.pop(row.uuid, None)
         elif event == CREATE:
@@ -63,7 +63,7 @@ class ReportingIdl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is unty
         self.events.append((table.name, event, row, updates))
 
     def report_vanished(self) -> None:
-        """Take note of the rows that were deleted while we were not connected."""
+        """Queue the deletions of the time without a connection."""
         for name, known in self._known.items():
             rows = self.tables[name].rows
             for identity in [identity for identity in known if identity not in rows]:
@@ -71,7 +71,7 @@ class ReportingIdl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is unty
 
 
 def _same(one: Row, other: Row) -> bool:
-    """Tell whether two rows of a table have the same contents."""
+    """Whether two rows of a table have the same contents."""
     return all(one._data[column] == other._data[column] for column in one._table.columns)
 
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class EqualityIndex:
-    """Finds rows by a column of strings or a map, and remembers where it put each of them.
+    """Finds rows by a column of strings or a map, and remembers the values of each row.
 
-    It stands in `table.rows.indexes`, where the library calls `add`, `remove` and `clear`.
+    It is kept in `table.rows.indexes`, where the library calls `add`, `remove` and `clear`.
 
     :param column: of a set, each item is found; of a map, each value
-    :param rows: those that are there already
+    :param rows: rows to start with
     """
 
     def __init__(self, column: str, rows: Iterable[Row] = ()) -> None:
@@ -36,7 +36,7 @@ class EqualityIndex:
             self.add(row)
 
     def add(self, row: Row) -> None:
-        """Put a row where it belongs; a new one that has no value yet will come again."""
+        """Add a row; one without a value yet is added again later."""
         value = getattr(row, self._column, None)
         if value is None:
             return
@@ -50,7 +50,7 @@ class EqualityIndex:
             self._identities.setdefault(item, {})[row.uuid] = None
 
     def remove(self, row: Row) -> None:
-        """Forget a row."""
+        """Remove a row."""
         for item in self._values.pop(row.uuid, ()):
             identities = self._identities[item]
             identities.pop(row.uuid, None)
@@ -58,7 +58,7 @@ class EqualityIndex:
                 del self._identities[item]
 
     def clear(self) -> None:
-        """Forget all rows."""
+        """Remove all rows."""
         self._identities.clear()
         self._values.clear()
 
@@ -68,7 +68,7 @@ class EqualityIndex:
 
 
 def reindex(rows: Iterable[Row]) -> None:
-    """Put rows back where they belong: the end of a transaction undoes its changes."""
+    """Index rows again after a transaction, whose end undoes its changes."""
     for row in rows:
         table = row._table
         for index in table.rows.indexes.values():

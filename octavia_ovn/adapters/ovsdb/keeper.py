@@ -1,7 +1,7 @@
-"""The thread beside an idle connection: it answers the server's probes and sends ours.
+"""The thread beside an idle connection: it answers the server's probes and probes the server.
 
-A server closes a connection that does not answer, and no request is there to do it. What the thread
-has in its hands does not keep the session alive: a session that is forgotten is closed.
+A server closes a connection that does not answer, and no request is there to do it. The thread
+has only a weak reference to the session: one that is garbage-collected is closed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _ECHO_DELAY = 0.2  # seconds; a server waits at least 1 s for the answer to a probe
-_ROUND = 60.0  # seconds after which the keeper looks whether it is still needed
+_ROUND = 60.0  # seconds after which the keeper checks whether it is still needed
 
 
 def start(
@@ -31,7 +31,7 @@ def start(
 
     :param owner: the session
     :param shared: where the connection is
-    :param connection: to be kept
+    :param connection: the connection that it maintains
     :param interval: seconds of silence after which the server is probed; 0 for never
     :param name: of the thread
     """
@@ -48,10 +48,10 @@ def _keep(
     descriptor: int,
     interval: float,
 ) -> None:
-    """Answer the server's probes while nobody uses the connection, until it is closed.
+    """Answer the server's probes while no request uses the connection, until it is closed.
 
-    Runs in a daemon thread. It sleeps a moment before it looks: an answer to a request wakes it
-    up too, and is not its business.
+    Runs in a daemon thread. It waits a moment before it reads: an answer to a request wakes it up,
+    too, and belongs to the thread of the request.
     """
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)

@@ -1,9 +1,9 @@
 """The agent's replica of a database: rows, their changes, a lock, and transactions on fresh rows.
 
 A thin layer around the IDL of the `ovs` library. Not thread-safe: the agent's main loop owns it,
-and everything happens in `run` and `transact`. What the layer adds: columns that the server lacks
-are left out, a resynchronisation is told as the changes that it brought, look-ups by an index that
-survives failed transactions, and transactions that end in time.
+and all work is done in `run` and `transact`. The layer adds: columns that the server lacks are left
+out, a resynchronisation is reported as changes, lookups by an index that survives failed
+transactions, and transactions with a deadline.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PAUSE = 0.1  # seconds before the next attempt after an error of a cluster in e
 
 
 class LockLost(Unavailable):
-    """The OVSDB lock is not ours, or not any more, so nothing was written."""
+    """The OVSDB lock is not held, or not any more, so nothing was written."""
 
 
 class Replica:
@@ -57,17 +57,17 @@ class Replica:
     :param max_backoff: milliseconds between two attempts to connect at most
     :param on_change: called from `run` with table, `create`, `update` or `delete`, the row, and for
         an update a row of only the previous values, None where they are not known
-    :param on_conflict: called when `transact` plans anew because what it was planned on has changed
+    :param on_conflict: called when `transact` plans again because rows have changed meanwhile
     :param on_defect: called when `on_change` has raised, which has been logged
     :param required: tables (`NAT`) and columns (`Load_Balancer.selection_fields`) that must exist
-    :param timeout: seconds that the constructor may take for asking the server for its schema
-    :param schema: the schema, if it is known already; then the constructor asks nobody
+    :param timeout: seconds that the constructor may take to read the server's schema
+    :param schema: the schema, if it is known already; then the constructor does no I/O
     :raises Unavailable: no server answered in time
     :raises Refused: something of `required` does not exist
     :raises BadConfiguration: the TLS files cannot be used
     """
 
-    def __init__(  # noqa: PLR0913  # by keyword, and each a decision of the caller's
+    def __init__(  # noqa: PLR0913  # by keyword
         self,
         endpoint: Endpoint,
         database: str,
@@ -106,7 +106,7 @@ class Replica:
         """Whether the initial contents are there."""
 
     def run(self) -> bool:
-        """Process what the server sent and tell `on_change`; return whether anything changed."""
+        """Process what the server sent and call `on_change`; return whether anything changed."""
         before = self._idl.change_seqno
         self._pump()
         changed = bool(self._idl.events) or self._idl.change_seqno != before
@@ -116,7 +116,7 @@ class Replica:
         return changed
 
     def _tell(self, event: tuple[str, str, Row, Row | None]) -> None:
-        """Tell one change; a defect that it brings out does not keep the others back."""
+        """Report one change; an error in its handling does not affect the others."""
         if self._on_change is None:
             return
         try:
@@ -144,16 +144,16 @@ class Replica:
 
     @property
     def has_lock(self) -> bool:
-        """Whether the lock is ours, as far as we know; a transaction asserts it at the server."""
+        """Whether this client holds the lock, as far as is known; transactions assert it."""
         return self.connected and bool(self._idl.has_lock)
 
     @property
     def lock_contended(self) -> bool:
-        """Whether somebody else holds the lock."""
+        """Whether another client holds the lock."""
         return self.connected and bool(self._idl.is_lock_contended)
 
     def has_column(self, table: str, column: str) -> bool:
-        """Tell whether the server has this column."""
+        """Whether the server has this column."""
         return self.schema.has_column(table, column)
 
     def enum(self, table: str, column: str) -> frozenset[str]:
@@ -186,12 +186,12 @@ class Replica:
         if not found or column not in found.columns:
             return []
         if (table, column) in self._indexed and column not in found.rows.indexes:
-            # The library before 3.6 loses indexes when it loads contents anew.
+            # The library before 3.6 loses indexes when it reloads contents.
             found.rows.indexes[column] = EqualityIndex(column, found.rows.values())
         return [found.rows[identity] for identity in found.rows.indexes[column].find(value)]
 
     def restrict(self, table: str, conditions: list[Any]) -> None:
-        """Replicate other rows of a table from now on.
+        """Replicate the rows of other conditions from now on.
 
         :param table: its name
         :param conditions: see the class
@@ -199,29 +199,29 @@ class Replica:
         self._idl.cond_change(table, conditions)
 
     def is_restricted(self, table: str) -> bool:
-        """Tell whether the rows that the last `restrict` asked for are there."""
+        """Whether the rows of the last `restrict` are there."""
         state = self._idl.tables[table].condition_state
         return self.connected and state.new is None and state.requested is None
 
     def transact(self, plan: Callable[[Txn], bool], timeout: float) -> bool:
-        """Commit what `plan` decides on the rows as they are; return whether there was anything.
+        """Commit what `plan` writes; return whether there was anything to write.
 
-        `plan` is called inside a transaction, and again with fresher rows whenever the commit found
-        that something it has verified was changed by somebody else, or when the connection was lost
-        meanwhile: it must compute everything anew. It returns False when there is nothing to do.
-        After success the replica holds the result, and `on_change` will be told by the next `run`.
+        `plan` is called inside a transaction, and again with fresh rows when another client has
+        changed a row that it has verified, or when the connection was lost meanwhile: it must not
+        rely on earlier results. It returns False when there is nothing to do. After success the
+        replica holds the result, and the next `run` calls `on_change`.
 
         :param plan: reads rows, calls `row.verify`, and changes them through the `Txn`
         :param timeout: seconds
-        :raises LockLost: the replica was given a lock, and it is not ours
-        :raises Unavailable: not connected in time, or somebody else was always faster
+        :raises LockLost: the replica was given a lock, and does not hold it
+        :raises Unavailable: not connected in time, or another client was always faster
         :raises Unanswered: the server did not answer in time; it may have committed
-        :raises Refused: the server, or the schema, does not allow what was planned
+        :raises Refused: the server, or the schema, does not allow the changes
         """
         deadline = time.monotonic() + timeout
         while True:
             if self._lock is not None and not self.has_lock:
-                raise LockLost(f"{self._database}: the lock {self._lock} is not ours")
+                raise LockLost(f"{self._database}: the lock {self._lock} is not held")
             self._await(lambda: self.connected, deadline, "no connection")
             before = self._idl.change_seqno
             status, error = self._attempt(plan, deadline)
@@ -261,7 +261,7 @@ class Replica:
         if status == ovs.db.idl.Transaction.TRY_AGAIN:
             return True
         if status == ovs.db.idl.Transaction.NOT_LOCKED:
-            raise LockLost(f"{self._database}: the lock {self._lock} is not ours any more")
+            raise LockLost(f"{self._database}: the lock {self._lock} is not held any more")
         failed = wire.library_failure(error)
         if failed.error not in ("cluster error", "not leader"):
             raise Refused(f"{self._database}: {failed.error}: {failed.details}")

@@ -1,4 +1,4 @@
-"""Reading some rows of an OVSDB database with as few questions as possible."""
+"""Reads some rows of an OVSDB database in as few transactions as possible."""
 
 from __future__ import annotations
 

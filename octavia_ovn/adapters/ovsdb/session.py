@@ -4,8 +4,8 @@ An API request needs a select, a decision and one guarded transaction, bounded i
 start-up must not depend on the size of the cloud. One session serves all threads of a process over
 one connection, made at first use and again after a fork or when the server dropped it.
 
-What a caller has to know about a failure is whether the transaction may have been committed:
-`NotSent` means no, `Unanswered` means maybe, `Changed` means no, because somebody was faster.
+The errors say whether the transaction may have been committed: `NotSent` means no, `Unanswered`
+means maybe, `Changed` means no, because another client was faster.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class OvsdbSession:
 
     :param endpoint: the servers; in a cluster the leader is preferred
     :param database: such as `OVN_Northbound`
-    :param timeout: seconds that a request may take when it brings no deadline of its own
-    :param probe_interval: milliseconds of silence after which we ask the server whether it is
-        there; 0 for never. It finds half-open connections before a request would
+    :param timeout: seconds that a request may take without a deadline of its own
+    :param probe_interval: milliseconds of silence after which the server is probed; 0 for
+        never. It finds half-open connections before a request would
 
     Deadlines are values of `time.monotonic()`.
 
@@ -63,7 +63,7 @@ class OvsdbSession:
         self.database = database
         self._timeout = timeout
         self._probe_interval = probe_interval / 1000
-        # Keyed by process ID: a forked child finds nothing of its own here, and begins anew.
+        # Keyed by process ID: a forked child finds no connection of its own, and makes one.
         self._processes: dict[int, SharedConnection] = {}
 
     def transact(
@@ -183,22 +183,22 @@ class OvsdbSession:
             ) from error
 
     def _judge(self, failed: Failure, params: list[object]) -> None:
-        """Raise what a failure means to the caller; return if another try is safe."""
+        """Raise the error of a failure; return if another attempt is safe."""
         error, details, operation = failed
         if error in _ELSEWHERE or (error == "cluster error" and details in _NOT_IN_LOG):
             return
         if error == "timed out":
-            raise Changed(f"{self.database}: {details or 'the row was changed by somebody else'}")
+            raise Changed(f"{self.database}: {details or 'the row was changed by another client'}")
         message = f"{self.database}: {error}: {details}"
         if error == "cluster error":
             raise Unanswered(message)
-        culprit = params[operation + 1] if operation + 1 < len(params) else None
-        if isinstance(culprit, dict):
-            message += f" ({culprit.get('op')} in {culprit.get('table')})"
+        failed_operation = params[operation + 1] if operation + 1 < len(params) else None
+        if isinstance(failed_operation, dict):
+            message += f" ({failed_operation.get('op')} in {failed_operation.get('table')})"
         raise Refused(message)
 
     def _connect(self, shared: SharedConnection, deadline: float) -> Connection:
-        """Return a new connection to the best server there is.
+        """Return a new connection to the most suitable server.
 
         :raises NotSent: none was found in time
         """
@@ -218,7 +218,7 @@ class OvsdbSession:
             failures += 1
 
     def _shared(self) -> SharedConnection:
-        """Return this process's part of the session; let go of an inherited one."""
+        """Return the connection of this process; abandon an inherited one."""
         pid = os.getpid()
         shared = self._processes.get(pid)
         if shared is None:

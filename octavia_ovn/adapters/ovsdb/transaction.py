@@ -1,4 +1,4 @@
-"""What a transaction of the agent's replica may change, checked against the schema."""
+"""Writes in a transaction of the agent's replica, checked against the schema."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Txn:
-    """What a plan may do. Reads and `row.verify(column)` are done on the rows themselves.
+    """The writes of a plan. Reads and `row.verify(column)` are done on the rows themselves.
 
-    The IDL logs a value that a column does not allow, and goes on without it; here it is Refused.
+    The IDL logs a value that a column does not allow, and continues without it; here it is Refused.
     """
 
     def __init__(self, transaction: Any, idl: ReportingIdl) -> None:
@@ -39,27 +39,27 @@ class Txn:
         """Replace the value of a column."""
         datum = _check(row, column, value)
         if column in self._idl.readonly.get(row._table.name, ()):
-            # That is what the library calls columns that are not replicated.
+            # The library calls columns that are not replicated read-only.
             self._transaction._write(row, row._table.columns[column], datum)
         else:
             setattr(row, column, value)
 
     def setkey(self, row: Row, column: str, key: object, value: object) -> None:
-        """Set one key of a map, whatever the others are."""
+        """Set one key of a map, independently of the others."""
         _check(row, column, {key: value})
         row.setkey(column, key, value)
 
     def delkey(self, row: Row, column: str, key: object) -> None:
-        """Delete one key of a map, whatever the others are."""
+        """Delete one key of a map, independently of the others."""
         row.delkey(column, key)
 
     def addvalue(self, row: Row, column: str, value: object) -> None:
-        """Add an item to a set, whatever the others are."""
+        """Add an item to a set, independently of the others."""
         _check(row, column, [value])
         row.addvalue(column, value)
 
     def delvalue(self, row: Row, column: str, value: object) -> None:
-        """Remove an item from a set, whatever the others are."""
+        """Remove an item from a set, independently of the others."""
         _check(row, column, [value])
         row.delvalue(column, value)
 

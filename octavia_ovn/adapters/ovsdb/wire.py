@@ -1,4 +1,4 @@
-"""What travels between an OVSDB client and server (RFC 7047): messages, values, the schema.
+"""The protocol between OVSDB clients and servers (RFC 7047): messages, values, the schema.
 
 Nothing here does I/O. Values follow one rule in both directions: a map is a dict, a set (and an
 optional value) is a list, a UUID is a str. The IDL of the `ovs` library has the same rule.
@@ -29,7 +29,7 @@ class Framer:
     """Cuts a stream of JSON objects, which nothing separates, into values in linear time.
 
     Trying to parse at every piece that arrives is quadratic in the size of a reply. Here each piece
-    is looked at once, by a few C-speed passes that count the braces outside strings, and parsing
+    is read once, by a few C-speed passes that count the braces outside strings, and parsing
     happens only when an object is complete.
     """
 
@@ -43,14 +43,14 @@ class Framer:
         self._escape = b""  # a backslash at the end of the last piece
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take the next bytes of the stream; return the objects that they complete.
+        """Process the next bytes of the stream; return the objects that they complete.
 
         :raises ValueError: the stream is not a sequence of JSON objects
         """
         self._pieces.append(data)
         if not self._completes(data):
             return []
-        # An incomplete character at the end survives the way there and back as surrogates.
+        # An incomplete character at the end survives decoding and encoding as surrogates.
         text = b"".join(self._pieces).decode("utf-8", "surrogateescape")
         values, end = _decode_objects(text)
         if not values:
@@ -63,7 +63,7 @@ class Framer:
         return values
 
     def _completes(self, data: bytes) -> bool:
-        """Tell whether an object ends in these bytes; keep count otherwise."""
+        """Whether an object ends in these bytes; keep count otherwise."""
         data = self._escape + data
         backslashes = len(data) - len(data.rstrip(b"\\"))
         self._escape = b"\\" if backslashes % 2 else b""
@@ -102,7 +102,7 @@ def _decode_objects(text: str) -> tuple[list[dict[str, Any]], int]:
 
 
 def share_strings(content: Any, known: dict[str, str] | None = None) -> None:
-    """Have equal strings in the lists and dicts of a message be one, if it is to be kept for long.
+    """Share equal strings in the lists and dicts of a message that is kept for long.
 
     Measured on a replica of 50,000 ports and 1,000 load balancers: 2.6 of 20 MB.
     """
@@ -138,8 +138,8 @@ def named_uuid(name: str) -> list[object]:
 def decode(value: Any, *, is_set: bool = False) -> Any:
     """Return the Python value of a wire value.
 
-    The wire form of a set with one item is that item alone; only the schema can tell, hence
-    `is_set`.
+    The wire form of a set with one item is that item alone; only the schema distinguishes
+    them, hence `is_set`.
     """
     if isinstance(value, list) and len(value) == _PAIR:
         tag, content = value
@@ -152,12 +152,12 @@ def decode(value: Any, *, is_set: bool = False) -> Any:
 
 
 class Failure(NamedTuple):
-    """Why a server has not done what a request says; `operation` is the index of the culprit."""
+    """Why a server has refused a request; `operation` is the index of the failed one."""
 
     error: str
     details: str
     operation: int
-    """-1 when none is at fault."""
+    """-1 when no operation failed."""
 
 
 def failure(reply: Mapping[str, Any]) -> Failure | None:
@@ -185,7 +185,7 @@ def library_failure(error: str) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a server's database can hold: the answer to `get_schema`, asked for capabilities."""
+    """The schema of a server's database: the answer to `get_schema`."""
 
     json: Mapping[str, Any] = field(repr=False)
 
@@ -194,11 +194,11 @@ class Schema:
         return frozenset(self.json["tables"])
 
     def has_table(self, table: str) -> bool:
-        """Tell whether the server knows this table."""
+        """Whether the server knows this table."""
         return table in self.json["tables"]
 
     def has_column(self, table: str, column: str) -> bool:
-        """Tell whether the server knows this column of this table."""
+        """Whether the server knows this column of this table."""
         return self.has_table(table) and column in self.json["tables"][table]["columns"]
 
     def enum(self, table: str, column: str) -> frozenset[str]:
@@ -210,7 +210,7 @@ class Schema:
         return frozenset(decode(values, is_set=True) if values else [])
 
     def is_set(self, table: str, column: str) -> bool:
-        """Tell whether the Python value of this column is a list."""
+        """Whether the Python value of this column is a list."""
         if not self.has_column(table, column):
             return False
         type_ = self._type(table, column)

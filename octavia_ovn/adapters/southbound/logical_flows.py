@@ -1,7 +1,7 @@
-"""The logical flows that count something of load balancers, as the Southbound database has them.
+"""The logical flows of the Southbound database that count traffic of load balancers.
 
-A replica in the memory of the IDL takes some ten times as much as what is kept here, and a chassis
-has better uses for it; the connection is the IDL's, see :mod:`octavia_ovn.adapters.ovsdb.channel`.
+A replica of the IDL takes some ten times the memory of what is kept here, which a chassis needs for
+other things; the connection is the IDL's, see :mod:`octavia_ovn.adapters.ovsdb.channel`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.wire import decode
 from octavia_ovn.core.statistics import logical_flows
 from octavia_ovn.core.statistics.logical_flows import STAGE_NAME, STAGES, LogicalFlow
-from octavia_ovn.core.statistics.traffic import HINT_DIGITS
+from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS
 from octavia_ovn.errors import Unavailable
 
 _DATABASE = "OVN_Southbound"
@@ -25,13 +25,13 @@ _FLOWS, _BALANCERS = "Logical_Flow", "Load_Balancer"
 _NB_UUID = "lb_id"
 _ID = "octavia-ovn-stats"
 _GRACE = 10.0
-"""Seconds without a connection that are not worth a word: another server takes over."""
+"""Seconds without a connection that are not reported: another server takes over."""
 
 
 class Balancer(NamedTuple):
     """A row of Load_Balancer.
 
-    :param name: of ours, it is the id that Octavia knows
+    :param name: of Octavia's load balancers, the id
     :param protocol: `tcp`, `udp` or `sctp`
     """
 
@@ -40,7 +40,7 @@ class Balancer(NamedTuple):
 
 
 class SouthboundFlows:
-    """What each cookie counts; follows the database for ever.
+    """Cookie → logical flow, kept up to date with the database.
 
     :param endpoint: the servers; any member of a cluster will do
     :param probe_interval: milliseconds of silence after which the server is probed
@@ -55,7 +55,7 @@ class SouthboundFlows:
         self._followed = -1
         """The connection on which the database is followed."""
         self._refused = ""
-        """Why a server does not let us follow the database."""
+        """Why a server refuses the subscription."""
         self._balancers: dict[str, tuple[str, Balancer]] = {}
         self._lost: float | None = None
         """Since when there is no connection, in seconds of the monotonic clock."""
@@ -64,7 +64,7 @@ class SouthboundFlows:
 
     @property
     def balancers(self) -> dict[str, Balancer]:
-        """The load balancers by hint; safe to ask for from other threads."""
+        """The load balancers by `row_uuid_prefix`; safe to read from other threads."""
         return dict(list(self._balancers.values()))
 
     def run(self) -> set[int]:
@@ -79,13 +79,13 @@ class SouthboundFlows:
             while (message := self._channel.recv()) is not None:
                 self._take(message, added)
         except Exception:
-            # What the message has changed is not known: begin anew with all of it.
-            self._channel.hang_up("a message was not understood")
+            # The message may be processed in part: connect again, and replicate from the start.
+            self._channel.hang_up("a message could not be processed")
             raise
         return added
 
     def check(self, now: float) -> None:
-        """Say whether the database is followed; the connection may change servers meanwhile.
+        """Check that the database is followed; the connection may change servers meanwhile.
 
         :param now: seconds of the monotonic clock
         :raises Unavailable: when it has not been for some seconds
@@ -156,17 +156,19 @@ class SouthboundFlows:
         if row is None:
             self._balancers.pop(uuid, None)
             return
-        hint = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, "")[:HINT_DIGITS]
+        prefix = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, "")[
+            :ROW_UUID_PREFIX_DIGITS
+        ]
         protocol = row.get("protocol", "tcp")
         self._balancers[uuid] = (
-            hint,
+            prefix,
             # An optional column that is not set arrives as an empty set.
             Balancer(row.get("name", ""), protocol if isinstance(protocol, str) else "tcp"),
         )
 
 
 def _rows(updates: Mapping[str, Any], table: str) -> Iterable[tuple[str, Mapping[str, Any] | None]]:
-    """Yield rows that are new, and None for those that are gone; others change nothing of ours."""
+    """Yield rows that are new, and None for those that are gone; changed rows do not matter."""
     for uuid, update in updates.get(table, {}).items():
         if "delete" in update:
             yield uuid, None

@@ -1,4 +1,4 @@
-"""The agent's replica of the Southbound database: what OVN's health checks say."""
+"""The agent's replica of the Southbound database: the results of OVN's health checks."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from octavia_ovn.core.multimap import MultiMap
 _DATABASE = "OVN_Southbound"
 TABLE = "Service_Monitor"
 COLUMNS = ("ip", "port", "protocol", "logical_port", "status", "type")
-_VERDICTS = {"online": HealthState.UP, "offline": HealthState.DOWN, "error": HealthState.DOWN}
+_STATES = {"online": HealthState.UP, "offline": HealthState.DOWN, "error": HealthState.DOWN}
 _FOR_LOAD_BALANCERS = "load-balancer"
 
 Key = tuple[str, str, int, str]
 
 
 class Southbound:
-    """Verdicts by switch port, address, port and protocol.
+    """Health states by switch port, address, port and protocol.
 
-    Load balancers without checks need none of it, so the agent works while it is not connected.
+    Load balancers without checks do not need it, so the agent works while it is not connected.
 
-    :param changed: called with a dependency when a verdict has changed
+    :param changed: called with a dependency when a health state has changed
     :param timeout: seconds that fetching the schema may take
     :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
     """
@@ -50,19 +50,19 @@ class Southbound:
         self._timeout = timeout
         self._probe_interval = probe_interval
         self._max_backoff = max_backoff
-        self._verdicts: dict[str, tuple[Key, HealthState]] = {}
+        self._states: dict[str, tuple[Key, HealthState]] = {}
         self._by_key: MultiMap[Key, str] = MultiMap()
         self._replica: Replica | None = None
 
     def fetch_schema(self) -> Schema:
-        """Ask the server what its tables look like; takes time, so not in the main loop.
+        """Read the server's schema; takes time, so not called from the main loop.
 
         :raises Unavailable: when no server answers
         """
         return fetch_schema(self._endpoint, _DATABASE, self._timeout)
 
     def open(self, schema: Schema) -> None:
-        """Begin to replicate."""
+        """Start to replicate."""
         self._replica = Replica(
             self._endpoint,
             _DATABASE,
@@ -90,7 +90,7 @@ class Southbound:
 
     @property
     def is_open(self) -> bool:
-        """Whether it replicates, or tries to."""
+        """Whether it replicates, or tries to connect."""
         return self._replica is not None
 
     @property
@@ -104,18 +104,18 @@ class Southbound:
         return self._replica is not None and self._replica.synced
 
     def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
-        """Return what OVN's check says about a backend."""
+        """Return the result of OVN's check of a backend."""
         found = self._by_key.first((switch_port, address, port, protocol))
-        return HealthState.UNKNOWN if found is None else self._verdicts[found][1]
+        return HealthState.UNKNOWN if found is None else self._states[found][1]
 
     def _event(self, _: str, event: str, row: Any, __: Any) -> None:
         uuid = str(row.uuid)
-        before = self._verdicts.pop(uuid, None)
+        before = self._states.pop(uuid, None)
         if before is not None:
             self._by_key.discard(before[0], uuid)
         after = None if event == DELETE else member_verdict(row)
         if after is not None:
-            self._verdicts[uuid] = after
+            self._states[uuid] = after
             self._by_key.add(after[0], uuid)
         if before != after:
             for backend in filter(None, (before, after)):
@@ -123,7 +123,7 @@ class Southbound:
 
 
 def member_verdict(row: Any) -> tuple[Key, HealthState] | None:
-    """Return what a row says about a member; None when it is none of a load balancer.
+    """Return the health state of a member; None for a check that belongs to no load balancer.
 
     :param row: of Service_Monitor, with COLUMNS as attributes as far as the schema has them
     """
@@ -132,7 +132,7 @@ def member_verdict(row: Any) -> tuple[Key, HealthState] | None:
     protocol = next(iter(row.protocol), "tcp")
     status = next(iter(row.status), "")
     key = (row.logical_port, canonical_address(row.ip), row.port, protocol)
-    return key, _VERDICTS.get(status, HealthState.UNKNOWN)
+    return key, _STATES.get(status, HealthState.UNKNOWN)
 
 
 def _checks_members(row: Any) -> bool:

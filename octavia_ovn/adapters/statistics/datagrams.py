@@ -1,7 +1,7 @@
-"""UDP between the collectors on the chassis and the agent that acts.
+"""UDP between the collectors on the chassis and the active agent.
 
-A collector sends to all agents; only the one that acts has the port open. So nobody needs to know
-which one that is, and one that takes over is found without a search.
+A collector sends to all agents, and only the active one has the port open. So a collector does not
+need to know which agent is active, and reaches the next one without a search.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ LOG = logging.getLogger(__name__)
 
 _SIZE = 65536
 _BUFFER = 4 << 20
-"""Bytes that may wait in the kernel while Octavia is being told; what is lost is sent again."""
+"""Bytes that may wait in the kernel during a report to Octavia; lost datagrams are sent again."""
 _QUIET = 300.0
-"""Seconds between two complaints about datagrams that are not believed for the same reason."""
+"""Seconds between two warnings about datagrams that are rejected for the same reason."""
 ACCEPTED = "accepted"
-"""What happened to a datagram that is believed; see :class:`Reason` for the others."""
+"""The result of a valid datagram; see :class:`Reason` for the others."""
 
 
-class _Reader:
-    """Reads datagrams; counts those that are not believed, and complains of them now and then.
+class _Receiver:
+    """Receives datagrams; counts those that are rejected, and logs a warning now and then.
 
     :param key_of: returns the key of a chassis by its name
     """
@@ -43,28 +43,28 @@ class _Reader:
         self._quiet_until: dict[Reason, float] = {}
 
     def read(self, peer: socket.socket) -> tuple[Message, object] | None:
-        """Return a message and who has sent it; None for a datagram that is no good.
+        """Return a message and its sender; None for a datagram that is rejected.
 
-        :raises BlockingIOError: when there is none
+        :raises BlockingIOError: when no datagram is waiting
         """
         try:
             datagram, sender = peer.recvfrom(_SIZE)
         except ConnectionRefusedError:
-            # An agent that does not act.
+            # A standby agent has the port closed.
             return None
         try:
             message = messages.decode(datagram, self._key_of)
         except BadMessage as error:
             self._observer.receives_statistics(error.reason.value)
-            self._complain(sender, error)
+            self._warn(sender, error)
             return None
         self._observer.receives_statistics(ACCEPTED)
         return message, sender
 
-    def _complain(self, sender: object, error: BadMessage) -> None:
-        """Say it once of another version, which lasts as long as an upgrade; else once in a while.
+    def _warn(self, sender: object, error: BadMessage) -> None:
+        """Log another version once, as it lasts as long as an upgrade; other reasons now and then.
 
-        Anybody can send nonsense, so what is remembered does not depend on the sender.
+        Any host can send such datagrams, so the state kept here does not depend on the sender.
         """
         now = time.monotonic()
         if now < self._quiet_until.get(error.reason, now):
@@ -75,7 +75,7 @@ class _Reader:
 
 
 class CollectorSocket:
-    """The collector's end.
+    """The collector's socket.
 
     :param controllers: `(host, port)` of all agents
     :param key: of this chassis
@@ -84,9 +84,9 @@ class CollectorSocket:
     def __init__(self, controllers: Sequence[tuple[str, int]], key: str) -> None:
         self._controllers = controllers
         self._key = key
-        self._reader = _Reader(lambda _: key)
-        self._silent: dict[str, str] = {}
-        """Why controllers cannot be sent to."""
+        self._receiver = _Receiver(lambda _: key)
+        self._send_errors: dict[str, str] = {}
+        """Controller → why nothing can be sent to it."""
         self._sockets: dict[int, socket.socket] = {}
 
     def filenos(self) -> list[int]:
@@ -107,19 +107,19 @@ class CollectorSocket:
         except (OSError, UnicodeError) as error:
             reason = str(error)
         else:
-            self._silent.pop(host, None)
+            self._send_errors.pop(host, None)
             return
         # Not in the handler: see errors.failure.
-        if self._silent.get(host) != reason:
+        if self._send_errors.get(host) != reason:
             LOG.warning("Statistics cannot be sent to %s: %s", host, reason)
-        self._silent[host] = reason
+        self._send_errors[host] = reason
 
     def receive(self) -> Iterator[Message]:
         """Yield the answers that have arrived."""
         for peer in self._sockets.values():
             with contextlib.suppress(BlockingIOError):
                 while True:
-                    found = self._reader.read(peer)
+                    found = self._receiver.read(peer)
                     if found is not None:
                         yield found[0]
 
@@ -137,19 +137,19 @@ class CollectorSocket:
 
 
 class AgentSocket:
-    """The agent's end.
+    """The agent's socket.
 
     :param host: address to listen on
     :param port: the UDP port
-    :param master_key: that the keys of chassis follow from
-    :param observer: told of each datagram
-    :raises BadConfiguration: when nobody can listen there
-    :raises Unavailable: when somebody else does
+    :param master_key: from which the keys of chassis are derived
+    :param observer: counts each datagram
+    :raises BadConfiguration: when the address is not one of this host
+    :raises Unavailable: when the port is in use
     """
 
     def __init__(self, host: str, port: int, master_key: str, observer: Observer = NOBODY) -> None:
         self._key_of = functools.partial(chassis_key, master_key)
-        self._reader = _Reader(self._key_of, observer)
+        self._receiver = _Receiver(self._key_of, observer)
         try:
             ((family, *_, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -172,14 +172,14 @@ class AgentSocket:
         """
         self._socket.settimeout(timeout)
         try:
-            return self._reader.read(self._socket)
+            return self._receiver.read(self._socket)
         except (TimeoutError, BlockingIOError):
             return None
         except OSError as error:
             raise Unavailable(f"Statistics cannot be received: {error}") from error
 
     def send(self, message: Message, receiver: object) -> None:
-        """Answer; an answer that is lost is asked for again."""
+        """Answer; the collector repeats its message when an answer is lost."""
         with contextlib.suppress(OSError):
             datagram = messages.encode(message, self._key_of(message.chassis))
             self._socket.sendto(datagram, receiver)  # type: ignore[call-overload]  # as received

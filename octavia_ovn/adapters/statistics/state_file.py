@@ -1,4 +1,4 @@
-"""The memory of a collector that outlives its process: one JSON file, replaced as a whole."""
+"""The persistent state of a collector: one JSON file, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What has been counted, and what of it has not been delivered.
+    """The state: what has been counted, and the part that has not been acknowledged.
 
-    :param incarnation: changes when the memory is lost
+    :param incarnation: changes when the state is lost
     """
 
     incarnation: str
@@ -43,7 +43,7 @@ class StatisticsFile:
         self._written = ""
 
     def load(self) -> Memory:
-        """Return what is remembered; a new memory when there is nothing.
+        """Return the saved state; a new one when there is no file.
 
         :raises BadConfiguration: when the file cannot be used
         """
@@ -55,7 +55,7 @@ class StatisticsFile:
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             msg = (
                 f"[ovn_statistics] state_file {self._path} cannot be used: {error}. Without it,"
-                " counting begins anew: remove it if it is damaged"
+                " counting starts from zero: remove it if it is damaged"
             )
             raise BadConfiguration(msg) from error
 
@@ -107,7 +107,7 @@ def _read(content: Any) -> Memory:
 
 def _meter(content: Any) -> Meter:
     if content["boot"] != _BOOT_ID.read_text().strip():
-        # The clock has begun anew, and so have all flows: all they show is new.
+        # The host has restarted: the clock and all flows started from zero, so all counts are new.
         return Meter(0.0)
     return Meter(
         content["since"], {name: Baseline(*each) for name, each in content["flows"].items()}
@@ -120,6 +120,6 @@ def _rows(traffic: Any) -> list[list[Any]]:
 
 def _traffic(rows: Any) -> dict[Key, Traffic]:
     return {
-        Key(f"{hint}", int(port)): Traffic(int(connections), int(octets))
-        for hint, port, connections, octets in rows
+        Key(f"{row_uuid_prefix}", int(port)): Traffic(int(connections), int(octets))
+        for row_uuid_prefix, port, connections, octets in rows
     }

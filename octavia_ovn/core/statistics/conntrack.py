@@ -75,5 +75,5 @@ def _owners(logical_flows: Iterable[LogicalFlow]) -> Mapping[Destination, set[Ke
     for each in logical_flows:
         if each.meaning is Meaning.CONNECTIONS:
             place = Destination(each.protocol, each.address, each.port)
-            owners[place].add(Key(each.hint, each.port))
+            owners[place].add(Key(each.row_uuid_prefix, each.port))
     return owners

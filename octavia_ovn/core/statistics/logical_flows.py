@@ -45,7 +45,7 @@ STAGES = {
 class LogicalFlow:
     """A flow that counts something of a load balancer.
 
-    :param hint: see :class:`~octavia_ovn.core.statistics.traffic.Key`
+    :param row_uuid_prefix: see :class:`~octavia_ovn.core.statistics.traffic.Key`
     :param address: the VIP, packed: 4 or 16 bytes
     :param protocol: `tcp`, `udp` or `sctp`; empty where the flow knows none
     :param port: of the listener; 0 where the flow knows none
@@ -53,7 +53,7 @@ class LogicalFlow:
     """
 
     meaning: Meaning
-    hint: str
+    row_uuid_prefix: str
     address: bytes
     protocol: str
     port: int

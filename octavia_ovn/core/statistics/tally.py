@@ -37,7 +37,7 @@ def attribute(
     sums: dict[Key, Traffic] = {}
     for growth in grown:
         logical = catalog[growth.flow.cookie]
-        key = Key(logical.hint, logical.port)
+        key = Key(logical.row_uuid_prefix, logical.port)
         if logical.meaning is Meaning.CONNECTIONS:
             add(sums, {key: Traffic(connections=growth.packets)})
         elif logical.meaning is Meaning.BYTES:
@@ -57,7 +57,7 @@ def _shares(
         logical = catalog[flow.cookie]
         if logical.routed and logical.meaning is Meaning.CONNECTIONS:
             weights = shares.setdefault((flow.datapath, logical.address), {})
-            key = Key(logical.hint, logical.port)
+            key = Key(logical.row_uuid_prefix, logical.port)
             weights[key] = weights.get(key, 1) + flow.packets
     return shares
 

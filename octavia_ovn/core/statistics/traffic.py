@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 from octavia_ovn.core import codec
 
-HINT_DIGITS = 8
+ROW_UUID_PREFIX_DIGITS = 8
 
 
 class Key(NamedTuple):
     """A listener, as a chassis knows it.
 
-    :param hint: the first HINT_DIGITS hexadecimal digits of the UUID of a row of Load_Balancer in
-        the Northbound database
+    :param row_uuid_prefix: the first ROW_UUID_PREFIX_DIGITS hexadecimal digits of the UUID of a row
+        of Load_Balancer in the Northbound database
     :param port: of the listener; all of a row's have the row's protocol
     """
 
-    hint: str
+    row_uuid_prefix: str
     port: int
 
 
@@ -45,18 +45,18 @@ def add(sums: dict[Key, Traffic], more: Mapping[Key, Traffic]) -> None:
             sums[key] = sums.get(key, Traffic()) + traffic
 
 
-def listeners(hint: str, rows: Iterable[Mapping[str, str]]) -> dict[Key, str]:
+def listeners(row_uuid_prefix: str, rows: Iterable[Mapping[str, str]]) -> dict[Key, str]:
     """Return the ids of listeners by key.
 
-    Where two rows have the same hint and port, a flow does not say whose it is: nobody's.
+    Where two rows have the same prefix and port, a flow does not identify its listener.
 
-    :param hint: the beginning of the UUIDs of some rows of Load_Balancer
+    :param row_uuid_prefix: the beginning of the UUIDs of some rows of Load_Balancer
     :param rows: the external_ids of all of those
     """
     found = [codec.listeners_by_port(external_ids) for external_ids in rows]
     times = collections.Counter(port for by_port in found for port in by_port)
     return {
-        Key(hint, port): listener_id
+        Key(row_uuid_prefix, port): listener_id
         for by_port in found
         for port, listener_id in by_port.items()
         if times[port] == 1

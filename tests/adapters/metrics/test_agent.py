@@ -58,7 +58,7 @@ def test_a_request_that_was_never_seen_is_counted_without_a_time(metrics):
     assert value(metrics, "request_duration_seconds_count", kind="member_put") is None
 
 
-def test_a_request_that_nobody_waits_for_any_more_is_forgotten(metrics):
+def test_a_request_that_is_not_pending_any_more_is_forgotten(metrics):
     metrics.waits("lb1", (ONE,))
     metrics.waits("lb1", ())
 

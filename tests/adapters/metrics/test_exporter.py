@@ -1,4 +1,4 @@
-"""Clients of the metrics' server that mean no good, or have no time."""
+"""Clients of the metrics' server that are malicious or slow."""
 
 import contextlib
 import socket

@@ -62,7 +62,7 @@ WRONG = {
     "additional, outside": (first("10.0.0.9"), more("fd01::9"), "fd01::9 is not in fd00::/64"),
     "additional, network": (first("10.0.0.9"), more("fd00::"), "fd00:: is the network address"),
     "additional to a port of the user's": (
-        {"vip_port_id": "brought", **first("10.0.0.9")},
+        {"vip_port_id": "user-port", **first("10.0.0.9")},
         more("fd01::9"),
         "fd01::9 is not in fd00::/64",
     ),
@@ -102,4 +102,4 @@ def test_what_neutron_cannot_do_now_is_none():
 
 def test_an_address_that_a_port_of_the_users_lacks_is_a_conflict():
     with pytest.raises(Conflict, match="has no address that fits"):
-        ask(Neutron(), {"vip_port_id": "brought", **first("10.0.0.8")})
+        ask(Neutron(), {"vip_port_id": "user-port", **first("10.0.0.8")})

@@ -133,7 +133,7 @@ def test_the_source_of_checks_belongs_to_a_project_that_is_trusted():
         {"port_name": "mine"},
     ],
 )
-def test_a_port_that_does_not_say_so_in_all_ways_is_no_source_of_checks(change):
+def test_a_port_whose_name_device_and_owner_disagree_is_no_source_of_checks(change):
     assert switch_port(row(**change)).source_of is None
 
 
@@ -142,7 +142,7 @@ def test_the_former_driver_gave_the_source_of_checks_no_device_at_first():
     assert switch_port(row(device_id="", device_owner=owner)).source_of == "sub1"
 
 
-def test_a_port_that_is_made_anew_comes_before_the_old_one_goes():
+def test_a_recreated_port_appears_before_the_old_one_disappears():
     ports = SwitchPorts()
     for uuid in ("old", "new"):
         ports.put(uuid, MEMBER)

@@ -36,7 +36,7 @@ def test_a_pool_that_octavia_gives_twice_is_the_one_with_members():
 
 
 def _with_old_options():
-    """A load balancer as Octavia tells it, with options that another driver has let pass."""
+    """A load balancer of Octavia's, with options that another driver has accepted."""
     pool = {
         "pool_id": "pool",
         "protocol": "TCP",
@@ -81,7 +81,7 @@ def test_what_is_new_is_refused_for_such_options():
         models.load_balancer(_with_old_options(), models.DriverDefaults())
 
 
-def test_a_member_that_was_let_pass_can_be_changed():
+def test_a_member_that_another_driver_accepted_can_be_changed():
     old = {"member_id": "m", "address": "10.0.0.5", "protocol_port": 80, "vnic_type": "direct"}
 
     assert models.member({**old, "weight": 3}, {"weight": 3}).weight == 3

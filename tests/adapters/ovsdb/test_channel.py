@@ -1,4 +1,4 @@
-"""What a lost connection has brought is not taken for what the next one brings."""
+"""Messages of a lost connection do not count for the next one."""
 
 import json
 import socket

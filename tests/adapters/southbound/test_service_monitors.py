@@ -46,7 +46,7 @@ def test_checks_of_other_things_say_nothing_of_members(kind):
     assert member_verdict(row(("offline",), type=kind)) is None
 
 
-def test_a_row_that_is_made_anew_comes_before_the_old_one_goes():
+def test_a_recreated_row_appears_before_the_old_one_disappears():
     endpoint = Endpoint(("unix:nowhere",))
     sb = Southbound(endpoint, changed=lambda _: None, timeout=1, probe_interval=0)
     old, new = row(("offline",), uuid="old"), row(("online",), uuid="new")

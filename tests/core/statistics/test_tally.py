@@ -9,7 +9,7 @@ A, B = Key("aaaaaaaa", 80), Key("bbbbbbbb", 443)
 
 
 def logical(meaning, key=A, routed=False):
-    return LogicalFlow(meaning, key.hint, VIP, "tcp", key.port, routed)
+    return LogicalFlow(meaning, key.row_uuid_prefix, VIP, "tcp", key.port, routed)
 
 
 CATALOG = {

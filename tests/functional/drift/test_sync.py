@@ -13,7 +13,7 @@ from tests.lab.tenant import Tenant
 
 TABLE = "Load_Balancer"
 PATIENCE = 20.0
-LATE = 1.5  # seconds after which the agent has told Octavia everything once more
+LATE = 1.5  # seconds after which the agent has sent all statuses again
 QUIET = 0.4  # seconds without a change after which the agent has finished
 
 
@@ -32,7 +32,7 @@ class World:
         return self.done(lb_id)
 
     def done(self, lb_id):
-        """Wait until nobody waits for anything of it."""
+        """Wait until no request on it is pending."""
         assert wait_until(lambda: not self.is_waited_for(lb_id), PATIENCE, 0.02) is not None
         return lb_id
 
@@ -79,7 +79,7 @@ class World:
         return {row["_uuid"]: row["_version"] for row in self.lab.nb.select(TABLE)}
 
     def settle(self):
-        """Wait until nobody writes any more."""
+        """Wait until there are no more writes."""
         before, since = None, time.monotonic()
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and time.monotonic() - since < QUIET:
@@ -272,7 +272,7 @@ def test_garbage_is_repaired_by_the_agent_itself(world, healthy, garbage):
     assert f"Load balancer {lb_id}: next attempt" not in log
 
 
-def test_traffic_goes_on_while_garbage_waits_for_octavia(world):
+def test_traffic_continues_while_garbage_waits_for_octavia(world):
     lb_id = world.create()
     looks = world.looks(lb_id)
     (row,) = world.rows(lb_id)

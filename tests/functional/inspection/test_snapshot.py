@@ -236,7 +236,7 @@ def test_neutron_has_ovn_answer_for_ports_that_are_up(reader, sessions):
     assert not reader.snapshot(LB.id, None)[0].answers_for_down
 
 
-def test_a_router_of_ours_that_answers_for_the_vip(reader, sessions):
+def test_a_responder_that_answers_for_the_vip(reader, sessions):
     assert reader.snapshot(LB.id, None)[0].answered == frozenset()
 
     names = responder.names(NET1)
@@ -304,12 +304,12 @@ def test_who_is_meant(reader, text, addresses, name):
     assert (client.port and client.port.name) == name
 
 
-def test_nobody_is_meant(reader):
+def test_an_unknown_client(reader):
     with pytest.raises(NotFound, match="'nobody', and it is no address"):
         reader.client("nobody")
     with pytest.raises(Refused, match="2 ports are named 'twin'; name an id: client, other"):
         reader.client("twin")
-    with pytest.raises(NotFound, match=r"nobody on network name-net2 has the address 10.0.1.99"):
+    with pytest.raises(NotFound, match=r"no port on network name-net2 has the address 10.0.1.99"):
         reader.snapshot(LB.id, None, reader.client("10.0.1.99"))
 
 

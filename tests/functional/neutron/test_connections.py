@@ -125,7 +125,7 @@ def test_what_is_not_configured_is_named(service, change):
         client.ports_named("some")
 
 
-def test_no_secret_is_told(keystone, client, caplog):
+def test_no_secret_is_logged(keystone, client, caplog):
     caplog.set_level(logging.DEBUG)
     keystone.http.inject(method="POST", status=401)
     with pytest.raises(Unavailable) as caught:

@@ -85,7 +85,7 @@ def test_a_health_monitor_port_of_the_former_driver_is_deleted(
         {"device_id": "2b0e4a5e-0000-4000-8000-000000000001"},
     ],
 )
-def test_a_port_that_does_not_say_so_in_all_ways_is_kept(cloud, client, subnet, change):
+def test_a_port_whose_name_device_and_owner_disagree_is_kept(cloud, client, subnet, change):
     kept = look_alike(cloud, subnet, **change)["id"]
     client.delete_hm_ports(subnet["id"])
     assert list(cloud.ports) == [kept]

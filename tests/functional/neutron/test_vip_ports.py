@@ -40,7 +40,7 @@ def test_addresses_are_canonical(cloud, client):
     assert port.fixed_ips[0].address == "2001:db8::9"
 
 
-def test_an_address_of_somebody_else_is_a_conflict(cloud, client, subnet):
+def test_an_address_that_another_port_has_is_a_conflict(cloud, client, subnet):
     cloud.add_port(subnet["id"], "10.0.0.9")
     with pytest.raises(Conflict, match=r"10\.0\.0\.9 already allocated"):
         make_vip_port(client, subnet, address="10.0.0.9")
@@ -111,7 +111,7 @@ def test_when_looking_for_the_port_fails_too_the_first_error_counts(cloud, clien
         make_vip_port(client, subnet)
 
 
-def test_only_ports_of_ours_are_deleted(cloud, client, subnet):
+def test_only_ports_of_the_drivers_are_deleted(cloud, client, subnet):
     other = LB.replace("6", "7")
     kept = [
         cloud.add_port(subnet["id"], name=f"ovn-lb-vip-{LB}"),  # a server's

@@ -11,13 +11,13 @@ from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
 
 
 class Followed:
-    """Named ports, what they told, and the replicas that they made."""
+    """Named ports, the changes that they reported, and their replicas."""
 
     def __init__(self, server):
         self._server = server
         self.replicas = []
-        self.told = []
-        self.ports = NamedPorts(self._open, self.told.append)
+        self.reported = []
+        self.ports = NamedPorts(self._open, self.reported.append)
 
     def _open(self, on_change):
         self.replicas.append(
@@ -76,23 +76,23 @@ def test_only_what_was_asked_for_is_there(followed, write):
     followed.until(lambda: ports.existing({"one", "none"}) is not None)
 
     assert ports.existing({"one", "none"}) == {"one"}
-    assert {("port", "one"), ("port", "none")} <= set(followed.told)
+    assert {("port", "one"), ("port", "none")} <= set(followed.reported)
     (uuid,) = ports.find("one")
     assert ports.name(uuid) == "one"
     assert len(followed.replicas[0].rows(port_names.TABLE)) == 1
 
 
-def test_what_goes_is_told(followed, write):
+def test_deletions_are_reported(followed, write):
     ports = followed.ports
     ports.existing({"one"})
     followed.until(lambda: ports.existing({"one"}))
-    followed.told.clear()
+    followed.reported.clear()
 
     none = {"op": "update", "table": "Logical_Switch", "where": [], "row": {"ports": ["set", []]}}
     write([none])
 
-    followed.until(lambda: followed.told)
-    assert followed.told == [("port", "one")]
+    followed.until(lambda: followed.reported)
+    assert followed.reported == [("port", "one")]
     assert ports.existing({"one"}) == frozenset()
 
 
@@ -133,7 +133,7 @@ def test_the_server_is_asked_in_a_way_that_it_answers_by_a_hash(followed, write)
     assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
 
 
-def test_nobody_waits_without_ports(followed):
+def test_no_ports_are_known_at_once(followed):
     poller = ovs.poller.Poller()
     followed.ports.run()
     followed.ports.wait(poller)

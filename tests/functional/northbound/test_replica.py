@@ -10,18 +10,18 @@ from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
 
 FIP = ("vip-port", "10.0.0.5")
 ROUNDS = 8
-"""The server tells what a transaction has done in an order of chance: by the hash of the UUIDs."""
+"""The server reports the rows of a transaction in the order of their UUIDs' hashes."""
 
 
 class Followed:
-    """A replica and what it has told."""
+    """A replica and the changes that it reported."""
 
     def __init__(self, server):
-        self.told = []
+        self.reported = []
         self.nb = Northbound(
             endpoint(server.unix),
-            changed=self.told.append,
-            row_changed=self.told.append,
+            changed=self.reported.append,
+            row_changed=self.reported.append,
             lock="test",
             timeout=5.0,
             probe_interval=0,
@@ -75,12 +75,12 @@ def nat(external_ip):
 
 
 def router(external_ip):
-    """Return the operations that make the router anew, with a floating IP."""
+    """Return the operations that recreate the router, with a floating IP."""
     holder = insert("Logical_Router", name="neutron-r", nat=["named-uuid", "nat"])
     return [replace_all("Logical_Router"), nat(external_ip), holder]
 
 
-def test_a_floating_ip_whose_row_is_made_anew_stays_known(followed, write):
+def test_a_floating_ip_whose_row_is_recreated_stays_known(followed, write):
     """Neutron deletes and inserts the row in one transaction whenever a floating IP is updated."""
     for address in (f"203.0.113.{number}" for number in range(1, ROUNDS + 1)):
         write(router(address))
@@ -89,7 +89,7 @@ def test_a_floating_ip_whose_row_is_made_anew_stays_known(followed, write):
         assert followed.nb.has_router("neutron-r")
 
 
-def test_rows_that_were_made_anew_while_the_server_was_away_stay_known(followed, server, write):
+def test_rows_that_were_recreated_during_an_outage_stay_known(followed, server, write):
     """As `neutron-ovn-db-sync-util` does after the database was lost."""
     switch = insert("Logical_Switch", name="neutron-n")
     write([*router("203.0.113.1"), switch])
@@ -115,7 +115,7 @@ def switch(*names):
         yield insert("Logical_Switch", name=name, ports=["named-uuid", f"port{number}"])
 
 
-def test_ports_of_a_switch_that_nobody_needs_go_with_the_next_question(followed, write):
+def test_ports_of_a_switch_that_is_not_needed_are_released_with_the_next_change(followed, write):
     write(list(switch("s1", "s2", "s3")))
     nb = followed.nb
     assert nb.switch_ports("s1") is None
@@ -161,16 +161,16 @@ def test_a_port_is_followed_by_its_name(followed, write):
 
     addresses = {"op": "update", "table": "Logical_Switch_Port", "where": []}
     write([addresses | {"row": {"addresses": "unknown"}}])
-    followed.told.clear()
+    followed.reported.clear()
     followed.until(lambda: nb.has_addresses("port-s1"))
-    assert ("port", "port-s1") in followed.told
+    assert ("port", "port-s1") in followed.reported
 
 
 def test_attempts_to_connect_are_no_further_apart_than_was_asked_for(followed):
     nb = followed.nb
     nb.existing_ports({"any"})
 
-    for replica in (nb.replica, nb._entrances._replica):
+    for replica in (nb.replica, nb._ingress_ports._replica):
         assert replica._channel._reconnect.get_max_backoff() == 7000
 
 
@@ -198,24 +198,24 @@ def test_vip_ports_are_known_without_being_asked_for(followed, write):
     followed.until(lambda: nb.holds("machine", "10.0.0.6", user_port=True))
     assert nb.holds("ours", "10.0.0.5", user_port=False)
 
-    followed.told.clear()
+    followed.reported.clear()
     write([{"op": "delete", "table": "Logical_Switch", "where": [["name", "==", "net-ours"]]}])
     followed.until(lambda: nb.holds("ours", "10.0.0.5", user_port=False) is False)
-    assert ("port", "ours") in followed.told
+    assert ("port", "ours") in followed.reported
 
 
-def test_a_member_port_that_goes_down_is_told(followed, write):
+def test_a_member_port_that_goes_down_is_reported(followed, write):
     write(list(vip_port("one", "10.0.0.1", "compute:nova")))
     nb = followed.nb
     nb.switch_ports("net-one")
     followed.until(lambda: nb.switch_ports("net-one"))
     assert nb.switch_ports("net-one").at("10.0.0.1").up
 
-    followed.told.clear()
+    followed.reported.clear()
     where = [["name", "==", "one"]]
     write([{"op": "update", "table": "Logical_Switch_Port", "where": where, "row": {"up": False}}])
     followed.until(lambda: not nb.switch_ports("net-one").at("10.0.0.1").up)
-    assert ("backend", "10.0.0.1") in followed.told
+    assert ("backend", "10.0.0.1") in followed.reported
 
 
 def test_addresses_that_ovn_answers_for_itself(followed, write):
@@ -227,4 +227,4 @@ def test_addresses_that_ovn_answers_for_itself(followed, write):
     followed.until(lambda: nb.is_occupied("neutron-n1", "10.0.0.5"))
 
     assert not nb.is_occupied("neutron-n2", "10.0.0.5")
-    assert ("member", "10.0.0.5") in followed.told
+    assert ("member", "10.0.0.5") in followed.reported

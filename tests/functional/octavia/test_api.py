@@ -127,6 +127,15 @@ def test_load_balancers(octavia, client):
     assert "vip_address" in octavia.queries[0]["fields"]
 
 
+@pytest.mark.parametrize("date", ["", "today"])
+def test_an_answer_without_a_date_is_compared_with_the_clock_of_this_host(
+    octavia, client, monkeypatch, date
+):
+    monkeypatch.setattr(WSGIRequestHandler, "date_time_string", lambda *_: date)
+    octavia.answers["loadbalancers"] = [load_balancer("a", updated_at="2025-11-24T15:59:00")]
+    assert [each.idle for each in client.load_balancers()] == [60.0]
+
+
 def test_pages(octavia, client):
     octavia.answers["loadbalancers"] = [load_balancer(f"{number:04}") for number in range(450)]
     assert len(set(client.load_balancers())) == 450
@@ -251,13 +260,13 @@ def test_what_octavia_shows_of_a_tree(octavia, client):
             "pools/p1/members": [child("m1", "ACTIVE", name="one", operating_status="ERROR")],
         }
     )
-    assert client.told("lb") == {
+    assert client.statuses("lb") == {
         (Kind.LOAD_BALANCER, "lb"): ObjectStatus("web", "ACTIVE", "ONLINE"),
         (Kind.LISTENER, "l1"): ObjectStatus("http", "ACTIVE", "ERROR"),
         (Kind.POOL, "p1"): ObjectStatus("", "ACTIVE", "ERROR"),
         (Kind.MEMBER, "m1"): ObjectStatus("one", "ACTIVE", "ERROR"),
     }
-    assert client.told("gone") == {}
+    assert client.statuses("gone") == {}
 
 
 def test_ids_of_a_name(octavia, client):

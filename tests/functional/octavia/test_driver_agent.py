@@ -1,4 +1,4 @@
-"""The client of octavia-driver-agent against servers that speak its protocol."""
+"""The sockets of octavia-driver-agent against servers that speak its protocol."""
 
 import contextlib
 import socket
@@ -12,6 +12,7 @@ import pytest
 from octavia_lib.api.drivers import driver_lib, exceptions
 
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent, StatusRefused
+from octavia_ovn.adapters.octavia.sockets import Sockets
 from octavia_ovn.errors import Unanswered, Unavailable
 from tests.functional.driver_messages import FAULT, STATUS
 from tests.lab.sockets import DriverSockets
@@ -57,7 +58,7 @@ def paths(directory):
 
 @pytest.fixture
 def agent(paths):
-    return DriverAgent(*paths, timeout=1.0)
+    return DriverAgent(Sockets(*paths, timeout=1.0))
 
 
 def test_statuses_arrive(octavia, agent):
@@ -207,13 +208,13 @@ def test_no_answer(paths):
     serve(paths[0], lambda _: time.sleep(1.0))
     started = time.monotonic()
     with pytest.raises(Unanswered, match="within"):
-        DriverAgent(*paths, timeout=0.2).update_status(STATUS)
+        DriverAgent(Sockets(*paths, timeout=0.2)).update_status(STATUS)
     assert 0.19 < time.monotonic() - started < 0.8
 
 
 def test_no_time_at_all(octavia, paths):
     with pytest.raises(Unavailable, match="within"):
-        DriverAgent(*paths, timeout=0).update_status(STATUS)
+        DriverAgent(Sockets(*paths, timeout=0)).update_status(STATUS)
 
 
 def test_an_answer_that_trickles_in_ends_in_time(paths):
@@ -226,7 +227,7 @@ def test_an_answer_that_trickles_in_ends_in_time(paths):
     serve(paths[0], behave)
     started = time.monotonic()
     with pytest.raises(Unavailable, match="within"):
-        DriverAgent(*paths, timeout=0.25).update_status(STATUS)
+        DriverAgent(Sockets(*paths, timeout=0.25)).update_status(STATUS)
     assert time.monotonic() - started < 0.8
 
 
@@ -237,7 +238,7 @@ def test_more_connections_than_the_queue_holds(paths):
         peer.sendall(b'20\n{"status_code": 200}')
 
     serve(paths[0], *[behave] * 20)
-    agent = DriverAgent(*paths, timeout=10.0)
+    agent = DriverAgent(Sockets(*paths, timeout=10.0))
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda _: agent.update_status(STATUS), range(20)))
 
@@ -248,6 +249,6 @@ def test_a_queue_that_stays_full(paths):
     for each in waiting:
         each.connect(paths[0])
     with pytest.raises(Unavailable, match="within"):
-        DriverAgent(*paths, timeout=0.2).update_status(STATUS)
+        DriverAgent(Sockets(*paths, timeout=0.2)).update_status(STATUS)
     for each in waiting:
         each.close()

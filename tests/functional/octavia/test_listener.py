@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from octavia.api.drivers.driver_agent import driver_listener
 
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent, StatusRefused
+from octavia_ovn.adapters.octavia.sockets import Sockets
 from tests.functional.driver_messages import FAULT, STATUS
 
 
@@ -21,6 +21,9 @@ class Updater:
 @pytest.fixture
 def agent(monkeypatch):
     """A client of Octavia's server, which forks for each connection."""
+    # Not by each worker that collects tests: it takes seconds.
+    from octavia.api.drivers.driver_agent import driver_listener  # noqa: PLC0415
+
     monkeypatch.setattr(driver_listener.driver_updater, "DriverUpdater", Updater)
     # The path of a unix socket is short; pytest's directories are not.
     with tempfile.TemporaryDirectory() as path:
@@ -28,7 +31,7 @@ def agent(monkeypatch):
         handler = driver_listener.StatusRequestHandler
         with driver_listener.ForkingUDSServer(paths[0], handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield DriverAgent(*paths)
+            yield DriverAgent(Sockets(*paths))
             server.shutdown()
 
 

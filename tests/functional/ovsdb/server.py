@@ -37,7 +37,7 @@ def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return TCP ports that nobody uses now, for IPv4 on the loopback interface."""
+    """Return TCP ports that are free now, for IPv4 on the loopback interface."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [bound.getsockname()[1] for bound in sockets]
     for bound in sockets:
@@ -96,7 +96,7 @@ class Server:
         wait_for(self._answers)
 
     def _answers(self) -> bool:
-        """Tell whether the server has opened the database; it listens a moment before."""
+        """Whether the server has opened the database; it listens a moment before."""
         query = {"op": "select", "table": "Database", "where": [["name", "!=", "_Server"]]}
         with contextlib.suppress(AssertionError):
             return bool(self.transact(query, database="_Server")[0]["rows"])
@@ -121,7 +121,7 @@ class Server:
         return run("ovs-appctl", "-t", self.directory / "ctl", *command)
 
     def transact(self, *operations: object, database: str = DATABASE) -> list[dict]:
-        """Execute operations through ovsdb-client, a client that is not ours."""
+        """Execute operations through ovsdb-client, an independent client."""
         request = json.dumps([database, *operations])
         return json.loads(run("ovsdb-client", "transact", self.unix, request))
 

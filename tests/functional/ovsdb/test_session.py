@@ -19,6 +19,7 @@ from tests.functional.ovsdb.server import (
     Cluster,
     Server,
     endpoint,
+    free_ports,
     make_tls,
     tls_server,
     wait_for,
@@ -112,7 +113,7 @@ def test_a_forgotten_session_is_closed(server: Server) -> None:
     wait_for(lambda: keepers() == 0, timeout=2)
 
 
-def test_a_forked_child_connects_anew(tcp_server: tuple[Server, str]) -> None:
+def test_a_forked_child_makes_a_connection_of_its_own(tcp_server: tuple[Server, str]) -> None:
     server, remote = tcp_server
     client = session(remote)
     client.transact([insert("before")])
@@ -171,13 +172,25 @@ def test_threads_share_one_connection(tcp_server: tuple[Server, str]) -> None:
     assert server.accepted() == 1
 
 
-def test_an_idle_connection_stays(tcp_server: tuple[Server, str]) -> None:
-    server, remote = tcp_server
-    client = session(remote)
+def test_an_idle_connection_stays(server: Server) -> None:
+    client = session(probing(server, 1000))
     client.transact([insert("before")])
-    time.sleep(12)  # the server probes after 5 s of silence, and closes after 5 more
+    time.sleep(3)  # the server probes after 1 s of silence, and closes after 1 more
     client.transact([insert("after")])
     assert server.accepted() == 1
+
+
+def probing(server: Server, interval: int) -> str:
+    """Have a server listen on TCP, where it probes its clients; return the remote."""
+    (port,) = free_ports(1)
+    row = {"target": f"ptcp:{port}:127.0.0.1", "inactivity_probe": interval}
+    connections = ["set", [["named-uuid", "new"]]]
+    server.transact(
+        {"op": "insert", "table": "Connection", "row": row, "uuid-name": "new"},
+        {"op": "insert", "table": "NB_Global", "row": {"connections": connections}},
+    )
+    server.control("ovsdb-server/add-remote", f"db:{DATABASE},NB_Global,connections")
+    return f"tcp:127.0.0.1:{port}"
 
 
 def test_a_restarted_server_is_found_again(server: Server) -> None:
@@ -198,7 +211,7 @@ def test_a_request_waits_for_a_server_that_comes_back(server: Server) -> None:
     assert names(server) == {"a", "b"}
 
 
-def test_nobody_there(directory: Path, tcp_server: tuple[Server, str]) -> None:
+def test_no_server(directory: Path, tcp_server: tuple[Server, str]) -> None:
     server, remote = tcp_server
     server.kill()
     client = session(f"unix:{directory}/nobody", remote, timeout=0.7)

@@ -37,7 +37,7 @@ def test_host_names(tcp_server: tuple[Server, str], watch: Callable[..., Watched
     assert watch(named).names() == {"a"}
 
 
-def test_nobody_there(directory: Path) -> None:
+def test_no_server(directory: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
         Replica(endpoint(f"unix:{directory}/nobody"), DATABASE, TABLES, timeout=0.3)
 

@@ -1,4 +1,4 @@
-"""What a replica holds, finds, and tells of changes."""
+"""The contents, lookups and events of a replica."""
 
 from __future__ import annotations
 

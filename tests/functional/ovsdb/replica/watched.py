@@ -1,4 +1,4 @@
-"""A replica that notes what it tells, and what tests have it do."""
+"""A replica that records its events, and the operations of tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TABLES = {
 
 
 class Watched:
-    """A replica with the events it told."""
+    """A replica with the events that it reported."""
 
     def __init__(self, where: Endpoint, **options: Any):
         self.events: list[tuple[str, str, str, dict[str, Any] | None]] = []

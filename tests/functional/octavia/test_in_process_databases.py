@@ -1,0 +1,413 @@
+"""Octavia's functions in this process, on a real MariaDB and a real PostgreSQL."""
+
+import contextlib
+import multiprocessing
+import tempfile
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from octavia.api.drivers.driver_agent import driver_get, driver_updater
+from octavia.common import config  # noqa: F401 - registers Octavia's options
+from octavia.db import api as db_api
+from octavia.db import models
+from oslo_config import cfg
+from oslo_db.sqlalchemy import enginefacade
+from sqlalchemy import create_engine, select, text, update
+from sqlalchemy.pool import NullPool
+
+from octavia_ovn.adapters.octavia.driver_agent import DriverAgent, StatusRefused
+from octavia_ovn.adapters.octavia.in_process import InProcess
+from octavia_ovn.errors import Unanswered, Unavailable
+from tests.lab.databases import MariaDB, PostgreSQL
+
+PENDING = {"provisioning_status": "PENDING_UPDATE", "operating_status": "OFFLINE"}
+MODELS = {
+    "members": models.Member,
+    "healthmonitors": models.HealthMonitor,
+    "pools": models.Pool,
+    "l7rules": models.L7Rule,
+    "l7policies": models.L7Policy,
+    "listeners": models.Listener,
+    "loadbalancers": models.LoadBalancer,
+}
+QUOTAS = {
+    "members": "in_use_member",
+    "healthmonitors": "in_use_health_monitor",
+    "pools": "in_use_pool",
+    "l7rules": "in_use_l7rule",
+    "l7policies": "in_use_l7policy",
+    "listeners": "in_use_listener",
+}
+LOCK_TIMEOUT = {
+    "mysql": (
+        "SET GLOBAL innodb_lock_wait_timeout = 1",
+        "SET GLOBAL innodb_lock_wait_timeout = 50",
+    ),
+    "postgresql": (
+        "ALTER DATABASE octavia SET lock_timeout = 500",
+        "ALTER DATABASE octavia RESET lock_timeout",
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=[MariaDB, PostgreSQL], ids=["mariadb", "postgresql"])
+def server(request):
+    # The path of a unix socket is short; pytest's directories are not.
+    with tempfile.TemporaryDirectory() as folder:
+        started = request.param(Path(folder))
+        try:
+            started.prepare()
+            yield started
+        finally:
+            started.stop()
+
+
+@pytest.fixture(scope="module")
+def database(server):
+    """Access of the test's own, which keeps no connection."""
+    return create_engine(server.url, poolclass=NullPool)
+
+
+def functions(timeout=20.0):
+    return DriverAgent(
+        InProcess(driver_updater.DriverUpdater, driver_get.process_get, timeout=timeout)
+    )
+
+
+@pytest.fixture
+def connect(server, monkeypatch):
+    """Return Octavia's functions, not connected yet, as in a process that was just forked."""
+
+    def connect(**pool):
+        for name, value in {"connection": server.url, **pool}.items():
+            cfg.CONF.set_override(name, value, "database")
+        monkeypatch.setattr(db_api, "enginefacade", enginefacade.transaction_context())
+        monkeypatch.setattr(db_api, "_FACADE", None)
+        return functions()
+
+    yield connect
+    db_api.get_engine().dispose()
+    for name in ("connection", "max_pool_size", "max_overflow", "pool_timeout"):
+        cfg.CONF.clear_override(name, "database")
+
+
+@pytest.fixture
+def agent(connect):
+    return connect()
+
+
+@pytest.fixture
+def tree(database):
+    """Make a load balancer with one object of each kind, all PENDING; return their ids by kind."""
+    project = str(uuid.uuid4())
+    ids = {kind: str(uuid.uuid4()) for kind in MODELS}
+    base = {"project_id": project, "enabled": True, **PENDING}
+    values = {
+        "loadbalancers": {"name": "lb"},
+        "listeners": {
+            "load_balancer_id": ids["loadbalancers"],
+            "protocol": "TCP",
+            "protocol_port": 80,
+            "client_authentication": "NONE",
+        },
+        "pools": {
+            "load_balancer_id": ids["loadbalancers"],
+            "protocol": "TCP",
+            "lb_algorithm": "SOURCE_IP_PORT",
+            "tls_enabled": False,
+        },
+        "members": {
+            "pool_id": ids["pools"],
+            "ip_address": "10.0.0.4",
+            "protocol_port": 80,
+            "backup": False,
+        },
+        "healthmonitors": {
+            "pool_id": ids["pools"],
+            "type": "TCP",
+            "delay": 5,
+            "timeout": 3,
+            "fall_threshold": 3,
+            "rise_threshold": 3,
+        },
+        "l7policies": {"listener_id": ids["listeners"], "action": "REJECT", "position": 1},
+        "l7rules": {
+            "l7policy_id": ids["l7policies"],
+            "type": "PATH",
+            "compare_type": "EQUAL_TO",
+            "value": "/",
+            "invert": False,
+        },
+    }
+    with database.begin() as connection:
+        for kind, extra in values.items():
+            row = {"id": ids[kind], **base, **extra}
+            connection.execute(MODELS[kind].__table__.insert(), [row])
+        vip = {"load_balancer_id": ids["loadbalancers"], "ip_address": "10.0.0.9"}
+        connection.execute(models.Vip.__table__.insert(), [vip])
+        in_use = dict.fromkeys(QUOTAS.values(), 5)
+        quotas = {"project_id": project, "in_use_load_balancer": 5, **in_use}
+        connection.execute(models.Quotas.__table__.insert(), [quotas])
+    return SimpleNamespace(project=project, **ids)
+
+
+def statuses(database, tree):
+    """Return both statuses of each object that is there."""
+    found = {}
+    with database.connect() as connection:
+        for kind, model in MODELS.items():
+            query = select(model.provisioning_status, model.operating_status)
+            row = connection.execute(query.where(model.id == getattr(tree, kind))).first()
+            found[kind] = row and tuple(row)
+    return found
+
+
+def in_use(database, tree):
+    query = select(models.Quotas.__table__).where(models.Quotas.project_id == tree.project)
+    with database.connect() as connection:
+        row = connection.execute(query).mappings().one()
+    return {kind: row[name] for kind, name in QUOTAS.items()}
+
+
+def message(tree, *kinds, **status):
+    return {kind: [{"id": getattr(tree, kind), **status}] for kind in kinds}
+
+
+def active(tree, *kinds):
+    return message(
+        tree, *(kinds or MODELS), provisioning_status="ACTIVE", operating_status="ONLINE"
+    )
+
+
+@contextlib.contextmanager
+def locked(database, tree):
+    """Hold the row of the load balancer, as a request to Octavia's API does."""
+    with database.begin() as connection:
+        query = select(models.LoadBalancer.id).where(models.LoadBalancer.id == tree.loadbalancers)
+        connection.execute(query.with_for_update())
+        yield connection
+
+
+@pytest.fixture
+def lock_timeout(database):
+    """Have the database end waits for a lock after a short time."""
+    before, after = LOCK_TIMEOUT[database.dialect.name]
+    autocommit = database.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        connection.execute(text(before))
+    yield
+    with autocommit.connect() as connection:
+        connection.execute(text(after))
+
+
+def no_connection_is_in_use():
+    return db_api.get_engine().pool.checkedout() == 0
+
+
+# --- what the sockets do
+
+
+def test_statuses_of_all_kinds(agent, database, tree):
+    agent.update_status(active(tree))
+    assert statuses(database, tree) == dict.fromkeys(MODELS, ("ACTIVE", "ONLINE"))
+    assert no_connection_is_in_use()
+
+
+def test_deletions_count_quotas_down_once(agent, database, tree):
+    gone = message(tree, *QUOTAS, provisioning_status="DELETED")
+    for _ in range(2):
+        agent.update_status(gone)
+        found = statuses(database, tree)
+        assert found.pop("loadbalancers") == tuple(PENDING.values())
+        assert set(found.values()) == {None}
+        assert in_use(database, tree) == dict.fromkeys(QUOTAS, 4)
+    agent.update_status(message(tree, "loadbalancers", provisioning_status="DELETED"))
+    assert statuses(database, tree)["loadbalancers"][0] == "DELETED"
+    assert no_connection_is_in_use()
+
+
+def test_a_status_that_octavia_does_not_know_is_refused(agent, database, tree):
+    with pytest.raises(StatusRefused) as caught:
+        agent.update_status(message(tree, "pools", provisioning_status="HAPPY"))
+    assert caught.value.status_object_id == tree.pools
+    agent.update_status(active(tree, "pools"))
+    assert statuses(database, tree)["pools"] == ("ACTIVE", "ONLINE")
+    assert no_connection_is_in_use()
+
+
+def test_objects_of_all_kinds(agent, tree):
+    for kind in MODELS:
+        assert getattr(tree, kind) in str(agent.get(kind, getattr(tree, kind)))
+        assert agent.get(kind, str(uuid.uuid4())) is None
+    found = agent.get_load_balancer(tree.loadbalancers)
+    assert found["vip_address"] == "10.0.0.9"
+    assert found["pools"][0]["members"][0]["address"] == "10.0.0.4"
+    assert no_connection_is_in_use()
+
+
+def test_statistics(agent, database, tree):
+    names = (
+        "bytes_in",
+        "bytes_out",
+        "active_connections",
+        "total_connections",
+        "request_errors",
+    )
+    for value in (3, 2**30):
+        agent.update_statistics(
+            {"listeners": [{"id": tree.listeners, **dict.fromkeys(names, value)}]}
+        )
+        query = select(models.ListenerStatistics.bytes_in).where(
+            models.ListenerStatistics.listener_id == tree.listeners
+        )
+        with database.connect() as connection:
+            assert connection.execute(query).scalar() == value
+    assert no_connection_is_in_use()
+
+
+# --- what databases do
+
+
+def test_a_status_waits_for_an_open_request(agent, database, tree):
+    with ThreadPoolExecutor(1) as pool:
+        with locked(database, tree) as request:
+            told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+            time.sleep(0.3)
+            assert not told.done()
+            request.execute(
+                update(models.LoadBalancer)
+                .where(models.LoadBalancer.id == tree.loadbalancers)
+                .values(provisioning_status="PENDING_UPDATE")
+            )
+        told.result()
+    assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
+
+
+def test_a_wait_that_is_too_long_for_the_caller(agent, database, tree):
+    agent.update_status(active(tree, "members"))  # connects
+    hasty = functions(timeout=0.5)
+    with locked(database, tree):
+        with pytest.raises(Unanswered):
+            hasty.update_status(active(tree, "loadbalancers"))
+        agent.update_status(active(tree, "pools"))  # does not wait
+    deadline = time.monotonic() + 10.0
+    while statuses(database, tree)["loadbalancers"] != ("ACTIVE", "ONLINE"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_wait_that_the_database_ends(lock_timeout, agent, database, tree):
+    with locked(database, tree), pytest.raises(Unavailable, match="does not serve"):
+        agent.update_status(active(tree, "loadbalancers"))
+    agent.update_status(active(tree, "loadbalancers"))
+    assert no_connection_is_in_use()
+
+
+def test_a_deadlock(agent, database, tree):
+    """A change of a status locks the object, then the name of the status."""
+    name = select(models.ProvisioningStatus.name).where(models.ProvisioningStatus.name == "ACTIVE")
+    row = update(models.LoadBalancer).where(models.LoadBalancer.id == tree.loadbalancers)
+    with ThreadPoolExecutor(1) as pool, database.connect() as connection:
+        # MariaDB ends the transaction that has changed less.
+        projects = [{"project_id": str(uuid.uuid4())} for _ in range(200)]
+        connection.execute(models.Quotas.__table__.insert(), projects)
+        connection.execute(name.with_for_update())
+        told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+        time.sleep(0.3)
+        assert not told.done()
+        connection.execute(row.values(name="held"))
+        with pytest.raises(Unavailable, match=r"(?i)deadlock"):
+            told.result()
+        connection.rollback()
+    agent.update_status(active(tree, "loadbalancers"))
+    assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
+    assert no_connection_is_in_use()
+
+
+def test_a_server_that_restarts(agent, server, database, tree):
+    agent.update_status(active(tree, "members"))
+    server.stop()
+    for call in (
+        lambda: agent.update_status(active(tree)),
+        lambda: agent.update_status(message(tree, *QUOTAS, provisioning_status="DELETED")),
+        lambda: agent.get("pools", tree.pools),
+    ):
+        with pytest.raises(Unavailable, match="Octavia's database"):
+            call()
+    server.start()
+    agent.update_status(active(tree))
+    assert agent.get("pools", tree.pools)
+    assert statuses(database, tree) == dict.fromkeys(MODELS, ("ACTIVE", "ONLINE"))
+    assert no_connection_is_in_use()
+
+
+def test_connections_that_break_in_use(agent, server, database, tree):
+    with ThreadPoolExecutor(1) as pool, contextlib.suppress(Exception), locked(database, tree):
+        told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+        time.sleep(0.3)
+        server.stop()
+    server.start()
+    with pytest.raises(Unavailable, match="Octavia's database"):
+        told.result()
+    agent.update_status(active(tree, "loadbalancers"))
+    assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
+
+
+# --- threads, pool, processes
+
+
+def test_several_threads_from_the_first_call_on(agent, database, tree):
+    def work(number):
+        agent.update_status(active(tree, "members", "pools"))
+        assert agent.get("pools", tree.pools)
+        agent.update_status(active(tree))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(20)))
+    assert statuses(database, tree) == dict.fromkeys(MODELS, ("ACTIVE", "ONLINE"))
+    assert no_connection_is_in_use()
+
+
+def test_a_pool_of_one_connection(connect, tree):
+    agent = connect(max_pool_size=1, max_overflow=0, pool_timeout=20)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: agent.update_status(active(tree)), range(20)))
+    assert db_api.get_engine().pool.checkedin() == 1
+
+
+def test_a_pool_that_is_used_up(connect, database, tree):
+    agent = connect(max_pool_size=1, max_overflow=0, pool_timeout=0.3)
+    with ThreadPoolExecutor(1) as pool:
+        with locked(database, tree):
+            told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+            time.sleep(0.3)
+            with pytest.raises(Unavailable, match="QueuePool limit"):
+                agent.update_status(active(tree, "pools"))
+            with pytest.raises(Unavailable, match="QueuePool limit"):
+                agent.get("pools", tree.pools)
+        told.result()
+    agent.update_status(active(tree, "pools"))
+
+
+def test_a_process_that_is_forked_from_one_with_connections(agent, database, tree):
+    agent.update_status(active(tree, "members"))
+    child = multiprocessing.get_context("fork").Process(
+        target=agent.update_status, args=(active(tree),)
+    )
+    child.start()
+    child.join(20.0)
+    assert child.exitcode == 0
+    agent.update_status(active(tree, "members"))  # by the connection that the child had, too
+    assert statuses(database, tree) == dict.fromkeys(MODELS, ("ACTIVE", "ONLINE"))
+
+
+def test_no_thread_is_left(agent, tree):
+    before = threading.active_count()
+    for _ in range(5):
+        agent.update_status(active(tree))
+    assert threading.active_count() <= before
