@@ -89,9 +89,12 @@ class Reconciler:
         outcome = self._outcome(lb_id)
         return replace(outcome, effects=self._effects.end())
 
-    def open_requests(self, lb_id: str) -> tuple[str, ...]:
-        """Return the requests whose end Octavia has not accepted."""
-        pending = codec.pending(self._nb.rows(lb_id))
+    def open_requests(self, lb_id: str) -> tuple[str, ...] | None:
+        """Return the requests whose end Octavia has not accepted; None if there are no rows."""
+        rows = self._nb.rows(lb_id)
+        if not rows:
+            return None
+        pending = codec.pending(rows)
         ended = self._reported.accepted(lb_id).requests
         return tuple(each for each in pending.requests if each not in ended) if pending else ()
 

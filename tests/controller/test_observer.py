@@ -103,9 +103,11 @@ def test_a_deletion_ends_before_the_load_balancer_vanishes(bench, recorder):
     bench.until(lambda: bench.ended("lb1"))
     bench.asked(changes.DeleteLoadBalancer(SITE, {}), "lb1")
     bench.until(lambda: not bench.db.of("lb1"))
+    waited = len(recorder.waited["lb1"])
     bench.controller.enqueue("lb1")
     bench.until(lambda: recorder.vanished)
 
+    assert len(recorder.waited["lb1"]) == waited
     assert [failed for _, _, failed in recorder.ended] == [False, False]
 
 
