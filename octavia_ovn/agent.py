@@ -1,7 +1,7 @@
 """The provider agent: octavia-driver-agent forks a process and calls :func:`run` in it.
 
-One agent of all controllers holds an OVSDB lock and acts, the others stand by with warm replicas.
-The main loop owns the replicas; Neutron and Octavia are talked to by other threads.
+Of all controllers' agents the one with the OVSDB lock is active; the others stand by with warm
+replicas. The main loop owns the replicas; other threads call Neutron and Octavia.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ LOG = log.getLogger(__name__)
 
 LOCK = "octavia_ovn_agent"
 _EXIT_POLL = 0.5
-"""Seconds between two looks at the exit event, which cannot be waited for beside sockets."""
+"""Seconds between two checks of the exit event, which cannot be polled with sockets."""
 _NEUTRON_THREADS = 8
-_LAST_WORDS = 5.0
-"""Seconds for telling Octavia what is being told when the agent stops."""
+_CLOSE_TIMEOUT = 5.0
+"""Seconds for reports that are being sent when the agent stops."""
 
 
 class Waker:
@@ -67,7 +67,7 @@ class Waker:
                 return
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have the poller return when somebody wakes the loop."""
+        """Have the poller return when the loop is woken."""
         poller.fd_wait(self._read, ovs.poller.POLLIN)
 
     def clear(self) -> None:
@@ -79,7 +79,7 @@ class Waker:
             return
 
     def close(self) -> None:
-        """Close the pipe; threads that end later wake nobody any more."""
+        """Close the pipe; threads that end later wake nothing any more."""
         with self._lock:
             self._closed = True
             os.close(self._read)
@@ -91,8 +91,8 @@ class HealthChecks:
 
     Only load balancers with health checks need it, so its absence must not stop the others.
 
-    :param executor: asks the database what it is like, beside the main loop
-    :param wake: makes the main loop turn
+    :param executor: fetches the schema, beside the main loop
+    :param wake: makes the main loop run
     :param clock: seconds, monotonic
     """
 
@@ -184,8 +184,8 @@ class Agent:
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
         )
-        opened.callback(self._controller.close, timeout=_LAST_WORDS)
-        self._rounds = DriftCheck(
+        opened.callback(self._controller.close, timeout=_CLOSE_TIMEOUT)
+        self._drift_check = DriftCheck(
             parts.repair(patience=0.0),
             parts.octavia,
             parts.neutron,
@@ -194,14 +194,14 @@ class Agent:
             observer=observer,
         )
         self._watch = PeriodicThread(
-            self._round, settings.sync_interval, observer=observer, single=self._rounds.compare
+            self._round, settings.sync_interval, observer=observer, single=self._drift_check.compare
         )
         opened.callback(self._watch.close, timeout=0.0)
         self._listeners = Listeners(self._waker.wake)
         self._statistics = self._collect(settings.statistics, parts)
         if self._statistics is not None:
             opened.callback(self._statistics.close, timeout=0.0)
-        self._acting = False
+        self._is_leader = False
 
     def _collect(self, options: AgentStatistics, parts: wiring.Runtime) -> Statistics | None:
         """Return what collects statistics; None when they are switched off."""
@@ -227,9 +227,9 @@ class Agent:
             self._observer,
         )
 
-    def _round(self, acting: Callable[[], bool]) -> bool:
-        """Compare with Octavia and Neutron, then look at every load balancer again."""
-        succeeded = self._rounds.round(acting)
+    def _round(self, running: Callable[[], bool]) -> bool:
+        """Compare with Octavia and Neutron, then reconcile every load balancer."""
+        succeeded = self._drift_check.round(running)
         _give_memory_back()
         self._controller.resync()
         return succeeded
@@ -238,13 +238,13 @@ class Agent:
         self._controller.changed(dependency)
 
     def _row_changed(self, lb_id: str) -> None:
-        if self._acting:  # or else all are looked at when that begins
+        if self._is_leader:  # otherwise all are enqueued at the next leadership change
             self._controller.enqueue(lb_id)
 
     def _row_lost(self, lb_id: str) -> None:
-        """Have a load balancer compared of which somebody has deleted a row."""
-        if self._acting:  # or else all are compared soon after that begins
-            LOG.warning("A row of load balancer %s was deleted by somebody else", plain(lb_id))
+        """Have a load balancer compared of which another client has deleted a row."""
+        if self._is_leader:  # otherwise all are compared soon after the next leadership change
+            LOG.warning("A row of load balancer %s was deleted by another client", plain(lb_id))
             self._watch.suspect(lb_id)
 
     def run(self, exit_event: Event) -> None:
@@ -260,10 +260,10 @@ class Agent:
         self._waker.clear()
         self._nb.run()
         self._health.run()
-        self._take_over()
+        self._update_leadership()
         self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
         self._answer()
-        due = self._controller.turn() if self._acting else None
+        due = self._controller.turn() if self._is_leader else None
         poller = ovs.poller.Poller()
         self._nb.wait(poller)
         self._sb.wait(poller)
@@ -271,37 +271,37 @@ class Agent:
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
         poller.block()
 
-    def _take_over(self) -> None:
-        """Begin or cease to act, as the lock says."""
-        acting = self._nb.replica.has_lock and self._nb.replica.synced
-        if acting and not self._acting:
-            LOG.info("This agent holds the lock %s and acts now", LOCK)
+    def _update_leadership(self) -> None:
+        """Begin or end a leadership term, as the lock says."""
+        is_leader = self._nb.replica.has_lock and self._nb.replica.synced
+        if is_leader and not self._is_leader:
+            LOG.info("Acquired OVSDB lock %s; this agent is now active", LOCK)
             self._controller.enqueue_all()
             _give_memory_back()
-        elif self._acting and not acting:
-            LOG.info("This agent does not hold the lock %s any more and stands by", LOCK)
+        elif self._is_leader and not is_leader:
+            LOG.info("Lost OVSDB lock %s; standing by", LOCK)
             self._controller.stand_by()
-        if acting is not self._acting:
-            self._observer.acts(acting=acting)
-            self._watch.act(acting=acting)
+        if is_leader is not self._is_leader:
+            self._observer.leads(is_leader=is_leader)
+            self._watch.set_leader(is_leader=is_leader)
             if self._statistics is not None:
-                self._statistics.act(acting=acting)
-        self._acting = acting
+                self._statistics.set_leader(is_leader=is_leader)
+        self._is_leader = is_leader
 
     def _answer(self) -> None:
-        """Answer what the statistics have asked; what fails is asked for again."""
+        """Answer look-ups of the statistics; those that fail are requested again."""
         try:
             self._listeners.answer(self._nb.listeners)
         except Exception:
-            LOG.exception("Whose rows are whose could not be said to the statistics")
+            LOG.exception("Listeners could not be looked up for the statistics")
             self._observer.meets(Defect.RESULT)
 
 
 def _is_orphan() -> bool:
     """Whether octavia-driver-agent, which has started this process, has gone.
 
-    When it is killed that does not stop us; a successor starts another agent, and we would act on
-    with the configuration of the past.
+    When it is killed this process stays; a successor starts another agent, and this one would
+    continue with an old configuration.
     """
     parent = multiprocessing.parent_process()
     if parent is None or os.getppid() == parent.pid:
@@ -335,7 +335,7 @@ def run(exit_event: Event) -> None:
 
 @contextlib.contextmanager
 def _observer(settings: config.Settings) -> Iterator[Observer]:
-    """Serve metrics if they are wanted; who does not want them does not pay for the library.
+    """Serve metrics if they are switched on; only then the library is loaded.
 
     :raises BadConfiguration: when the library is not installed
     """

@@ -1,4 +1,4 @@
-"""Work in a loop that may fail for a time: the loop goes on, and the log says it once."""
+"""Work in a loop that may fail for a time: the loop continues, and the failure is logged once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _MOST_REASONS = 20
 class Attempts:
     """Runs work, and holds what it raises.
 
-    That it fails is logged when it begins and once for each new reason, and so is its end. An error
-    that nobody has foreseen is logged with its traceback, and is followed by a pause.
+    A failure is logged when it begins and once for each new reason, and so is its end. An
+    unexpected error is logged with its traceback, and is followed by a pause.
 
     :param fails: the line when it fails, with `%s` for the reason
     :param works: the line when it works again
@@ -47,7 +47,7 @@ class Attempts:
         self.due = 0.0
         """When work is done again, in seconds of the clock."""
         self.defects = 0
-        """How many errors there have been that nobody has foreseen."""
+        """How many unexpected errors there have been."""
 
     @property
     def failing(self) -> bool:

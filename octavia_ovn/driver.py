@@ -1,8 +1,8 @@
 """The provider driver that Octavia's API workers load: validate, record, answer.
 
 Octavia makes a new object for each request and calls it inside its own open database transaction.
-So the constructor does nothing, and a call does one thing: it records the request in the Northbound
-database, where the agent finds it. When a call returns, the request cannot be lost; when it raises,
+The constructor does nothing, and a call only records the request in the Northbound database, where
+the agent finds it. When a call returns, the request cannot be lost; when it raises,
 nothing has changed anywhere.
 """
 
@@ -29,7 +29,7 @@ LOG = log.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# octavia-lib 3.9 and later can say it, and Octavia answers 409; before, 500 with the sentence.
+# With octavia-lib 3.9 and later Octavia answers 409; before, 500 with the same message.
 CONFLICT = getattr(exceptions, "Conflict", exceptions.DriverError)
 _UNFORESEEN = "The provider has failed; the log of Octavia's API says more."
 _FILTERS = {"id", "project_id"}
@@ -57,7 +57,7 @@ def _answer(call: F) -> F:
         except errors.OctaviaOvnError as error:
             failure = error
         except Exception as error:
-            LOG.exception("%s failed in a way that was not foreseen", call.__name__)
+            LOG.exception("%s failed unexpectedly", call.__name__)
             raise exceptions.DriverError(
                 user_fault_string=_UNFORESEEN, operator_fault_string=repr(error)
             ) from error
@@ -83,7 +83,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         vip_dictionary: dict[str, Any],
         additional_vip_dicts: Sequence[dict[str, Any]] | None = None,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Make the Neutron ports of the VIPs, or look at the one that the user brought."""
+        """Create the Neutron ports of the VIPs, or check the one that the user provides."""
         limits.check("load balancer", vip_dictionary)
         context = wiring.get()
         # Without it the load balancer cannot be recorded afterwards, and its ports would be left.

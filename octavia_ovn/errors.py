@@ -23,7 +23,7 @@ class OctaviaOvnError(Exception):
     tenant = ""
 
     def __str__(self) -> str:
-        """Return the message, in which nothing does anything but be seen."""
+        """Return the message without control characters."""
         return plain(super().__str__())
 
 
@@ -51,7 +51,7 @@ class Unanswered(Unavailable):
 
     tenant = (
         "A service that the provider needs did not answer, so whether anything has changed is not"
-        " known. Look at the load balancer before you try again."
+        " known. Check the load balancer before you try again."
     )
 
 

@@ -1,7 +1,7 @@
-"""What the parts of an agent tell somebody who watches them, such as metrics.
+"""What the parts of an agent report to an observer, such as metrics.
 
-An observer decides nothing and raises nothing. The main loop tells most of it; calls, retries,
-findings, repairs and comparisons are told from any thread.
+An observer decides nothing and raises nothing. The main loop calls most methods; those about calls,
+retries, findings, repairs and comparisons are called from any thread.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from contextlib import AbstractContextManager
 from octavia_ovn.core.status import Tree
 from octavia_ovn.errors import OctaviaOvnError
 
-_UNWATCHED: AbstractContextManager[None] = contextlib.nullcontext()
+_NULL_CONTEXT: AbstractContextManager[None] = contextlib.nullcontext()
 
 
 class Step(str, enum.Enum):
     """What is tried again after it has failed."""
 
-    LOOK = "look"
-    """Realising a load balancer."""
+    RECONCILE = "reconcile"
+    """Reconciling a load balancer."""
     TASK = "task"
-    """A question to Neutron or Octavia, or something that Neutron is to do."""
+    """A background call of Neutron or Octavia."""
     REPORT = "report"
-    """Telling Octavia a status."""
+    """Reporting a status to Octavia."""
 
 
 class Defect(str, enum.Enum):
     """Where an unexpected error is raised."""
 
-    LOOK = "look"
+    RECONCILE = "reconcile"
     """Deciding what to do about a load balancer."""
     COMMIT = "commit"
     """Writing what was decided."""
     EVENT = "event"
     """A change in one of OVN's databases."""
     RESULT = "result"
-    """What follows from the result of a commit, or of work beside the main loop."""
+    """What follows from the result of a commit, or of a background call."""
     REPORT = "report"
-    """Telling Octavia."""
+    """Reporting to Octavia."""
 
 
 class Drift(str, enum.Enum):
@@ -53,7 +53,7 @@ class Drift(str, enum.Enum):
     DAMAGED = "damaged"
     """Part of its rows cannot be read."""
     STUCK = "stuck"
-    """Something is PENDING in Octavia, and nobody works on it."""
+    """Something is PENDING in Octavia without a request under way."""
     ORPHANED = "orphaned"
     """Octavia does not know it."""
     UNENFORCED = "unenforced"
@@ -67,23 +67,23 @@ class Drift(str, enum.Enum):
 
 
 class Observer:
-    """Who watches; this one does not look, and costs a call of an empty method each time."""
+    """Receives what happens; this one ignores it, at the cost of calling an empty method."""
 
-    def acts(self, *, acting: bool) -> None:
-        """Take note that this agent acts from now on, and what it knew is void, or stands by."""
+    def leads(self, *, is_leader: bool) -> None:
+        """Take note that a leadership term has begun or ended; what was known before is void."""
 
     def follows(self, length: Callable[[], int], age: Callable[[], float]) -> None:
-        """Take note of whom to ask about the queue, from any thread.
+        """Take note of functions that describe the queue; they can be called from any thread.
 
-        :param length: returns the number of load balancers to be looked at
-        :param age: returns the seconds for which the oldest has not been done
+        :param length: returns the number of load balancers to reconcile
+        :param age: returns the seconds for which the oldest has been waiting
         """
 
     def turns(self, *, northbound: bool, southbound: bool) -> None:
         """Take note of a turn of the main loop, and whether the databases are connected."""
 
     def waits(self, lb_id: str, requests: Collection[str]) -> None:
-        """Take note of all requests on a load balancer that Octavia waits for; told repeatedly."""
+        """Take note of all open requests on a load balancer; called repeatedly."""
 
     def ends(self, lb_id: str, requests: Collection[str], *, failed: bool) -> None:
         """Take note that Octavia has accepted how requests have ended.
@@ -116,7 +116,7 @@ class Observer:
         """Take note of something that is not as it should be."""
 
     def repairs(self, drift: Drift) -> None:
-        """Take note that something that was found is being mended."""
+        """Take note that something that was found is being repaired."""
 
     def compares(self, *, succeeded: bool) -> None:
         """Take note of a comparison of Octavia, OVN and Neutron, and whether it was possible."""
@@ -124,7 +124,7 @@ class Observer:
     def receives_statistics(self, result: str) -> None:
         """Take note of a datagram of a collector.
 
-        :param result: `accepted`, or why it is not believed
+        :param result: `accepted`, or why it is rejected
         """
 
     def drops_statistics(self) -> None:
@@ -136,7 +136,7 @@ class Observer:
         :param service: `neutron`, `octavia` or `octavia-driver-agent`
         :param operation: the method of HTTP, or the socket
         """
-        return _UNWATCHED
+        return _NULL_CONTEXT
 
     def commits(self, seconds: float, error: OctaviaOvnError | None = None) -> None:
         """Take note of a transaction that has written, or has failed with an error."""

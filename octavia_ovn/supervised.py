@@ -28,7 +28,7 @@ class SupervisedThread:
     :param body: does the work; returns when there is none left
     :param name: of the thread, and of its crashes in logs and metrics; threads that share it count
         as one
-    :param observer: is told of crashes
+    :param observer: is notified of crashes
     """
 
     def __init__(self, body: Callable[[], object], name: str, observer: Observer = NOBODY) -> None:
@@ -47,7 +47,7 @@ class SupervisedThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Run the body no more after a crash; a body that runs is told to return by its owner."""
+        """Run the body no more after a crash; a running body is stopped by its owner."""
         self._stopped.set()
 
     def join(self, timeout: float) -> None:

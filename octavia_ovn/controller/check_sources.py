@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Hashable
 
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron, SwitchPorts
-from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import model
 from octavia_ovn.core.health import Source
 from octavia_ovn.core.rows import ClearAddresses, Operation
@@ -18,7 +18,7 @@ PATIENCE = 60.0
 
 
 class NoSource(Exception):
-    """There is none yet; the load balancer will be looked at again when there is.
+    """There is none yet; the load balancer is reconciled again when there is.
 
     :param operations: what must be written before there can be one
     :param lasting: whether it has not come for so long that nothing else should wait for it
@@ -33,16 +33,16 @@ class NoSource(Exception):
 class Sources:
     """Finds them, and has Neutron make them."""
 
-    def __init__(self, neutron: Neutron, tasks: Tasks) -> None:
+    def __init__(self, neutron: Neutron, effects: Effects) -> None:
         self._neutron = neutron
-        self._tasks = tasks
+        self._effects = effects
 
     def find(
         self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts, owner: str
     ) -> Source | None:
         """Return the port that checks of a member come from; None when Neutron refuses one.
 
-        The port must belong to the service: on a shared network anybody can make one that looks
+        The port must belong to the service: on a shared network any tenant can make one that looks
         like it. That of the former driver belongs to a tenant, and will do for members of the same
         one, who answer the checks anyway.
 
@@ -52,7 +52,7 @@ class Sources:
         """
         key = ("source", subnet.id)
         project = self._project(lb.id)
-        if self._tasks.wait_for(("release", subnet.id), lb.id):
+        if self._effects.is_running(("release", subnet.id), lb.id):
             raise NoSource
         found = ports.monitor_source(subnet.id, [project, owner] if owner else [project])
         if found is None:
@@ -60,16 +60,16 @@ class Sources:
         if found.answers:
             raise NoSource(ClearAddresses(found.port))
         # Until Neutron has answered, the hypervisors have some time to follow.
-        if self._tasks.is_first_attempt(key, lb.id):
+        if self._effects.is_first_attempt(key, lb.id):
             raise NoSource
         # From now on OVN says it: were the port deleted, another would have to be made.
-        self._tasks.forget(key)
+        self._effects.forget(key)
         return found
 
     def _made(self, waiter: str, subnet: Subnet, project: str) -> Source | None:
         make = functools.partial(self._neutron.make_hm_port, subnet.id, subnet.network_id, project)
         key = ("source", subnet.id)
-        done = self._tasks.get(key, make, waiter)
+        done = self._effects.get(key, make, waiter)
         if done is None:
             raise self._not_yet(key)
         port = done.value
@@ -80,10 +80,10 @@ class Sources:
 
     def _project(self, waiter: str) -> str:
         """Return the project that the service's ports belong to."""
-        done = self._tasks.get(_SERVICE, self._neutron.project, waiter)
+        done = self._effects.get(_SERVICE, self._neutron.project, waiter)
         if done is None or done.value is None:
             raise self._not_yet(_SERVICE)
         return done.value
 
     def _not_yet(self, key: Hashable) -> NoSource:
-        return NoSource(lasting=self._tasks.failing_for(key) >= PATIENCE)
+        return NoSource(lasting=self._effects.failing_for(key) >= PATIENCE)

@@ -1,4 +1,4 @@
-"""Rows that cannot be read wholly: other hands have been at them."""
+"""Rows that cannot be read completely, because others have changed them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import functools
 import logging
 from collections.abc import Sequence
 
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Octavia
-from octavia_ovn.controller.tasks import Done, Tasks
+from octavia_ovn.controller.tasks import Done
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.pending import UNSERVED, Final, Pending
 from octavia_ovn.core.request import changes
@@ -31,12 +32,12 @@ def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
 
 
 class CorruptRows:
-    """Asks Octavia once what a damaged load balancer is, and says once what was wrong."""
+    """Asks Octavia once about a damaged load balancer, and logs once what was wrong."""
 
-    def __init__(self, octavia: Octavia, tasks: Tasks, observer: Observer = NOBODY) -> None:
+    def __init__(self, octavia: Octavia, effects: Effects, observer: Observer = NOBODY) -> None:
         self._octavia = octavia
         self._observer = observer
-        self._tasks = tasks
+        self._effects = effects
         self._keys: dict[str, _Key] = {}
 
     def octavia_state(
@@ -46,26 +47,30 @@ class CorruptRows:
         key = ("damage", lb_id, problems)
         if self._keys.get(lb_id) != key:
             self.forget(lb_id)
-            self._keys[lb_id] = key
-            self._observer.finds(Drift.DAMAGED)
-            LOG.warning(
-                "Load balancer %s is damaged and will be restored from Octavia: %s",
-                lb_id,
-                "; ".join(problems),
-            )
+            self._effects.later(self._found, lb_id, key)
         work = functools.partial(self._committed, lb_id, pending)
-        return self._tasks.get(key, work, lb_id)
+        return self._effects.get(key, work, lb_id)
+
+    def _found(self, lb_id: str, key: _Key) -> None:
+        self._keys[lb_id] = key
+        self._observer.finds(Drift.DAMAGED)
+        LOG.warning(
+            "Load balancer %s is damaged and will be restored from Octavia: %s",
+            lb_id,
+            "; ".join(key[-1]),
+        )
 
     def recovered(self, lb_id: str) -> None:
         """Note that the rows are readable."""
         if self.forget(lb_id):
-            self._observer.repairs(Drift.DAMAGED)
+            self._effects.later(self._observer.repairs, Drift.DAMAGED)
 
     def forget(self, lb_id: str) -> bool:
         """Forget what was wrong with a load balancer; return whether anything was."""
-        key = self._keys.pop(lb_id, None)
+        key = self._keys.get(lb_id)
         if key is not None:
-            self._tasks.forget(key)
+            self._effects.forget(key)
+            self._effects.later(self._keys.pop, lb_id, None)
         return key is not None
 
     def _committed(self, lb_id: str, pending: Pending | None) -> model.LoadBalancer | None:

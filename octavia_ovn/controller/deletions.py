@@ -12,8 +12,8 @@ import logging
 from collections.abc import Hashable
 from dataclasses import replace
 
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Octavia
-from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.pending import Key, Kind, Pending
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import Unavailable
@@ -27,8 +27,8 @@ a request is in the rows before Octavia commits it."""
 class Deletions:
     """Asks Octavia once for each request."""
 
-    def __init__(self, tasks: Tasks, octavia: Octavia) -> None:
-        self._tasks = tasks
+    def __init__(self, effects: Effects, octavia: Octavia) -> None:
+        self._effects = effects
         self._octavia = octavia
         self._asked: collections.Counter[Hashable] = collections.Counter()
 
@@ -44,7 +44,7 @@ class Deletions:
         if not wanted:
             return frozenset()
         ask = functools.partial(self._belonging, lb_id, wanted, _key(lb_id, pending))
-        done = self._tasks.get(_key(lb_id, pending), ask, lb_id)
+        done = self._effects.get(_key(lb_id, pending), ask, lb_id)
         return None if done is None else wanted - (done.value or frozenset())
 
     def _belonging(self, lb_id: str, wanted: frozenset[Key], key: Hashable) -> frozenset[Key]:
@@ -63,7 +63,7 @@ class Deletions:
     def _known(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
         """Return a load balancer that is to go as unknown to Octavia, although it is known."""
         ask = functools.partial(self._octavia.tree, lb_id)
-        done = self._tasks.get(_key(lb_id, pending), ask, lb_id)
+        done = self._effects.get(_key(lb_id, pending), ask, lb_id)
         if done is None:
             return None
         known = done.value is not None or done.refusal is not None
@@ -72,17 +72,21 @@ class Deletions:
     def forget(self, lb_id: str, pending: Pending | None) -> None:
         """Forget the answer about a request that has ended."""
         if pending is not None and (pending.questionable or pending.orphaned):
-            self._tasks.forget(_key(lb_id, pending))
-            self._asked.pop(_key(lb_id, pending), None)
+            self._effects.forget(_key(lb_id, pending))
+            self._effects.later(self._asked.pop, _key(lb_id, pending), None)
 
 
 def _key(lb_id: str, pending: Pending) -> Hashable:
     return ("deletions", lb_id, pending.requests, pending.questionable)
 
 
-def without(lb_id: str, pending: Pending, foreign: frozenset[Key]) -> Pending | None:
-    """Return what Octavia waits for, without what must not be reported; None if that is all."""
+def log_foreign(lb_id: str, foreign: frozenset[Key]) -> None:
+    """Log what is not reported."""
     words = ", ".join(sorted(f"{kind.singular} {plain(each)}" for kind, each in foreign))
     LOG.info("Load balancer %s: Octavia has no such part of it: %s", plain(lb_id), words)
+
+
+def without(pending: Pending, foreign: frozenset[Key]) -> Pending | None:
+    """Return what Octavia waits for, without what must not be reported; None if that is all."""
     kept = {key: final for key, final in pending.objects.items() if key not in foreign}
     return replace(pending, objects=kept) if kept else None

@@ -1,7 +1,7 @@
 """Collects what the rows of a load balancer depend on, from the replicas or, slowly, from Neutron.
 
-Nothing is decided on half of the facts: as long as one is missing, the load balancer waits and
-others go on.
+Nothing is decided on incomplete facts: while one is missing, the load balancer waits and others do
+not.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller import reachability
 from octavia_ovn.controller.check_sources import NoSource, Sources
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron, Northbound, Southbound
-from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.controller.vip_ports import VipGuard
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.dependencies import Dependency, Resource
@@ -60,7 +60,7 @@ class Known:
 
 
 class Missing(Exception):
-    """A fact is being fetched; the load balancer will be looked at again when it has come.
+    """A fact is being fetched; the load balancer is reconciled again when it is known.
 
     :param operations: what must be written before it can come
     """
@@ -100,17 +100,13 @@ class _Checks:
 class FactFinder:
     """Finds facts."""
 
-    def __init__(self, nb: Northbound, sb: Southbound, neutron: Neutron, tasks: Tasks) -> None:
+    def __init__(self, nb: Northbound, sb: Southbound, neutron: Neutron, effects: Effects) -> None:
         self._nb = nb
         self._sb = sb
         self._neutron = neutron
-        self._tasks = tasks
-        self._sources = Sources(neutron, tasks)
-        self._guard = VipGuard(nb, neutron, tasks)
-
-    def forget(self) -> None:
-        """Forget answers that may have changed without an event, before all are looked at again."""
-        self._guard.forget()
+        self._effects = effects
+        self._sources = Sources(neutron, effects)
+        self._guard = VipGuard(nb, neutron, effects)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
         """Return what is known about a load balancer.
@@ -167,7 +163,7 @@ class FactFinder:
         if vip.port_id is None or (vip.network_id and vip.subnet_id and vip.user_port is not None):
             return vip
         ask = functools.partial(self._neutron.port, vip.port_id)
-        done = self._tasks.get(("vip", vip.port_id), ask, lb_id)
+        done = self._effects.get(("vip", vip.port_id), ask, lb_id)
         if done is None:
             raise Missing
         port = done.value
@@ -177,7 +173,7 @@ class FactFinder:
         if ours and port.device_owner:
             adopt = functools.partial(self._neutron.adopt_vip_port, vip.port_id, lb_id)
             # The rows ask for it until they say all that is known of the port.
-            if self._tasks.get(("adopt", vip.port_id), adopt, lb_id) is None:
+            if self._effects.get(("adopt", vip.port_id), adopt, lb_id) is None:
                 raise Missing
         subnets = {each.address: each.subnet_id for each in port.fixed_ips}
         return replace(
@@ -260,7 +256,7 @@ class FactFinder:
         subnet = self._nb.subnet(subnet_id)
         if subnet is not None:
             return subnet
-        done = self._tasks.get(
+        done = self._effects.get(
             ("subnet", subnet_id), functools.partial(self._neutron.subnet, subnet_id), waiter
         )
         if done is None:
@@ -280,7 +276,7 @@ class FactFinder:
         lb: model.LoadBalancer,
         subnets: Mapping[str, Subnet],
         rows: tuple[Row, ...],
-        heard: Mapping[str, str],
+        shown: Mapping[str, str],
     ) -> _Checks:
         checks = _Checks()
         for pool, member in lb.members():
@@ -295,7 +291,7 @@ class FactFinder:
                 self._check(Checked(lb, pool, member, subnet), rows, checks)
                 if not self._sb.ready:
                     # What OVN says is not known now: it counts as it did before.
-                    before = _BEFORE.get(heard.get(member.id, ""), HealthState.UNKNOWN)
+                    before = _BEFORE.get(shown.get(member.id, ""), HealthState.UNKNOWN)
                     checks.verdicts[_backend(pool, member)] = before
         return checks
 

@@ -1,4 +1,4 @@
-"""A thread beside the main loop that works only while this agent acts."""
+"""A thread beside the main loop that works only while this agent is the leader."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from octavia_ovn.supervised import SupervisedThread
 
 
 class LeaderThread:
-    """The thread, and what it and the main loop know of each other.
+    """The thread, and the state that it shares with the main loop.
 
     :param work: what the thread does until it is closed; it waits on :attr:`changed`
     :param name: of the thread
-    :param observer: is told when the work crashes
+    :param observer: is notified when the work crashes
     """
 
     def __init__(self, work: Callable[[], None], name: str, observer: Observer = NOBODY) -> None:
         self.changed = threading.Condition()
-        """Notified whenever the agent begins or ceases to act, and when it ends."""
-        self.acting = False
+        """Notified whenever leadership changes, and when the thread is closed."""
+        self.is_leader = False
         self.closed = False
         self.term = 0
-        """How often the agent has begun to act; each term knows nothing of those before."""
+        """The number of the leadership term; nothing is kept from one term to the next."""
         self._thread = SupervisedThread(work, name, observer)
 
     @property
     def running(self) -> bool:
         """Whether to work."""
-        return self.acting and not self.closed
+        return self.is_leader and not self.closed
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
-    def act(self, *, acting: bool) -> None:
-        """Say whether this agent acts."""
+    def set_leader(self, *, is_leader: bool) -> None:
+        """Set whether this agent is the leader."""
         with self.changed:
-            self.term += acting and not self.acting
-            self.acting = acting
+            self.term += is_leader and not self.is_leader
+            self.is_leader = is_leader
             self.changed.notify_all()
 
     def close(self, timeout: float) -> None:
-        """Stop, in that many seconds at most; what is being asked is left to end by itself."""
+        """Stop, in that many seconds at most; calls in progress end by themselves."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()

@@ -35,7 +35,7 @@ _MAX_OPEN = (1 << 31) - 1
 Counters = Mapping[str, int]
 """What Octavia shows of a listener, by name."""
 _Due = Mapping[Key, tuple[Traffic, int]]
-"""What is to be told: the traffic since, and the connections that are open now."""
+"""What to report: the traffic since the last report, and the connections that are open now."""
 
 
 class Shown(Protocol):
@@ -46,10 +46,10 @@ class Shown(Protocol):
 
 
 class ObjectStatus(Protocol):
-    """Where Octavia is told."""
+    """Where statistics are reported to Octavia."""
 
     def update_statistics(self, statistics: Mapping[str, object]) -> None:
-        """Tell the counters of listeners."""
+        """Report the counters of listeners."""
 
 
 class Accounts:
@@ -58,7 +58,7 @@ class Accounts:
     :param shown: asked once for each listener that has traffic
     :param told: told of what has changed
     :param ask: returns the ids of listeners by key
-    :param observer: told of listeners whose traffic is dropped
+    :param observer: is notified of listeners whose traffic is dropped
     :param clock: seconds, monotonic
     """
 
@@ -82,11 +82,11 @@ class Accounts:
         self._refusals: dict[str, int] = {}
 
     def tell(self, batch: Batch) -> None:
-        """Tell Octavia what is in a batch; what belongs to no listener is nobody's.
+        """Report a batch to Octavia, except what belongs to no listener.
 
         When this returns, the batch is done with; a part of it may wait here.
 
-        :raises OctaviaOvnError: when Octavia could not be told; try again with the whole batch
+        :raises OctaviaOvnError: when Octavia could not be reached; retry the whole batch
         """
         due = _merge(self._held, batch)
         ids = self._ask({key.row_uuid_prefix for key in due})
@@ -108,7 +108,7 @@ class Accounts:
 
     @property
     def waits(self) -> bool:
-        """Whether something is still to be told of a former batch."""
+        """Whether a part of a former batch is not reported yet."""
         return bool(self._held)
 
     def _bases(self, listener_ids: Iterable[str]) -> Iterator[tuple[str, Counters | None]]:
@@ -156,7 +156,7 @@ class Accounts:
         return refused
 
     def _isolate(self, records: Sequence[tuple[str, Counters]]) -> dict[str, Refused]:
-        """Tell Octavia records; return those that it refuses, by listener.
+        """Report records to Octavia; return those that it refuses, by listener.
 
         One that it refuses makes it refuse the whole message, so halves are sent then.
         """

@@ -1,7 +1,7 @@
-"""The controller: takes load balancers from the queue, has them looked at, does what is asked.
+"""The controller: reconciles load balancers from its queue and carries out the outcomes.
 
-Runs in the thread that owns the replicas. Slow work happens elsewhere and comes back as a function
-that the loop runs.
+It runs in the thread that owns the replicas. Background calls run in other threads and post their
+results to the loop as functions.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
+from octavia_ovn.controller import vip_ports
 from octavia_ovn.controller.dependencies import Index
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.facts import ANSWERED_BY, FactFinder
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
@@ -35,11 +37,11 @@ LOG = logging.getLogger(__name__)
 BATCH = 100
 """Load balancers in one transaction at most."""
 IDLE_BATCH = 10
-"""How many of those that are in no hurry: a request that comes meanwhile waits for them."""
+"""Load balancers without open requests in one transaction: new requests wait for it."""
 
 
 class Controller:
-    """Keeps all load balancers what they should be.
+    """Reconciles all load balancers.
 
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
     :param settled: see :class:`Reporter`
@@ -74,16 +76,17 @@ class Controller:
         self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
-        self._ledger = ReportedStatus()
+        self._reported = ReportedStatus()
         self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(
             sink, self._accepted, clock, settled, self._objects, observer=observer
         )
-        self._finder = finder = FactFinder(nb, sb, neutron, self._tasks)
+        effects = Effects(self._tasks)
+        finder = FactFinder(nb, sb, neutron, effects)
         self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, self._tasks, self._ledger, observer
+            nb, finder, neutron, octavia, effects, self._reported, observer
         )
-        self._unseen: set[str] = set()
+        self._unreconciled: set[str] = set()
         self._releasing: dict[str, set[Hashable]] = {}
         self._parts: collections.deque[Sequence[str]] = collections.deque()
         """Of batches that could not be committed: one in each turn, to keep the loop turning."""
@@ -106,54 +109,53 @@ class Controller:
             self.queue.add(lb_id)
 
     def enqueue(self, lb_id: str) -> None:
-        """Look at a load balancer."""
+        """Enqueue a load balancer."""
         self.queue.add(lb_id)
 
     def enqueue_all(self) -> None:
-        """Look at every load balancer: at start, after a reconnect, on taking over.
+        """Enqueue every load balancer: at start, after a reconnect, at a leadership change.
 
-        First at those that Octavia waits for; the others do not keep new requests waiting.
+        Those with open requests come first; the others do not keep new requests waiting.
         """
-        # Before all have been looked at, nothing is known to be needed no more. What was begun in
-        # a former term, or asked for, counts no more.
-        self._unseen = self._names()
+        # Until all are reconciled, any resource may be in use. Calls and results of a former
+        # leadership term are dropped.
+        self._unreconciled = self._names()
         self._run_posted()
-        self._ledger.clear()
+        self._reported.clear()
         self._tasks.clear()
         self._index.begin()
         for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
-        for lb_id in self._unseen:
+        for lb_id in self._unreconciled:
             self.queue.add_idle(lb_id)
 
     def resync(self) -> None:
-        """Look at every load balancer, in its turn: events are hints, and one may have been lost.
+        """Enqueue every load balancer with low priority: an event may have been lost.
 
-        What was refused is asked for once more: a quota may have been raised. Called from any
-        thread. A load balancer that is right is not written.
+        Refused calls are made once more: a quota may have been raised. Called from any thread.
         """
         self.post(self._queue_all)
 
     def _queue_all(self) -> None:
         self._tasks.forget_refusals()
-        self._finder.forget()
+        self._tasks.forget_all(vip_ports.CHECK)
         for lb_id in self._names():
             self.queue.add_idle(lb_id)
 
     def _names(self) -> set[str]:
-        """Return the ids of all load balancers, those included that have gone unseen."""
+        """Return the ids of all load balancers, including those whose rows are gone."""
         return {*self._nb.names(), *self._index.load_balancers()}
 
     def release_source(self, subnet_id: str) -> None:
-        """Give back the address that checks of a subnet came from, unless they still do.
+        """Release the health monitor port of a subnet unless it is in use.
 
-        Called from any thread. Only the main loop knows whether somebody is about to need it.
+        Called from any thread. Only the main loop knows whether a load balancer is about to use it.
         """
         self.post(lambda: self._release_source(subnet_id))
 
     def _release_source(self, subnet_id: str) -> None:
         dependency = Dependency(Resource.MONITORED, subnet_id)
-        if not self._index.of(dependency) and not self._unseen:
+        if not self._index.of(dependency) and not self._unreconciled:
             self._release(subnet_id, dependency)
 
     def _accepted(self, lb_id: str, key: ReportKey) -> None:
@@ -161,7 +163,7 @@ class Controller:
 
     def _end(self, lb_id: str, key: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
-        ended = self._ledger.accept(lb_id, key)
+        ended = self._reported.accept(lb_id, key)
         if ended:
             self._observer.ends(lb_id, ended, failed=key.failed)
         if any(map(names.creates, ended)) and Kind.LISTENER.value in key.message:
@@ -173,9 +175,9 @@ class Controller:
         try:
             tree = self._octavia.tree(lb_id)
         except OctaviaOvnError as error:
-            LOG.debug("Octavia does not say what load balancer %s has: %s", lb_id, error)
+            LOG.debug("Octavia does not answer what load balancer %s has: %s", lb_id, error)
             return None
-        # Whatever else is wrong with an answer, the reporter can do without it.
+        # The reporter can do without an answer that is malformed.
         except Exception:
             LOG.exception("What Octavia has of load balancer %s cannot be read", lb_id)
             self._observer.meets(Defect.REPORT)
@@ -185,14 +187,14 @@ class Controller:
     # --- what is done
 
     def turn(self) -> float | None:
-        """Do what is due; return the seconds until something else is due, None if nothing is."""
+        """Run what is due; return the seconds until something else is due, None if nothing is."""
         self._run_posted()
         self._tasks.retry_due()
-        # One of what is left of batches that failed, and what is due: neither keeps the other back.
+        # A part of a failed batch, and what is due: neither delays the other.
         part = self._parts.popleft() if self._parts else ()
         for batch in (part, self._batch()):
             if batch:
-                self._look(batch)
+                self._reconcile(batch)
         if self._parts:
             return 0.0
         return min(
@@ -201,7 +203,7 @@ class Controller:
         )
 
     def _batch(self) -> Sequence[str]:
-        """Return what is due, without what is looked at alone."""
+        """Return what is due, without what is reconciled alone."""
         ready = self.queue.ready(BATCH, IDLE_BATCH)
         self._parts.extend((each,) for each in ready if each in self._alone)
         return [each for each in ready if each not in self._alone]
@@ -213,11 +215,11 @@ class Controller:
                 function()
             # The result of one task must not end the loop for all load balancers.
             except Exception:
-                LOG.exception("The result of work beside the main loop could not be used")
+                LOG.exception("The result of a background call could not be used")
                 self._observer.meets(Defect.RESULT)
 
     def stand_by(self) -> None:
-        """Do and tell nothing more of what was begun: another agent acts from now on."""
+        """Drop pending calls and reports: another agent is the leader from now on."""
         self._tasks.clear()
         self._reporter.drop()
 
@@ -225,35 +227,34 @@ class Controller:
         """Stop the background work."""
         self._reporter.close(timeout)
 
-    def _look(self, batch: Sequence[str]) -> None:
-        """Look at some load balancers and commit all that is asked for in one transaction."""
+    def _reconcile(self, batch: Sequence[str]) -> None:
+        """Reconcile some load balancers and commit all operations in one transaction."""
         outcomes: dict[str, Outcome] = {}
         unavailable: Unavailable | None = None
         try:
             self._nb.commit(lambda: self._plan(batch, outcomes))
         except Unavailable as error:
             unavailable = error
-        # Whatever it is, one of them has brought it out, and the others must not suffer.
+        # The error is caused by one of them; the others must not be held up.
         except Exception as error:  # noqa: BLE001 - it is logged there
             self._divide(batch, error)
         else:
-            for lb_id, outcome in outcomes.items():
-                self._follow(lb_id, outcome)
+            self._follow(outcomes)
         if unavailable is not None:  # not in the handler: see errors.failure
             LOG.warning("The Northbound database cannot be written: %s", unavailable)
             self._put_off(batch)
 
     def _put_off(self, batch: Sequence[str]) -> None:
-        """Have load balancers looked at later, with all that would be committed next.
+        """Retry load balancers later, and all that would be committed next.
 
-        A transaction may take its whole time-out, in which the loop does nothing else.
+        A transaction may take its whole time-out, during which the loop is blocked.
         """
         for lb_id in itertools.chain(batch, *self._parts):
             self._retry(lb_id)
         self._parts.clear()
 
     def _divide(self, batch: Sequence[str], error: Exception) -> None:
-        """Find those that cannot be committed, by halves; the others must not suffer."""
+        """Find those that cannot be committed, by halves; the others are not held up."""
         if len(batch) > 1:
             middle = len(batch) // 2
             self._parts.extendleft((batch[middle:], batch[:middle]))
@@ -267,15 +268,12 @@ class Controller:
             self._isolate(lb_id, Defect.COMMIT, error)
 
     def _retry(self, lb_id: str) -> float:
-        """Have a load balancer looked at again; return the seconds until then."""
-        self._observer.retries(Step.LOOK)
+        """Retry a load balancer with back-off; return the seconds until then."""
+        self._observer.retries(Step.RECONCILE)
         return self.queue.retry(lb_id)
 
     def _isolate(self, lb_id: str, defect: Defect, error: Exception) -> None:
-        """Keep a defect that one load balancer brings out from stopping the others.
-
-        It is looked at again, later and later.
-        """
+        """Retry a load balancer with back-off after an unexpected error; the others continue."""
         delay = self._retry(lb_id)
         LOG.error(
             "Load balancer %s: a defect (%s); next attempt in %.1f s",
@@ -290,29 +288,51 @@ class Controller:
         outcomes.clear()
         for lb_id in batch:
             try:
-                outcome = self._reconciler.look(lb_id)
+                requests = self._reconciler.open_requests(lb_id)
+                if requests is not None:  # otherwise it vanishes, with the requests noted before
+                    self._observer.waits(lb_id, requests)
+                outcome = self._reconciler.reconcile(lb_id)
                 if outcome.requested:
                     self._reporter.withdraw(lb_id)
             except Exception as error:  # noqa: BLE001 - it is logged there
-                self._isolate(lb_id, Defect.LOOK, error)
+                self._isolate(lb_id, Defect.RECONCILE, error)
                 continue
             outcomes[lb_id] = outcome
             yield from outcome.operations
 
-    def _follow(self, lb_id: str, outcome: Outcome) -> None:
-        """Do what an outcome asks for now that its operations are committed."""
+    def _follow(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Carry out outcomes whose operations are committed.
+
+        Calls of all load balancers start before anything is released: it may be needed again.
+        """
+        failed = {
+            lb_id
+            for step in (self._carry_out, self._follow_up)
+            for lb_id, outcome in outcomes.items()
+            if not self._is_carried_out(step, lb_id, outcome)
+        }
+        for lb_id in outcomes.keys() - failed:
+            self._alone.discard(lb_id)
+            self.queue.succeeded(lb_id)
+            self._observer.overcomes(lb_id, Defect.RECONCILE, Defect.COMMIT, Defect.RESULT)
+
+    def _is_carried_out(
+        self, step: Callable[[str, Outcome], None], lb_id: str, outcome: Outcome
+    ) -> bool:
         try:
-            self._follow_up(lb_id, outcome)
+            step(lb_id, outcome)
         except Exception as error:  # noqa: BLE001 - it is logged there
             self._isolate(lb_id, Defect.RESULT, error)
-            return
-        self._alone.discard(lb_id)
-        self.queue.succeeded(lb_id)
-        self._observer.overcomes(lb_id, Defect.LOOK, Defect.COMMIT, Defect.RESULT)
+            return False
+        return True
+
+    def _carry_out(self, _: str, outcome: Outcome) -> None:
+        for effect in outcome.effects:
+            effect()
 
     def _follow_up(self, lb_id: str, outcome: Outcome) -> None:
         if outcome.dependencies is not None:
-            self._unseen.discard(lb_id)
+            self._unreconciled.discard(lb_id)
             for dependency in self._index.set(lb_id, outcome.dependencies, outcome.former):
                 key = self._release(lb_id, dependency)
                 if key is not None and not outcome.dependencies:
@@ -320,15 +340,15 @@ class Controller:
         if outcome.report is not None and not self._is_releasing(lb_id):
             self._reporter.send(outcome.report)
             if outcome.report.key is not None:
-                self._ledger.sent(lb_id, outcome.report.key)
+                self._reported.sent(lb_id, outcome.report.key)
         if outcome.again:
             self.queue.add(lb_id)
 
     def _is_releasing(self, lb_id: str) -> bool:
-        """Whether something that a load balancer has used until its end is being given back.
+        """Whether a resource of a deleted load balancer is being released.
 
-        Octavia hears of the end afterwards: then networks can be deleted. But it need not wait
-        while Neutron is away.
+        The deletion is reported afterwards, so that networks can be deleted then. It does not wait
+        while Neutron is unavailable.
         """
         keys = self._releasing.pop(lb_id, set())
         under_way = {key for key in keys if self._tasks.is_first_attempt(key, lb_id)}
@@ -340,7 +360,7 @@ class Controller:
         """Release what no load balancer needs any more; return the key of the background call."""
         resource, name = dependency
         after: Hashable = None
-        if resource == Resource.MONITORED and not self._unseen:
+        if resource == Resource.MONITORED and not self._unreconciled:
             after = ("source", name)
             self._tasks.forget(after)
             work = functools.partial(self._neutron.delete_hm_ports, name)
@@ -353,5 +373,5 @@ class Controller:
                 self._nb.forget_switch(name)
             return None
         key = ("release", name)
-        self._tasks.do(key, work, lb_id, after)
+        self._tasks.run_once(key, work, lb_id, after)
         return key

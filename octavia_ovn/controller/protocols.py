@@ -66,7 +66,7 @@ class Northbound(Topology, Protocol):
         """
 
     def subnet(self, subnet_id: str) -> Subnet | None:
-        """Return a subnet that a router's interface tells about."""
+        """Return a subnet that is known from a router's interface."""
 
     def switch_ports(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
@@ -96,10 +96,10 @@ class Northbound(Topology, Protocol):
         """Return which of some switch ports exist; None while they are being fetched."""
 
     def forget_port(self, name: str) -> None:
-        """Follow a switch port no longer; nobody depends on it any more."""
+        """Follow a switch port no longer; no load balancer depends on it."""
 
     def forget_switch(self, switch: str) -> None:
-        """Follow the ports of a switch no longer; nobody depends on it any more."""
+        """Follow the ports of a switch no longer; no load balancer depends on it."""
 
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.

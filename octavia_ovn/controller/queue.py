@@ -1,7 +1,7 @@
-"""A queue of keys that need a look: coalescing, with back-off for each key.
+"""A queue of keys to reconcile: coalescing, with back-off for each key.
 
-It is level-triggered: a key in the queue says *look again*, not what has happened. However often a
-key is added, it is looked at once.
+It is level-triggered: a key in the queue does not say what has happened. However often a key is
+added, it is processed once.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Queue(Generic[Key]):
         return 0.0 if since is None else max(0.0, self._clock() - since)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
-        """Have a key looked at in that many seconds at the latest.
+        """Enqueue a key for some seconds later, or earlier if it is enqueued already.
 
-        A key that waits for its retry is looked at at once: something has changed.
+        A key that waits for its retry is due at once: something has changed.
         """
         self._idle.pop(key, None)
         now = self._clock()
@@ -64,13 +64,13 @@ class Queue(Generic[Key]):
             heapq.heappush(self._heap, (due, self._count, key))
 
     def add_idle(self, key: Key) -> None:
-        """Have a key looked at in its turn, while those that are due are not kept waiting."""
+        """Enqueue a key with low priority."""
         if key not in self._due:
             self._since.setdefault(key, self._clock())
             self._idle[key] = None
 
     def ready(self, limit: int, idle_limit: int = 0) -> list[Key]:
-        """Take the keys that are due, oldest first, and some of those that are in no hurry."""
+        """Take the keys that are due, oldest first, and some of low priority."""
         now = self._clock()
         found: list[Key] = []
         while self._heap and len(found) < limit and self._heap[0][0] <= now:
@@ -92,7 +92,7 @@ class Queue(Generic[Key]):
         return max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
 
     def retry(self, key: Key) -> float:
-        """Have a key looked at again after its back-off; return the seconds until then."""
+        """Enqueue a key after its back-off; return the seconds until then."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = backoff(failures, self._first, self._longest)

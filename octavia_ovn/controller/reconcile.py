@@ -1,7 +1,7 @@
-"""One look at one load balancer: what should be done now, given all that is known now.
+"""Decides what to do about one load balancer, given everything that is known now.
 
-A look decides and does nothing itself. It may be repeated at any time; it asks for the same as long
-as nothing has changed, and for nothing once everything is as it should be.
+It has no effects itself and may be repeated at any time: it decides the same as long as nothing has
+changed, and nothing once everything is as it should be.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 from octavia_ovn.controller import corruption
 from octavia_ovn.controller.corruption import CorruptRows, Problems
-from octavia_ovn.controller.deletions import Deletions, without
+from octavia_ovn.controller.deletions import Deletions, log_foreign, without
+from octavia_ovn.controller.effects import Effect, Effects
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.status_updates import StatusUpdate
-from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core import codec, model, status
 from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.desired import access_control, responder
@@ -34,15 +34,17 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a look asks for.
+    """What is to be done about a load balancer.
 
     :param operations: to be committed
     :param report: to be sent to Octavia after that
     :param dependencies: what the load balancer depends on; None while that is not known
     :param former: what one that is leaving has used until now, as its rows say
-    :param again: whether to look again once the operations are committed
+    :param again: whether to reconcile again once the operations are committed
+    :param effects: to be carried out in order once the operations are committed: background calls,
+        results to forget, metrics, log lines
     :param requested: whether Octavia waits for something, other than the creation alone: its status
-        may have been lost before the commit, and has to be told once more
+        may have been lost before the commit, and must be sent once more
     """
 
     operations: tuple[Operation, ...] = ()
@@ -50,6 +52,7 @@ class Outcome:
     dependencies: frozenset[Dependency] | None = None
     former: frozenset[Dependency] = frozenset()
     again: bool = False
+    effects: tuple[Effect, ...] = ()
     requested: bool = False
 
 
@@ -58,7 +61,7 @@ GONE = Outcome(dependencies=frozenset())
 
 
 class Reconciler:
-    """Looks at load balancers."""
+    """Reconciles load balancers."""
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
         self,
@@ -66,56 +69,70 @@ class Reconciler:
         finder: FactFinder,
         neutron: Neutron,
         octavia: Octavia,
-        tasks: Tasks,
-        ledger: ReportedStatus,
+        effects: Effects,
+        reported: ReportedStatus,
         observer: Observer = NOBODY,
     ) -> None:
-        self._deletions = Deletions(tasks, octavia)
+        self._deletions = Deletions(effects, octavia)
         self._nb = nb
         self._finder = finder
         self._neutron = neutron
         self._octavia = octavia
-        self._tasks = tasks
-        self._ledger = ledger
+        self._effects = effects
+        self._reported = reported
         self._observer = observer
-        self._damages = CorruptRows(octavia, tasks, observer)
+        self._corrupt_rows = CorruptRows(octavia, effects, observer)
 
-    def look(self, lb_id: str) -> Outcome:
-        """Decide what to do about a load balancer."""
+    def reconcile(self, lb_id: str) -> Outcome:
+        """Decide what to do about a load balancer; has no effects itself."""
+        self._effects.begin()
+        outcome = self._outcome(lb_id)
+        return replace(outcome, effects=self._effects.end())
+
+    def open_requests(self, lb_id: str) -> tuple[str, ...] | None:
+        """Return the requests whose end Octavia has not accepted; None if there are no rows."""
+        rows = self._nb.rows(lb_id)
+        if not rows:
+            return None
+        pending = codec.pending(rows)
+        ended = self._reported.accepted(lb_id).requests
+        return tuple(each for each in pending.requests if each not in ended) if pending else ()
+
+    def _outcome(self, lb_id: str) -> Outcome:
         rows = tuple(self._nb.rows(lb_id))
         if not rows:
-            self._ledger.forget(lb_id)
-            self._damages.forget(lb_id)
-            self._observer.vanishes(lb_id)
+            self._effects.later(self._reported.forget, lb_id)
+            self._corrupt_rows.forget(lb_id)
+            self._effects.later(self._observer.vanishes, lb_id)
             return self._vanished(lb_id)
         pending = codec.pending(rows)
-        self._observer.waits(lb_id, self._open(lb_id, pending))
         requested = pending is not None and not status.is_first(pending)
         return replace(self._decide(lb_id, rows, pending), requested=requested)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
         foreign = self._foreign(lb_id, pending)
         if pending is not None and foreign:
-            believed = without(lb_id, pending, foreign)
-            return Outcome(diff(rows, record.with_pending(rows, believed)), again=True)
-        outcome = self._act(lb_id, rows, pending, asked=foreign is None)
+            confirmed = without(pending, foreign)
+            self._effects.later(log_foreign, lb_id, foreign)
+            return Outcome(diff(rows, record.with_pending(rows, confirmed)), again=True)
+        outcome = self._realise_rows(lb_id, rows, pending, asked=foreign is None)
         return replace(outcome, report=None) if foreign is None else outcome
 
     def _foreign(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
         """Return what must not be reported as DELETED; None while Octavia is being asked."""
-        accepted = self._ledger.accepted(lb_id)
+        accepted = self._reported.accepted(lb_id)
         if pending is None or (_unanswered(pending, accepted) is None and not accepted.failed):
             self._deletions.forget(lb_id, pending)
             return frozenset()
         return self._deletions.foreign(lb_id, pending)
 
-    def _act(
+    def _realise_rows(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None, *, asked: bool
     ) -> Outcome:
-        """Do what the rows say.
+        """Decide what the rows ask for.
 
-        :param asked: whether Octavia has not said yet what belongs to it: what cannot be taken
-            back waits for that, and nothing is reported
+        :param asked: whether Octavia has not answered yet what belongs to it: what cannot be
+            undone waits for that, and nothing is reported
         """
         if pending is not None and pending.deleting:
             return self._delete(lb_id, rows, pending, asked=asked)
@@ -127,20 +144,13 @@ class Reconciler:
             if repaired is not None:
                 return repaired
         else:
-            self._damages.recovered(lb_id)
+            self._corrupt_rows.recovered(lb_id)
         return self._realise(rows, decoded) if decoded is not None else GONE
 
-    def _open(self, lb_id: str, pending: Pending | None) -> tuple[str, ...]:
-        """Return the requests whose end Octavia has not accepted."""
-        if pending is None:
-            return ()
-        ended = self._ledger.accepted(lb_id).requests
-        return tuple(each for each in pending.requests if each not in ended)
-
     def _vanished(self, lb_id: str) -> Outcome:
-        """Let everybody in again, and answer for nobody, where nothing is left that could serve.
+        """Remove access control and responder of a load balancer that has no rows.
 
-        A row that says nothing any more may serve as before, and will be restored.
+        A row with empty external_ids may still serve, and will be restored.
         """
         gone = not self._nb.has_row(lb_id)
         operations = (
@@ -154,11 +164,11 @@ class Reconciler:
     def _repair(
         self, lb_id: str, rows: tuple[Row, ...], problems: Problems, pending: Pending | None
     ) -> Outcome | None:
-        """Restore damaged rows from Octavia; None when that changes nothing any more.
+        """Restore damaged rows from Octavia; None when that changes nothing.
 
         Until then the rows stay as they are: realising what can be read would stop the rest.
         """
-        done = self._damages.octavia_state(lb_id, problems, pending)
+        done = self._corrupt_rows.octavia_state(lb_id, problems, pending)
         if done is None:
             return NOTHING
         if done.value is None:
@@ -167,9 +177,9 @@ class Reconciler:
         return Outcome(operations, again=True) if operations else None
 
     def _realise(self, rows: tuple[Row, ...], decoded: codec.Decoded) -> Outcome:
-        accepted = self._ledger.accepted(decoded.lb.id)
+        accepted = self._reported.accepted(decoded.lb.id)
         pending = _unanswered(decoded.pending, accepted)
-        heard = {**decoded.member_status, **status.member_statuses(accepted.statuses or {})}
+        shown = {**decoded.member_status, **status.member_statuses(accepted.statuses or {})}
         try:
             known = self._finder.find(decoded, rows)
         except Missing as missing:
@@ -180,25 +190,26 @@ class Reconciler:
         known = replace(
             known, facts=_marked(known.facts, (accepted.statuses or {}).get(key), statuses[key])
         )
-        self._note_vips(decoded.lb, known, codec.read_lost_vips(rows) or {})
-        facts = replace(known.facts, member_status=heard)
+        lost_before = codec.read_lost_vips(rows) or {}
+        self._effects.later(self._note_vips, decoded.lb, known, lost_before)
+        facts = replace(known.facts, member_status=shown)
         wanted = record.with_pending(desired(known.lb, rows, facts), pending)
-        kept_out = access_control.difference(
+        restrictions = access_control.difference(
             self._nb.access(known.lb.id), access_control.wanted(known.lb, facts)
         )
-        operations = diff(rows, wanted) + kept_out + known.operations
+        operations = diff(rows, wanted) + restrictions + known.operations
         if not operations:
             self._centralise(known)
         return Outcome(
             operations=operations,
-            report=self._report(known, statuses, pending, heard, accepted.statuses),
+            report=self._report(known, statuses, pending, shown, accepted.statuses),
             dependencies=known.dependencies,
         )
 
     def _note_vips(
         self, before: model.LoadBalancer, known: Known, lost_before: Mapping[str, str]
     ) -> None:
-        """Say which VIPs have been lost, and which have got another port, since the last look."""
+        """Log which VIPs have been lost, and which have got another port, since the last time."""
         for address, why in (known.facts.lost or {}).items():
             if address not in lost_before:
                 self._observer.finds(Drift.VIP_PORT)
@@ -225,43 +236,45 @@ class Reconciler:
         for fip_id, distributed in known.member_fips:
             if distributed and known.facts.floating_ips:
                 touch = functools.partial(self._neutron.touch_floating_ip, fip_id)
-                self._tasks.get(("centralise", fip_id), touch, known.lb.id)
+                self._effects.get(("centralise", fip_id), touch, known.lb.id)
             else:
-                self._tasks.forget(("centralise", fip_id))
+                self._effects.forget(("centralise", fip_id))
 
     def _report(
         self,
         known: Known,
         statuses: dict[tuple[Kind, str], status.Operating],
         pending: Pending | None,
-        heard: dict[str, str],
-        heard_all: status.Tree | None,
+        shown: dict[str, str],
+        reported_before: status.Tree | None,
     ) -> StatusUpdate[ReportKey] | None:
-        self._observer.shows(known.lb.id, statuses)
+        self._effects.later(self._observer.shows, known.lb.id, statuses)
         marked = known.facts.lost is not None
-        report = status.report(known.lb, statuses, pending, heard, known.failed, heard_all, marked)
+        report = status.report(
+            known.lb, statuses, pending, shown, known.failed, reported_before, marked
+        )
         requests = pending.requests if pending else ()
         key = ReportKey(requests, statuses, report.message)
         update = self._update(known.lb.id, key, report)
         if update is not None:
-            _log_obstacles(known, heard)
+            self._effects.later(_log_obstacles, known, shown)
         return update
 
     def _update(
         self, lb_id: str, key: ReportKey, report: status.Report
     ) -> StatusUpdate[ReportKey] | None:
         """Return what to send, unless there is nothing or it is being sent."""
-        if not report.message or self._ledger.is_under_way(lb_id, key):
+        if not report.message or self._reported.is_under_way(lb_id, key):
             return None
         return StatusUpdate(lb_id, key, report.message, report.late)
 
     def _delete(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
     ) -> Outcome:
-        """First the rows stop serving, then the ports go, then Octavia hears, then the row goes.
+        """Stop serving, delete the ports, report to Octavia and then delete the rows.
 
-        While Neutron refuses, Octavia shows ERROR and the row stays: without it, a comparison would
-        restore what the tenant wants to be rid of.
+        While Neutron refuses, Octavia shows ERROR and the rows stay: without them, a comparison
+        would restore what the tenant wants to delete.
         """
         operations = (
             diff(rows, deleting(rows))
@@ -274,12 +287,12 @@ class Reconciler:
         if asked:
             return replace(GONE, former=former)
         key = ("ports", lb_id, pending.requests)
-        accepted = self._ledger.accepted(lb_id)
-        told = _unanswered(pending, accepted) is None
-        if told and not accepted.failed:
+        accepted = self._reported.accepted(lb_id)
+        reported = _unanswered(pending, accepted) is None
+        if reported and not accepted.failed:
             return self._gone(rows, key)
-        done = self._tasks.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
-        if done is None or (told and done.refusal):
+        done = self._effects.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
+        if done is None or (reported and done.refusal):
             return replace(GONE, former=former)
         failed = frozenset(pending.objects) if done.refusal else frozenset()
         report = status.final(pending, failed)
@@ -292,22 +305,22 @@ class Reconciler:
         )
 
     def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
-        self._tasks.forget(key)
+        self._effects.forget(key)
         return Outcome(tuple(DeleteRow(row) for row in rows), dependencies=frozenset())
 
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Dependency]:
-        """Return what a load balancer has used: an agent that has just begun never looked at it."""
+        """Return what a load balancer has used, even if this agent has never reconciled it."""
         try:
             return self._finder.used(codec.decode(rows).lb)
         except codec.Undecodable:
             return frozenset()
 
     def _remove_responder(self, lb_id: str) -> tuple[Operation, ...]:
-        """Return what makes nobody answer for the VIPs any more."""
+        """Return what removes the responder of the VIPs."""
         return tuple(responder.operations(lb_id, self._nb.answers(lb_id), {}))
 
     def _release_ports(self, lb_id: str, rows: tuple[Row, ...]) -> None:
-        """Delete our ports, give those that users brought their addresses back."""
+        """Delete the ports of this driver, give user-provided ports their addresses back."""
         try:
             lb = codec.decode(rows).lb
         except codec.Undecodable:
@@ -322,16 +335,18 @@ class Reconciler:
                 self._neutron.delete_vip_port(vip.port_id, lb_id, lb.project_id)
 
     def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
-        """Make the intent what Octavia says; the rest follows at the next look."""
+        """Make the intent what Octavia says; the rest follows next time."""
         key = ("octavia", lb_id, pending.requests)
-        done = self._tasks.get(key, functools.partial(self._octavia.tree, lb_id), lb_id)
+        done = self._effects.get(key, functools.partial(self._octavia.tree, lb_id), lb_id)
         if done is None:
             return NOTHING
-        self._tasks.forget(key)
+        self._effects.forget(key)
         settled = replace(pending, resync=False)
         if done.value is None:
             reason = done.refusal or "Octavia does not know it"
-            LOG.warning("The rows of load balancer %s stay as they are: %s", lb_id, reason)
+            self._effects.later(
+                LOG.warning, "The rows of load balancer %s stay as they are: %s", lb_id, reason
+            )
             return Outcome(diff(rows, record.with_pending(rows, settled)), again=True)
         return Outcome(restore(rows, done.value, settled), again=True)
 
@@ -348,15 +363,15 @@ def restore(
     return diff(rows, record.with_pending(record.rows_of(applied.lb, rows), pending))
 
 
-def _marked(facts: Facts, heard: status.Operating | None, now: status.Operating) -> Facts:
-    """Take the mark of a lost VIP off the rows once Octavia has heard that none is any more."""
-    return replace(facts, lost=None) if facts.lost == {} and heard is now else facts
+def _marked(facts: Facts, shown: status.Operating | None, now: status.Operating) -> Facts:
+    """Remove the mark of a lost VIP from the rows once Octavia has accepted that none is."""
+    return replace(facts, lost=None) if facts.lost == {} and shown is now else facts
 
 
-def _log_obstacles(known: Known, heard: Mapping[str, str]) -> None:
-    """Say why members get no connections when Octavia is about to hear that they are in ERROR."""
+def _log_obstacles(known: Known, shown: Mapping[str, str]) -> None:
+    """Log why members get no connections when they are about to be reported in ERROR."""
     for member_id, why in known.obstacles.items():
-        if heard.get(member_id) != status.Operating.ERROR.value:
+        if shown.get(member_id) != status.Operating.ERROR.value:
             LOG.warning("Member %s of load balancer %s %s", member_id, known.lb.id, why)
 
 

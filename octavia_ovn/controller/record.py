@@ -232,7 +232,7 @@ def _load_balancer(rows: Sequence[Row], change: patches.Request) -> model.LoadBa
             return codec.decode(rows).lb
     decoded = None if isinstance(change, record.WHOLE) else record.read(rows)
     if decoded is not None and decoded.problems:
-        # Written back, the rest would look complete, and the agent could not tell any more.
+        # Written back, the rest would look complete, and the agent would not restore it.
         msg = (
             f"Load balancer {decoded.lb.id} is damaged in the Northbound database"
             f" ({decoded.problems[0]}). The agent restores it from Octavia: try again soon."

@@ -1,4 +1,4 @@
-"""Adds up what the chassis report and tells Octavia, beside the main loop, while this agent acts.
+"""Adds up what the chassis report and reports it to Octavia, while this agent is the leader.
 
 It keeps no more than the sums of listeners with traffic. A report is acknowledged only when Octavia
 has it, so one that this agent has taken with it when it died comes again to the next one.
@@ -31,7 +31,7 @@ from octavia_ovn.observer import NOBODY, Observer
 LOG = logging.getLogger(__name__)
 
 _POLL = 0.5
-"""Seconds between two looks at whether this agent still acts, while nobody sends."""
+"""Seconds between two checks whether this agent is still the leader, while nothing is received."""
 _RETRY = 10.0
 """Seconds until the next attempt to listen."""
 _PATIENCE = 30.0
@@ -89,7 +89,7 @@ class Listeners:
 
 
 class StatisticsReceiver:
-    """One agent's time in office.
+    """One leadership term of an agent.
 
     :param interval: seconds between two messages to Octavia
     :param clock: seconds, monotonic
@@ -112,7 +112,7 @@ class StatisticsReceiver:
         self._complaint = ""
 
     def turn(self) -> None:
-        """Take the next message, if one comes soon; tell Octavia if it is time."""
+        """Process the next message, if one arrives soon; report to Octavia when it is due."""
         now = self._clock()
         received = self._chassis.receive(max(0.01, min(_POLL, self._due - now)))
         if received is not None:
@@ -152,11 +152,11 @@ class StatisticsReceiver:
 
 
 class Statistics:
-    """A thread that listens to the chassis while this agent acts.
+    """A thread that listens to the chassis while this agent is the leader.
 
     :param listen: opens the way to the collectors
     :param ledger: makes a new ledger for it
-    :param observer: is told when the thread crashes
+    :param observer: is notified when the thread crashes
     """
 
     def __init__(
@@ -167,19 +167,19 @@ class Statistics:
     ) -> None:
         self._listen = listen
         self._ledger = ledger
-        self._office = LeaderThread(self._run, "statistics", observer)
+        self._leader = LeaderThread(self._run, "statistics", observer)
 
     def start(self) -> None:
         """Begin."""
-        self._office.start()
+        self._leader.start()
 
-    def act(self, *, acting: bool) -> None:
-        """Say whether this agent acts."""
-        self._office.act(acting=acting)
+    def set_leader(self, *, is_leader: bool) -> None:
+        """Set whether this agent is the leader."""
+        self._leader.set_leader(is_leader=is_leader)
 
     def close(self, timeout: float) -> None:
-        """Stop, in that many seconds at most; what is being told is left to end by itself."""
-        self._office.close(timeout)
+        """Stop, in that many seconds at most; a report in progress ends by itself."""
+        self._leader.close(timeout)
 
     def _run(self) -> None:
         while self._wait():
@@ -192,22 +192,22 @@ class Statistics:
             self._pause()
 
     def _serve(self) -> None:
-        term = self._office.term
+        term = self._leader.term
         chassis = self._listen()
         try:
             ledger = self._ledger(chassis)
-            # Another agent may have told Octavia more between two terms: begin with what it shows.
-            while self._office.running and self._office.term == term:
+            # Another agent may have reported between two terms: start with what Octavia shows.
+            while self._leader.running and self._leader.term == term:
                 ledger.turn()
         finally:
             chassis.close()
 
     def _wait(self) -> bool:
-        """Wait until this agent acts; return False when closed."""
-        with self._office.changed:
-            self._office.changed.wait_for(lambda: self._office.acting or self._office.closed)
-        return not self._office.closed
+        """Wait until this agent is the leader; return False when closed."""
+        with self._leader.changed:
+            self._leader.changed.wait_for(lambda: self._leader.is_leader or self._leader.closed)
+        return not self._leader.closed
 
     def _pause(self) -> None:
-        with self._office.changed:
-            self._office.changed.wait_for(lambda: not self._office.running, _RETRY)
+        with self._leader.changed:
+            self._leader.changed.wait_for(lambda: not self._leader.running, _RETRY)

@@ -1,8 +1,8 @@
-"""Slow questions and deeds (Neutron, Octavia), done once each beside the main loop.
+"""Background calls of Neutron and Octavia, each made once, beside the main loop.
 
-`get` returns what is known and starts what is not; whoever waits is told when there is more to
-know. No answer counts for ever: one that is old is asked for again, and serves until the new one
-has come.
+`get` returns a known result or starts the call; those that wait for it are enqueued when it has
+ended. No result is valid for ever: an old one is requested again and serves until the new one
+arrives.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Done(Generic[T]):
 
 @dataclass(slots=True)
 class _Kept:
-    """An answer, when it was given, and who has used it since."""
+    """A result, when it arrived, and the load balancers that have used it since."""
 
     done: Done[object]
     since: float
@@ -59,7 +59,7 @@ class _Task:
     :param after: another task that must have ended before this one starts
     :param future: an attempt that is under way
     :param successor: work to be done afterwards, because the attempt came too early
-    :param forgotten: whether nobody wants the result any more
+    :param forgotten: whether the result is no longer wanted
     :param failing_since: when the first of the attempts failed that have all failed
     """
 
@@ -77,7 +77,7 @@ class _Task:
         return self.future is not None and (self.future.running() or self.future.done())
 
     def succeed(self) -> bool:
-        """Go on with what is to be done afterwards; return whether there is anything."""
+        """Continue with the work to be done afterwards; return whether there is any."""
         if self.successor is None:
             return False
         self.work, self.successor, self.forgotten = self.successor, None, False
@@ -91,7 +91,7 @@ class Tasks:
 
     :param executor: runs them
     :param post: hands a function to the main loop, from any thread
-    :param wake: tells that a waiter should look again
+    :param wake: tells that a waiter is to be reconciled
     :param clock: seconds, monotonic
     """
 
@@ -131,10 +131,10 @@ class Tasks:
         self._want(key, work, waiter)
         return None if kept is None else kept.done  # type: ignore[return-value]
 
-    def do(
+    def run_once(
         self, key: Hashable, work: Callable[[], object], waiter: str, after: Hashable = None
     ) -> None:
-        """Start a task of which only the end counts: see `wait_for`. Its result is not kept.
+        """Start a task whose result is not kept; see :meth:`is_running`.
 
         :param after: a task that must have ended before
         """
@@ -157,7 +157,7 @@ class Tasks:
             self._end(key, task)
 
     def clear(self) -> None:
-        """Forget everything, and do nothing more that has not begun: somebody else acts now."""
+        """Forget all results and drop calls that have not begun: another agent is the leader."""
         for key in [*self._done, *self._tasks]:
             self.forget(key)
 
@@ -166,23 +166,40 @@ class Tasks:
         if key in self._done:
             self._done[key].since = -math.inf
 
+    def forget_all(self, kind: str) -> None:
+        """Forget the results of all tasks whose key is a tuple that begins with a kind."""
+        for key in [*self._done, *self._tasks]:
+            if isinstance(key, tuple) and key[0] == kind:
+                self.forget(key)
+
     def forget_refusals(self) -> None:
         """Have all that was refused or not found asked for anew: that may have changed."""
         for key, kept in self._done.items():
             if kept.done.refusal is not None:
                 self.expire(key)
 
-    def wait_for(self, key: Hashable, waiter: str) -> bool:
-        """Whether a task has been started and has not ended; its waiter will be woken."""
+    def peek(self, key: Hashable) -> Done[object] | None:
+        """Return the result of a task if it is known; nothing is started."""
+        kept = self._done.get(key)
+        return None if kept is None else kept.done
+
+    def has_failed(self, key: Hashable) -> bool:
+        """Whether an attempt at a task has failed since it last succeeded."""
+        return self._retries.has_failed(key)
+
+    def is_running(self, key: Hashable, waiter: str | None = None) -> bool:
+        """Whether a task has been started and has not ended.
+
+        :param waiter: is enqueued when it ends
+        """
         task = self._tasks.get(key)
-        if task is None:
-            return False
-        task.waiters.add(waiter)
-        return True
+        if task is not None and waiter is not None:
+            task.waiters.add(waiter)
+        return task is not None
 
     def is_first_attempt(self, key: Hashable, waiter: str) -> bool:
         """Whether the first attempt at a task is under way; its waiter will be woken."""
-        return not self._retries.has_failed(key) and self.wait_for(key, waiter)
+        return not self.has_failed(key) and self.is_running(key, waiter)
 
     def failing_for(self, key: Hashable) -> float:
         """Return the seconds since the first failure of a task that has not succeeded since."""
@@ -266,7 +283,7 @@ class Tasks:
         if task.failing_since is None:
             task.failing_since = self._clock()
         self._observer.retries(Step.TASK)
-        # Whoever can go on without it should: the task stays wanted all the same.
+        # Waiters may continue without the result; the task is retried all the same.
         self._wake_all(task.waiters)
         known = isinstance(error, OctaviaOvnError)
         LOG.warning(

@@ -1,9 +1,9 @@
 """Whether the VIPs of a load balancer are still ours in Neutron, and how to get them back.
 
 A VIP port that was deleted, or has another address now, no longer keeps Neutron from giving the VIP
-to somebody else. What OVN shows is a hint; Neutron's answer counts. A port of ours is made anew, or
-gets its address back, if Neutron grants that: it does exactly while nobody else has the address. A
-port that the user brought is never touched. What is not ours is not served.
+to another port. What OVN shows is a hint; Neutron's answer counts. A port of ours is made anew, or
+gets its address back, if Neutron grants that: it does while the address is free. A
+user-provided port is never changed. A VIP that is lost is not served.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field, replace
 
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron, Northbound, Port
-from octavia_ovn.controller.tasks import Done, Tasks
+from octavia_ovn.controller.tasks import Done
 from octavia_ovn.core import model
 from octavia_ovn.errors import NotFound
 
-_CHECK, _MAKE, _RETURN = "vip-port", "vip-port-anew", "vip-address"
+CHECK, _MAKE, _RETURN = "vip-port", "vip-port-anew", "vip-address"
+"""Kinds of calls. No event is about the ports that are checked, so their results get outdated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """VIPs after a look at their ports.
+    """VIPs after their ports were checked.
 
     :param vips: those of the load balancer, with the ports that they have now
     :param lost: those that are not ours: address → why
@@ -32,13 +34,12 @@ class Guarded:
 
 
 class VipGuard:
-    """Looks after VIP ports, beside the main loop where that takes time."""
+    """Checks VIP ports and restores them."""
 
-    def __init__(self, nb: Northbound, neutron: Neutron, tasks: Tasks) -> None:
+    def __init__(self, nb: Northbound, neutron: Neutron, effects: Effects) -> None:
         self._nb = nb
         self._neutron = neutron
-        self._tasks = tasks
-        self._asked: set[str] = set()
+        self._effects = effects
 
     def guard(self, lb: model.LoadBalancer) -> Guarded:
         """Return the VIPs of a load balancer, and which of them are not ours any more."""
@@ -51,23 +52,16 @@ class VipGuard:
                 lost[vip.address] = why
         return Guarded(tuple(vips), lost)
 
-    def forget(self) -> None:
-        """Ask Neutron again for the ports that OVN does not show: no event tells of them."""
-        for port_id in self._asked:
-            self._tasks.forget((_CHECK, port_id))
-        self._asked.clear()
-
     def _one(self, lb: model.LoadBalancer, index: int, vip: model.Vip) -> tuple[model.Vip, str]:
         """Return a VIP with the port that it has now, and why it is not ours; empty if it is."""
         if vip.port_id is None or vip.user_port is None:
             return vip, ""
         if self._nb.holds(vip.port_id, vip.address, user_port=vip.user_port) is not False:
-            for kind in (_CHECK, _MAKE, _RETURN):
-                self._tasks.forget((kind, vip.port_id))
+            for kind in (CHECK, _MAKE, _RETURN):
+                self._effects.forget((kind, vip.port_id))
             return vip, ""
-        self._asked.add(vip.port_id)
         ask = functools.partial(self._neutron.port, vip.port_id)
-        done = self._tasks.get((_CHECK, vip.port_id), ask, lb.id)
+        done = self._effects.get((CHECK, vip.port_id), ask, lb.id)
         if done is None:
             return vip, ""
         if isinstance(done.refusal, NotFound):
@@ -76,7 +70,7 @@ class VipGuard:
         if done.value is None or any(each.address == vip.address for each in done.value.fixed_ips):
             return vip, ""
         why = f"its port {vip.port_id} has another address in Neutron"
-        # Whoever writes into the rows must not make us change a port that is somebody else's.
+        # Rows that others have written must not make us change a port of another owner.
         ours = done.value.is_vip_of(lb.id)
         return self._returned(lb, vip, why) if ours else (vip, why)
 
@@ -94,7 +88,7 @@ class VipGuard:
             address=vip.address,
             index=index or None,
         )
-        done = self._tasks.get((_MAKE, vip.port_id), make, lb.id)
+        done = self._effects.get((_MAKE, vip.port_id), make, lb.id)
         if done is None or done.value is None:
             return vip, _refused(why, done)
         return replace(vip, port_id=done.value.id, replaces=vip.replaces or vip.port_id), ""
@@ -103,7 +97,7 @@ class VipGuard:
         if vip.user_port or vip.port_id is None:
             return vip, why
         give = functools.partial(self._neutron.set_address, vip.port_id, vip.subnet_id, vip.address)
-        done = self._tasks.get((_RETURN, vip.port_id), give, lb.id)
+        done = self._effects.get((_RETURN, vip.port_id), give, lb.id)
         return vip, _refused(why, done)
 
 

@@ -1,6 +1,9 @@
 """An agent without threads: it does what a look asks for, in the order that the loop does."""
 
+import dataclasses
+
 from octavia_ovn.controller.dependencies import Index
+from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.facts import FactFinder
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Reconciler
@@ -13,6 +16,11 @@ from octavia_ovn.errors import OctaviaOvnError
 from tests.controller.outside import Clock, Later, Neutron, Northbound, Octavia, Southbound
 
 
+def decision(outcome):
+    """What an outcome decides; made again, as when a transaction is retried, it is the same."""
+    return dataclasses.replace(outcome, effects=()), len(outcome.effects)
+
+
 class Agent:
     def __init__(self, rows=(), outside=None):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
@@ -21,13 +29,14 @@ class Agent:
         self.queue, self.index = Queue(self.clock), Index()
         self.ledger = ReportedStatus()
         self.tasks = Tasks(self.executor, lambda work: work(), self.queue.add, self.clock)
-        finder = FactFinder(self.nb, self.sb, self.neutron, self.tasks)
+        effects = Effects(self.tasks)
+        finder = FactFinder(self.nb, self.sb, self.neutron, effects)
         self.reconciler = Reconciler(
             self.nb,
             finder,
             self.neutron,
             self.octavia,
-            self.tasks,
+            effects,
             self.ledger,
         )
         self.parcels = {}
@@ -68,10 +77,15 @@ class Agent:
 
     def look(self, lb_id="lb1"):
         """One look; return what it asked for, after doing it."""
-        outcome = self.reconciler.look(lb_id)
+        started = len(self.executor)
+        outcome = self.reconciler.reconcile(lb_id)
+        assert decision(self.reconciler.reconcile(lb_id)) == decision(outcome)
+        assert len(self.executor) == started
         if self.db.write(outcome.operations):
             self.history.append(self.db.vips())
             self.queue.add(lb_id)  # the row's event
+        for effect in outcome.effects:
+            effect()
         if outcome.dependencies is not None:
             self.index.set(lb_id, outcome.dependencies, outcome.former)
         if outcome.report is not None:

@@ -79,7 +79,7 @@ class Bench(LoopBench):
         self.clock = Clock()
         self.door = Door()
         self.metrics = agent.Metrics(self.clock)
-        self.metrics.acts(acting=True)
+        self.metrics.leads(is_leader=True)
         self.controller = Controller(
             self.nb,
             self.sb,
@@ -134,7 +134,7 @@ class Bench(LoopBench):
 
     def memory(self):
         """How many things are remembered, wherever they are kept in a container."""
-        parts = [self.controller, self.reporter, self.controller._tasks, self.controller._ledger]
+        parts = [self.controller, self.reporter, self.controller._tasks, self.controller._reported]
         parts += [self.controller.queue, self.controller._tasks._retries, self.metrics]
         return sum(
             len(value)
@@ -207,7 +207,7 @@ def test_a_day_in_which_nothing_can_be_compared():
 
     problems = itertools.cycle(PROBLEMS.values())
     watch = PeriodicThread(work, 600.0, clock)
-    watch.act(acting=True)
+    watch.set_leader(is_leader=True)
     while clock() < 1000.0 + DAY:
         clock.passes(watch.left())
         watch.turn()

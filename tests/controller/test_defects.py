@@ -16,7 +16,7 @@ OTHERS = set(NAMES) - {VICTIM}
 @pytest.fixture
 def metrics():
     made = agent.Metrics()
-    made.acts(acting=True)
+    made.leads(is_leader=True)
     return made
 
 
@@ -45,7 +45,7 @@ class Broken:
     def install(self, bench):
         getattr(self, f"_in_{self.step.value}")(bench)
 
-    def _in_look(self, bench):
+    def _in_reconcile(self, bench):
         rows = bench.nb.rows
         bench.nb.rows = lambda lb_id: self(lb_id, rows, lb_id)
 
@@ -84,7 +84,7 @@ def value(metrics, name, **labels):
     return metrics.registry.get_sample_value(f"octavia_ovn_{name}", labels)
 
 
-@pytest.mark.parametrize("step", [Defect.LOOK, Defect.COMMIT, Defect.RESULT, Defect.REPORT])
+@pytest.mark.parametrize("step", [Defect.RECONCILE, Defect.COMMIT, Defect.RESULT, Defect.REPORT])
 def test_the_others_go_on_and_it_is_shown_until_it_is_over(bench, metrics, step, caplog):
     broken = Broken(step, VICTIM)
     bench.created(SITE, *NAMES)

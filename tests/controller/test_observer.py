@@ -103,9 +103,11 @@ def test_a_deletion_ends_before_the_load_balancer_vanishes(bench, recorder):
     bench.until(lambda: bench.ended("lb1"))
     bench.asked(changes.DeleteLoadBalancer(SITE, {}), "lb1")
     bench.until(lambda: not bench.db.of("lb1"))
+    waited = len(recorder.waited["lb1"])
     bench.controller.enqueue("lb1")
     bench.until(lambda: recorder.vanished)
 
+    assert len(recorder.waited["lb1"]) == waited
     assert [failed for _, _, failed in recorder.ended] == [False, False]
 
 
@@ -113,7 +115,7 @@ def test_a_deletion_ends_before_the_load_balancer_vanishes(bench, recorder):
 
 
 @pytest.mark.parametrize(
-    ("who", "step"), [("nb", Step.LOOK), ("octavia", Step.REPORT), ("neutron", Step.TASK)]
+    ("who", "step"), [("nb", Step.RECONCILE), ("octavia", Step.REPORT), ("neutron", Step.TASK)]
 )
 def test_each_step_tells_its_retries(bench, recorder, who, step):
     getattr(bench, who).error = Unavailable("away")
@@ -151,7 +153,7 @@ def test_the_queue_is_as_old_as_what_has_waited_longest(keys, clock):
     assert keys.age() == 3
 
 
-def test_what_is_being_done_or_has_failed_goes_on_growing_old(keys, clock):
+def test_what_is_being_done_or_has_failed_running_growing_old(keys, clock):
     keys.add("a")
     clock.passes(1)
     keys.ready(10)

@@ -61,7 +61,7 @@ class TestCreate:
         assert first.report is not None
         assert second.report is None
 
-    def test_goes_on_where_a_dead_agent_stopped(self):
+    def test_running_where_a_dead_agent_stopped(self):
         agent = Agent()
         agent.created(SITE)
         agent.look()

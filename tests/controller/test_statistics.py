@@ -185,7 +185,7 @@ def test_an_acknowledgement_that_was_lost_comes_again_and_nothing_counts_twice(w
     assert world.octavia.shown["web"] == counters(103, 1300)
 
 
-def test_an_agent_that_takes_over_goes_on_from_what_octavia_shows(world):
+def test_an_agent_that_takes_over_running_from_what_octavia_shows(world):
     world.hear(report(web=(3, 300)))
     world.ledger = world.new_ledger()
     world.hear(report(2, web=(2, 200)))
@@ -423,10 +423,10 @@ def test_it_listens_while_the_agent_acts_only():
     thread = Thread()
     assert not thread.turned.wait(0.05)
 
-    thread.statistics.act(acting=True)
+    thread.statistics.set_leader(is_leader=True)
     assert thread.turned.wait(5)
-    thread.statistics.act(acting=False)
-    thread.statistics.act(acting=True)
+    thread.statistics.set_leader(is_leader=False)
+    thread.statistics.set_leader(is_leader=True)
     thread.statistics.close(timeout=5)
 
     assert all(each.closed for each in thread.listened)
@@ -434,12 +434,12 @@ def test_it_listens_while_the_agent_acts_only():
 
 def test_each_term_begins_with_what_octavia_shows():
     thread = Thread()
-    thread.statistics.act(acting=True)
+    thread.statistics.set_leader(is_leader=True)
     assert thread.turned.wait(5)
 
-    with thread.statistics._office.changed:  # so fast that the thread does not see it
-        thread.statistics.act(acting=False)
-        thread.statistics.act(acting=True)
+    with thread.statistics._leader.changed:  # so fast that the thread does not see it
+        thread.statistics.set_leader(is_leader=False)
+        thread.statistics.set_leader(is_leader=True)
 
     deadline = time.monotonic() + 5
     while len(thread.listened) == 1 or not thread.listened[0].closed:
@@ -447,12 +447,12 @@ def test_each_term_begins_with_what_octavia_shows():
     thread.statistics.close(timeout=5)
 
 
-def test_it_goes_on_after_failures(monkeypatch, caplog):
+def test_it_running_after_failures(monkeypatch, caplog):
     monkeypatch.setattr(statistics, "_RETRY", 0.01)
     monkeypatch.setattr(supervised, "FIRST_PAUSE", 0.01)
     thread = Thread(Unavailable("the port is taken"), RuntimeError("a defect"))
 
-    thread.statistics.act(acting=True)
+    thread.statistics.set_leader(is_leader=True)
 
     assert thread.turned.wait(5)
     thread.statistics.close(timeout=5)

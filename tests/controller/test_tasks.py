@@ -151,12 +151,12 @@ def test_an_answer_counts_until_it_is_forgotten(bench):
 def test_a_deed_is_done_as_often_as_it_is_asked_for(bench, error):
     bench.service.error = error
     for count in (1, 2):
-        bench.tasks.do("key", bench.service, "lb1")
-        bench.tasks.do("key", bench.service, "lb2")
-        assert bench.tasks.wait_for("key", "lb1")
+        bench.tasks.run_once("key", bench.service, "lb1")
+        bench.tasks.run_once("key", bench.service, "lb2")
+        assert bench.tasks.is_running("key", "lb1")
         bench.work()
         assert bench.service.asked == count
-        assert not bench.tasks.wait_for("key", "lb1")
+        assert not bench.tasks.is_running("key", "lb1")
 
     assert bench.woken == ["lb1", "lb2"] * 2
     assert bench.tasks._done == {}
@@ -312,7 +312,7 @@ class TestForgettingWhatIsUnderWay:
 
         assert len(bench.executor) == 0
         assert bench.woken == ["lb1", "lb1"]
-        assert not bench.tasks.wait_for("key", "lb1")
+        assert not bench.tasks.is_running("key", "lb1")
 
 
 class TestOrder:
@@ -321,33 +321,33 @@ class TestOrder:
         bench.tasks.get("source", lambda: order.append("source"), "lb1")
         bench.executor.begin()
         bench.tasks.forget("source")
-        bench.tasks.do("release", lambda: order.append("release"), "lb1", after="source")
+        bench.tasks.run_once("release", lambda: order.append("release"), "lb1", after="source")
         assert len(bench.executor) == 1
         bench.work()
         bench.work()
 
         assert order == ["source", "release"]
-        assert not bench.tasks.wait_for("release", "lb1")
+        assert not bench.tasks.is_running("release", "lb1")
 
     def test_a_deed_follows_nothing_that_has_ended_or_waits_for_its_retry(self, bench):
         bench.service.error = Unavailable("503")
         bench.get()
         bench.work()
         bench.tasks.forget("key")
-        bench.tasks.do("release", lambda: None, "lb1", after="key")
+        bench.tasks.run_once("release", lambda: None, "lb1", after="key")
 
         assert len(bench.executor) == 1
 
     def test_a_deed_that_is_asked_for_while_it_is_being_done_is_done_again(self, bench):
         def work():
             if bench.service.asked == 0:
-                bench.tasks.do("key", bench.service, "lb2")
+                bench.tasks.run_once("key", bench.service, "lb2")
             return bench.service()
 
-        bench.tasks.do("key", work, "lb1")
+        bench.tasks.run_once("key", work, "lb1")
         bench.work()
         assert bench.service.asked == 1
-        assert bench.tasks.wait_for("key", "lb1")
+        assert bench.tasks.is_running("key", "lb1")
         bench.work()
 
         assert bench.service.asked == 2
@@ -357,26 +357,26 @@ class TestOrder:
 def test_who_does_not_act_any_more_begins_nothing(bench):
     """Not what waits for a thread, for its retry or for another task."""
     bench.get()
-    bench.tasks.do("release", bench.service, "lb1", after="key")
-    bench.tasks.do("other", bench.service, "lb1")
+    bench.tasks.run_once("release", bench.service, "lb1", after="key")
+    bench.tasks.run_once("other", bench.service, "lb1")
     bench.tasks.clear()
     bench.work()
     assert bench.service.asked == 0
 
     bench.service.error = Unavailable("503")
-    bench.tasks.do("other", bench.service, "lb1")
+    bench.tasks.run_once("other", bench.service, "lb1")
     bench.work()
     bench.tasks.clear()
     bench.clock.passes(100)
     bench.tasks.retry_due()
     assert len(bench.executor) == 0
-    assert not bench.tasks.wait_for("other", "lb1")
+    assert not bench.tasks.is_running("other", "lb1")
 
 
 def test_what_waited_for_a_task_that_is_under_way_is_not_done_either(bench):
     bench.get()
     bench.executor.begin()
-    bench.tasks.do("release", bench.service, "lb1", after="key")
+    bench.tasks.run_once("release", bench.service, "lb1", after="key")
     bench.tasks.clear()
     bench.work()
     bench.work()
@@ -419,14 +419,14 @@ def test_after_an_outage_of_a_day_all_is_asked_for_soon(caplog, error, longest):
 
 
 def test_waits_only_for_what_has_been_started(bench):
-    assert not bench.tasks.wait_for("key", "lb2")
+    assert not bench.tasks.is_running("key", "lb2")
 
     bench.get()
-    assert bench.tasks.wait_for("key", "lb2")
+    assert bench.tasks.is_running("key", "lb2")
     bench.work()
 
     assert bench.woken == ["lb1", "lb2"]
-    assert not bench.tasks.wait_for("key", "lb2")
+    assert not bench.tasks.is_running("key", "lb2")
 
 
 def test_forgetting_what_nobody_asked_is_fine(bench):

@@ -37,7 +37,9 @@ def test_rows_that_another_client_deletes_come_back_at_once(seldom, protocols):
         *(delete("Load_Balancer", [["_uuid", "==", ["uuid", each]]]) for each in lost),
     )
     assert wait_until(lambda: seldom.looks(lb_id) == looks, PATIENCE, 0.05) is not None
-    assert said(seldom, f"A row of load balancer {lb_id} was deleted by somebody else") == len(lost)
+    assert said(seldom, f"A row of load balancer {lb_id} was deleted by another client") == len(
+        lost
+    )
 
 
 def test_a_wiped_database_comes_back(seldom):
@@ -74,7 +76,7 @@ def test_rows_that_the_agent_deletes_cause_no_comparison(seldom):
     assert wait_until(lambda: len(seldom.rows(lb_id)) == 1, PATIENCE, 0.05) is not None
     octavia.delete_load_balancer(lb_id, cascade=True)
     assert wait_until(lambda: not seldom.rows(lb_id), PATIENCE, 0.05) is not None
-    assert said(seldom, f"A row of load balancer {lb_id} was deleted by somebody else") == 0
+    assert said(seldom, f"A row of load balancer {lb_id} was deleted by another client") == 0
 
 
 def test_what_others_write_into_rows_deletes_nothing_in_octavia(seldom):

@@ -15,7 +15,7 @@ from tests.lab.tenant import Tenant
 
 PROBE = 1000  # milliseconds of silence after which server and agents probe each other
 MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
-ACTS, STANDS_BY = "holds the lock octavia_ovn_agent", "does not hold the lock octavia_ovn_agent"
+ACTS, STANDS_BY = "Acquired OVSDB lock octavia_ovn_agent", "Lost OVSDB lock octavia_ovn_agent"
 
 
 class Controllers:

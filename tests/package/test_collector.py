@@ -273,7 +273,7 @@ def test_that_no_connection_is_open_any_more_is_told_after_a_restart(world):
     ],
 )
 @pytest.mark.parametrize("error", [Unavailable("it is away"), RuntimeError("it is away")], ids=repr)
-def test_a_part_that_fails_is_said_once_and_the_collector_goes_on(
+def test_a_part_that_fails_is_said_once_and_the_collector_running(
     world, caplog, monkeypatch, part, line, error
 ):
     caplog.set_level("INFO")

@@ -70,7 +70,7 @@ class Metrics(Observer):
         self._make_outside()
         self._make_findings()
         self._make_statistics()
-        self.acts(acting=False)
+        self.leads(is_leader=False)
 
     # --- definitions
 
@@ -223,10 +223,10 @@ class Metrics(Observer):
 
     # --- the observer
 
-    def acts(self, *, acting: bool) -> None:
+    def leads(self, *, is_leader: bool) -> None:
         """Forget what has been seen: another agent may have changed it, or will from now on."""
-        self._active = acting
-        self._lock_held.set(acting)
+        self._active = is_leader
+        self._lock_held.set(is_leader)
         self._since.clear()
         self._waiting.clear()
         self._shown.clear()

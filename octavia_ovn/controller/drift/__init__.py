@@ -1,1 +1,1 @@
-"""Comparisons of Octavia, OVN and Neutron: what differs, when to look, and how to repair it."""
+"""Comparisons of Octavia, OVN and Neutron: what differs, when to compare, and how to repair it."""

@@ -1,8 +1,8 @@
-"""Compares Octavia with the Northbound database and mends what differs.
+"""Compares Octavia with the Northbound database and repairs what differs.
 
-Mending is recording: the intent in the rows is made what Octavia says, and what nobody works on any
-more is recorded as waited for. The agent does the rest, as for any request. Nothing is written for
-a load balancer that is right, so its traffic is never touched.
+A repair is recorded like a request: the intent in the rows becomes what Octavia has, and what is
+PENDING with no request under way becomes an open request. The agent does the rest. Nothing is
+written for a load balancer that is right, so its traffic is never touched.
 
 Of each load balancer the rows are read first, then Octavia's tree. A request is in the rows before
 Octavia commits it, and stays there as pending until Octavia has. So what Octavia lacks of rows that
@@ -30,8 +30,8 @@ _ATTEMPTS = 3
 _THREADS = 8
 _SETTLING = 5.0
 """Seconds for which a part of a load balancer that is not PENDING itself may be: then no request is
-under way, and what Octavia has overwritten is told once more after a second."""
-# What data that nobody has foreseen leads to; it must not stop the other load balancers.
+under way, and what Octavia has overwritten is sent once more after a second."""
+# Errors that unforeseen data leads to; they must not stop the other load balancers.
 _UNFORESEEN = (ValueError, LookupError, TypeError, AttributeError)
 
 
@@ -68,7 +68,7 @@ class Listed(Protocol):
 
     @property
     def provisioning_status(self) -> str:
-        """Octavia's word for it."""
+        """Octavia's provisioning status."""
 
     @property
     def project_id(self) -> str | None:
@@ -89,10 +89,10 @@ class Listed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What has been found about one load balancer, and the change that mends it.
+    """The result of comparing one load balancer, and the change that repairs it.
 
     :param rows: its rows as they were; what is found is true only for these
-    :param pending: whether somebody waits for the agent to work on it
+    :param pending: whether it has an open request
     """
 
     lb_id: str
@@ -136,10 +136,10 @@ class Listing(Protocol):
 
 
 class Repair:
-    """Compares and mends.
+    """Compares and repairs.
 
-    :param grace: seconds for which an object may be in PENDING without anybody working on it
-    :param patience: seconds between two looks before a load balancer counts as unknown to Octavia:
+    :param grace: seconds for which an object may be in PENDING without a request under way
+    :param patience: seconds between two queries before a load balancer is unknown to Octavia:
         Octavia's API may be about to commit it
     :param sleep: waits that many seconds
     """
@@ -173,7 +173,7 @@ class Repair:
 
         Everything is listed before the first finding, so an incomplete list finds nothing.
 
-        :param wanted: selects load balancers; orphans are looked for only if it selects all
+        :param wanted: selects load balancers; orphans are found only if it selects all
         :param recent: seconds; load balancers that Octavia has changed since then are compared with
             their trees at least, and it is asked whether anything below them is in PENDING: lists
             do not show members, nor what was rolled back when an API worker died
@@ -212,8 +212,8 @@ class Repair:
             return Finding(lb_id, DriftState.RIGHT, "Octavia does not know it")
         return self._compare(listed, rows, Depth.LISTS, suspect=True)
 
-    def mend(self, finding: Finding) -> bool:
-        """Record what mends a finding.
+    def repair(self, finding: Finding) -> bool:
+        """Record what repairs a finding.
 
         :returns: whether it was written; False also when the rows have changed meanwhile, and what
             was found is not true any more
@@ -369,7 +369,7 @@ def _is_right(finding: Finding) -> bool:
 def _unenforced(listed: Listed) -> Finding | None:
     """Return what Octavia shows of a load balancer and OVN does not do.
 
-    Octavia does not tell a provider of security groups that an update sets: it cannot refuse them.
+    Octavia does not pass the security groups of an update to a provider, which cannot refuse them.
     """
     if not listed.security_groups:
         return None

@@ -1,4 +1,4 @@
-"""Comparing and mending once, on an operator's demand."""
+"""Compares and repairs once, for the commands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sync(
     depth: Depth = Depth.TREES,
     started: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Result]:
-    """Compare load balancers and record what mends them; the agent does the rest.
+    """Compare load balancers and record their repairs; the agent does the rest.
 
     :param wanted: selects load balancers
     :param started: called with the number of results to come
@@ -58,10 +58,10 @@ def _mend(repair: Repair, finding: Finding) -> Result:
     if finding.change is None:
         return Result(finding, Action.NOTHING)
     if finding.verdict is DriftState.ORPHANED and finding.pending:
-        # Its creation may be about to be committed. The agent, which looks again later, will know.
+        # Its creation may be about to be committed. The agent compares again later.
         return Result(finding, Action.LEFT)
     try:
-        recorded = repair.mend(finding)
+        recorded = repair.repair(finding)
     except OctaviaOvnError as error:
         return Result(finding, Action.FAILED, str(error))
     return Result(finding, Action.RECORDED if recorded else Action.CHANGED)

@@ -1,4 +1,4 @@
-"""Compares Octavia, OVN and Neutron now and then while this agent acts, beside its main loop."""
+"""Compares Octavia, OVN and Neutron periodically while this agent is the leader."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from octavia_ovn.observer import NOBODY, Drift, Observer
 LOG = logging.getLogger(__name__)
 
 FIRST_DELAY = 5.0
-"""Seconds after taking over: what was left undone is being done by then, and need not be found."""
+"""Seconds after a leadership change: by then, requests left open are being served."""
 RECENT = 900.0
-"""Seconds for which a first comparison takes a closer look at what has changed: somebody may have
-been killed in the middle of it."""
+"""Seconds before a first comparison; load balancers changed in this time are compared in depth: a
+process may have been killed in the middle of a change."""
 SETTLE = 0.5
 """Seconds between a row that is lost and the comparison: others may be lost with it."""
 POPULATED = 10.0
 """Seconds between a load balancer that was made with its listeners and its comparison: Octavia
-makes L7 policies of such a request without telling the driver, and nobody would end them."""
+creates L7 policies of such a request without calling the driver, and they would stay PENDING."""
 MANY = 16
 """Load balancers that are compared singly; of more than that, all are compared."""
 _OVERLAP = 60.0
@@ -95,7 +95,7 @@ class GraceTracker(Generic[T]):
 class DriftCheck:
     """One comparison after the other, and what must be remembered from one to the next.
 
-    :param repair: compares, without patience: what looks superfluous is looked at again next time
+    :param repair: compares, without patience: what looks superfluous is compared again next time
     :param release_source: gives back the address that checks of a subnet come from, unless they
         still do
     :param grace: seconds for which something must have looked superfluous before it is deleted
@@ -127,9 +127,9 @@ class DriftCheck:
         self._last: float | None = None
 
     def round(self, running: Callable[[], bool]) -> bool:
-        """Compare and mend.
+        """Compare and repair.
 
-        :param goes_on: whether to continue; asked before each load balancer
+        :param running: whether to continue; asked before each load balancer
         :returns: whether everything could be compared
         """
         began = self._clock()
@@ -151,15 +151,15 @@ class DriftCheck:
                 return
             findings.append(finding)
             if finding.verdict is not DriftState.ORPHANED:
-                self._mend(finding)
-        self._mend_orphans([each for each in findings if each.verdict is DriftState.ORPHANED])
+                self._repair_finding(finding)
+        self._repair_orphans([each for each in findings if each.verdict is DriftState.ORPHANED])
         self._note(findings)
         self._clear_ports(frozenset(each.lb_id for each in findings), running)
 
     def compare(self, lb_ids: Iterable[str], running: Callable[[], bool]) -> frozenset[str]:
-        """Compare and mend single load balancers about which something has happened.
+        """Compare and repair single load balancers about which something has happened.
 
-        :param goes_on: whether to continue; asked before each load balancer
+        :param running: whether to continue; asked before each load balancer
         :returns: those of which it is not known yet whether they are right
         """
         unknown = set()
@@ -167,12 +167,12 @@ class DriftCheck:
             if not running():
                 break
             finding = self._repair.compare_one(lb_id)
-            self._mend(finding)
+            self._repair_finding(finding)
             if finding.pending or finding.verdict is DriftState.UNCLEAR:
                 unknown.add(lb_id)
         return frozenset(unknown)
 
-    def _mend(self, finding: Finding) -> None:
+    def _repair_finding(self, finding: Finding) -> None:
         if finding.change is None:
             return
         self._observer.finds(Drift(finding.verdict.value))
@@ -182,21 +182,21 @@ class DriftCheck:
 
     def _repair_recorded(self, finding: Finding) -> None:
         what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
-        if self._repair.mend(finding):
+        if self._repair.repair(finding):
             self._observer.repairs(Drift(finding.verdict.value))
             LOG.warning("Load balancer %s was %s; it is being repaired", plain(finding.lb_id), what)
 
-    def _mend_orphans(self, orphans: Sequence[Finding]) -> None:
+    def _repair_orphans(self, orphans: Sequence[Finding]) -> None:
         """Have load balancers deleted that Octavia has not known for some time.
 
-        Also those that are waited for: when Octavia rolls a creation back, nobody takes it back.
+        Also those with open requests: when Octavia rolls a creation back, its request stays.
         """
         suspected = {(each.lb_id, _state(each)): each for each in orphans}
         for key in self._orphans.confirm(suspected):
-            self._mend(suspected[key])
+            self._repair_finding(suspected[key])
 
     def _note(self, findings: Sequence[Finding]) -> None:
-        """Log what nobody but an operator or a tenant can put right, once for each reason."""
+        """Log what only an operator or a tenant can repair, once for each reason."""
         noted = {each.lb_id: each for each in findings if each.verdict in _NOTED}
         for lb_id, finding in noted.items():
             self._observer.finds(Drift(finding.verdict.value))
@@ -246,7 +246,7 @@ def _surplus(ports: Iterable[OurPort]) -> Iterator[str]:
 
 
 def _state(finding: Finding) -> Hashable:
-    """Return what is different when somebody has been at work on a load balancer."""
+    """Return what differs when the rows of a load balancer have been changed."""
     return frozenset(
         (row.uuid, row.protocol, frozenset(_items(row.external_ids))) for row in finding.rows
     )
@@ -257,13 +257,13 @@ def _items(texts: Mapping[str, str]) -> Collection[tuple[str, str]]:
 
 
 class PeriodicThread:
-    """A thread that works now and then while this agent acts.
+    """A thread that works periodically while this agent is the leader.
 
     :param work: called with a function that says whether to continue; returns whether it succeeded
     :param interval: seconds between two calls; 0 for none at all
     :param clock: seconds, monotonic
     :param single: called with some load balancers about which something has happened, and that
-        function; returns those to be looked at again later
+        function; returns those to compare again later
     """
 
     def __init__(
@@ -285,53 +285,53 @@ class PeriodicThread:
         """When the last comparison of everything has ended."""
         self._suspects: dict[str, float] = {}
         """Load balancers that are to be compared singly, and when."""
-        self._office = LeaderThread(self._run, "watch", observer)
+        self._leader = LeaderThread(self._run, "watch", observer)
 
     def start(self) -> None:
         """Begin."""
         if self._interval:
-            self._office.start()
+            self._leader.start()
 
-    def act(self, *, acting: bool) -> None:
-        """Say whether this agent acts."""
-        with self._office.changed:
-            if acting and not self._office.acting:
+    def set_leader(self, *, is_leader: bool) -> None:
+        """Set whether this agent is the leader."""
+        with self._leader.changed:
+            if is_leader and not self._leader.is_leader:
                 self._due = self._clock() + FIRST_DELAY
-            if not acting:
+            if not is_leader:
                 self._suspects.clear()
-            self._office.act(acting=acting)
+            self._leader.set_leader(is_leader=is_leader)
 
     def suspect(self, lb_id: str, delay: float = SETTLE) -> None:
         """Have one load balancer compared in some seconds, or all if there are many such."""
-        with self._office.changed:
-            if self._office.acting and self._interval:
+        with self._leader.changed:
+            if self._leader.is_leader and self._interval:
                 self._suspects.setdefault(lb_id, self._clock() + delay)
-                self._office.changed.notify_all()
+                self._leader.changed.notify_all()
 
     def close(self, timeout: float) -> None:
-        """Stop, in that many seconds at most; what is being asked is left to end by itself."""
-        self._office.close(timeout)
+        """Stop, in that many seconds at most; calls in progress end by themselves."""
+        self._leader.close(timeout)
 
     def left(self) -> float | None:
         """Return the seconds until there is work, None when there is none to be expected."""
-        if not self._office.acting or not self._interval:
+        if not self._leader.is_leader or not self._interval:
             return None
         return max(0.0, min((self._due, *self._suspects.values())) - self._clock())
 
     def turn(self) -> None:
         """Work once."""
-        with self._office.changed:
+        with self._leader.changed:
             suspects = self._take_suspects()
             due = self._due
         if suspects:
             unknown: Collection[str] = ()
-            for lb_id in self._guarded(lambda: self._single(suspects, self._goes_on), unknown):
+            for lb_id in self._guarded(lambda: self._single(suspects, self._running), unknown):
                 self.suspect(lb_id, RETRY)
         if due > self._clock():
             return
-        succeeded = self._guarded(lambda: self._work(self._goes_on), otherwise=False)
+        succeeded = self._guarded(lambda: self._work(self._running), otherwise=False)
         pause = self._interval if succeeded else min(self._interval, RETRY)
-        with self._office.changed:
+        with self._leader.changed:
             self._ended = self._clock()
             # Unless this agent has taken over anew meanwhile.
             if self._due == due:
@@ -341,7 +341,7 @@ class PeriodicThread:
         """Return the load balancers to be compared singly now.
 
         When they are too many, or everything is about to be compared, there are none of them. All
-        are compared once a minute for that reason at most, whatever is done to the rows.
+        are compared once a minute at most for that reason, however often rows change.
         """
         now = self._clock()
         suspects = [lb_id for lb_id, due in self._suspects.items() if due <= now]
@@ -361,8 +361,8 @@ class PeriodicThread:
             self._observer.crashes("watch")
             return otherwise
 
-    def _goes_on(self) -> bool:
-        return self._office.running
+    def _running(self) -> bool:
+        return self._leader.running
 
     def _run(self) -> None:
         while self._wait():
@@ -370,10 +370,10 @@ class PeriodicThread:
 
     def _wait(self) -> bool:
         """Wait for work; return False when closed."""
-        with self._office.changed:
-            while not self._office.closed:
+        with self._leader.changed:
+            while not self._leader.closed:
                 left = self.left()
                 if left == 0:
                     return True
-                self._office.changed.wait(left)
+                self._leader.changed.wait(left)
         return False

@@ -26,7 +26,7 @@ def clock():
 @pytest.fixture
 def metrics(clock):
     metrics = Metrics(clock)
-    metrics.acts(acting=True)
+    metrics.leads(is_leader=True)
     return metrics
 
 
@@ -99,7 +99,7 @@ def test_who_stands_by_says_nothing_of_what_it_knew(metrics):
     assert value(metrics, "queue_length") == 7
     assert value(metrics, "queue_age_seconds") == 8.5
 
-    metrics.acts(acting=False)
+    metrics.leads(is_leader=False)
 
     for name in ("lock_held", "requests_pending", "queue_length", "queue_age_seconds"):
         assert value(metrics, name) == 0

@@ -319,7 +319,7 @@ def test_child_that_is_stuck_alone(store, octavia, repair, kind):
     octavia.has(lb, objects=stuck)
     (finding,) = repair.compare(depth=Depth.LISTS)
     assert finding.verdict is DriftState.STUCK
-    repair.mend(finding)
+    repair.repair(finding)
     assert store.pending().objects == stuck
 
 
@@ -459,7 +459,7 @@ def test_l7_policy_that_octavia_has_made_behind_our_back(store, octavia, repair,
     octavia.has(WEB, objects=POLICY)
     (finding,) = repair.compare(depth=depth)
     assert (finding.verdict, finding.detail) == (DriftState.STUCK, "l7policy, l7rule in PENDING")
-    repair.mend(finding)
+    repair.repair(finding)
     assert store.lb() == WEB
     assert store.pending().objects == POLICY
 
@@ -496,7 +496,7 @@ def test_one_whose_rows_are_lost(store, octavia, repair, lb):
     octavia.has(named(WEB, "lb2"))
     finding = repair.compare_one("lb1")
     assert finding.verdict is DriftState.MISSING
-    assert repair.mend(finding)
+    assert repair.repair(finding)
     assert store.lb() == lb
     assert store.rows("lb2") == ()
     assert octavia.asked == ["lb1"]
@@ -507,7 +507,7 @@ def test_one_row_of_two_that_is_lost(store, octavia, repair):
     octavia.has(TWO_PROTOCOLS)
     udp = next(row for row in store.rows("lb1") if row.protocol == "udp")
     del store.database[udp.uuid]
-    repair.mend(repair.compare_one("lb1"))
+    repair.repair(repair.compare_one("lb1"))
     assert store.lb() == TWO_PROTOCOLS
 
 

@@ -298,15 +298,15 @@ def test_the_first_comparison_comes_soon_after_taking_over(work):
     clock = Clock()
     timer = PeriodicThread(work, 600.0, clock)
     assert timer.left() is None
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     assert timer.left() == FIRST_DELAY
     clock.sleep(FIRST_DELAY)
     assert timer.left() == 0
     timer.turn()
     assert timer.left() == 600.0
-    timer.act(acting=False)
+    timer.set_leader(is_leader=False)
     assert timer.left() is None
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     assert timer.left() == FIRST_DELAY
 
 
@@ -314,7 +314,7 @@ def test_the_first_comparison_comes_soon_after_taking_over(work):
 def test_a_comparison_that_failed_is_repeated_soon(work, outcome):
     clock = Clock()
     timer = PeriodicThread(work, 600.0, clock)
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     clock.sleep(FIRST_DELAY)
     work.succeeds = outcome
     timer.turn()
@@ -324,13 +324,13 @@ def test_a_comparison_that_failed_is_repeated_soon(work, outcome):
 def test_taking_over_during_a_comparison(work):
     clock = Clock()
     timer = PeriodicThread(work, 600.0, clock)
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     clock.sleep(FIRST_DELAY)
 
     def lose_and_win(_):
-        timer.act(acting=False)
+        timer.set_leader(is_leader=False)
         clock.sleep(1)
-        timer.act(acting=True)
+        timer.set_leader(is_leader=True)
         return False
 
     timer._work = lose_and_win
@@ -341,7 +341,7 @@ def test_taking_over_during_a_comparison(work):
 def test_zero_turns_it_off(work):
     timer = PeriodicThread(work, 0, Clock())
     timer.start()
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     assert timer.left() is None
     timer.close(1.0)
 
@@ -358,10 +358,10 @@ def test_the_thread(work, monkeypatch):
     timer = PeriodicThread(count, 0.01)
     timer.start()
     assert work.calls == 0
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     assert twice.wait(10)
     timer.close(10)
-    assert not timer._office._thread.is_alive()
+    assert not timer._leader._thread.is_alive()
 
 
 # --- single load balancers
@@ -394,7 +394,7 @@ def timer(singles):
     clock = Clock()
     timer = PeriodicThread(singles, 600.0, clock, single=singles.single)
     timer.clock = clock
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     clock.sleep(FIRST_DELAY)
     timer.turn()
     assert (singles.calls, singles.singles) == (1, [])
@@ -456,16 +456,16 @@ def test_one_that_fails_does_not_stop_the_watch(timer, singles):
 
 def test_who_stands_by_compares_nothing(timer, singles):
     timer.suspect("lb1")
-    timer.act(acting=False)
+    timer.set_leader(is_leader=False)
     timer.suspect("lb2")
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     assert passes(timer) == FIRST_DELAY
     assert (singles.calls, singles.singles) == (2, [])
 
 
 def test_suspects_of_a_watch_that_is_off(singles):
     timer = PeriodicThread(singles, 0, Clock(), single=singles.single)
-    timer.act(acting=True)
+    timer.set_leader(is_leader=True)
     timer.suspect("lb1")
     assert timer.left() is None
 
