@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The front door. `make` alone says what there is.
 PYTHON ?= python3
 VENV   := .sandbox/venv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compare this driver with `ovn-octavia-provider`: `python -m bench --help`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """More of what a driver has made: a cloud with thousands of load balancers, without the hours.
 
 The rows of a project with some load balancers, as the driver itself has written them, are written

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast this machine's OVSDB and status socket can be at best."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was to be reached, and what a run has reached."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests through a real Octavia API, against Octavia's own floor: `python -m bench.octavia`.
 
 A sandbox with Octavia's `noop_driver` beside ours is started for it and taken down afterwards.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cost against the size of the cloud, as SVG: small enough to write by hand, and to review."""
 
 from __future__ import annotations

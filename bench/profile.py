@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the time of a request goes: a table of what has happened when, in the small cloud."""
 
 from __future__ import annotations

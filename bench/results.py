@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collected figures, as JSON and as a table with ratios."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthetic scale: fills an NB database in raw batches."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One driver under test, with a laboratory of its own, in a process of its own.
 
 Both drivers run at the same time, each in a mount namespace of its own, so that the rounds of a

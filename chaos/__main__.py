@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kill processes and break connections while random requests run, and report how they ended."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults of processes, services, networks and clocks while requests run."""
 
 import collections

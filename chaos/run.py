@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run: clients, faults, settling, and the verdict."""
 
 import collections

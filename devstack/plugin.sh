@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # DevStack plugin octavia-ovn: sourced by stack.sh with the phase as arguments, after the plugin of
 # Octavia. It installs the driver from the checkout and writes its options; Octavia's plugin starts
 # the services.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration of Sphinx; `make docs` builds the pages and takes every warning for an error."""
 
 from __future__ import annotations

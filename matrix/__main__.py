@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Try the driver with versions of what is around it: `python -m matrix --help`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Python interpreters, and virtual environments with the driver and chosen versions around it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OVN of any Debian release, in a folder, beside the system's own.
 
 A release's packages are downloaded and unpacked, nothing of them is installed or configured. Their

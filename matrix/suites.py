@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sets of tests, run by pytest in some environment, and what came of them."""
 
 from __future__ import annotations

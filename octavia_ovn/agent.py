@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The provider agent: octavia-driver-agent forks a process and calls :func:`run` in it.
 
 Of all controllers' agents the one with the OVSDB lock is active; the others stand by with warm

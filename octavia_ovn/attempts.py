@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work in a loop that may fail for a time: the loop continues, and the failure is logged once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `octavia-ovn-stats`: counts the traffic of load balancers on one chassis.
 
 It reads counters of the local Open vSwitch and sends their growth to the agents. It writes only its

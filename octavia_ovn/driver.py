@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The provider driver that Octavia's API workers load: validate, record, answer.
 
 Octavia makes a new object for each request and calls it inside its own open database transaction.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The project's own errors: whose fault, and whether a retry can help.
 
 Outside libraries have their own exceptions; adapters turn them into these, with the original as

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the parts of an agent report to an observer, such as metrics.
 
 An observer decides nothing and raises nothing. The main loop calls most methods; those about calls,

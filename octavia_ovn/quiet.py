@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps warnings of foreign libraries off an operator's terminal.
 
 Imported before the libraries that warn: `ovs` imports eventlet if it is installed, to find out

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one way in which this project runs a thread: its body is run again after a crash."""
 
 from __future__ import annotations

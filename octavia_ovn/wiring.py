@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds what API workers, the agent and the commands have in common, without any I/O.
 
 An API worker builds it at first use, once in each process.

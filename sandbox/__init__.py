@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real OpenStack for load balancers on one machine.
 
 Keystone, Neutron (ML2/OVN), Octavia, OVN and Open vSwitch run as their real selves, as processes

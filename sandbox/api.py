@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The HTTP APIs of Keystone, Neutron and Octavia, spoken directly.
 
 For what is not the point of a demonstration or test, and for the tests' speed: a call takes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the user sees while the sandbox works."""
 
 from __future__ import annotations

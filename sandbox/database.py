@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The private MariaDB, and a cache of its migrated content.
 
 The migrations of three projects take most of a first start, so that the data directory is copied

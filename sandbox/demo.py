@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The story of one load balancer, told with the commands that an operator would type."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one error that a user of the sandbox is meant to read."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Virtual machines, as far as a load balancer can tell: network namespaces on Neutron ports.
 
 A guest has the MAC and the addresses of its port on eth0, and a cable to br-int whose other end

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server that says who it is: ``http_backend.py NAME PORT...``, over HTTP and over UDP.
 
 Runs alone, in a guest. HTTP: any GET is answered with "NAME CLIENT PORT". UDP: any datagram is

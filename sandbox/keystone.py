@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keystone: configuration, users, roles, catalogue."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Network namespaces of the kernel, through iproute2."""
 
 from __future__ import annotations

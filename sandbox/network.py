@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small questions about sockets and HTTP."""
 
 from __future__ import annotations

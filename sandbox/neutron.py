@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron: the API with ML2/OVN, and the worker that repairs OVN for it."""
 
 from __future__ import annotations

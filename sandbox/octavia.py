@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia: the API and the driver agent, with the provider `ovn`."""
 
 from __future__ import annotations

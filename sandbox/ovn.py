@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OVN and Open vSwitch: databases, northd, and one hypervisor without a kernel module.
 
 ovs-vswitchd and ovn-controller have a network namespace of their own, the *hypervisor*: bridges,

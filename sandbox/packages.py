@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Installation: Debian packages that are missing, and the virtual environment."""
 
 from __future__ import annotations

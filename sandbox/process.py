@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Long-lived processes: started in sessions of their own, found again by later commands, ended.
 
 A process is known by its pid *and* the time it started: the kernel gives pids out again, and a

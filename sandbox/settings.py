@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be configured about one sandbox, and where its files are."""
 
 from __future__ import annotations

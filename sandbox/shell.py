@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Commands that end by themselves: run, and complain with what they printed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole sandbox: up, down, one service at a time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads a subunit stream, prints JSON: a list of {"id", "status", "reason", "details"}.
 
 Runs alone, in the virtual environment where subunit is.

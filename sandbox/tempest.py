@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's own API tests (octavia-tempest-plugin) against the sandbox's provider.
 
 No machine boots here, so `nova` and `glance` are pretended: the API tests only ask whether they

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """API services under uWSGI."""
 
 from __future__ import annotations

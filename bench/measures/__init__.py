@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is measured, inside the process of one driver. A public method of `Bench` is one measure.
 
 Times are "done", from the API call until Octavia shows nothing of the load balancer as PENDING and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What measures have in common: figures, one operation and what it costs, waiting for quiet."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clouds of load balancers: made once, multiplied, and known to Octavia."""
 
 from __future__ import annotations

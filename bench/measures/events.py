@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent does by itself: routers, floating IPs, health."""
 
 from __future__ import annotations

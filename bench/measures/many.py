@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many members or load balancers at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Comparing with Octavia."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON over HTTP to an OpenStack service; every failure becomes one of :mod:`octavia_ovn.errors`.
 
 Bare keystoneauth rather than openstacksdk: the same requests without its discovery of versions,

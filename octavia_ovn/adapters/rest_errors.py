@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which component an HTTP error comes from, and what it means for the request.
 
 Only the service itself knows whether an object exists and what its policy forbids. Proxies,

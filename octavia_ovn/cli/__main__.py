@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python -m octavia_ovn.cli` is the command `octavia-ovn`."""
 
 from octavia_ovn.cli.main import main

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `octavia-ovn-db-sync-util`: repair everything, with Octavia's options and logs."""
 
 from __future__ import annotations

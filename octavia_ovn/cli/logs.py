@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Comparing and repairing for commands whose only output is the log."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The plugin of neutron-ovn-db-sync-util that compares load balancers with Octavia.
 
 It needs Octavia's configuration, which is not Neutron's: `--octavia-config-file` names it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A load balancer as a picture: SVG, and a page around it. Nothing outside is referred to.
 
 From left to right the way of a packet: addresses, listeners, pools, members. Below, the

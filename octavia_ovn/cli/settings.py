@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading the same configuration files as Octavia's services do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data sources of the commands `show` and `trace`."""
 
 from __future__ import annotations

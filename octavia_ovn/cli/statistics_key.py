@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`octavia-ovn statistics-key`: the key that a chassis signs its statistics with."""
 
 from __future__ import annotations

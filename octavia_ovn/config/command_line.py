@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Start-up of commands that log and have the options of a service."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of `[ovn]` with the locations of OVN's databases.
 
 Apart from :mod:`octavia_ovn.config.octavia`, because a collector on a chassis reads these only.

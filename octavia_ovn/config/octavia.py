@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of octavia.conf that this driver reads, handed out as plain frozen values.
 
 Sections and names are those of the driver that this one replaces, so that it starts with the same

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of octavia.conf that restrict the requests of tenants.
 
 Octavia fills in options that a request does not name, from its own configuration. Such values ask

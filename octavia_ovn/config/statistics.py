@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of the section `[ovn_statistics]`: those of the agent and those of the collector.
 
 Apart from :mod:`octavia_ovn.config.octavia`: a collector on a chassis knows neither Keystone

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where checks of monitored members come from: a port of the service in each of their subnets."""
 
 from __future__ import annotations

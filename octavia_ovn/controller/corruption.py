@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows that cannot be read completely, because others have changed them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What rows say that Octavia wants deleted, held against what Octavia says itself.
 
 Octavia deletes whatever a provider reports as DELETED. Rows can be written by others, so nothing is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which load balancers depend on a resource: those that an event concerns."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a reconciliation asks for besides operations, recorded while it is planned.
 
 A plan may be made twice, when the transaction is retried, or never be committed. So it only reads

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collects what the rows of a load balancer depend on, from the replicas or, slowly, from Neutron.
 
 Nothing is decided on incomplete facts: while one is missing, the load balancer waits and others do

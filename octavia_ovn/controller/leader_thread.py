@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A thread beside the main loop that works only while this agent is the leader."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The counters of listeners, as Octavia has them and as they are to be.
 
 A listener whose counters Octavia does not give, or does not take, must not hold up the others: its

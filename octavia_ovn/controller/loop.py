@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The controller: reconciles load balancers from its queue and carries out the outcomes.
 
 It runs in the thread that owns the replicas. Background calls run in other threads and post their

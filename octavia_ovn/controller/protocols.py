@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the controller needs of the outside, as narrow as it needs it."""
 
 from __future__ import annotations

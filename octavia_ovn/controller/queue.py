@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A queue of keys to reconcile: coalescing, with back-off for each key.
 
 It is level-triggered: a key in the queue does not say what has happened. However often a key is

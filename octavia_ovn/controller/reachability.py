@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether anything can answer at the address of a member, as far as OVN knows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decides what to do about one load balancer, given everything that is known now.
 
 It has no effects itself and may be repeated at any time: it decides the same as long as nothing has

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The API worker's reconciler: decides what a request writes; it is written in one transaction.
 
 A request reads the rows of its load balancer, decides, and commits on the condition that those rows

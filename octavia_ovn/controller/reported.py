@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which reports Octavia has accepted: kept in memory only.
 
 After a restart everything that Octavia waits for is reported again.

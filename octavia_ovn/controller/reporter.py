@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reports statuses to Octavia, beside the main loop: one message for all load balancers that wait.
 
 Through a socket a message costs a fork and some 0.3 s, whatever its size, and one whose load

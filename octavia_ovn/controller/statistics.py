@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Adds up what the chassis report and reports it to Octavia, while this agent is the leader.
 
 It keeps no more than the sums of listeners with traffic. A report is acknowledged only when Octavia

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Status updates for Octavia, their cost, and how they are divided into messages.
 
 Octavia processes a message record by record, each in a transaction of its own. Measured with

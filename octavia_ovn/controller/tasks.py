@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Background calls of Neutron and Octavia, each made once, beside the main loop.
 
 `get` returns a known result or starts the call; those that wait for it are enqueued when it has

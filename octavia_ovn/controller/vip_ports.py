@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the VIPs of a load balancer are still ours in Neutron, and how to get them back.
 
 A VIP port that was deleted, or has another address now, no longer keeps Neutron from giving the VIP

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exponential back-off: the one place where pauses between attempts are computed."""
 
 from __future__ import annotations

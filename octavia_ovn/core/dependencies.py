@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the rows of a load balancer depend on in OVN and Neutron: what events are about."""
 
 from __future__ import annotations

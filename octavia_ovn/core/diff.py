@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`diff(existing, wanted)`: the fewest operations that turn existing rows into wanted ones."""
 
 from __future__ import annotations

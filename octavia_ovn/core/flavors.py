@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flavors: the keys of Octavia's flavor profiles.
 
 A row holds the flavor of its load balancer in the same words, so one reader serves both.

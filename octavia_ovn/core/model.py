@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The intent of tenants: a load balancer and all its parts, as frozen values.
 
 Every value is valid once it exists: a wrong address, port or id raises :class:`ValueError` at

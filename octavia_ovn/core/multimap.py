@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Items by a key that several may share."""
 
 from __future__ import annotations

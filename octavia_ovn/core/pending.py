@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pending objects: those that a request left in PENDING, and the status in which each must end."""
 
 from __future__ import annotations

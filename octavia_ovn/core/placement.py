@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Placement of listeners and pools in Load_Balancer rows.
 
 Protocol, selection fields and affinity are columns of the row, so pools that differ in one of them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Northbound rows of one load balancer: one type for existing and for desired rows.
 
 Because both have one type, an update is a difference (:mod:`octavia_ovn.core.diff`), never a patch.

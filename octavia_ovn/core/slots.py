@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The places of members in `vips`, and what fills them.
 
 OVN hashes a packet to a place in the list. When the client's address alone decides, a member that

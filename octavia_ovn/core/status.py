@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operating statuses of the whole tree, and reports to Octavia."""
 
 from __future__ import annotations

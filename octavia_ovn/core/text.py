@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Untrusted text for a terminal, a log or a command to copy.
 
 Tenants name their objects as they like. A terminal obeys escape sequences, a log line ends at a

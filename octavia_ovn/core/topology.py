@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The switches and routers that must refer to a load balancer, so that its clients reach it.
 
 The rules are those of the row format: the switch of the VIP and of each member, the routers that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose error an answer is. The bodies are those of Neutron 29, Octavia 19 and their middleware."""
 
 import json

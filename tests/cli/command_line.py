@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Command lines in this process, with standard error apart."""
 
 import inspect

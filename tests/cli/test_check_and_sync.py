@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands: what they accept, print and return."""
 
 import importlib.metadata

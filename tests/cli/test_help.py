@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The help of each command names its exit statuses and an example; the shell can complete."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands that look at one load balancer: what they print and return."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox of tests/sandbox, and clients beside it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each field does that Octavia lets a user update: the table of test_openstacksdk.
 
 Octavia takes null for admin_state_up as false, and for most others as its default.

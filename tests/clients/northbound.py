@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the Northbound database holds, to compare it before and after."""
 
 from __future__ import annotations

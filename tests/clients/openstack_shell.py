@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The `openstack` command, many times in one process: each start of its own takes over a second.
 
 Reads a command's words as a line of JSON, and answers with its exit status and what it prints.

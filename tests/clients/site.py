@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cloud that the clients of these tests see, and short ways to look at it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ansible's collection openstack.cloud: a playbook that is run again and again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests as other clients send them: Horizon, Terraform, Kubernetes' controllers, Heat.
 
 Each file of `bodies` names where its requests are from, and is a story of one load balancer from

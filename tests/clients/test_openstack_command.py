@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `openstack loadbalancer`, with each of its sub-commands and options."""
 
 from __future__ import annotations

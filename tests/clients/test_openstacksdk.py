@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openstacksdk: each field that can be updated, alone; and what GET shows, sent back."""
 
 from __future__ import annotations

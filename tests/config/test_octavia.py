@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading octavia.conf, whoever else has registered its options."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of a collector and of the agent that listens to it."""
 
 import pytest

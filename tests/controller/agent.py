@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent without threads: it does what a look asks for, in the order that the loop does."""
 
 import dataclasses

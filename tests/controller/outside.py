@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The outside of the controller in memory: it has a state, and can be unavailable or refuse."""
 
 import collections

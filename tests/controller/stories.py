@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the stories of load balancers start from: two members on one network, behind one router."""
 
 from octavia_ovn.core.health import HealthState

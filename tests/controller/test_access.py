@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of listeners that not everybody may use."""
 
 import dataclasses

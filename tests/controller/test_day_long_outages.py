@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each of the outside systems is away for a day, and then everything ends as if it had not been.
 
 The day passes on a clock of the tests. What it takes is counted: attempts by a back-off that is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A defect that one load balancer brings out, in whatever step, does not hold up others."""
 
 import pytest

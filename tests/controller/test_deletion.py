@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of load balancers that go, and of what goes with them."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which load balancers depend on what."""
 
 from hypothesis import given

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Losing, doubling or reordering events changes nothing in the end."""
 
 import dataclasses

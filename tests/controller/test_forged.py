@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whoever writes the rows of one load balancer cannot have Octavia delete parts of another."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of monitored members: from where they are checked, and what Octavia hears of them."""
 
 import pytest

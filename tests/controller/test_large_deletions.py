@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What takes Octavia long is told in parts, the small first, never the same twice at a time."""
 
 import itertools

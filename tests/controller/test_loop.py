@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The loop: one transaction for many load balancers, and no failure of one is another's."""
 
 import dataclasses

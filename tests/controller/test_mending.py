@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of rows that are wrong, broken or lost, and of Octavia, which knows better."""
 
 from octavia_ovn.core import codec

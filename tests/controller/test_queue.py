@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keys that need a look: coalescing, with back-off for each."""
 
 from hypothesis import given

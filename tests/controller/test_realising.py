@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of what is asked for: rows that serve it, and what Octavia hears."""
 
 import dataclasses

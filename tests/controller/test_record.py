@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an API worker says of a request whose fate is not known."""
 
 import pytest

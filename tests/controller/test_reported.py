@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Octavia has been told and has accepted."""
 
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey

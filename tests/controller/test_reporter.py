@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia is told in as few messages as possible, until it has accepted."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Octavia may have overwritten is told once more, unless Octavia says that it has not."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's part: what it hears, tells and acknowledges; with whom it can do without."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of routers, floating IPs and networks that change around a load balancer."""
 
 from octavia_ovn.core import codec

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of rows that ovn-octavia-provider has written."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slow questions, asked once each beside the main loop, and again while nobody answers."""
 
 import logging

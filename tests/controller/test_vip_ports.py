@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories of VIP ports that are deleted or changed in Neutron while their load balancer serves."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load balancers' rows in memory: applies the operations that the core returns, and nothing else.
 
 It is stricter than the real database: an operation that would change nothing is an error.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows in which somebody has written what does not belong there."""
 
 import dataclasses

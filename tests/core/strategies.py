@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load balancers, requests and events at random; all from a small world, so that they meet.
 
 They are catalogues, made once from a fixed seed, from which hypothesis picks: building each value

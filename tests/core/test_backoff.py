@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pauses between attempts double up to a limit."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operations that turn existing rows into wanted ones, and no more."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a flavor may say: one table in both directions, and what is refused."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Octavia waits for, merged over several requests."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which listeners and pools share a row, and which rows continue."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What must hold whatever is asked and whatever happens, in any order."""
 
 from hypothesis import given

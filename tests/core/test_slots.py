@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The places of members in a vip: weights, and clients that stay where they are."""
 
 import dataclasses

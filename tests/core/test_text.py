@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What others have written is only seen, wherever it goes."""
 
 import shlex

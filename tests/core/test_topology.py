@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a load balancer hangs, given networks and routers."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A database, its surroundings and an agent that looks when told, for tests of histories."""
 
 import dataclasses

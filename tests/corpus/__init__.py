@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows that ovn-octavia-provider has written, as data: ours must take them over."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Make the corpus: what another driver leaves in the database for each shape of load balancer.
 
     python -m tests.corpus.make PATH-OF-A-VENV

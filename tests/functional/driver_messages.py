@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A status as a provider sends it to octavia-driver-agent, and a refusal."""
 
 STATUS = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A provider agent that cannot start, or ends, leaves nothing open in a process that stays.
 
 octavia-driver-agent calls it again after each error, every second, for as long as the cause lasts.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The short form of `make chaos`: docs/operators/reliability.md has the numbers of a long one."""
 
 import random

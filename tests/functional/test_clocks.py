@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts whose wall clocks are wrong: nothing depends on the time of day here."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Northbound database of three servers, and databases behind TLS, from end to end."""
 
 import concurrent.futures

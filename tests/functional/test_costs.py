@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each operation costs, in exact numbers: they guard the speed, and are the same anywhere.
 
 Seconds depend on the machine; transactions, round trips, requests and rows do not.

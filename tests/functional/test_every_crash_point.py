@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Killed between any two side effects, the agent and the API's workers leave nothing half done.
 
 A side effect is visible outside: a transaction in the Northbound database, a status for Octavia, a

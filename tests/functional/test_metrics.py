@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metrics of a running agent: exact numbers for exact operations."""
 
 import collections

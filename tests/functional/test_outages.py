@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Services that are gone for a while: refused connections, silence, errors.
 
 While one is away the API answers in bounded time, what it refuses leaves nothing, and the agent

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows that another client deletes come back at once; those that the agent deletes do not."""
 
 import json

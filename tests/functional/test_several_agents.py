@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Three controllers: one agent acts, another takes over, and nothing harmful is done twice."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two load balancers on one user-provided port, against a real database server."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The driver overtakes Octavia's commit: no status is lost, overwritten or too late (D50, D51).
 
 Octavia's API calls the driver inside its transaction, writes some rows only after the answer, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FakeNeutron: an in-memory Neutron that keeps the NB database in step."""
 
 from tests.lab import neutron_api

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A northbound database of three servers, any of which can be separated from the others."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real database servers with Octavia's schema: MariaDB and PostgreSQL, without root's files."""
 
 import os

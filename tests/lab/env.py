@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real OVSDB servers, configuration file and temporary directories."""
 
 import configparser

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the fake APIs refuse, with the HTTP status they would answer."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron's floating IPs, and which of them are distributed."""
 
 import ipaddress

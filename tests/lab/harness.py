@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything one driver needs to run: databases, clouds, processes."""
 
 import contextlib

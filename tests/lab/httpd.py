@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Threaded HTTP server with request counters and injectable faults."""
 
 import collections

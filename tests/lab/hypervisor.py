@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Has machines' ports the way a hypervisor's ovn-controller has them."""
 
 from tests.lab import ovsdb

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """IP address management: which addresses of subnets are in use."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FakeKeystone: one token and a catalog, for `auth_type = password`.
 
 The drivers could do without Keystone, but the reference cannot: it registers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From rows to the octavia_lib data models that a provider driver is given.
 
 Field by field what Octavia hands over, as `tests.recordings` has it: what Octavia leaves Unset is

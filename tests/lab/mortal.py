@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A laboratory whose processes are killed with SIGKILL, and come back."""
 
 import contextlib

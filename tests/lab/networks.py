@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron's networks, subnets and ports."""
 
 import contextlib

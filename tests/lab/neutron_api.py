@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Neutron v2.0 API over a FakeNeutron, as openstacksdk speaks it."""
 
 import json

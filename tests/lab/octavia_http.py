@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's HTTP API as far as comparing needs it: lists with filters, and single objects."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Octavia fills in from its configuration where a request says nothing, or null."""
 
 import dataclasses

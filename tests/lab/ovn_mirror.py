@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the NB database the way Neutron's ML2/OVN driver does.
 
 Each public method is one Neutron operation and makes the same transactions,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small synchronous OVSDB client (RFC 7047) and a reader of the DB log.
 
 Independent of python-ovs on purpose: the lab must not share code, caches or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays the script of recordings on the fake Octavia, with a driver that writes down its calls."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Puts a dump of the corpus into a running laboratory, as if all had been made there."""
 
 from tests.lab import rows

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron's routers: interfaces and gateways."""
 
 from tests.lab.errors import NotFound

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """New rows of Octavia's tables, with the defaults of its API types."""
 
 from tests.lab.networks import PROJECT, new_id

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The unix sockets of octavia-driver-agent, with its wire protocol.
 
 A request is '<length>\\n' and that many bytes of JSON; so is the answer.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Applies driver statuses as octavia's driver_updater.py does."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """In-memory tables with row locks and transactions, as Octavia's SQL has.
 
 Only what decides how driver statuses and API transactions meet is modelled:

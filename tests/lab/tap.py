@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tap on one OVSDB connection: who wrote what, and faults on the way.
 
 The driver and the agent each reach the northbound database through a tap of their own, so a test

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A project's networks, and load balancers of the shapes the lab uses."""
 
 import itertools

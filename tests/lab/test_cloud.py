@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fake Neutron against a real NB database, over HTTP as well."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lab's cluster of northbound databases, and its wall clocks."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fake Octavia hands a driver field by field what a real one does."""
 
 import functools

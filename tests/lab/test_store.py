@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How driver statuses and API transactions meet (store.py, status.py)."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes of the venv under test: octavia-api workers and the agent."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work that fails for a time: what is logged of it, and when it is tried again."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An id in capitals, as Octavia hands it on from a request, names the same object."""
 
 import types

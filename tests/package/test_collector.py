@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A collector's loop: its pace, and what it does while its surroundings fail."""
 
 import contextlib

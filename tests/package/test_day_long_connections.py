@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The databases of OVN are away for a day: they are tried with a bounded pause, then reached."""
 
 import socket

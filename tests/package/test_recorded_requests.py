@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The driver under every request of the recordings' script, handed over as a real Octavia does.
 
 After each request that Octavia accepts, the rows must say what Octavia shows.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Threads run again after a crash, and there is one way to run them and one way to back off."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An update changes what it names and nothing else, whatever Octavia tells of the old object."""
 
 import dataclasses

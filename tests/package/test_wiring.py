@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an API worker is built of: options reach what they are for."""
 
 import pytest

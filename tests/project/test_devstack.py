@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The DevStack plugin, in a stand-in for stack.sh: what it installs, writes and refuses.
 
 A whole DevStack was not tried; what its functions do is known from its sources only.

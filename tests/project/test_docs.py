@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the documentation says about tests, fields and limits is true."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A line of the log says an error once."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of versions: what pytest reports, and how it is shown."""
 
 from __future__ import annotations

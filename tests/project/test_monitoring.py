@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the documentation and the files for Prometheus and Grafana say of metrics is so."""
 
 import json

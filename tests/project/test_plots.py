@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pictures of docs/operators/performance.md: readable in any theme, and nothing cut off."""
 
 import re

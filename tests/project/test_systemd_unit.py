@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The unit of collectors is as tight as the documentation says."""
 
 import configparser

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each format is read and written in one place, as is each mechanism."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pages and code use the terms of Octavia, OVN and Kubernetes controllers, not private ones.
 
 Pages hold none of the words below. The package may hold as many as it did when this test was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the script asks for: each field of an update alone, and whole objects."""
 
 from tests.recordings.steps import (

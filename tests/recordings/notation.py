@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a call of a driver is written down: what is set, and ids by what the script calls them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records what Octavia hands over to a provider driver, and to an agent on the get socket.
 
     python -m tests.recordings.record [--database URL] FILE

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The requests that are recorded: every verb for every kind of object, each field alone.
 
 Needs nothing but the standard library.

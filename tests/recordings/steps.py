@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests of the script, and the network that they are made in.
 
 Paths and bodies name objects by what the script calls them: `{listener}` is the id of the object

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Set-ups in which packets do not get through, each broken in one way, and mended again.
 
 A way to break things is a context manager that takes the shop. `FAULTS` says what of it

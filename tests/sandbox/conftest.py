@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A sandbox for all tests of a session, and what stands in it."""
 
 from __future__ import annotations

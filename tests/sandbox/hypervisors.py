@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OVN with several hypervisors on one machine: databases, northd, and guests in namespaces.
 
 Each hypervisor is a network namespace with an Open vSwitch and an ovn-controller of its own, in the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openstack-cloud-controller-manager, as far as Octavia and Neutron see it.
 
 The same requests in the same order, with the same fields, as

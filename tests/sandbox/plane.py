@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the packet tests play in: two dual-stack networks behind a router, servers and clients."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the sandbox tests play in: two networks behind a router, servers, clients, an outside."""
 
 from __future__ import annotations

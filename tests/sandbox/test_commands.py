@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sub-commands against a sandbox that is up."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the API processes hold: one connection to NB each, whatever they were asked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes are killed in the middle: what was accepted still ends."""
 
 from __future__ import annotations

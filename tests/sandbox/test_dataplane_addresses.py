@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets: every address a load balancer may have, from every place a client may be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets: who gets how many connections, and who keeps them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets: who may use a listener, from every place a client may be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flavors, with packets where they change what happens to them; availability zones."""
 
 from __future__ import annotations

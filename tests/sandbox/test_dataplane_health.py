@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets: members that die and return, as the health monitor sees them."""
 
 from __future__ import annotations

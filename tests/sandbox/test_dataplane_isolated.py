@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets: VIPs on a network without a router, where a router of ours answers for them."""
 
 from __future__ import annotations

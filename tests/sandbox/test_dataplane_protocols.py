@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets: protocols of layer 7 that OVN carries as TCP."""
 
 from __future__ import annotations

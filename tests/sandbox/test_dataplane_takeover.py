@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets: load balancers that ovn-octavia-provider has made go on working.
 
 Its rows are those of the row format without our keys and options; its newest ports have an owner,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`octavia-ovn trace` names what is wrong, and packets agree with it; `show` shows it."""
 
 from __future__ import annotations

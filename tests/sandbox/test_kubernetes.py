@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Services of type LoadBalancer: what Kubernetes' controller asks of Octavia, and packets."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ports that look like ours, or that rows say are ours; and what real services say of refusals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox's own program: processes, settings, messages. Starts nothing of OpenStack."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the laboratory's fake Octavia is held to is what the sandbox's Octavia does."""
 
 from __future__ import annotations

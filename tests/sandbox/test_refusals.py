@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What cannot be done: refused in words, and nothing has changed anywhere."""
 
 from __future__ import annotations

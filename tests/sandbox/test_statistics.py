@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packets, and what Octavia says that there were of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several chassis with a collector each, agents that come and go, and no OpenStack."""
 
 from __future__ import annotations

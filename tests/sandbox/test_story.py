@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The main job: made through Octavia, carried by packets, gone without a trace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client that runs alone in a guest, and says who has answered.
 
 ``traffic.py tcp|udp ADDRESS PORT LOCAL COUNT [SOURCE...]``: that many times, with a new socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What operators met, told from outside: API calls in; rows, ports and statuses out."""
 
 import pytest

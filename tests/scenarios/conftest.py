@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One laboratory for all scenarios: each works in networks of its own."""
 
 import sys

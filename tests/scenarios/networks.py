@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks and routers, as the scenarios speak of them."""
 
 import itertools

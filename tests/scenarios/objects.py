@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Objects of Octavia's API, as the scenarios speak of them."""
 
 from tests.lab.ovsdb import as_list

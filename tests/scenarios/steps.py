@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The words in which the scenarios are told.
 
 Every call of Octavia's API goes through Project.do(), which waits for its end and then looks at all

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Listeners that only some clients may use.
 
 Who is kept out, and where, is looked at by the invariants after every step.

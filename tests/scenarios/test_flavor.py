@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flavors: what the operator sets for a load balancer, for ever."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Floating IPs of VIPs and of members."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Health monitors, and what the data plane finds about the members."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """IPv6, dual stack, additional VIPs."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """VIPs on networks without a router: a router of ours answers for them, a responder."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Members: one by one and in batches."""
 
 import collections

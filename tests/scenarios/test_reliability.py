@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults: what was accepted ends, what was refused leaves nothing, others go on."""
 
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load balancers that ovn-octavia-provider has made, from the moment ours looks at them."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routers, switches, and which of them a load balancer hangs on."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of the Northbound database around one load balancer, as values of the core."""
 
 from __future__ import annotations

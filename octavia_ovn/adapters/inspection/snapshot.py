@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads one load balancer and the rows around it: no replica, and nothing is written.
 
 Rows are selected by name, uuid or a key, so the size of the answers does not grow with the cloud.

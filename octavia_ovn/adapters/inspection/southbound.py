@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of the Southbound database around one load balancer: ports' chassis, results of checks."""
 
 from __future__ import annotations

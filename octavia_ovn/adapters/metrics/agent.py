@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metrics of the agent for Prometheus. Imported only when `[ovn] metrics_port` is set.
 
 Names follow https://prometheus.io/docs/practices/naming/: base units, `_total` for counters. Series

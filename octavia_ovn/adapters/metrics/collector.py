@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A collector's counters for Prometheus. Imported only when `metrics_port` is set."""
 
 from __future__ import annotations

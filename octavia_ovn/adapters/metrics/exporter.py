@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Serves metrics to Prometheus: its own library's application, in a server with limits.
 
 The library's server starts a thread for every connection and waits without limit for its

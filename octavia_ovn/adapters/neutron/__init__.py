@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron: its REST API, and the ports of VIPs."""

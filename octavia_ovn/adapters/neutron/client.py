@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron: subnets, and the ports that load balancers and their health checks need.
 
 A port made here carries its load balancer's or subnet's id in name and device_id, so that it is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ports of Neutron, and which of them belong to load balancers.
 
 Ports of this driver and of `ovn-octavia-provider` carry the id of a load balancer or subnet in name

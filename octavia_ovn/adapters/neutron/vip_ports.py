@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Neutron ports that hold the VIPs.
 
 They are made while Octavia's API waits, because Octavia must know the addresses. A

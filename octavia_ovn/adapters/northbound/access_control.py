@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The access-control rows of Port_Group, ACL and Address_Set, to and from the core's form.
 
 Security groups fill the same tables: only rows that carry the driver's mark are replicated.

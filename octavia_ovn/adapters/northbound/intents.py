@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of load balancers in the Northbound database without a replica: queries and transactions.
 
 API workers and comparisons use it; :mod:`octavia_ovn.controller.record` decides what to write.

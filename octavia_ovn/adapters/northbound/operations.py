@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operations of the core in the form that the database server takes, with their conditions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Switch ports of which only the name is needed, in a replica of their own.
 
 When the conditions of a replica change, the server examines each port in the cloud and serves no

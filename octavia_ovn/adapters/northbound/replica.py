@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's replica of the Northbound database: rows in and out of the core's form.
 
 Only the columns that matter are replicated, and of the tables that grow with the cloud only the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rows of responders; :mod:`octavia_ovn.core.desired.responder` describes their purpose."""
 
 from __future__ import annotations

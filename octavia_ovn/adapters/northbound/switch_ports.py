@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The switch ports that the agent replicates: those of some switches, and single ones by name.
 
 A replica of all of them would grow with the cloud. The server examines each port in the cloud when

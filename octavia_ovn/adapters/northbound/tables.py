@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tables of load balancers in the Northbound database, and rows as a `select` gives them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks, routers and floating IPs of the Northbound database, maintained from its events.
 
 Lookups take constant time: nothing here is searched.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which VIPs the load balancer rows have, by network and address."""
 
 from __future__ import annotations

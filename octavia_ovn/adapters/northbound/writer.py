@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the core's operations into a transaction of the agent's replica."""
 
 from __future__ import annotations

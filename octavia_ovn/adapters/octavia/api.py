@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's HTTP API, as far as comparing needs it: load balancers, and their objects in PENDING.
 
 The trees themselves come from octavia-driver-agent's get socket, which shows no statuses and cannot

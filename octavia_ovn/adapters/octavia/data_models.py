@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From octavia-lib's data models to values and updates of :mod:`octavia_ovn.core.model`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's driver agent: statuses and statistics to Octavia, objects from it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fields of Octavia's objects, as tables: which field of the model each one sets, and how.
 
 One table serves creating and changing: a field that is absent sets nothing. `Unset` ends here.

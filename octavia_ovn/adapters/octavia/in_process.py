@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's own functions, called in the process of the provider agent.
 
 The provider agent is a child of octavia-driver-agent, with Octavia's code and configuration loaded.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The unix sockets of octavia-driver-agent.
 
 The wire format is octavia-lib's: a request is its length in decimal, a newline and JSON; so is the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What carries requests from this process to the code of octavia-driver-agent."""
 
 from __future__ import annotations

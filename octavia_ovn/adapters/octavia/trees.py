@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's own knowledge of a load balancer, through the driver agent's get socket."""
 
 from __future__ import annotations

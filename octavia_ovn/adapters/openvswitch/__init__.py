@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Open vSwitch on a chassis: flow counters and connections."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counters of a local bridge's flows, over its management socket."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Open vSwitch of this host: the chassis's identity, its sockets, and open connections."""
 
 from __future__ import annotations

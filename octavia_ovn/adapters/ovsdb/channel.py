@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The IDL's connection to a server: `ovs.jsonrpc.Session` on the standard library.
 
 The IDL of the `ovs` library is used unchanged; only the object that carries its messages is

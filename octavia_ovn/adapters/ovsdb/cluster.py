@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which server of a cluster the API's OVSDB client is connected to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One connection of the API's OVSDB client to a server, and the place where threads share it."""
 
 from __future__ import annotations

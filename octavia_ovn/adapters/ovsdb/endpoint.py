@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Addresses and TLS files of OVSDB servers.
 
 Shared by the API's session and the agent's replica, so that both read the options alike and both

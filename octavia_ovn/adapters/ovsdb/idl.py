@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The IDL of the `ovs` library over :class:`Channel`, with all changes as events.
 
 The library reports what a server sends while the connection lasts. After a reconnection it reports

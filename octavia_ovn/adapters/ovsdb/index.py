@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An index over the rows of the `ovs` library's IDL that survives failed transactions.
 
 The library's own sorted index (`ovs.db.custom_index`) compares in Python for every insertion, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The thread beside an idle connection: it answers the server's probes and probes the server.
 
 A server closes a connection that does not answer, and no request is there to do it. The thread

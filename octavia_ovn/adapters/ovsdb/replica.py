@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's replica of a database: rows, their changes, a lock, and transactions on fresh rows.
 
 A thin layer around the IDL of the `ovs` library. Not thread-safe: the agent's main loop owns it,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads some rows of an OVSDB database in as few transactions as possible."""
 
 from __future__ import annotations

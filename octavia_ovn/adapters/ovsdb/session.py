@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small blocking OVSDB session for the API's workers: no replica, no main loop.
 
 An API request needs a select, a decision and one guarded transaction, bounded in time; memory and

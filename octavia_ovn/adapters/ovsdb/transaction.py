@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes in a transaction of the agent's replica, checked against the schema."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The protocol between OVSDB clients and servers (RFC 7047): messages, values, the schema.
 
 Nothing here does I/O. Values follow one rule in both directions: a map is a dict, a set (and an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The logical flows of the Southbound database that count traffic of load balancers.
 
 A replica of the IDL takes some ten times the memory of what is kept here, which a chassis needs for

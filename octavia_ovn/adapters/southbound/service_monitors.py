@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's replica of the Southbound database: the results of OVN's health checks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UDP between the collectors on the chassis and the active agent.
 
 A collector sends to all agents, and only the active one has the port open. So a collector does not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The persistent state of a collector: one JSON file, replaced as a whole."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares Octavia with the Northbound database and repairs what differs.
 
 A repair is recorded like a request: the intent in the rows becomes what Octavia has, and what is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares and repairs once, for the commands."""
 
 from __future__ import annotations

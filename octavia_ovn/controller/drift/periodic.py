@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares Octavia, OVN and Neutron periodically while this agent is the leader."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The row format: the only place that reads or writes its strings.
 
 The keys without the prefix `octavia:` are those that the existing driver, Neutron and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attributes of listeners and pools that the existing format has no keys for.
 
 For a pool it is the JSON of `octavia:attributes_<id>`, for a listener that of

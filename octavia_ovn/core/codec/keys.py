@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The keys of Load_Balancer.external_ids and Load_Balancer_Health_Check.external_ids."""
 
 from __future__ import annotations

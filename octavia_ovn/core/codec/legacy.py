@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pools as ovn-octavia-provider writes them: missing fields are read from the row's columns.
 
 Taking such a row over must not change what it does, so the answer is what the row does now, which

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron's marks on rows of the Northbound database, and the names of the drivers' Neutron ports.
 
 Neutron's ML2/OVN driver writes `neutron:…` keys into the external_ids of its rows. This is the only

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading the row format; unreadable parts become problems, not exceptions."""
 
 from __future__ import annotations

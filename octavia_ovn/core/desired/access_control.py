@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Access control: the rows that deny clients that a listener does not allow.
 
 One port group for each load balancer, with ports of the switches where clients enter: so its ACLs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`desired(intent, facts)`: the rows that a load balancer should have.
 
 A pure function: events in any order, restarts and repetitions give the same rows.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Responders: routers of this driver that answer ARP for VIPs where no router of Neutron does.
 
 On a switch without a router, OVN answers ARP for no VIP, so clients cannot connect. They can once a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decisions of port groups' ACLs about a packet: security groups and access-control rules."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of checks: the way of a packet, from the intent of the tenant to the members.
 
 A new check is a function that takes a :class:`Path` and yields findings, and a line in `CHECKS`.

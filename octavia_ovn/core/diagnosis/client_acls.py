@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of what ACLs say on the client's side.
 
 OVN evaluates the client's rules before it has chosen a member for the first packet, and after it

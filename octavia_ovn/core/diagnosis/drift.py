@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Differences between Octavia and the rows, object by object, in words for operators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The match expressions of OVN's ACLs, evaluated for one packet.
 
 The language is that of the column `match` of `Logical_Flow`, ovn-sb(5): comparisons of fields with

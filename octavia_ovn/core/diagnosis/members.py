@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of the members: who should serve, and who can."""
 
 from __future__ import annotations

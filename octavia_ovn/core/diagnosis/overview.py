@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A load balancer as a tree of objects, and the switches and routers that refer to it."""
 
 from __future__ import annotations

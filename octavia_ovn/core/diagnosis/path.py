@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paths of packets: from a client to an address and a listener."""
 
 from __future__ import annotations

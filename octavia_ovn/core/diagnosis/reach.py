@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Members that cannot be reached or checked, independent of results of checks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One load balancer and what is around it, as the databases, Neutron and Octavia show it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Why a client can or cannot reach a listener."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Addresses that no host can have, and so no VIP and no member; with the reason."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Restrictions by the operator on requests, besides those by OVN itself.
 
 Only new parts of a change are judged. Existing objects stay, can be changed and are restored, even

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Changes of a load balancer, and their results.
 
 `apply(lb, change)` returns the load balancer after the change and the pending objects. Every change

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """State that a load balancer keeps when Octavia provides it, or a part of it, again.
 
 Octavia does not know the slots of members, the subnets found for them, and the networks of VIPs.

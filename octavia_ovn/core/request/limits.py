@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Options that OVN cannot serve, as one table: option → the sentence that the user reads.
 
 An option counts as asked for when its value does; defaults that Octavia always sends do not.

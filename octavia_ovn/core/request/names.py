@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of pending requests: the kind and a unique part.
 
 The name is the identity of a request. The kind is for people and metrics; it decides nothing but

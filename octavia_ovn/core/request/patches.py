@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Updates: what a request names of an object changes, everything else stays as the rows have it.
 
 Octavia also passes the old object, with the fields that its database session had loaded: a field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recording a request: the intent and the pending objects, in one transaction.
 
 The rest of the rows (vips, checks, attachments) follows from it and is the agent's work.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load balancers that share a VIP: on a user-provided port, there may be several.
 
 OVN keeps one entry for an address, a protocol and a port: of two load balancers that both have one,

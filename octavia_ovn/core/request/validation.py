@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Validation of a change against the load balancer that it changes.
 
 :mod:`octavia_ovn.core.request.limits` judges the fields of a request alone; these rules also need

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Traffic of load balancers: from counters of flows to the numbers that Octavia shows.
 
 On each chassis a collector reads the counters of flows (`openflow`), knows from the Southbound

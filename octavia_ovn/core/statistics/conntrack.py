@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connections that are open, from what `ovs-appctl dpctl/dump-conntrack` prints."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The keys that datagrams are signed with.
 
 Controllers hold one master key. Each chassis is given only the key that follows from the master key

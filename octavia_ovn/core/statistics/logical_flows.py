@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of the Southbound Logical_Flow table whose flows count traffic of load balancers.
 
 Stages are known by name: their numbers differ between versions of OVN, and so does much of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The datagrams between collectors and agents.
 
 A datagram is a line with the protocol's name, its version and the chassis's name, then a body in

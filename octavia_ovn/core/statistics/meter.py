@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Differences between readings of counters that restart from zero at times.
 
 OVN replaces the flows of a listener whenever its members change, and a restarted Open vSwitch has

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenFlow 1.3 messages that ask a bridge for the counters of its flows.
 
 Structures are those of the OpenFlow Switch Specification 1.3.5: header (7.1), hello (7.5.1), flow

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Traffic that a collector has counted and not delivered yet.
 
 Traffic goes into numbered reports that never change. A report is sent again until an agent says

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attribution of the growth of flows to listeners."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums over all chassis, kept by the active agent: reported to Octavia or not yet.
 
 A new active agent starts empty. Earlier traffic is in Octavia already; collectors send unreported

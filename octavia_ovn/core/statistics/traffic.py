@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counted traffic, and the listeners that it belongs to."""
 
 from __future__ import annotations

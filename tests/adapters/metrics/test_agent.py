@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metrics without an agent: what is remembered, what is forgotten, and what they cost."""
 
 import subprocess

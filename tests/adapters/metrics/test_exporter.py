@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients of the metrics' server that are malicious or slow."""
 
 import contextlib

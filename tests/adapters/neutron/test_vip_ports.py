@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Addresses of VIPs that Neutron cannot give are the user's mistake: Octavia answers 409."""
 
 import types

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which VIPs the load balancer rows have."""
 
 import uuid

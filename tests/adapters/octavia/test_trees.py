@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What belongs to a load balancer, as the driver agent shows it."""
 
 import types

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages of a lost connection do not count for the next one."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a row of Service_Monitor says about a member, as versions of OVN write it."""
 
 from __future__ import annotations

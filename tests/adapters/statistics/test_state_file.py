@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The memory of a collector: whole after a crash, and of use only while it is true."""
 
 import json

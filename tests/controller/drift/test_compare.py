@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Comparing and mending, with everything around it in memory."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent compares by itself, and when."""
 
 import dataclasses

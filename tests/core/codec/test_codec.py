@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The row format: one table, both directions, and a round trip for anything."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What operations are about, in words for operators."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever the rows hold, it is read or said to be unreadable, and can be mended."""
 
 import pytest

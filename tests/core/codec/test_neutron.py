@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutron's marks on rows, and the names of the drivers' ports."""
 
 import pytest

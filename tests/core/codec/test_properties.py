@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is written is read: any load balancer, and rows in any order."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which rows keep out the clients that a listener does not allow."""
 
 import dataclasses

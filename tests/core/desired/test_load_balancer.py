@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every column of the rows that a load balancer should have."""
 
 import dataclasses

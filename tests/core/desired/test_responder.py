@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routers of ours that answer for VIPs: whom they answer for, and how that is written."""
 
 import dataclasses

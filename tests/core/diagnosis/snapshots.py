@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A load balancer with its surroundings, all well, to be broken by tests.
 
 Networks net1 (VIP, members, the client `near`) and net2 (the client `far`) are on router r1, whose

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OVN's match expressions, and what ACLs decide."""
 
 import dataclasses

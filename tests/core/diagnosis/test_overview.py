@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tree of a load balancer, where it hangs, and what Octavia says beside the rows."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which path a packet takes: listener, address and gateway."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which members cannot be reached or checked, whatever their checks say."""
 
 import dataclasses

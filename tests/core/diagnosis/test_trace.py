@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a packet gets through, with warnings and unknown facts."""
 
 import dataclasses

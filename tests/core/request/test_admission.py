@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the operator lets tenants ask for."""
 
 import dataclasses

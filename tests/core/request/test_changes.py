@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What comes of a request: the load balancer after it, and what Octavia waits for."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What OVN cannot do is refused with a sentence; what asks for nothing is accepted."""
 
 import pytest

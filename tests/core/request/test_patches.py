@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An update changes the fields that it names, and builds the object anew where the rows lack it."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a request writes: the intent, and what Octavia waits for."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two load balancers on one port that the user brought."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a change may ask for, given the load balancer that it is about."""
 
 import dataclasses

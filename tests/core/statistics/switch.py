@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bridge as a collector sees it, in memory: flows with counters, and its side of OpenFlow 1.3."""
 
 import ipaddress

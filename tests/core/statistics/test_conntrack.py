@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines of `dpctl/dump-conntrack`, of the userspace and the kernel datapath."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts as ovn-northd of these versions writes them."""
 
 import pytest

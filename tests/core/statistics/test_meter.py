@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing is counted twice, whatever begins anew; nothing is lost that can be seen."""
 
 from hypothesis import given

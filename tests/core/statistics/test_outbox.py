@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 from octavia_ovn.core.statistics import outbox
 from octavia_ovn.core.statistics.messages import ROWS
 from octavia_ovn.core.statistics.outbox import Outbox

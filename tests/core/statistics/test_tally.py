@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.meter import Growth
 from octavia_ovn.core.statistics.tally import attribute, serves

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A report counts once, whoever sends it how often; open connections end with their chassis."""
 
 import itertools

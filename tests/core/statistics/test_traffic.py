@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 from octavia_ovn.core.statistics.traffic import Key, listeners
 
 HINT = "aaaaaaaa"

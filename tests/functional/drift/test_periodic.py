@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent compares and repairs by itself: rows, statuses, orphans and ports."""
 
 from tests.functional.drift.test_sync import PATIENCE, World

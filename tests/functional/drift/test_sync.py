@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Comparing and repairing, through real databases, the agent and the commands."""
 
 import json

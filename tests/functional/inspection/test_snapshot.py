@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading what is around a load balancer from real database servers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests ask of a client, and what has been asked of Neutron."""
 
 from tests.lab.networks import PROJECT

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A fake Neutron with its Keystone, and clients of them."""
 
 import dataclasses

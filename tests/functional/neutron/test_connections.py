@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keystone, endpoints, and connections that break."""
 
 import dataclasses

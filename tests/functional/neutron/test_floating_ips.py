@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Floating IPs are touched and not changed."""
 
 from tests.functional.neutron.calls import requests

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ports that health checks come from, and which ports are ours."""
 
 import pytest

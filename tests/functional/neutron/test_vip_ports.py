@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ports that hold VIPs: made once, never taken from others, found again for deletion."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Switch ports by name, against a real server."""
 
 import ovs.poller

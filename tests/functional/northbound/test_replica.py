@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's replica of the Northbound database, against a real server."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The client of Octavia's HTTP API against a small server that answers as Octavia does."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sockets of octavia-driver-agent against servers that speak its protocol."""
 
 import contextlib

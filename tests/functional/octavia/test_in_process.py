@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's functions called in process: when they are, and what their errors become."""
 
 import inspect

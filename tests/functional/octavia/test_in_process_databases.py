@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Octavia's functions in this process, on a real MariaDB and a real PostgreSQL."""
 
 import contextlib

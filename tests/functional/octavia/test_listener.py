@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The client of octavia-driver-agent against the server of an Octavia that is installed."""
 
 import tempfile

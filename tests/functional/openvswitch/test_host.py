@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An Open vSwitch that is there and does not answer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real ovsdb-servers for tests: standalone or a RAFT cluster, over unix, TCP and TLS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connection strings and TLS options, right and wrong."""
 
 from __future__ import annotations

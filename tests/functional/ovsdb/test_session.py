@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The API's session against real servers: what works, what fails and how it says so."""
 
 from __future__ import annotations

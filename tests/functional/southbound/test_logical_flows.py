@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A collector's view of a real Southbound database, that comes, goes and disappoints."""
 
 from __future__ import annotations

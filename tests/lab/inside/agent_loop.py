@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What octavia-driver-agent does in the process of a provider agent."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in the venv under test: the provider agent part of octavia-driver-agent.
 
 Forks one process per enabled provider agent and restarts an agent function

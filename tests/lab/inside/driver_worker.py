@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in the venv under test: one octavia-api worker process.
 
 Loads the provider driver as octavia/api/drivers/driver_factory.py does, a new

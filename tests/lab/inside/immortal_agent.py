@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in the venv under test: as driver_agent.py, but a provider agent that was killed comes back.
 
 It is forked again from a process that has imported everything, so that is a matter of milliseconds.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A wall clock that the lab can step; the monotonic clock runs on.
 
 The file of a clock holds its offset, in seconds: forked processes share it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Framing and encoding shared by the lab and the processes it drives.
 
 Imported by the processes of the venv under test too, so it needs nothing but

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An oracle: what must be true of a load balancer, seen from outside.
 
 It computes from the rows of FakeOctavia and from FakeNeutron's model what the northbound database

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whom the northbound database keeps away from listeners, worked out from its ACLs."""
 
 import collections

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """On which switches and routers the rows hang, and which they name."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Health checks of the rows, and from where members are probed."""
 
 import collections

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the rows say was asked for: the load balancer, its listeners, pools and members."""
 
 import collections

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How addresses, endpoints and protocols are written in the northbound database."""
 
 import ipaddress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The oracle: it asks after each subject and collects what is said."""
 
 from tests.lab.invariants import (

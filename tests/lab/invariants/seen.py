@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One load balancer as Octavia, Neutron and OVN have it."""
 
 import ipaddress

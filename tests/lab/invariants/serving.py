@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which keys and backends the column vips must have, and how connections are spread."""
 
 import collections

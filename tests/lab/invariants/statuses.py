@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operating statuses that Octavia must have heard."""
 
 from tests.lab.invariants.notation import layer4

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ports in Neutron that hold the VIPs."""
 
 DVR_SAFE_OWNER = ""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FakeOctavia: what Octavia's v2 API does around a provider driver call."""
 
 from tests.lab.octavia.call import Operation

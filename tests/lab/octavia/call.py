@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An API call: a transaction and the driver in it, and what Octavia checks and marks first."""
 
 import contextlib

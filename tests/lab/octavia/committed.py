@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is committed: what tests and benchmarks look at, and wait for."""
 
 import time

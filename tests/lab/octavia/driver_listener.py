@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What octavia-driver-agent does behind its sockets: statuses, statistics, questions of drivers."""
 
 import dataclasses

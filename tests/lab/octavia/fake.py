@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FakeOctavia: one store, the API on it, and what drivers and the agent ask of Octavia."""
 
 from tests.lab import models

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Health monitors, as octavia.api.v2.controllers.health_monitor has them."""
 
 from octavia_lib.api.drivers import data_models

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layer 7 policies and rules, as octavia.api.v2.controllers.l7policy and l7rule have them."""
 
 from octavia_lib.api.drivers import data_models

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Members, as octavia.api.v2.controllers.member has them."""
 
 from octavia_lib.api.drivers import data_models

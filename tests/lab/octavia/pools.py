@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pools, as octavia.api.v2.controllers.pool has them."""
 
 from octavia_lib.api.drivers import data_models

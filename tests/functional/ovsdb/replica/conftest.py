@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replicas that are closed at the end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers that are away, come back, speak TLS, or lead a cluster no more."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The contents, lookups and events of a replica."""
 
 from __future__ import annotations

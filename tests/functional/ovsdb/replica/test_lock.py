@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lock changes hands, and without it nothing is written."""
 
 from __future__ import annotations

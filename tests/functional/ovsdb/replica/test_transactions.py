@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transactions: results, refusals, and other writers."""
 
 from __future__ import annotations

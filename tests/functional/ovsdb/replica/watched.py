@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A replica that records its events, and the operations of tests."""
 
 from __future__ import annotations
