@@ -92,3 +92,23 @@ def test_the_ids_of_rows_that_neutron_owns():
     assert neutron.security_group({"neutron:security_group_id": "sg1"}) == "sg1"
     assert neutron.floating_ip_id({"neutron:fip_id": "fip1"}) == "fip1"
     assert neutron.security_group({}) == neutron.floating_ip_id({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("owner", "device", "subnet"),
+    [
+        ("ovn-lb-hm:distributed", "ovn-lb-hm-sub1", "sub1"),
+        ("network:distributed", "ovn-lb-hm-sub1", "sub1"),
+        ("compute:nova", "ovn-lb-hm-sub1", None),
+        ("ovn-lb-hm:distributed", "a-server", None),
+    ],
+)
+def test_a_port_for_health_checks_names_its_subnet(owner, device, subnet):
+    external_ids = {
+        "neutron:port_name": "ovn-lb-hm-sub1",
+        "neutron:device_owner": owner,
+        "neutron:device_id": device,
+        "neutron:project_id": "service",
+    }
+    assert neutron.monitored_subnet(external_ids) == subnet
+    assert neutron.port_project(external_ids) == "service"
