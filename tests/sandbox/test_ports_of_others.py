@@ -129,7 +129,7 @@ def test_what_real_services_say_does_not_exist(settings: config.Settings) -> Non
             ask(_NOWHERE)
     neutron.delete_port(_NOWHERE)
     neutron.touch_floating_ip(_NOWHERE)
-    assert octavia.told(_NOWHERE) == {}
+    assert octavia.statuses(_NOWHERE) == {}
     assert octavia.listener_statistics(_NOWHERE) is None
     rest = Rest(settings.octavia, "load-balancer", "Octavia", "/v2.0")
     for path in ("pools", "pools/{}/members", "listeners/{}/stats", "healthmonitors"):

@@ -139,7 +139,7 @@ class Field:
 
         statistics = Statistics(lambda: AgentSocket("127.0.0.1", self._port, MASTER_KEY), ledger)
         statistics.start()
-        statistics.act(acting=True)
+        statistics.set_leader(is_leader=True)
         try:
             yield
         finally:
