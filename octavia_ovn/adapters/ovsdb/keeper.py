@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _ECHO_DELAY = 0.2  # seconds; a server waits at least 1 s for the answer to a probe
-_ROUND = 60.0  # seconds after which the keeper checks whether it is still needed
+_ROUND = 5.0  # seconds after which the keeper checks whether it is still needed
 
 
 def start(
@@ -58,7 +58,8 @@ def _keep(
     poll.register(descriptor, select.POLLIN)
     probed_at: float | None = None
     while not connection.closed:
-        if poll.poll(1000 * (interval or _ROUND)):
+        # The descriptor may be another connection's by now, which would not wake it.
+        if poll.poll(1000 * min(interval or _ROUND, _ROUND)):
             time.sleep(_ECHO_DELAY)
         with shared.lock:
             if shared.connection is not connection:
