@@ -17,9 +17,9 @@ LOG = log.getLogger(__name__)
 
 
 def attempt(work: Callable[[], int], *, otherwise: int) -> int:
-    """Do some work of a command; log an error of ours that ends it.
+    """Run a part of a command; log the error if it raises one of :mod:`octavia_ovn.errors`.
 
-    :param otherwise: what to return then
+    :param otherwise: the return value in that case
     """
     try:
         return work()
@@ -53,9 +53,9 @@ def run(parts: wiring.Runtime, *, dry_run: bool = False) -> int:
 def _report(result: Result) -> bool:
     """Log a result unless all is well; return whether it stays bad."""
     finding = result.finding
-    if finding.verdict is DriftState.RIGHT:
+    if finding.state is DriftState.RIGHT:
         return False
-    words = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
+    words = f"{finding.state.value}: {finding.detail}".rstrip(": ")
     action = f"{result.action.value} {result.reason}".rstrip()
     LOG.warning("Load balancer %s: %s (%s)", finding.lb_id, words, action)
     return result.action is not Action.RECORDED

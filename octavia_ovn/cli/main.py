@@ -180,9 +180,9 @@ def _check(parts: wiring.Runtime, selection: Selection, *, as_json: bool, everyt
 
     results = _run(parts, selection, compare)
     _show(results, as_json=as_json, everything=everything, acted=False)
-    if any(each.finding.verdict is DriftState.UNCLEAR for each in results):
+    if any(each.finding.state is DriftState.UNCLEAR for each in results):
         return FAILED
-    right = all(each.finding.verdict is DriftState.RIGHT for each in results)
+    right = all(each.finding.state is DriftState.RIGHT for each in results)
     return RIGHT if right else WRONG
 
 
@@ -224,7 +224,7 @@ def _show(results: list[Result], *, as_json: bool, everything: bool, acted: bool
 
 
 def _status(results: list[Result], good: set[Action]) -> int:
-    if any(each.finding.verdict is DriftState.UNCLEAR for each in results):
+    if any(each.finding.state is DriftState.UNCLEAR for each in results):
         return FAILED
     return RIGHT if all(each.action in good for each in results) else WRONG
 

@@ -42,7 +42,7 @@ def configured(command: F) -> F:
 
 
 def answered(command: F) -> F:
-    """Exit with a sentence and the status FAILED on an error of ours."""
+    """Exit with the command's status; print errors of this package and exit with FAILED."""
 
     @functools.wraps(command)
     def wrapper(**options: Any) -> None:

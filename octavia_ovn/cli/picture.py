@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A load balancer as a picture: SVG, and a page around it. Nothing outside is referred to.
+"""A load balancer as a picture: SVG, and an HTML page with it, without external resources.
 
-From left to right the way of a packet: addresses, listeners, pools, members. Below, the
+From left to right in the order of a packet's path: addresses, listeners, pools, members. Below, the
 routers that the load balancer is attached to, and the networks that they connect. Red marks faults,
 dashed lines mark missing attachments.
 """
@@ -60,7 +60,7 @@ class _Canvas:
     cards: list[str] = field(default_factory=list)
 
     def text(self, x: float, y: float, words: str, style: str, room: float = 0) -> None:
-        """Write words, cut to the room there is; all of them are in the tooltip."""
+        """Write a text, cut to the available width; the tooltip has all of it."""
         glyph = _BIG_GLYPH if "b" in style.split() else _GLYPH
         most = int(room / glyph) if room else len(words)
         shown = words if len(words) <= most else words[: max(1, most - 1)] + "…"
@@ -151,8 +151,8 @@ def _head(found: Overview, canvas: _Canvas) -> None:
     root = found.root
     canvas.cards.append(f'<circle cx="{_MARGIN + 8}" cy="40" r="8" class="{root.state.value}"/>')
     canvas.text(_MARGIN + 28, 47, root.name or root.id, "h t")
-    said = f"Octavia: {root.octavia or 'not known'}   ·   OVN: {root.ovn}   ·   {root.id}"
-    canvas.text(_MARGIN + 28, 70, said, "s")
+    statuses = f"Octavia: {root.octavia or 'not known'}   ·   OVN: {root.ovn}   ·   {root.id}"
+    canvas.text(_MARGIN + 28, 70, statuses, "s")
     for each in root.differences[:1]:
         canvas.text(_MARGIN + 28, 88, f"≠ {each}", "s diff", _WIDTH - 100)
     for column, title in _TITLES:
@@ -160,7 +160,7 @@ def _head(found: Overview, canvas: _Canvas) -> None:
 
 
 class _Columns:
-    """Lays out the tree: each object stands at the middle of its children."""
+    """Lays out the tree: each object is centred on its children."""
 
     def __init__(self, canvas: _Canvas) -> None:
         self._canvas = canvas
@@ -188,7 +188,7 @@ class _Columns:
         if pool.id in self._pools:
             return self._pools[pool.id]
         members = [each for each in pool.children if each.kind is Kind.MEMBER]
-        # A pool must not stand above the one before it.
+        # A pool is drawn below the one before it.
         self._free["member"] = max(self._free["member"], self._free["pool"])
         ends = [(self._node("member", each), each.state) for each in members]
         monitor = next((each for each in pool.children if each.kind is Kind.HEALTH_MONITOR), None)
@@ -259,7 +259,7 @@ def _octavia(node: Node) -> str:
 
 
 def _ovn(node: Node) -> str:
-    """Return what OVN does, without the addresses of a listener: they stand to its left."""
+    """Return what OVN does, without the addresses of a listener, which are drawn to its left."""
     served = node.kind is Kind.LISTENER and node.state in (State.GOOD, State.ATTENTION)
     return "served" if served else node.ovn
 
@@ -274,7 +274,7 @@ def _middle(places: Sequence[float]) -> float | None:
 def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
     """Draw routers, the networks below them, and lines between; return where that ends.
 
-    Lines to several rows of networks would hide each other: words take their place.
+    Lines to several rows of networks would cover each other: they are replaced by labels.
     """
     if not places:
         return top
@@ -283,7 +283,7 @@ def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
     labels = {each.name: each.label for each in routers}
     wired = len(networks) <= _in_a_row()
     canvas.text(_MARGIN, top, "ATTACHED TO", "s c")
-    # Routers stand above the middle of the networks.
+    # Routers are centred above the networks.
     shift = max(0, min(len(networks), _in_a_row()) - len(routers)) * sum(_PLACE) / 2
     spots = {}
     below = top + 16

@@ -91,7 +91,7 @@ class _Checks:
     """Collects the health of monitored members."""
 
     mappings: dict[str, str] = field(default_factory=dict)
-    verdicts: dict[Backend, HealthState] = field(default_factory=dict)
+    backends: dict[Backend, HealthState] = field(default_factory=dict)
     members: dict[str, HealthState] = field(default_factory=dict)
     obstacles: dict[str, str] = field(default_factory=dict)
     failed: set[tuple[Kind, str]] = field(default_factory=set)
@@ -147,7 +147,7 @@ class FactFinder:
             attachments=places,
             floating_ips=self._floating_ips(lb),
             mappings=checks.mappings,
-            health=Health(checks.verdicts, checks.members),
+            health=Health(checks.backends, checks.members),
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
             ingress_ports=doors,
@@ -293,7 +293,7 @@ class FactFinder:
                 if not self._sb.ready:
                     # What OVN says is not known now: it counts as it did before.
                     before = _BEFORE.get(shown.get(member.id, ""), HealthState.UNKNOWN)
-                    checks.verdicts[_backend(pool, member)] = before
+                    checks.backends[_backend(pool, member)] = before
         return checks
 
     def _check(self, checked: Checked, rows: tuple[Row, ...], checks: _Checks) -> None:
@@ -320,8 +320,8 @@ class FactFinder:
             checks.members[member.id] = HealthState.UNCHECKED
         else:
             name = port.name
-            verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
-            checks.verdicts[_backend(pool, member)] = verdict
+            state = self._sb.health_state(name, member.address, member.port, pool.protocol.value)
+            checks.backends[_backend(pool, member)] = state
         checks.mappings[member.address] = f"{name}:{codec.bracketed(source.address)}"
 
 

@@ -132,7 +132,7 @@ class Southbound(Protocol):
     def ready(self) -> bool:
         """Whether its contents are known."""
 
-    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
+    def health_state(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return what OVN's check says about a backend."""
 
 

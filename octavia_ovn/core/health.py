@@ -48,11 +48,11 @@ class Source:
 class Health:
     """The health of the members of a load balancer.
 
-    :param verdicts: results of the checks of backends
+    :param backends: results of the checks of backends
     :param members: member id → health that overrides its check
     """
 
-    verdicts: Mapping[Backend, HealthState] = field(default_factory=dict)
+    backends: Mapping[Backend, HealthState] = field(default_factory=dict)
     members: Mapping[str, HealthState] = field(default_factory=dict)
 
     def of(self, pool: model.Pool, member: model.Member) -> HealthState:
@@ -63,7 +63,7 @@ class Health:
         if not pool.monitored:
             return HealthState.UNCHECKED
         backend = (member.address, member.port, pool.protocol.value)
-        return self.verdicts.get(backend, HealthState.UNKNOWN)
+        return self.backends.get(backend, HealthState.UNKNOWN)
 
     def may_serve(self, pool: model.Pool, member: model.Member) -> bool:
         """Whether OVN sends connections to a member that is in `vips`."""

@@ -199,9 +199,9 @@ class SessionPersistence:
 class Pool:
     """Members and how connections are spread over them.
 
-    `slots` holds the order in which members stand in `vips`, an empty string where a member has
-    left: a client's hash picks a slot, so a member that leaves must not move the others.
-    It is empty while no slot is vacant: then the order is that of the members.
+    `slots` holds the order of members in `vips`, with an empty string where a member has left: a
+    client's hash picks a slot, so a member that leaves must not move the others. It is empty while
+    no slot is vacant: then the order is that of the members.
     `application` is what Octavia calls the protocol of a TCP pool, unless that is TCP.
     """
 

@@ -186,12 +186,12 @@ class Southbound:
 
     def __init__(self):
         self.ready = True
-        self.verdicts = {}
+        self.states = {}
 
-    def verdict(self, switch_port, address, port, protocol):
+    def health_state(self, switch_port, address, port, protocol):
         if not self.ready:
             return HealthState.UNKNOWN
-        return self.verdicts.get((switch_port, address, port, protocol), HealthState.UNKNOWN)
+        return self.states.get((switch_port, address, port, protocol), HealthState.UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)

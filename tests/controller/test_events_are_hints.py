@@ -36,10 +36,10 @@ THINGS = (
 
 def become(agent: Agent, world):
     """The world is another one now; nobody has been told."""
-    routers, fips, verdicts = world
+    routers, fips, states = world
     agent.nb.cloud = Cloud(routers, switches=("neutron-net1", "neutron-net2"), fips=fips)
-    for number, verdict in enumerate(verdicts, start=1):
-        agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = verdict
+    for number, state in enumerate(states, start=1):
+        agent.sb.states[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = state
 
 
 @settings(max_examples=60, deadline=None)

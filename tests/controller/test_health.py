@@ -25,8 +25,8 @@ class TestHealth:
         assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
         agent.assert_ended(CHECKED)
 
-    def dies(self, agent, number, verdict=HealthState.DOWN):
-        agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = verdict
+    def dies(self, agent, number, state=HealthState.DOWN):
+        agent.sb.states[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = state
         agent.changed(("backend", f"10.0.0.{number}"))
         agent.settle()
 
@@ -77,7 +77,7 @@ class TestHealth:
         assert agent.db.vips() == VIPS
         agent.assert_ended(CHECKED)
 
-        agent.sb.verdicts[("port2", "10.0.0.2", 80, "tcp")] = HealthState.UP
+        agent.sb.states[("port2", "10.0.0.2", 80, "tcp")] = HealthState.UP
         agent.nb.ports["neutron-net1"].names["10.0.0.2"] = "port2"
         agent.changed(("backend", "10.0.0.2"))
         agent.settle()
@@ -246,7 +246,7 @@ class TestHealth:
         assert len(agent.octavia.messages) == 2
 
         agent.sb.ready = True
-        agent.sb.verdicts.clear()
+        agent.sb.states.clear()
         successor.changed(("backend", "10.0.0.1"))
         successor.settle()
 

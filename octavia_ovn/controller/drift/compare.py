@@ -97,7 +97,7 @@ class Finding:
     """
 
     lb_id: str
-    verdict: DriftState
+    state: DriftState
     detail: str = ""
     change: changes.Change | None = field(default=None, repr=False)
     rows: Sequence[Row] = field(default=(), repr=False)
@@ -237,7 +237,7 @@ class Repair:
     def _compare(
         self, listed: Listed, every: Mapping[str, Sequence[Row]], depth: Depth, suspect: bool
     ) -> Finding:
-        """Compare one load balancer, anew when its rows have changed meanwhile.
+        """Compare one load balancer; repeat it when its rows have changed meanwhile.
 
         :param suspect: whether something below it may be in PENDING
         """
@@ -281,9 +281,9 @@ class Repair:
         operations = self._store.plan(change, rows)
         if not operations:
             return _as_it_should_be(lb_id, rows)
-        verdict = DriftState.DIFFERENT if rows else DriftState.MISSING
+        state = DriftState.DIFFERENT if rows else DriftState.MISSING
         detail = describe(operations, rows) if rows else "it has no rows"
-        return Finding(lb_id, verdict, detail, change, rows)
+        return Finding(lb_id, state, detail, change, rows)
 
     def _stuck(self, listed: Listed, objects: Objects, rows: Sequence[Row]) -> Finding:
         lb_id = listed.id
@@ -364,7 +364,7 @@ def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
 
 
 def _is_right(finding: Finding) -> bool:
-    return finding.verdict is DriftState.RIGHT and not finding.pending
+    return finding.state is DriftState.RIGHT and not finding.pending
 
 
 def _unenforced(listed: Listed) -> Finding | None:
@@ -375,7 +375,7 @@ def _unenforced(listed: Listed) -> Finding | None:
     if not listed.security_groups:
         return None
     groups = ", ".join(listed.security_groups)
-    detail = f"vip_sg_ids ({groups}) keep nobody out; restrict clients by allowed_cidrs"
+    detail = f"vip_sg_ids ({groups}) do not restrict access; restrict clients by allowed_cidrs"
     return Finding(listed.id, DriftState.UNENFORCED, detail)
 
 

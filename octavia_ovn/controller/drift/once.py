@@ -52,13 +52,13 @@ def sync(
 
 
 def _mend(repair: Repair, finding: Finding) -> Result:
-    if finding.verdict is DriftState.UNCLEAR:
+    if finding.state is DriftState.UNCLEAR:
         return Result(finding, Action.FAILED, finding.detail)
-    if finding.verdict is DriftState.UNENFORCED:
+    if finding.state is DriftState.UNENFORCED:
         return Result(finding, Action.OWNER)
     if finding.change is None:
         return Result(finding, Action.NOTHING)
-    if finding.verdict is DriftState.ORPHANED and finding.pending:
+    if finding.state is DriftState.ORPHANED and finding.pending:
         # Its creation may be about to be committed. The agent compares again later.
         return Result(finding, Action.LEFT)
     try:

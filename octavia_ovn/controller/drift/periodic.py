@@ -103,7 +103,7 @@ class DriftCheck:
     :param clock: seconds, monotonic
     """
 
-    def __init__(  # noqa: PLR0913 - it stands where everything meets
+    def __init__(  # noqa: PLR0913 - it connects many parts
         self,
         repair: Repair,
         octavia: Octavia,
@@ -151,9 +151,9 @@ class DriftCheck:
             if not running():
                 return
             findings.append(finding)
-            if finding.verdict is not DriftState.ORPHANED:
+            if finding.state is not DriftState.ORPHANED:
                 self._repair_finding(finding)
-        self._repair_orphans([each for each in findings if each.verdict is DriftState.ORPHANED])
+        self._repair_orphans([each for each in findings if each.state is DriftState.ORPHANED])
         self._note(findings)
         self._clear_ports(frozenset(each.lb_id for each in findings), running)
 
@@ -169,22 +169,22 @@ class DriftCheck:
                 break
             finding = self._repair.compare_one(lb_id)
             self._repair_finding(finding)
-            if finding.pending or finding.verdict is DriftState.UNCLEAR:
+            if finding.pending or finding.state is DriftState.UNCLEAR:
                 unknown.add(lb_id)
         return frozenset(unknown)
 
     def _repair_finding(self, finding: Finding) -> None:
         if finding.change is None:
             return
-        self._observer.finds(Drift(finding.verdict.value))
+        self._observer.finds(Drift(finding.state.value))
         error = failure(lambda: self._repair_recorded(finding))
         if error is not None:
             LOG.warning("Load balancer %s: %s", plain(finding.lb_id), error)
 
     def _repair_recorded(self, finding: Finding) -> None:
-        what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
+        what = f"{finding.state.value}: {finding.detail}".rstrip(": ")
         if self._repair.repair(finding):
-            self._observer.repairs(Drift(finding.verdict.value))
+            self._observer.repairs(Drift(finding.state.value))
             LOG.warning("Load balancer %s was %s; it is being repaired", plain(finding.lb_id), what)
 
     def _repair_orphans(self, orphans: Sequence[Finding]) -> None:
@@ -198,14 +198,14 @@ class DriftCheck:
 
     def _note(self, findings: Sequence[Finding]) -> None:
         """Log what only an operator or a tenant can repair, once for each reason."""
-        noted = {each.lb_id: each for each in findings if each.verdict in _NOTED}
+        noted = {each.lb_id: each for each in findings if each.state in _NOTED}
         for lb_id, finding in noted.items():
-            self._observer.finds(Drift(finding.verdict.value))
+            self._observer.finds(Drift(finding.state.value))
             if self._noted.get(lb_id) != finding.detail:
                 LOG.warning(
                     "Load balancer %s %s: %s",
                     plain(lb_id),
-                    _NOTED[finding.verdict],
+                    _NOTED[finding.state],
                     finding.detail,
                 )
         self._noted = {lb_id: each.detail for lb_id, each in noted.items()}
@@ -334,7 +334,7 @@ class PeriodicThread:
         pause = self._interval if succeeded else min(self._interval, RETRY)
         with self._leader.changed:
             self._ended = self._clock()
-            # Unless this agent has taken over anew meanwhile.
+            # Unless another leadership term has begun meanwhile.
             if self._due == due:
                 self._due = self._ended + pause
 
@@ -354,7 +354,7 @@ class PeriodicThread:
         return [] if self._due <= now else suspects
 
     def _guarded(self, work: Callable[[], R], otherwise: R) -> R:
-        """Do some work; the thread would begin anew at once, and forget what is due."""
+        """Call a function; log its error. An error would restart the thread, without a pause."""
         try:
             return work()
         except Exception:

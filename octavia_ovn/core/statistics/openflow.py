@@ -60,7 +60,7 @@ def hello() -> bytes:
 
 
 def echo_request() -> bytes:
-    """Return a probe; the answer to it proves that the switch speaks our version."""
+    """Return a probe; the answer to it proves that the switch supports the version."""
     return HEADER.pack(VERSION, ECHO_REQUEST, HEADER.size, 0)
 
 

@@ -127,8 +127,8 @@ def named(lb, lb_id):
     return dataclasses.replace(lb, id=lb_id)
 
 
-def verdicts(repair, **options):
-    return {each.lb_id: each.verdict for each in repair.compare(**options)}
+def states(repair, **options):
+    return {each.lb_id: each.state for each in repair.compare(**options)}
 
 
 def mend(repair, **options):
@@ -141,7 +141,7 @@ def test_nothing_is_written_for_what_is_right(store, octavia, repair, lb, depth)
     store.put(lb)
     octavia.has(lb)
     before = store.database.all()
-    assert verdicts(repair, depth=depth) == {"lb1": DriftState.RIGHT}
+    assert states(repair, depth=depth) == {"lb1": DriftState.RIGHT}
     assert mend(repair, depth=depth) == {"lb1": Action.NOTHING}
     assert store.database.all() == before
 
@@ -149,7 +149,7 @@ def test_nothing_is_written_for_what_is_right(store, octavia, repair, lb, depth)
 def test_lists_alone_do_not_ask_for_trees(store, octavia, repair):
     store.put(WEB)
     octavia.has(WEB)
-    verdicts(repair, depth=Depth.LISTS)
+    states(repair, depth=Depth.LISTS)
     assert octavia.asked == []
 
 
@@ -157,7 +157,7 @@ def test_lists_alone_do_not_ask_for_trees(store, octavia, repair):
 @pytest.mark.parametrize("lb", [WEB, TWO_PROTOCOLS])
 def test_missing(store, octavia, repair, lb, depth):
     octavia.has(lb)
-    assert verdicts(repair, depth=depth) == {"lb1": DriftState.MISSING}
+    assert states(repair, depth=depth) == {"lb1": DriftState.MISSING}
     assert store.rows("lb1") == ()
     assert mend(repair, depth=depth) == {"lb1": Action.RECORDED}
     assert store.lb() == lb
@@ -168,9 +168,9 @@ def test_missing(store, octavia, repair, lb, depth):
 def test_member_that_is_lost_is_found_by_trees(store, octavia, repair):
     store.put(web(member(1)))
     octavia.has(WEB)
-    assert verdicts(repair, depth=Depth.LISTS) == {"lb1": DriftState.RIGHT}
+    assert states(repair, depth=Depth.LISTS) == {"lb1": DriftState.RIGHT}
     (finding,) = repair.compare()
-    assert finding.verdict is DriftState.DIFFERENT
+    assert finding.state is DriftState.DIFFERENT
     assert finding.detail == "pool p1 different"
     assert mend(repair) == {"lb1": Action.RECORDED}
     assert store.lb() == WEB
@@ -180,7 +180,7 @@ def test_listener_that_is_lost_is_found_by_lists(store, octavia, repair):
     store.put(balancer([], [pool(members=[member(1), member(2)])]))
     octavia.has(WEB)
     (finding,) = repair.compare(depth=Depth.LISTS)
-    assert finding.verdict is DriftState.DIFFERENT
+    assert finding.state is DriftState.DIFFERENT
     assert finding.detail == "listener l1 missing"
 
 
@@ -239,10 +239,10 @@ def test_duplicate_row(store, octavia, repair):
     octavia.has(WEB)
     (row,) = store.rows("lb1")
     store.database.insert(dataclasses.replace(row, uuid="another"))
-    assert verdicts(repair) == {"lb1": DriftState.DIFFERENT}
+    assert states(repair) == {"lb1": DriftState.DIFFERENT}
     mend(repair)
     assert sum("pool_p1" in row.external_ids for row in store.rows("lb1")) == 1
-    assert verdicts(repair) == {"lb1": DriftState.RIGHT}
+    assert states(repair) == {"lb1": DriftState.RIGHT}
 
 
 def test_what_the_rows_know_better_is_kept(store, octavia, repair):
@@ -251,7 +251,7 @@ def test_what_the_rows_know_better_is_kept(store, octavia, repair):
     lb = dataclasses.replace(lb, vips=(dataclasses.replace(lb.vips[0], user_port=True),))
     store.put(lb)
     octavia.has(web(member(1, subnet_id=None), member(2, subnet_id=None)))
-    assert verdicts(repair) == {"lb1": DriftState.RIGHT}
+    assert states(repair) == {"lb1": DriftState.RIGHT}
 
 
 @pytest.mark.parametrize("depth", [Depth.LISTS, Depth.TREES])
@@ -262,7 +262,7 @@ def test_a_vip_that_is_not_served_is_told(store, octavia, repair, depth):
     lost = {**row.external_ids, "octavia:lost_vips": '{"10.0.0.100":"it was deleted"}'}
     store.database.edit(row.uuid, external_ids=lost)
     (found,) = repair.compare(depth=depth)
-    assert found.verdict is DriftState.VIP_LOST
+    assert found.state is DriftState.VIP_LOST
     assert found.detail == "VIP 10.0.0.100 is not served: it was deleted"
     assert mend(repair, depth=depth) == {"lb1": Action.NOTHING}
 
@@ -271,7 +271,7 @@ def test_a_port_that_stands_in_for_one_that_octavia_shows_is_kept(store, octavia
     stand_in = dataclasses.replace(WEB.vips[0], port_id="new-port", replaces="vip-port")
     store.put(dataclasses.replace(WEB, vips=(stand_in,)))
     octavia.has(WEB)
-    assert verdicts(repair) == {"lb1": DriftState.RIGHT}
+    assert states(repair) == {"lb1": DriftState.RIGHT}
 
 
 ALL_PENDING = dict.fromkeys(changes.objects(WEB), Final.ACTIVE)
@@ -284,7 +284,7 @@ def test_stuck(store, octavia, repair, there, depth):
         store.put(WEB)
     octavia.has(WEB, "PENDING_CREATE", ALL_PENDING)
     (finding,) = repair.compare(depth=depth)
-    assert finding.verdict is DriftState.STUCK
+    assert finding.state is DriftState.STUCK
     assert finding.detail == "PENDING_CREATE for 1000 s"
     assert mend(repair, depth=depth) == {"lb1": Action.RECORDED}
     assert store.lb() == WEB
@@ -319,7 +319,7 @@ def test_child_that_is_stuck_alone(store, octavia, repair, kind):
     store.put(lb)
     octavia.has(lb, objects=stuck)
     (finding,) = repair.compare(depth=Depth.LISTS)
-    assert finding.verdict is DriftState.STUCK
+    assert finding.state is DriftState.STUCK
     repair.repair(finding)
     assert store.pending().objects == stuck
 
@@ -327,8 +327,8 @@ def test_child_that_is_stuck_alone(store, octavia, repair, kind):
 def test_member_that_is_stuck_alone_is_found_by_statuses(store, octavia, repair):
     store.put(WEB)
     octavia.has(WEB, objects={(Kind.MEMBER, "m1"): Final.ACTIVE})
-    assert verdicts(repair) == {"lb1": DriftState.RIGHT}
-    assert verdicts(repair, depth=Depth.STATUSES) == {"lb1": DriftState.STUCK}
+    assert states(repair) == {"lb1": DriftState.RIGHT}
+    assert states(repair, depth=Depth.STATUSES) == {"lb1": DriftState.STUCK}
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -371,7 +371,7 @@ def test_request_that_comes_while_it_is_mended(store, octavia, repair):
 
 def test_orphan(store, octavia, repair):
     store.put(WEB)
-    assert verdicts(repair) == {"lb1": DriftState.ORPHANED}
+    assert states(repair) == {"lb1": DriftState.ORPHANED}
     assert mend(repair) == {"lb1": Action.RECORDED}
     assert store.pending().orphaned
 
@@ -384,14 +384,14 @@ def test_orphan_that_somebody_waits_for_is_left_to_the_agent(store, octavia, rep
 def test_empty_row_of_somebody_is_no_orphan(store, octavia, repair):
     (row,) = rows_of(WEB, ())
     store.database.insert(dataclasses.replace(row, external_ids={}, uuid="1"))
-    assert verdicts(repair) == {}
+    assert states(repair) == {}
 
 
 def test_load_balancer_that_the_account_may_not_see_is_no_orphan(store, octavia, repair):
     store.put(WEB)
     octavia.has(WEB)
     octavia.listed.clear()
-    assert verdicts(repair) == {"lb1": DriftState.RIGHT}
+    assert states(repair) == {"lb1": DriftState.RIGHT}
 
 
 def test_orphans_are_not_looked_for_in_a_selection(store, octavia, repair):
@@ -399,14 +399,14 @@ def test_orphans_are_not_looked_for_in_a_selection(store, octavia, repair):
     store.put(named(WEB, "lb2"))
     octavia.has(WEB)
     octavia.has(named(WEB, "lb3"))
-    assert verdicts(repair, wanted=lambda each: each.id == "lb1") == {"lb1": DriftState.RIGHT}
+    assert states(repair, wanted=lambda each: each.id == "lb1") == {"lb1": DriftState.RIGHT}
 
 
 def test_orphans_are_looked_at_again_later(store, octavia):
     """Octavia's API may just be committing it."""
     store.put(WEB)
     repair = Repair(store, octavia, octavia, patience=7.0, sleep=lambda _: octavia.has(WEB))
-    assert verdicts(repair) == {"lb1": DriftState.RIGHT}
+    assert states(repair) == {"lb1": DriftState.RIGHT}
 
 
 def test_incomplete_list_finds_nothing(store, octavia, repair):
@@ -459,7 +459,7 @@ def test_l7_policy_that_octavia_has_made_behind_our_back(store, octavia, repair,
     store.put(WEB)
     octavia.has(WEB, objects=POLICY)
     (finding,) = repair.compare(depth=depth)
-    assert (finding.verdict, finding.detail) == (DriftState.STUCK, "l7policy, l7rule in PENDING")
+    assert (finding.state, finding.detail) == (DriftState.STUCK, "l7policy, l7rule in PENDING")
     repair.repair(finding)
     assert store.lb() == WEB
     assert store.pending().objects == POLICY
@@ -470,7 +470,7 @@ def test_security_groups_that_an_update_has_set(store, octavia, repair):
     octavia.has(WEB, security_groups=("sg1", "sg2"))
     before = store.database.all()
     (finding,) = repair.compare(depth=Depth.LISTS)
-    assert (finding.verdict, finding.change) == (DriftState.UNENFORCED, None)
+    assert (finding.state, finding.change) == (DriftState.UNENFORCED, None)
     assert "vip_sg_ids (sg1, sg2)" in finding.detail
     assert mend(repair) == {"lb1": Action.OWNER}
     assert store.database.all() == before
@@ -485,7 +485,7 @@ def test_what_can_be_repaired_comes_before_what_cannot(store, octavia, repair):
 def test_what_is_under_way_is_not_judged(store, octavia, repair):
     store.database.write(record.record((), changes.CreateLoadBalancer(WEB), "request"))
     octavia.has(WEB, "PENDING_UPDATE", security_groups=("sg1",), idle=1.0)
-    assert verdicts(repair) == {"lb1": DriftState.RIGHT}
+    assert states(repair) == {"lb1": DriftState.RIGHT}
 
 
 # --- one alone
@@ -496,7 +496,7 @@ def test_one_whose_rows_are_lost(store, octavia, repair, lb):
     octavia.has(lb)
     octavia.has(named(WEB, "lb2"))
     finding = repair.compare_one("lb1")
-    assert finding.verdict is DriftState.MISSING
+    assert finding.state is DriftState.MISSING
     assert repair.repair(finding)
     assert store.lb() == lb
     assert store.rows("lb2") == ()
@@ -515,20 +515,20 @@ def test_one_row_of_two_that_is_lost(store, octavia, repair):
 def test_one_that_is_right_costs_no_tree(store, octavia, repair):
     store.put(WEB)
     octavia.has(WEB)
-    assert repair.compare_one("lb1").verdict is DriftState.RIGHT
+    assert repair.compare_one("lb1").state is DriftState.RIGHT
     assert octavia.asked == []
 
 
 def test_one_that_octavia_does_not_know_is_left_to_comparisons(store, octavia, repair):
     store.put(WEB)
     finding = repair.compare_one("lb1")
-    assert (finding.verdict, finding.change) == (DriftState.RIGHT, None)
+    assert (finding.state, finding.change) == (DriftState.RIGHT, None)
 
 
 def test_one_that_cannot_be_compared_is_unclear(store, octavia, repair):
     octavia.has(WEB)
     octavia.trees["lb1"] = Unavailable("gone")
-    assert repair.compare_one("lb1").verdict is DriftState.UNCLEAR
+    assert repair.compare_one("lb1").state is DriftState.UNCLEAR
 
 
 def test_without():

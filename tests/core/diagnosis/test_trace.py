@@ -106,7 +106,7 @@ SETS = {"denied": ("10.0.1.0/24",)}
 
 
 @pytest.mark.parametrize(
-    ("sender", "sets", "verdict", "words"),
+    ("sender", "sets", "severity", "words"),
     [
         (
             NEAR,
@@ -119,12 +119,12 @@ SETS = {"denied": ("10.0.1.0/24",)}
         (NEAR, {"denied": ("10.0.0.0/24",)}, Severity.FAULT, "ACLs forbid packets from 10.0.0.7"),
     ],
 )
-def test_allowed_cidrs(sender, sets, verdict, words):
+def test_allowed_cidrs(sender, sets, severity, words):
     found = with_ports(snapshot(FENCED, acls=(*ACLS, FENCE), address_sets=sets), *GUARDED)
     explanation = trace(found, sender)
-    assert explanation.severity is verdict
+    assert explanation.severity is severity
     (said,) = [each for _, each in explanation.findings if words in each.sentence]
-    assert said.severity is verdict
+    assert said.severity is severity
 
 
 def test_a_provider_network_must_not_refer_to_it():

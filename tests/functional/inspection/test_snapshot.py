@@ -222,7 +222,7 @@ def test_everything_is_read(reader):
     assert (one.label, one.switch, one.chassis) == ("one-name", NET1, "host1")
     assert one.ips == ("10.0.0.1", "fd00::1")
     assert (snapshot.ports["two"].chassis, snapshot.ports["hm"].type) == ("", "localport")
-    assert snapshot.health.verdicts == {
+    assert snapshot.health.backends == {
         ("10.0.0.1", 80, "tcp"): HealthState.DOWN,
         ("10.0.0.1", 443, "tcp"): HealthState.UP,
     }
