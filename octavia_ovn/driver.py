@@ -19,9 +19,9 @@ from oslo_log import log
 from octavia_ovn import errors, wiring
 from octavia_ovn.adapters.neutron.vip_ports import VipRequest
 from octavia_ovn.adapters.octavia import data_models as models
-from octavia_ovn.controller.drift.compare import Listed
 from octavia_ovn.controller.drift.once import Action, sync
 from octavia_ovn.core import flavors, pending
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import changes, limits
 

@@ -8,30 +8,11 @@ from typing import Protocol
 
 from octavia_ovn.core import model
 from octavia_ovn.core.desired.access_control import Access
-from octavia_ovn.core.health import HealthState, Source
+from octavia_ovn.core.health import HealthState, Source, SwitchPort
+from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.pending import Key
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
-
-
-class SwitchPort(Protocol):
-    """A port of a switch."""
-
-    @property
-    def name(self) -> str:
-        """Its name, which is its id in Neutron."""
-
-    @property
-    def project(self) -> str:
-        """The project that it belongs to in Neutron."""
-
-    @property
-    def up(self) -> bool:
-        """Whether a hypervisor has it."""
-
-    @property
-    def virtual(self) -> bool:
-        """Whether other ports take its addresses in turns, as allowed address pairs."""
 
 
 class SwitchPorts(Protocol):
@@ -136,52 +117,13 @@ class Southbound(Protocol):
         """Return what OVN's check says about a backend."""
 
 
-class Port(Protocol):
-    """A Neutron port."""
-
-    @property
-    def id(self) -> str:
-        """Its id, which is the name of its switch port."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def device_owner(self) -> str:
-        """Who uses it."""
-
-    @property
-    def network_id(self) -> str:
-        """Its network."""
-
-    @property
-    def fixed_ips(self) -> Sequence[FixedIp]:
-        """Its addresses."""
-
-    def is_vip_of(self, lb_id: str) -> bool:
-        """Whether it is a VIP port that a driver has made for a load balancer."""
-
-
-class FixedIp(Protocol):
-    """An address of a Neutron port."""
-
-    @property
-    def address(self) -> str:
-        """The address."""
-
-    @property
-    def subnet_id(self) -> str:
-        """Its subnet."""
-
-
 class Neutron(Protocol):
     """Neutron's API; each call may raise errors of :mod:`octavia_ovn.errors`."""
 
     def subnet(self, subnet_id: str) -> Subnet:
         """Return a subnet."""
 
-    def port(self, port_id: str) -> Port:
+    def port(self, port_id: str) -> NeutronPort:
         """Return a port."""
 
     def project(self) -> str:
@@ -202,10 +144,10 @@ class Neutron(Protocol):
         address: str | None = None,
         qos_policy_id: str | None = None,
         index: int | None = None,
-    ) -> Port:
+    ) -> NeutronPort:
         """Make the port of a VIP, or return the one that an earlier attempt has made."""
 
-    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> NeutronPort:
         """Give a port one address instead of those that it has."""
 
     def touch_floating_ip(self, fip_id: str) -> None:
@@ -217,7 +159,7 @@ class Neutron(Protocol):
     def delete_vip_ports(self, lb_id: str) -> None:
         """Find and delete the VIP ports that are ours."""
 
-    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> Port:
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> NeutronPort:
         """Make a health monitor port of a subnet, or return the one that the project has."""
 
     def delete_hm_ports(self, subnet_id: str) -> None:

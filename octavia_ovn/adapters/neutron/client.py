@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from octavia_ovn.adapters.neutron.ports import NeutronPort, port_of
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import NOBODY, Observer
@@ -79,7 +80,7 @@ class Neutron:
 
         :raises NotFound: when there is none
         """
-        return port_of(self._rest.get(f"/ports/{port_id}")["port"])
+        return _port(self._rest.get(f"/ports/{port_id}")["port"])
 
     def ports_of(self, device_id: str) -> tuple[NeutronPort, ...]:
         """Return the ports of a device, the smallest id first."""
@@ -180,7 +181,7 @@ class Neutron:
         """
         fixed_ip = _without_none({"subnet_id": subnet_id, "ip_address": address})
         change = {"port": {"fixed_ips": [fixed_ip]}}
-        return port_of(self._rest.put(f"/ports/{port_id}", change)["port"])
+        return _port(self._rest.put(f"/ports/{port_id}", change)["port"])
 
     def _find_vip_port(
         self, attributes: Mapping[str, Any], subnet_id: str | None, address: str | None
@@ -296,10 +297,10 @@ class Neutron:
 
     def _ports(self, query: Query) -> tuple[NeutronPort, ...]:
         items = self._rest.list("/ports", "ports", {**query, "fields": _FIELDS})
-        return tuple(sorted(map(port_of, items), key=lambda port: port.id))
+        return tuple(sorted(map(_port, items), key=lambda port: port.id))
 
     def _create_port(self, attributes: Mapping[str, Any]) -> NeutronPort:
-        return port_of(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
+        return _port(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -308,3 +309,21 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _subnet(item: Mapping[str, Any]) -> Subnet:
     return Subnet(item["id"], item["network_id"], item["cidr"])
+
+
+def _port(item: Mapping[str, Any]) -> NeutronPort:
+    """Return a port as Neutron's API describes it."""
+    return NeutronPort(
+        id=item["id"],
+        name=item["name"],
+        network_id=item["network_id"],
+        project_id=item.get("project_id") or "",
+        device_id=item["device_id"],
+        device_owner=item["device_owner"],
+        fixed_ips=tuple(
+            FixedIp(each["subnet_id"], canonical_address(each["ip_address"]))
+            for each in item["fixed_ips"]
+        ),
+        mac=item["mac_address"],
+        qos_policy_id=item.get("qos_policy_id"),
+    )

@@ -11,11 +11,11 @@ import contextlib
 import datetime
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import NotFound
@@ -31,11 +31,6 @@ _FIELDS = (
     "project_id",
     "provider",
     "provisioning_status",
-    "operating_status",
-    "vip_address",
-    "vip_port_id",
-    "vip_subnet_id",
-    "vip_network_id",
     "listeners",
     "pools",
     "vip_sg_ids",
@@ -49,28 +44,6 @@ _PENDING = {
 }
 _UNSETTLED = {"PENDING_CREATE", "PENDING_UPDATE"}
 _UNSETTLED_LB = {"PENDING_CREATE"}
-
-
-@dataclass(frozen=True, slots=True)
-class ListedLoadBalancer:
-    """A load balancer as Octavia lists it.
-
-    :param idle: seconds since Octavia has changed it, by the clock of Octavia's hosts
-    :param children: the ids of its listeners and pools
-    :param security_groups: the ids in `vip_sg_ids`
-    """
-
-    id: str
-    project_id: str | None
-    provisioning_status: str
-    operating_status: str
-    vip_address: str | None
-    vip_port_id: str | None
-    vip_subnet_id: str | None
-    vip_network_id: str | None
-    idle: float
-    children: frozenset[str] = frozenset()
-    security_groups: tuple[str, ...] = ()
 
 
 class OctaviaApi:
@@ -94,7 +67,7 @@ class OctaviaApi:
         )
         self._clock = clock
 
-    def load_balancers(self, provider: str = "ovn") -> tuple[ListedLoadBalancer, ...]:
+    def load_balancers(self, provider: str = "ovn") -> tuple[Listed, ...]:
         """Return all load balancers of a provider that are not DELETED.
 
         An account without the right to see other projects gets its own project's only, and Octavia
@@ -106,7 +79,7 @@ class OctaviaApi:
         # Octavia can be configured to ignore filters.
         return tuple(_listed(item, now) for item in items if item["provider"] == provider)
 
-    def load_balancer(self, lb_id: str, provider: str = "ovn") -> ListedLoadBalancer | None:
+    def load_balancer(self, lb_id: str, provider: str = "ovn") -> Listed | None:
         """Return one load balancer as it is listed; None if the provider has none of that id."""
         with contextlib.suppress(NotFound):
             item = self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
@@ -258,16 +231,11 @@ def _ids(items: Iterable[Mapping[str, str]]) -> set[str]:
     return {item["id"] for item in items}
 
 
-def _listed(item: Mapping[str, Any], now: float) -> ListedLoadBalancer:
-    return ListedLoadBalancer(
+def _listed(item: Mapping[str, Any], now: float) -> Listed:
+    return Listed(
         id=item["id"],
         project_id=item["project_id"],
         provisioning_status=item["provisioning_status"],
-        operating_status=item["operating_status"],
-        vip_address=item["vip_address"],
-        vip_port_id=item["vip_port_id"],
-        vip_subnet_id=item["vip_subnet_id"],
-        vip_network_id=item["vip_network_id"],
         idle=max(0.0, now - max(_times(item), default=now)),
         children=frozenset(
             each["id"] for kind in ("listeners", "pools") for each in item.get(kind) or ()

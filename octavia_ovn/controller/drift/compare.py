@@ -22,6 +22,7 @@ from typing import Protocol
 from octavia_ovn.controller.protocols import Octavia
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec.describe import describe
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.rows import Operation, Row
@@ -58,34 +59,6 @@ class Depth(enum.IntEnum):
     """Each with Octavia's whole tree: one question for each load balancer."""
     STATUSES = 3
     """Also the status of each object in the tree: several questions for each load balancer."""
-
-
-class Listed(Protocol):
-    """A load balancer as Octavia lists it."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def provisioning_status(self) -> str:
-        """Octavia's provisioning status."""
-
-    @property
-    def project_id(self) -> str | None:
-        """The project that it belongs to."""
-
-    @property
-    def idle(self) -> float:
-        """Seconds since Octavia has changed it."""
-
-    @property
-    def children(self) -> frozenset[str]:
-        """The ids of its listeners and pools."""
-
-    @property
-    def security_groups(self) -> tuple[str, ...]:
-        """The ids of security groups that Octavia shows for its VIP."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Listed, Repair
+from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Repair
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.errors import OctaviaOvnError
 
 

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Repair
 from octavia_ovn.controller.leader_thread import LeaderThread
 from octavia_ovn.controller.protocols import Octavia
+from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import failure
 from octavia_ovn.observer import NOBODY, Drift, Observer
@@ -41,30 +42,10 @@ T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
 
 
-class OurPort(Protocol):
-    """A Neutron port that we made."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def vip_of(self) -> str | None:
-        """The id of the load balancer whose VIP port it is."""
-
-    @property
-    def source_of(self) -> str | None:
-        """The id of the subnet whose members are checked from it."""
-
-    @property
-    def of_service(self) -> bool:
-        """Whether it belongs to the service's project, where no tenant can make one."""
-
-
 class Ports(Protocol):
     """Neutron's ports. An answer is complete or an error."""
 
-    def list_our_ports(self) -> Sequence[OurPort]:
+    def list_our_ports(self) -> Sequence[NeutronPort]:
         """Return the ports that we made."""
 
     def delete_port(self, port_id: str) -> None:
@@ -231,7 +212,7 @@ class DriftCheck:
             self._release_source(subnet_id)
 
 
-def _surplus(ports: Iterable[OurPort]) -> Iterator[str]:
+def _surplus(ports: Iterable[NeutronPort]) -> Iterator[str]:
     """Yield the health monitor ports beside the one that is used, which has the smallest id.
 
     One of a tenant's, as the former driver made them, makes none of the service's superfluous.

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from octavia_ovn.adapters.northbound.switch_ports import (
-    SwitchPort,
     SwitchPorts,
     switch_port,
 )
-from octavia_ovn.core.health import Source
+from octavia_ovn.core.health import Source, SwitchPort
 
 SERVICE = "service"
 SOURCE = SwitchPort(

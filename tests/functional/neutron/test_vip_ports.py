@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from octavia_ovn.adapters.neutron.ports import FixedIp
+from octavia_ovn.core.neutron_port import FixedIp
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from tests.functional.neutron.calls import LB, PATIENCE, make_vip_port, requests
 from tests.lab import env

@@ -125,7 +125,7 @@ def test_load_balancers(octavia, client):
     ]
     assert found[0].project_id == "project"
     assert octavia.queries[0]["provider"] == ["ovn"]
-    assert "vip_address" in octavia.queries[0]["fields"]
+    assert "provisioning_status" in octavia.queries[0]["fields"]
 
 
 @pytest.mark.parametrize("date", ["", "today"])

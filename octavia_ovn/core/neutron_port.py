@@ -7,9 +7,7 @@ and device_id; ports without it are users' ports.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.model import canonical_address
@@ -68,22 +66,3 @@ class NeutronPort:
             subnet_id in (None, each.subnet_id) and wanted in (None, each.address)
             for each in self.fixed_ips
         )
-
-
-def port_of(item: Mapping[str, Any]) -> NeutronPort:
-    """Return a port as Neutron's API describes it."""
-    return NeutronPort(
-        id=item["id"],
-        name=item["name"],
-        network_id=item["network_id"],
-        project_id=item.get("project_id") or "",
-        device_id=item["device_id"],
-        device_owner=item["device_owner"],
-        fixed_ips=tuple(_fixed_ips(item["fixed_ips"])),
-        mac=item["mac_address"],
-        qos_policy_id=item.get("qos_policy_id"),
-    )
-
-
-def _fixed_ips(items: Iterable[Mapping[str, str]]) -> Iterable[FixedIp]:
-    return (FixedIp(item["subnet_id"], canonical_address(item["ip_address"])) for item in items)
