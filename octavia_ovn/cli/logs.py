@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from oslo_log import log
 
@@ -37,17 +37,13 @@ def run(parts: wiring.Runtime, *, dry_run: bool = False) -> int:
     :returns: 0 when all are right or being repaired, 1 when some are not
     :raises OctaviaOvnError: when they cannot be compared
     """
-    repair = parts.repair()
-    results: Iterable[Result] = (
-        (Result(each, Action.NOTHING) for each in repair.compare()) if dry_run else sync(repair)
-    )
     findings: list[Finding] = []
-    bad = 0
-    for result in results:
+    bad = False
+    for result in sync(parts.repair(), dry_run=dry_run):
         findings.append(result.finding)
-        bad += _report(result)
+        bad |= _report(result)
     LOG.info("%s", summary(findings))
-    return min(bad, 1)
+    return int(bad)
 
 
 def _report(result: Result) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import html as markup
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from octavia_ovn.core.diagnosis.overview import Address, Node, Overview, Place, State
 from octavia_ovn.core.pending import Kind
@@ -52,6 +53,19 @@ text{{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-s
 """
 
 
+class _Card(NamedTuple):
+    """A box with a title and lines of text."""
+
+    state: str
+    title: str
+    lines: Sequence[str]
+    tip: str
+
+    @property
+    def height(self) -> float:
+        return 38 + 17 * len(self.lines)
+
+
 @dataclass(slots=True)
 class _Canvas:
     """Collects shapes: links lie beneath cards."""
@@ -67,15 +81,18 @@ class _Canvas:
         tip = f"<title>{_escape(words)}</title>" if shown != words else ""
         self.cards.append(f'<text x="{x}" y="{y}" class="{style}">{tip}{_escape(shown)}</text>')
 
-    def card(self, x: float, y: float, size: tuple[float, float], state: str, tip: str) -> None:
-        """Draw a box with a stripe in the colour of its state."""
-        width, height = size
-        colour = state.partition(" ")[0]
+    def card(self, x: float, y: float, width: float, card: _Card) -> None:
+        """Draw a card with a stripe in the colour of its state."""
+        stripe, colour = card.height - 16, card.state.partition(" ")[0]
         self.cards.append(
-            f'<g><title>{_escape(tip)}</title><rect x="{x}" y="{y}" width="{width}"'
-            f' height="{height}" rx="8" class="card {state}"/>'
-            f'<rect x="{x}" y="{y + 8}" width="4" height="{height - 16}" class="{colour}"/></g>'
+            f'<g><title>{_escape(card.tip)}</title><rect x="{x}" y="{y}" width="{width}"'
+            f' height="{card.height}" rx="8" class="card {card.state}"/>'
+            f'<rect x="{x}" y="{y + 8}" width="4" height="{stripe}" class="{colour}"/></g>'
         )
+        self.text(x + 16, y + 24, card.title, "b t", width - 28)
+        for number, line in enumerate(card.lines):
+            style = "s diff" if line.startswith("≠") else "s"
+            self.text(x + 16, y + 43 + 17 * number, line, style, width - 28)
 
     def curve(self, begin: tuple[float, float], end: tuple[float, float], state: str) -> None:
         """Draw a line from left to right."""
@@ -209,7 +226,6 @@ class _Columns:
         return y
 
     def _node(self, column: str, node: Node, middle: float | None = None, extra: str = "") -> float:
-        """Draw a card as near to `middle` as there is room; return its own middle."""
         difference = node.differences[0] if node.differences else ""
         lines = [
             node.details,
@@ -220,36 +236,24 @@ class _Columns:
         tip = "\n".join([node.name, node.id, *filter(None, lines), *node.differences])
         title = node.name or node.details
         shown = [each for each in lines if each and each != title]
-        height = 38 + 17 * len(shown)
-        y = self._take(column, height, middle)
-        x, width = _COLUMNS[column]
         state = State.BAD if node.differences else node.state
-        self._canvas.card(x, y, (width, height), state.value, tip)
-        self._canvas.text(x + 16, y + 24, title, "b t", width - 28)
-        for number, line in enumerate(shown):
-            style = "s diff" if line.startswith("≠") else "s"
-            self._canvas.text(x + 16, y + 43 + 17 * number, line, style, width - 28)
-        return y + height / 2
+        return self._card(column, _Card(state.value, title, shown, tip), middle)
 
     def _address(self, address: Address, state: State) -> float:
         lines = [
             f"floating IP {address.floating_ip}" if address.floating_ip else "no floating IP",
             f"on {address.network}",
         ]
-        height = 38 + 17 * len(lines)
-        y = self._take("vip", height, None)
-        x, width = _COLUMNS["vip"]
         tip = "\n".join([address.address, *lines, address.switch, address.port])
-        self._canvas.card(x, y, (width, height), state.value, tip)
-        self._canvas.text(x + 16, y + 24, address.address, "b t", width - 28)
-        for number, line in enumerate(lines):
-            self._canvas.text(x + 16, y + 43 + 17 * number, line, "s", width - 28)
-        return y + height / 2
+        return self._card("vip", _Card(state.value, address.address, lines, tip))
 
-    def _take(self, column: str, height: float, middle: float | None) -> float:
-        y = max(self._free[column], (middle or 0) - height / 2)
-        self._free[column] = y + height + _GAP
-        return y
+    def _card(self, column: str, card: _Card, middle: float | None = None) -> float:
+        """Draw a card as near to `middle` as there is room; return its own middle."""
+        y = max(self._free[column], (middle or 0) - card.height / 2)
+        self._free[column] = y + card.height + _GAP
+        x, width = _COLUMNS[column]
+        self._canvas.card(x, y, width, card)
+        return y + card.height / 2
 
 
 def _octavia(node: Node) -> str:
@@ -301,19 +305,14 @@ def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
 
 def _place(canvas: _Canvas, place: Place, spot: tuple[float, float], extra: str = "") -> float:
     """Draw a router or network; return where its card ends."""
-    x, y = spot
-    width = _PLACE[0]
     state = place.state if place.attached or place.wanted else State.OFF
     lines = [" · ".join(filter(None, (place.purpose or "router", _attachment(place))))]
     lines += [extra] if extra else []
     style = f"{state.value} missing" if place.wanted and not place.attached else state.value
-    height = 41 + 17 * len(lines)
     tip = "\n".join((place.label, place.name, *lines))
-    canvas.card(x, y, (width, height), style, tip)
-    canvas.text(x + 16, y + 24, place.label, "b t", width - 28)
-    for number, line in enumerate(lines):
-        canvas.text(x + 16, y + 43 + 17 * number, line, "s", width - 28)
-    return y + height
+    card = _Card(style, place.label, lines, tip)
+    canvas.card(*spot, _PLACE[0], card)
+    return spot[1] + card.height
 
 
 def _wire(canvas: _Canvas, begin: tuple[float, float], end: tuple[float, float]) -> None:

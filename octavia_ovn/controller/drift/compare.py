@@ -323,8 +323,7 @@ def _looks_right(listed: Listed, rows: Sequence[Row]) -> bool:
         decoded = codec.decode(rows)
     except codec.Undecodable:
         return False
-    children = {each.id for each in decoded.lb.listeners} | {each.id for each in decoded.lb.pools}
-    return not decoded.problems and children == listed.children
+    return not decoded.problems and listed.has_children_of(decoded.lb)
 
 
 def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:

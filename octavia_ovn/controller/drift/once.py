@@ -39,20 +39,22 @@ def sync(
     repair: Repair,
     wanted: Callable[[Listed], bool] = lambda _: True,
     *,
+    dry_run: bool = False,
     depth: Depth = Depth.TREES,
     started: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Result]:
     """Compare load balancers and record their repairs; the agent does the rest.
 
     :param wanted: selects load balancers
+    :param dry_run: record nothing
     :param started: called with the number of results to come
     :raises OctaviaOvnError: when Octavia or the database cannot be listed
     """
     for finding in repair.compare(wanted, depth=depth, started=started):
-        yield _mend(repair, finding)
+        yield Result(finding, Action.NOTHING) if dry_run else _repair(repair, finding)
 
 
-def _mend(repair: Repair, finding: Finding) -> Result:
+def _repair(repair: Repair, finding: Finding) -> Result:
     if finding.state is DriftState.UNCLEAR:
         return Result(finding, Action.FAILED, finding.detail)
     if finding.state is DriftState.UNENFORCED:

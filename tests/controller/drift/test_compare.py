@@ -8,6 +8,7 @@ import pytest
 from octavia_ovn.controller.drift.compare import Depth, DriftState, Repair, without
 from octavia_ovn.controller.drift.once import Action, sync
 from octavia_ovn.core import codec
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.model import Protocol
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.request import changes, record
@@ -21,16 +22,6 @@ TWO_PROTOCOLS = balancer(
     [listener(), listener("l2", 53, "p2", protocol=Protocol.UDP)],
     [pool(members=[member(1)]), pool("p2", [member(3)], protocol=Protocol.UDP)],
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Listed:
-    id: str
-    provisioning_status: str = "ACTIVE"
-    project_id: str | None = "project"
-    idle: float = 1000.0
-    children: frozenset[str] = frozenset()
-    security_groups: tuple[str, ...] = ()
 
 
 class Store:
@@ -80,7 +71,8 @@ class Octavia:
     def has(self, tree, status="ACTIVE", objects=(), **fields):
         children = frozenset(each.id for each in (*tree.listeners, *tree.pools))
         self.trees[tree.id] = tree
-        self.listed[tree.id] = Listed(tree.id, status, children=children, **fields)
+        values = {"project_id": "project", "idle": 1000.0, **fields}
+        self.listed[tree.id] = Listed(tree.id, status, children=children, **values)
         self.objects[tree.id] = dict(objects)
 
     def load_balancers(self):
