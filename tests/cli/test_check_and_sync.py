@@ -19,7 +19,7 @@ from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.cli.command_line import runner
-from tests.controller.drift.test_compare import WEB, Octavia, Store, named
+from tests.controller.drift.databases import WEB, Octavia, Store, named
 
 
 class Cloud:

@@ -10,8 +10,8 @@ from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.core.status import Operating
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Drift, Observer, Step
-from tests.controller.drift.test_compare import WEB, named
-from tests.controller.drift.test_periodic import GRACE, Port, World
+from tests.controller.drift.databases import WEB, named
+from tests.controller.drift.periods import GRACE, Port, World
 from tests.controller.outside import Clock
 from tests.controller.test_loop import CHECKED, SITE, Bench
 

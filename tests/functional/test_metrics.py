@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.functional.drift.test_sync import World
+from tests.functional.drift.world import World
 from tests.functional.ovsdb.server import free_ports
 from tests.functional.scrape import PREFIX, Scraper
 from tests.lab.env import wait_until
