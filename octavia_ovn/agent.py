@@ -36,7 +36,7 @@ from octavia_ovn.controller.statistics import Chassis, Listeners, Statistics, St
 from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
-from octavia_ovn.observer import NOBODY, Defect, Observer
+from octavia_ovn.observer import SILENT, Defect, Observer
 
 LOG = log.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class HealthChecks:
 class Agent:
     """Replicas, controller and the loop that drives them."""
 
-    def __init__(self, settings: config.Settings, observer: Observer = NOBODY) -> None:
+    def __init__(self, settings: config.Settings, observer: Observer = SILENT) -> None:
         with contextlib.ExitStack() as opened:
             self._build(settings, observer, opened)
             self._opened = opened.pop_all()
@@ -341,7 +341,7 @@ def _observer(settings: config.Settings) -> Iterator[Observer]:
     :raises BadConfiguration: when the library is not installed
     """
     if not settings.metrics_port:
-        yield NOBODY
+        yield SILENT
         return
     try:
         from octavia_ovn.adapters.metrics import agent as prometheus  # noqa: PLC0415 - see above

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from octavia_ovn.core.backoff import backoff
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class SupervisedThread:
     """A daemon thread that ends when its body returns or when it is stopped, never by an error.
 
     A crash of the body is logged with its traceback and counted, and the body is run again after a
-    pause. What the body must put right in any case belongs into its own `finally`.
+    pause. What the body must clean up in any case belongs into its own `finally`.
 
     :param body: does the work; returns when there is none left
     :param name: of the thread, and of its crashes in logs and metrics; threads that share it count
@@ -32,7 +32,7 @@ class SupervisedThread:
     :param observer: is notified of crashes
     """
 
-    def __init__(self, body: Callable[[], object], name: str, observer: Observer = NOBODY) -> None:
+    def __init__(self, body: Callable[[], object], name: str, observer: Observer = SILENT) -> None:
         self._body = body
         self.name = name
         self._observer = observer

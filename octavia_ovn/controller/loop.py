@@ -31,7 +31,7 @@ from octavia_ovn.core.request import changes, names
 from octavia_ovn.core.rows import Operation
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
-from octavia_ovn.observer import NOBODY, Defect, Observer, Step
+from octavia_ovn.observer import SILENT, Defect, Observer, Step
 
 LOG = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Controller:
         settled: Callable[[Message], frozenset[str]],
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb

@@ -54,12 +54,12 @@ class Northbound(Topology, Protocol):
         """Return the ports of a switch; None while they are being fetched."""
 
     def is_occupied(self, switch: str, address: str) -> bool:
-        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
+        """Whether an address on a switch is a router's, or the VIP of a load balancer."""
 
     def holds(self, port_id: str, address: str, *, user_port: bool) -> bool | None:
         """Whether OVN shows that a VIP's port has its address; None while that is being fetched.
 
-        :param brought: whether the user made the port, so that it may have an owner
+        :param user_port: whether the user made the port, so that it may have an owner
         """
 
     def has_addresses(self, port_id: str) -> bool | None:
@@ -133,7 +133,7 @@ class Neutron(Protocol):
         """Give a VIP port that another driver made the owner and id that ours have."""
 
     def touch_port(self, port_id: str, address: str) -> None:
-        """Have Neutron write the switch port of a port anew, if it has an address."""
+        """Have Neutron write the switch port of a port again, if it has an address."""
 
     def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
         self,
@@ -151,7 +151,7 @@ class Neutron(Protocol):
         """Give a port one address instead of those that it has."""
 
     def touch_floating_ip(self, fip_id: str) -> None:
-        """Have Neutron write the NAT row of a floating IP anew."""
+        """Have Neutron write the NAT row of a floating IP again."""
 
     def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None) -> None:
         """Delete a port if it is a VIP port that a driver has made for a load balancer."""

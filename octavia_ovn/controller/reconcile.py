@@ -28,14 +28,14 @@ from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Key, Kind, Pending
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
-from octavia_ovn.observer import NOBODY, Drift, Observer
+from octavia_ovn.observer import SILENT, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to be done about a load balancer.
+    """The work that a load balancer needs.
 
     :param operations: to be committed
     :param report: to be sent to Octavia after that
@@ -72,7 +72,7 @@ class Reconciler:
         octavia: Octavia,
         effects: Effects,
         reported: ReportedStatus,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._deletions = Deletions(effects, octavia)
         self._nb = nb
@@ -221,7 +221,7 @@ class Reconciler:
                 self._observer.repairs(Drift.VIP_PORT)
                 LOG.warning(
                     "Port %s of VIP %s of load balancer %s was deleted in Neutron; %s is in its"
-                    " place. Octavia goes on showing the former",
+                    " place. Octavia still shows the former",
                     old.port_id,
                     old.address,
                     before.id,

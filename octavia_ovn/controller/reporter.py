@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports statuses to Octavia, beside the main loop: one message for all load balancers that wait.
 
-Through a socket a message costs a fork and some 0.3 s, whatever its size, and one whose load
+Through a socket a message costs a fork and some 0.3 s, with any size, and one whose load
 balancer is locked by an open request waits for it. So several threads send, each takes all updates
 that wait, and a message that fails is sent again load balancer by load balancer.
 
@@ -40,7 +40,7 @@ from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Refused, Unanswered
-from octavia_ovn.observer import NOBODY, Defect, Observer, Step
+from octavia_ovn.observer import SILENT, Defect, Observer, Step
 from octavia_ovn.supervised import SupervisedThread
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Reporter(Generic[K]):
         settled: Callable[[Message], frozenset[str]] = lambda _: frozenset(),
         objects: Callable[[str], frozenset[str] | None] = lambda _: None,
         workers: int = 4,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._sink = sink
         self._accepted = accepted
@@ -252,7 +252,7 @@ class Reporter(Generic[K]):
             return []
 
     def _pick(self, due: list[StatusUpdate[K]]) -> list[StatusUpdate[K]]:
-        """Take what goes into one message: small updates first, but none waits for ever."""
+        """Take what goes into one message: small updates first, but none waits without limit."""
         isolate = next((each for each in due if each.isolate), None)
         picked: dict[str, StatusUpdate[K]] = {}
         left = BUDGET
@@ -384,7 +384,7 @@ class Reporter(Generic[K]):
 
 
 def _urgency(update: StatusUpdate[K]) -> float:
-    """Return what orders updates: smaller ones overtake larger ones, but not for ever."""
+    """Return what orders updates: smaller ones overtake larger ones, but not without limit."""
     return update.since + update.cost
 
 

@@ -2,9 +2,9 @@
 """Whether the VIPs of a load balancer are still ours in Neutron, and how to get them back.
 
 A VIP port that was deleted, or has another address now, no longer keeps Neutron from giving the VIP
-to another port. What OVN shows is a hint; Neutron's answer counts. A port of ours is made anew, or
-gets its address back, if Neutron grants that: it does while the address is free. A
-user-provided port is never changed. A VIP that is lost is not served.
+to another port. What OVN shows is a hint; Neutron's answer counts. A port that the driver made is
+replaced, or gets its address back, while the address is free. A user-provided port is never
+changed. A VIP that is lost is not served.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from octavia_ovn.core.diff import diff
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.errors import Refused, Unavailable
-from octavia_ovn.observer import NOBODY
+from octavia_ovn.observer import SILENT
 from tests.controller.outside import (
     SERVICE,
     FloatingIp,
@@ -33,7 +33,7 @@ PATIENCE = 10.0
 
 
 class Bench:
-    def __init__(self, observer=NOBODY, outside=None):
+    def __init__(self, observer=SILENT, outside=None):
         if outside is None:
             self.nb, self.sb, self.octavia = Northbound(), Southbound(), Octavia()
             self.neutron = Neutron(self.nb)

@@ -58,7 +58,7 @@ class TestReport:
         layer7 = (Kind.L7RULE, Kind.L7POLICY)
         assert list(found) == [kind.value for kind in Kind if kind not in layer7]
 
-    def test_layer_seven_goes_between_pools_and_listeners_as_octavia_does_it(self):
+    def test_layer_seven_is_between_pools_and_listeners_as_in_octavia(self):
         layer7 = deleted(Kind.L7POLICY, ["x"]) | deleted(Kind.L7RULE, ["r"])
         waiting = Pending(("r1",), {**self.CREATED.objects, **layer7})
 
@@ -79,7 +79,7 @@ class TestReport:
         }
         assert found.late == {}
 
-    def test_members_that_octavia_never_heard_of(self):
+    def test_members_without_a_reported_status(self):
         assert report(web(member(1)), known={}).message["members"] == [
             {"id": "m1", "operating_status": "NO_MONITOR"}
         ]
@@ -123,7 +123,7 @@ class TestReport:
             "pools" not in found.message or "provisioning_status" not in found.message["pools"][0]
         )
 
-    def test_a_new_agent_tells_all_with_the_first_request_and_nothing_without(self):
+    def test_a_new_agent_reports_all_with_the_first_request_and_nothing_without(self):
         request = Pending(("r1",), active(Kind.LOAD_BALANCER, ["lb1"]))
 
         assert report(web(member(1)), reported=None).message == {}
@@ -156,15 +156,15 @@ class TestLostVips:
         return status.report(self.LB, statuses, None, known, reported=reported, marked=True).message
 
     @pytest.mark.parametrize("reported", [None, {}, {(Kind.LOAD_BALANCER, "lb1"): "ONLINE"}])
-    def test_are_told_as_an_error_of_the_load_balancer(self, reported):
+    def test_are_reported_as_an_error_of_the_load_balancer(self, reported):
         found = self.report(reported)
 
         assert found["loadbalancers"] == [{"id": "lb1", "operating_status": "ERROR"}]
 
-    def test_are_told_once(self):
+    def test_are_reported_once(self):
         assert self.report(status.tree(self.LB, health(), lost=True)) == {}
 
-    def test_that_none_is_lost_any_more_is_told_by_a_new_agent(self):
+    def test_a_new_agent_reports_that_all_vips_are_served_again(self):
         found = self.report(None, lost=False)
 
         assert found == {"loadbalancers": [{"id": "lb1", "operating_status": "ONLINE"}]}
@@ -210,7 +210,7 @@ class TestFinal:
         dict.fromkeys([(Kind.LOAD_BALANCER, "lb1"), (Kind.MEMBER, "m1")], Final.DELETED),
     )
 
-    def test_says_that_all_is_gone(self):
+    def test_all_objects_are_reported_deleted(self):
         assert status.final(self.GONE) == status.Report(
             {
                 "members": [provisioning("m1", "DELETED")],
@@ -218,12 +218,12 @@ class TestFinal:
             }
         )
 
-    def test_says_that_it_failed(self):
+    def test_a_failed_deletion_is_reported(self):
         found = status.final(self.GONE, frozenset(self.GONE.objects)).message
 
         assert found["loadbalancers"] == [provisioning("lb1", "ERROR", "ERROR")]
 
-    def test_an_orphan_is_nobodys(self):
+    def test_an_orphan_is_not_reported(self):
         assert status.final(Pending(("r1",), {}, orphaned=True)) == status.Report()
 
 

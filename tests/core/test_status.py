@@ -125,14 +125,14 @@ TREES = {
 
 
 @pytest.mark.parametrize(("lb", "given", "wanted"), TREES.values(), ids=TREES)
-def test_tells_the_status_of_everything(lb, given, wanted):
+def test_the_status_of_every_object(lb, given, wanted):
     assert wanted == words(lb, **given)
 
 
 class TestHealth:
     POOL = pool(members=[member(1), member(1, port=8080)], **MONITORED)
 
-    def test_tells_ports_apart(self):
+    def test_health_is_per_port(self):
         found = Health({("10.0.0.1", 8080, "tcp"): HealthState.DOWN})
 
         assert [found.of(self.POOL, each) for each in self.POOL.members] == [
@@ -140,7 +140,7 @@ class TestHealth:
             HealthState.DOWN,
         ]
 
-    def test_tells_protocols_apart(self):
+    def test_health_is_per_protocol(self):
         found = Health({("10.0.0.1", 80, "udp"): HealthState.DOWN})
 
         assert found.may_serve(self.POOL, self.POOL.members[0])

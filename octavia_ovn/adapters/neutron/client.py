@@ -19,7 +19,7 @@ from octavia_ovn.core.model import canonical_address
 from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config.octavia import Service
@@ -47,7 +47,7 @@ class Neutron:
     Keystone does not answer, and :class:`Refused` when Neutron will not do it.
     """
 
-    def __init__(self, service: Service, observer: Observer = NOBODY) -> None:
+    def __init__(self, service: Service, observer: Observer = SILENT) -> None:
         self._rest = Rest(service, "network", "Neutron", "/v2.0", observer=observer)
         self._subnets: dict[str, Subnet] = {}
 

@@ -49,7 +49,7 @@ from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS, Key, listeners
 from octavia_ovn.errors import OctaviaOvnError, Refused
-from octavia_ovn.observer import NOBODY, Defect, Observer
+from octavia_ovn.observer import SILENT, Defect, Observer
 
 _DATABASE = "OVN_Northbound"
 _TABLES = {
@@ -87,7 +87,7 @@ class Northbound(NorthboundTopology):
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
         row_lost: Callable[[str], None] = lambda _: None,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         super().__init__(changed)
         self._observer = observer

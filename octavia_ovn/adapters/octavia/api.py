@@ -19,7 +19,7 @@ from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.status import Message
 from octavia_ovn.errors import NotFound
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config.octavia import Service
@@ -60,7 +60,7 @@ class OctaviaApi:
         self,
         service: Service,
         clock: Callable[[], float] = time.time,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self.rest = Rest(
             service, "load-balancer", "Octavia", "/v2.0", page=_PAGE, observer=observer

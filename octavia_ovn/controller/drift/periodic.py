@@ -14,7 +14,7 @@ from octavia_ovn.controller.protocols import Octavia
 from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import failure
-from octavia_ovn.observer import NOBODY, Drift, Observer
+from octavia_ovn.observer import SILENT, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class DriftCheck:
         *,
         grace: float,
         clock: Callable[[], float] = time.monotonic,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._observer = observer
         self._repair = repair
@@ -253,7 +253,7 @@ class PeriodicThread:
         work: Callable[[Callable[[], bool]], bool],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
         *,
         single: Callable[[Collection[str], Callable[[], bool]], Collection[str]] = lambda *_: (),
     ) -> None:

@@ -83,7 +83,7 @@ def row(*, addresses=("fa:16:3e:00:00:01 10.0.0.9",), up=(True,), **external_ids
     )
 
 
-def test_what_a_row_says():
+def test_a_row_is_read():
     assert switch_port(row()) == dataclasses.replace(SOURCE, up=True)
     assert switch_port(row(addresses=(), up=())) == dataclasses.replace(SOURCE, answers=False)
 

@@ -43,7 +43,7 @@ def test_the_type_is_that_of_load_balancers_or_none(kind):
 
 
 @pytest.mark.parametrize("kind", ["network-function", ["logical-switch-port"]])
-def test_checks_of_other_things_say_nothing_of_members(kind):
+def test_checks_of_other_kinds_are_ignored(kind):
     assert member_state(row(("offline",), type=kind)) is None
 
 

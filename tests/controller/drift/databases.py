@@ -104,5 +104,5 @@ def states(repair, **options):
     return {each.lb_id: each.state for each in repair.compare(**options)}
 
 
-def mend(repair, **options):
+def repaired(repair, **options):
     return {each.finding.lb_id: each.action for each in sync(repair, **options)}

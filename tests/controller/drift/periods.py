@@ -7,7 +7,7 @@ from octavia_ovn.controller.drift.compare import Repair
 from octavia_ovn.controller.drift.periodic import (
     DriftCheck,
 )
-from octavia_ovn.observer import NOBODY
+from octavia_ovn.observer import SILENT
 from tests.controller.drift.databases import Octavia, Store
 
 GRACE = 300.0
@@ -48,7 +48,7 @@ class Ports:
 
 
 class World:
-    def __init__(self, observer=NOBODY):
+    def __init__(self, observer=SILENT):
         self.clock = Clock()
         self.store = Store()
         self.octavia = Octavia()

@@ -9,7 +9,7 @@ from octavia_ovn.controller.drift.compare import Depth, DriftState, without
 from octavia_ovn.controller.drift.once import Action, sync
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.errors import Unavailable
-from tests.controller.drift.databases import TWO_PROTOCOLS, WEB, mend, named, states
+from tests.controller.drift.databases import TWO_PROTOCOLS, WEB, named, repaired, states
 from tests.core.builders import balancer, member, pool, web
 
 
@@ -20,7 +20,7 @@ def test_nothing_is_written_for_what_is_right(store, octavia, repair, lb, depth)
     octavia.has(lb)
     before = store.database.all()
     assert states(repair, depth=depth) == {"lb1": DriftState.RIGHT}
-    assert mend(repair, depth=depth) == {"lb1": Action.NOTHING}
+    assert repaired(repair, depth=depth) == {"lb1": Action.NOTHING}
     assert store.database.all() == before
 
 
@@ -37,10 +37,10 @@ def test_missing(store, octavia, repair, lb, depth):
     octavia.has(lb)
     assert states(repair, depth=depth) == {"lb1": DriftState.MISSING}
     assert store.rows("lb1") == ()
-    assert mend(repair, depth=depth) == {"lb1": Action.RECORDED}
+    assert repaired(repair, depth=depth) == {"lb1": Action.RECORDED}
     assert store.lb() == lb
     assert store.pending() is None
-    assert mend(repair, depth=depth) == {"lb1": Action.NOTHING}
+    assert repaired(repair, depth=depth) == {"lb1": Action.NOTHING}
 
 
 def test_member_that_is_lost_is_found_by_trees(store, octavia, repair):
@@ -50,7 +50,7 @@ def test_member_that_is_lost_is_found_by_trees(store, octavia, repair):
     (finding,) = repair.compare()
     assert finding.state is DriftState.DIFFERENT
     assert finding.detail == "pool p1 different"
-    assert mend(repair) == {"lb1": Action.RECORDED}
+    assert repaired(repair) == {"lb1": Action.RECORDED}
     assert store.lb() == WEB
 
 
@@ -62,12 +62,12 @@ def test_listener_that_is_lost_is_found_by_lists(store, octavia, repair):
     assert finding.detail == "listener l1 missing"
 
 
-def test_listener_that_octavia_lacks_goes(store, octavia, repair):
+def test_listener_that_octavia_lacks_is_deleted(store, octavia, repair):
     store.put(TWO_PROTOCOLS)
     octavia.has(WEB)
     (finding,) = repair.compare()
     assert "listener l2 not in Octavia" in finding.detail
-    mend(repair)
+    repaired(repair)
     assert store.lb() == WEB
 
 
@@ -78,7 +78,7 @@ def test_row_that_is_lost_of_two(store, octavia, repair):
     del store.database[udp.uuid]
     (finding,) = repair.compare()
     assert "row for udp missing" in finding.detail
-    mend(repair)
+    repaired(repair)
     assert {row.protocol for row in store.rows("lb1")} == {"tcp", "udp"}
     assert store.lb() == TWO_PROTOCOLS
     assert store.database[tcp.uuid] == tcp
@@ -90,7 +90,7 @@ def test_garbage_in_our_keys(store, octavia, repair):
     (row,) = store.rows("lb1")
     keys = {**row.external_ids, "listener_x": "garbage", "pool_p1": "member_?"}
     store.database.edit(row.uuid, external_ids=keys)
-    mend(repair)
+    repaired(repair)
     assert store.rows("lb1") == (row,)
 
 
@@ -99,7 +99,7 @@ def test_vip_that_cannot_be_read(store, octavia, repair):
     octavia.has(WEB)
     (row,) = store.rows("lb1")
     store.database.edit(row.uuid, external_ids={**row.external_ids, "neutron:vip": "nowhere"})
-    assert mend(repair) == {"lb1": Action.RECORDED}
+    assert repaired(repair) == {"lb1": Action.RECORDED}
     assert store.rows("lb1") == (row,)
 
 
@@ -108,7 +108,7 @@ def test_empty_row(store, octavia, repair):
     octavia.has(WEB)
     (row,) = store.rows("lb1")
     store.database.edit(row.uuid, external_ids={})
-    assert mend(repair) == {"lb1": Action.RECORDED}
+    assert repaired(repair) == {"lb1": Action.RECORDED}
     assert store.rows("lb1") == (row,)
 
 
@@ -118,7 +118,7 @@ def test_duplicate_row(store, octavia, repair):
     (row,) = store.rows("lb1")
     store.database.insert(dataclasses.replace(row, uuid="another"))
     assert states(repair) == {"lb1": DriftState.DIFFERENT}
-    mend(repair)
+    repaired(repair)
     assert sum("pool_p1" in row.external_ids for row in store.rows("lb1")) == 1
     assert states(repair) == {"lb1": DriftState.RIGHT}
 
@@ -133,7 +133,7 @@ def test_what_the_rows_know_better_is_kept(store, octavia, repair):
 
 
 @pytest.mark.parametrize("depth", [Depth.LISTS, Depth.TREES])
-def test_a_vip_that_is_not_served_is_told(store, octavia, repair, depth):
+def test_a_vip_that_is_not_served_is_found(store, octavia, repair, depth):
     store.put(WEB)
     octavia.has(WEB)
     (row,) = store.rows("lb1")
@@ -142,10 +142,10 @@ def test_a_vip_that_is_not_served_is_told(store, octavia, repair, depth):
     (found,) = repair.compare(depth=depth)
     assert found.state is DriftState.VIP_LOST
     assert found.detail == "VIP 10.0.0.100 is not served: it was deleted"
-    assert mend(repair, depth=depth) == {"lb1": Action.NOTHING}
+    assert repaired(repair, depth=depth) == {"lb1": Action.NOTHING}
 
 
-def test_a_port_that_stands_in_for_one_that_octavia_shows_is_kept(store, octavia, repair):
+def test_a_replacement_of_a_port_that_octavia_shows_is_kept(store, octavia, repair):
     stand_in = dataclasses.replace(WEB.vips[0], port_id="new-port", replaces="vip-port")
     store.put(dataclasses.replace(WEB, vips=(stand_in,)))
     octavia.has(WEB)
@@ -159,12 +159,12 @@ def test_one_that_cannot_be_compared_does_not_stop_the_others(store, octavia, re
     for number in range(5):
         octavia.has(named(WEB, f"lb{number}"))
     octavia.trees["lb2"] = error
-    found = mend(repair)
+    found = repaired(repair)
     assert found.pop("lb2") is Action.FAILED
     assert set(found.values()) == {Action.RECORDED}
 
 
-def test_one_that_cannot_be_mended_says_why(store, octavia, repair):
+def test_one_that_cannot_be_repaired_has_a_reason(store, octavia, repair):
     octavia.has(WEB)
     store.fails = Unavailable("the database is gone")
     (result,) = sync(repair)
@@ -186,14 +186,14 @@ def test_security_groups_that_an_update_has_set(store, octavia, repair):
     (finding,) = repair.compare(depth=Depth.LISTS)
     assert (finding.state, finding.change) == (DriftState.UNENFORCED, None)
     assert "vip_sg_ids (sg1, sg2)" in finding.detail
-    assert mend(repair) == {"lb1": Action.OWNER}
+    assert repaired(repair) == {"lb1": Action.OWNER}
     assert store.database.all() == before
 
 
 def test_what_can_be_repaired_comes_before_what_cannot(store, octavia, repair):
     octavia.has(WEB, security_groups=("sg1",))
-    assert mend(repair) == {"lb1": Action.RECORDED}
-    assert mend(repair) == {"lb1": Action.OWNER}
+    assert repaired(repair) == {"lb1": Action.RECORDED}
+    assert repaired(repair) == {"lb1": Action.OWNER}
 
 
 def test_what_is_under_way_is_not_judged(store, octavia, repair):

@@ -35,7 +35,7 @@ def test_nothing_to_do(world, caplog):
     assert caplog.text == ""
 
 
-def test_missing_and_stuck_are_mended_at_once(world, caplog):
+def test_missing_and_stuck_are_repaired_at_once(world, caplog):
     world.octavia.has(WEB)
     stuck = dict.fromkeys(changes.objects(named(WEB, "lb2")), Final.ACTIVE)
     world.octavia.has(named(WEB, "lb2"), "PENDING_UPDATE", stuck)
@@ -46,7 +46,7 @@ def test_missing_and_stuck_are_mended_at_once(world, caplog):
     assert "lb2 was stuck: PENDING_UPDATE for 1000 s" in caplog.text
 
 
-def test_lost_listener_is_mended_at_once(world):
+def test_lost_listener_is_repaired_at_once(world):
     world.store.put(balancer([], WEB.pools))
     world.octavia.has(WEB)
     world.round()
@@ -72,7 +72,7 @@ def test_orphan_whose_creation_was_rolled_back_is_deleted(world):
     assert world.store.pending().orphaned
 
 
-def test_orphan_at_which_somebody_works_is_kept(world):
+def test_orphan_that_is_being_changed_is_kept(world):
     world.store.put(WEB)
     world.round()
     world.store.put(balancer([], WEB.pools))
@@ -91,7 +91,7 @@ def test_orphan_that_octavia_knows_in_between_is_kept(world):
     assert world.store.pending() is None
 
 
-def test_unused_vip_port_goes_after_some_time(world):
+def test_unused_vip_port_is_deleted_after_some_time(world):
     world.ports.ports = [Port("1", vip_of="gone"), Port("2", vip_of="lb1")]
     world.octavia.has(WEB)
     world.round()
@@ -124,7 +124,7 @@ def test_sources_of_checks_are_offered_for_release(world):
     assert world.released == ["subnet"]
 
 
-def test_second_source_of_a_subnet_goes_after_some_time(world):
+def test_second_source_of_a_subnet_is_deleted_after_some_time(world):
     world.ports.ports = [
         Port("2", source_of="subnet"),
         Port("1", source_of="subnet"),
@@ -168,7 +168,7 @@ def test_neutron_that_does_not_answer_stops_nothing_else(world):
     assert world.store.lb() == WEB
 
 
-def test_one_that_cannot_be_mended_does_not_stop_the_others(world, caplog):
+def test_one_that_cannot_be_repaired_does_not_stop_the_others(world, caplog):
     world.octavia.has(WEB)
     world.octavia.has(named(WEB, "lb2"))
     world.store.fails = Unavailable("gone")
@@ -185,7 +185,7 @@ def test_what_cannot_be_compared_is_logged_once(world, caplog):
     assert caplog.text.count("lb1 could not be compared: no answer") == 1
 
 
-def test_agent_that_does_not_act_any_more_stops(world):
+def test_an_agent_that_is_not_active_any_more_stops(world):
     world.octavia.has(WEB)
     world.acting = False
     assert not world.round()
@@ -203,7 +203,7 @@ def test_suspects_are_confirmed_the_second_time_at_the_earliest():
     assert suspects.confirm(["a"]) == []
 
 
-def test_single_load_balancers_are_mended(world):
+def test_single_load_balancers_are_repaired(world):
     world.octavia.has(WEB)
     world.octavia.has(named(WEB, "lb2"))
     assert world.rounds.compare(["lb1"], lambda: True) == frozenset()
@@ -219,7 +219,7 @@ def test_single_load_balancers_that_are_busy_or_cannot_be_compared_are_not_known
     assert world.rounds.compare(["lb1"], lambda: False) == frozenset()
 
 
-def test_what_nobody_enforces_is_said_once(world, caplog):
+def test_unenforced_restrictions_are_logged_once(world, caplog):
     world.store.put(WEB)
     world.octavia.has(WEB, security_groups=("sg1",))
     world.round()

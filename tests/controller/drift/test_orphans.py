@@ -10,22 +10,22 @@ from octavia_ovn.controller.drift.once import Action
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.request.record import rows_of
 from octavia_ovn.errors import Unavailable
-from tests.controller.drift.databases import WEB, mend, named, states
+from tests.controller.drift.databases import WEB, named, repaired, states
 
 
 def test_orphan(store, octavia, repair):
     store.put(WEB)
     assert states(repair) == {"lb1": DriftState.ORPHANED}
-    assert mend(repair) == {"lb1": Action.RECORDED}
+    assert repaired(repair) == {"lb1": Action.RECORDED}
     assert store.pending().orphaned
 
 
-def test_orphan_that_somebody_waits_for_is_left_to_the_agent(store, octavia, repair):
+def test_orphan_with_an_open_request_is_left_to_the_agent(store, octavia, repair):
     store.database.write(record.record((), changes.CreateLoadBalancer(WEB), "request"))
-    assert mend(repair) == {"lb1": Action.LEFT}
+    assert repaired(repair) == {"lb1": Action.LEFT}
 
 
-def test_empty_row_of_somebody_is_no_orphan(store, octavia, repair):
+def test_foreign_empty_row_is_no_orphan(store, octavia, repair):
     (row,) = rows_of(WEB, ())
     store.database.insert(dataclasses.replace(row, external_ids={}, uuid="1"))
     assert states(repair) == {}
@@ -38,7 +38,7 @@ def test_load_balancer_that_the_account_may_not_see_is_no_orphan(store, octavia,
     assert states(repair) == {"lb1": DriftState.RIGHT}
 
 
-def test_orphans_are_not_looked_for_in_a_selection(store, octavia, repair):
+def test_orphans_are_not_searched_for_in_a_selection(store, octavia, repair):
     store.put(WEB)
     store.put(named(WEB, "lb2"))
     octavia.has(WEB)
@@ -46,7 +46,7 @@ def test_orphans_are_not_looked_for_in_a_selection(store, octavia, repair):
     assert states(repair, wanted=lambda each: each.id == "lb1") == {"lb1": DriftState.RIGHT}
 
 
-def test_orphans_are_looked_at_again_later(store, octavia):
+def test_orphans_are_compared_again_later(store, octavia):
     """Octavia's API may just be committing it."""
     store.put(WEB)
     repair = Repair(store, octavia, octavia, patience=7.0, sleep=lambda _: octavia.has(WEB))
@@ -60,5 +60,5 @@ def test_incomplete_list_finds_nothing(store, octavia, repair):
     store.put(WEB)
     octavia.load_balancers = fail
     with pytest.raises(Unavailable):
-        mend(repair)
+        repaired(repair)
     assert store.pending() is None

@@ -7,7 +7,7 @@ from octavia_ovn.controller.drift.compare import Depth, DriftState
 from octavia_ovn.controller.drift.once import Action
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.request import changes, record
-from tests.controller.drift.databases import WEB, mend, states
+from tests.controller.drift.databases import WEB, repaired, states
 from tests.core.builders import member, monitor, web
 
 ALL_PENDING = dict.fromkeys(changes.objects(WEB), Final.ACTIVE)
@@ -22,17 +22,17 @@ def test_stuck(store, octavia, repair, there, depth):
     (finding,) = repair.compare(depth=depth)
     assert finding.state is DriftState.STUCK
     assert finding.detail == "PENDING_CREATE for 1000 s"
-    assert mend(repair, depth=depth) == {"lb1": Action.RECORDED}
+    assert repaired(repair, depth=depth) == {"lb1": Action.RECORDED}
     assert store.lb() == WEB
     assert store.pending().objects == ALL_PENDING
-    assert mend(repair, depth=depth) == {"lb1": Action.NOTHING}
+    assert repaired(repair, depth=depth) == {"lb1": Action.NOTHING}
 
 
-def test_what_is_to_be_deleted_goes(store, octavia, repair):
+def test_objects_in_pending_delete_are_deleted(store, octavia, repair):
     store.put(WEB)
     gone = {(Kind.MEMBER, "m1"): Final.DELETED}
     octavia.has(WEB, "PENDING_UPDATE", {(Kind.LOAD_BALANCER, "lb1"): Final.ACTIVE, **gone})
-    mend(repair)
+    repaired(repair)
     assert store.lb() == web(member(2))
     assert store.pending().objects[Kind.MEMBER, "m1"] is Final.DELETED
 
@@ -42,7 +42,7 @@ def test_stuck_in_deletion(store, octavia, repair, there):
     if there:
         store.put(WEB)
     octavia.has(WEB, "PENDING_DELETE", {(Kind.LOAD_BALANCER, "lb1"): Final.DELETED})
-    assert mend(repair) == {"lb1": Action.RECORDED}
+    assert repaired(repair) == {"lb1": Action.RECORDED}
     assert store.pending().deleting
     assert store.pending().objects == dict.fromkeys(changes.objects(WEB), Final.DELETED)
 
@@ -72,13 +72,13 @@ def test_new_request_is_left_alone(store, octavia, repair, there):
     if there:
         store.put(WEB)
     octavia.has(WEB, "PENDING_CREATE", ALL_PENDING, idle=10.0)
-    assert mend(repair) == {"lb1": Action.NOTHING}
+    assert repaired(repair) == {"lb1": Action.NOTHING}
 
 
 def test_the_agents_work_is_left_alone(store, octavia, repair):
     store.database.write(record.record((), changes.CreateLoadBalancer(WEB), "request"))
     octavia.has(WEB, "PENDING_CREATE", ALL_PENDING)
-    assert mend(repair) == {"lb1": Action.NOTHING}
+    assert repaired(repair) == {"lb1": Action.NOTHING}
 
 
 def test_request_that_comes_while_octavia_is_read(store, octavia, repair):
@@ -92,16 +92,16 @@ def test_request_that_comes_while_octavia_is_read(store, octavia, repair):
         store.database.write(record.record(store.rows("lb1"), put, "request"))
 
     octavia.reading = request
-    assert mend(repair) == {"lb1": Action.NOTHING}
+    assert repaired(repair) == {"lb1": Action.NOTHING}
     assert store.lb().pool("p1").member("m3")
 
 
-def test_request_that_comes_while_it_is_mended(store, octavia, repair):
+def test_request_during_a_repair(store, octavia, repair):
     store.put(WEB)
     octavia.has(web(member(1)))
     put = changes.PutMember("p1", member(3))
     store.meanwhile = lambda: store.database.write(record.record(store.rows("lb1"), put, "request"))
-    assert mend(repair) == {"lb1": Action.CHANGED}
+    assert repaired(repair) == {"lb1": Action.CHANGED}
     assert store.lb().pool("p1").member("m3")
 
 

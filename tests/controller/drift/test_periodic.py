@@ -178,7 +178,7 @@ def test_a_wiped_database_leads_to_one_comparison_of_all(timer, singles):
     assert timer.left() == 600.0
 
 
-def test_whoever_wipes_it_again_and_again_does_not_keep_octavia_busy(timer, singles):
+def test_a_database_wiped_repeatedly_does_not_keep_octavia_busy(timer, singles):
     for _ in range(100):
         for number in range(MANY + 1):
             timer.suspect(f"lb{number}")
@@ -196,7 +196,7 @@ def test_one_that_fails_does_not_stop_the_watch(timer, singles):
     assert timer.left() == 600.0 - SETTLE
 
 
-def test_who_stands_by_compares_nothing(timer, singles):
+def test_a_standby_agent_compares_nothing(timer, singles):
     timer.suspect("lb1")
     timer.set_leader(is_leader=False)
     timer.suspect("lb2")

@@ -150,7 +150,7 @@ def test_writes_who_may_use_a_listener():
     assert written["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
 
 
-def test_attributes_of_a_listener_may_say_nothing_of_clients():
+def test_attributes_of_a_listener_without_clients_allow_all():
     ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": "{}"}
 
     (found,) = codec.decode([row(external_ids=ids)]).lb.listeners
@@ -195,7 +195,7 @@ def test_isolates_garbage(garbage):
     "ids",
     [{}, {"neutron:vip": "nonsense"}, {"neutron:vip": "10.0.0.1", "neutron:vip_port_id": "a_b"}],
 )
-def test_says_so_when_there_is_no_vip(ids):
+def test_rows_without_a_vip_are_undecodable(ids):
     with pytest.raises(codec.Undecodable):
         codec.decode([row(external_ids=ids)])
 
@@ -261,7 +261,7 @@ def with_attributes(**attributes):
         ("m2", ()),
     ],
 )
-def test_every_member_has_a_place_whatever_another_hand_wrote(places, slots):
+def test_every_member_has_a_place_with_any_slots_in_the_row(places, slots):
     found = with_attributes(slots=places).lb.pools[0]
 
     assert slots == found.slots

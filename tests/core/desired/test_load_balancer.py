@@ -94,7 +94,7 @@ def test_vips(lb, wanted):
     assert wanted == vips(lb)
 
 
-def test_two_protocols_on_one_port_stand_in_two_rows():
+def test_two_protocols_on_one_port_are_in_two_rows():
     lb = balancer(
         [listener("l1", 53), listener("l2", 53, "p2", **UDP)],
         [pool(members=[member(1)]), pool("p2", [member(2)], **UDP)],
@@ -109,7 +109,7 @@ class TestFloatingIps:
     def test_serve_as_the_vip_does(self):
         assert vips(web(member(1)), floating_ips={VIP: FIP}) == {f"{VIP}:80": ONE, f"{FIP}:80": ONE}
 
-    def test_stand_in_keys_of_their_own(self):
+    def test_have_keys_of_their_own(self):
         lb = balancer(vips=(vip(), vip("10.1.0.5"), vip("10.1.0.6")))
         fips = {VIP: FIP, "10.1.0.5": "10.73.1.5", "10.1.0.6": "10.73.1.6"}
 
@@ -130,10 +130,10 @@ class TestFloatingIps:
 class TestHealth:
     LB = web(member(1), member(2), member(3, backup=True), monitor=monitor())
 
-    def test_a_dead_member_stays_listed_for_ovn_to_leave_out(self):
+    def test_a_member_that_is_down_stays_listed(self):
         assert vips(self.LB, health=health(down=["10.0.0.1"])) == {f"{VIP}:80": BOTH}
 
-    def test_backups_step_in_beside_the_dead(self):
+    def test_backups_serve_beside_members_that_are_down(self):
         dead = health(down=["10.0.0.1", "10.0.0.2"])
 
         assert vips(self.LB, health=dead) == {f"{VIP}:80": f"{BOTH},10.0.0.3:80"}
@@ -169,7 +169,7 @@ class TestHealth:
 
         assert backends.split(",")[1:] == ["10.0.0.2:80", "10.0.0.3:80"]
 
-    def test_unmonitored_members_are_never_dead(self):
+    def test_unmonitored_members_are_never_down(self):
         lb = web(member(1), member(3, backup=True), monitor=monitor(enabled=False))
 
         assert vips(lb, health=health(down=["10.0.0.1"])) == {f"{VIP}:80": ONE}
@@ -185,7 +185,7 @@ class TestLostVips:
         assert found.vips == {"10.1.0.5:80": ONE}
         assert codec.read_lost_vips([found]) == {VIP: "it is gone"}
 
-    def test_are_remembered_until_octavia_has_been_told(self):
+    def test_are_recorded_until_octavia_has_the_report(self):
         (before,) = stored(self.LB, lost={VIP: "it is gone"})
         (between,) = stored(self.LB, [before], lost={})
         (after,) = render(self.LB, [between])
@@ -202,7 +202,7 @@ class TestLostVips:
 
         assert codec.read_lost_vips([row]) == {}
 
-    def test_a_port_that_stands_in_is_kept_by_the_rows(self):
+    def test_a_replacement_port_is_kept_by_the_rows(self):
         stand_in = dataclasses.replace(vip(), port_id="new", replaces="vip-port")
         lb = balancer(vips=(stand_in,))
 
@@ -221,7 +221,7 @@ class TestPlaces:
 class TestReferences:
     PLACES = Attachments(frozenset({"neutron-net1"}), frozenset({"R1"}), {"neutron-net1": 2}, "R1")
 
-    def test_hang_where_they_must(self):
+    def test_attachments_are_those_of_the_facts(self):
         (found,) = render(web(), attachments=self.PLACES)
 
         assert (found.switches, found.routers) == ({"neutron-net1"}, {"R1"})
@@ -256,7 +256,7 @@ class TestRows:
         assert [each.uuid for each in again] == [each.uuid for each in before]
         assert again == before
 
-    def test_member_statuses_stand_with_the_members(self):
+    def test_member_statuses_are_in_the_row_of_the_members(self):
         found = render(self.TWO_POOLS, member_status={"m1": "ONLINE", "m2": "ERROR", "m9": "ERROR"})
 
         assert [each.external_ids["neutron:member_status"] for each in found] == [
@@ -272,7 +272,7 @@ class TestRows:
 
         assert (found.uuid, found.protocol) == (before[0].uuid, "tcp")
 
-    def test_foreign_keys_stay_and_old_intent_goes(self):
+    def test_foreign_keys_stay_and_old_intent_is_removed(self):
         before = row(external_ids={"neutron:vip": VIP, "mine": "x", "pool_p9": ""})
 
         (found,) = render(web(), [before])
@@ -324,7 +324,7 @@ class TestDeleting:
         )
         assert left.uuid == min(each.uuid for each in before)
 
-    def test_keeps_the_row_that_says_what_octavia_waits_for(self):
+    def test_keeps_the_row_with_the_pending_objects(self):
         first, second = settle(recorded(TestRows.TWO_POOLS))
         ids = {**second.external_ids, "octavia:pending": "{}"}
         second = dataclasses.replace(second, external_ids=ids)

@@ -37,7 +37,7 @@ class TestFlush:
         ("flavor", "tcp", "udp"),
         [(None, None, "true"), (True, "true", "true"), (False, None, None)],
     )
-    def test_udp_unless_the_flavor_says_otherwise(self, flavor, tcp, udp):
+    def test_udp_unless_the_flavor_overrides_it(self, flavor, tcp, udp):
         found = self.options(self.lb(ct_flush=flavor))
 
         assert found["tcp"].get(FLUSH) == tcp
@@ -90,7 +90,7 @@ def test_no_selection_fields_without_pool(lb):
 
 class TestOptions:
     @pytest.mark.parametrize("lb", [balancer(), web(member(1))])
-    def test_refuse_clients_that_nobody_serves(self, lb):
+    def test_clients_are_rejected_without_a_backend(self, lb):
         assert render(lb)[0].options == {"reject": "true"}
 
     def test_affinity(self):
@@ -128,7 +128,7 @@ class TestOptions:
 
         assert render(lb, [before])[0].options == {}
 
-    def test_what_a_flavor_does_not_speak_of_may_be_set_by_hand(self):
+    def test_options_that_a_flavor_does_not_set_may_be_set_by_hand(self):
         lb = dataclasses.replace(web(), flavor=model.Flavor(reject=True))
         before = row(options={"hairpin_snat_ip": "192.0.2.7"})
 

@@ -159,7 +159,7 @@ UNCLEAR = [
 @pytest.mark.parametrize(
     ("found", "sender", "check"), [each[1:] for each in UNCLEAR], ids=[each[0] for each in UNCLEAR]
 )
-def test_what_cannot_be_told_is_said(found, sender, check):
+def test_unknown_facts_are_named(found, sender, check):
     explanation = trace(found, sender)
     assert explanation.severity is Severity.UNCLEAR
     assert check in {
@@ -225,7 +225,7 @@ def test_a_member_on_a_provider_network_may_be_a_machine_outside():
     assert trace(snapshot(lb, subnets=subnets, router_ports=ports), FAR).severity is Severity.OK
 
 
-def test_a_router_of_ours_answers_where_there_is_no_other():
+def test_a_responder_answers_where_there_is_no_router():
     isolated = with_rows(
         snapshot(router_ports=(), answered=frozenset({VIP})), routers=frozenset(), switches={NET1}
     )

@@ -324,7 +324,7 @@ def test_a_load_balancer_without_rows(reader):
     assert (snapshot.lb, client.port) == (None, None)
 
 
-def test_rows_that_say_nothing(reader, server):
+def test_rows_without_content(reader, server):
     server.insert(name="lb4", external_ids=["map", [["enabled", "True"]]])
     snapshot, _ = reader.snapshot("lb4", None)
     assert snapshot.problems == ("no row names a VIP",)
