@@ -59,10 +59,10 @@ class NeutronPort:
         """Whether it is a health monitor port, also of `ovn-octavia-provider`."""
         return neutron.is_hm_port(self.name, self.device_id, self.device_owner)
 
-    def has(self, subnet_id: str | None, address: str | None) -> bool:
-        """Whether one of the addresses fits; None fits any."""
+    def fixed_ip(self, subnet_id: str | None, address: str | None) -> FixedIp | None:
+        """Return the first address in a subnet, or that address; None for an argument fits any."""
         wanted = canonical_address(address) if address else None
-        return any(
-            subnet_id in (None, each.subnet_id) and wanted in (None, each.address)
-            for each in self.fixed_ips
-        )
+        for each in self.fixed_ips:
+            if subnet_id in (None, each.subnet_id) and wanted in (None, each.address):
+                return each
+        return None

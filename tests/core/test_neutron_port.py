@@ -58,4 +58,6 @@ def test_a_health_monitor_port_is_known_by_its_owner(
     ],
 )
 def test_whether_a_port_has_an_address(subnet_id, address, expected):
-    assert port("", "", "", "10.0.0.1", "fd00::1").has(subnet_id, address) is expected
+    found = port("", "", "", "10.0.0.1", "fd00::1").fixed_ip(subnet_id, address)
+
+    assert (found is not None) is expected

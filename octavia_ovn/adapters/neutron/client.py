@@ -119,7 +119,7 @@ class Neutron:
         """
         try:
             port = self.port(port_id)
-            if port.has(None, address):
+            if port.fixed_ip(None, address):
                 self._rest.put(f"/ports/{port_id}", {"port": {"name": port.name}})
         except NotFound:
             return
@@ -192,7 +192,7 @@ class Neutron:
             ports = self._ports(query)
         except Unavailable:
             return None
-        return next((each for each in ports if each.has(subnet_id, address)), None)
+        return next((each for each in ports if each.fixed_ip(subnet_id, address)), None)
 
     def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None = None) -> None:
         """Delete a VIP port that a driver has made; nothing to do when it is gone.

@@ -168,10 +168,9 @@ def _choose(port: NeutronPort, subnet_id: str | None, address: str | None) -> Fi
 
     :raises Refused: when the port has no such address
     """
-    wanted = canonical_address(address) if address else None
-    for fixed_ip in port.fixed_ips:
-        if subnet_id in (None, fixed_ip.subnet_id) and wanted in (None, fixed_ip.address):
-            return fixed_ip
+    found = port.fixed_ip(subnet_id, address)
+    if found is not None:
+        return found
     msg = (
         f"Port {port.id} has no address that fits: subnet {subnet_id or 'any'},"
         f" address {address or 'any'}."
