@@ -7,13 +7,15 @@ import os
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from tests.lab import env
+
 # Another OVN than the system's; where its schemas are needed, they are taken from there, too.
 if prefix := os.environ.get("OVN_PREFIX"):
     os.environ["PATH"] = os.pathsep.join((f"{prefix}/bin", f"{prefix}/sbin", os.environ["PATH"]))
 
 REAL = {"functional", "sandbox", "scenarios"}
 RERUNS = int(os.environ.get("RERUNS") or 1)
-SHARING = {"sandbox", "scenarios"}
+SLOW = {"sandbox", "scenarios"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by marker
@@ -25,7 +27,7 @@ def pytest_collection_modifyitems(config, items):
     counted and named at the end; with RERUNS=0 in the environment nothing is.
     """
     for item in items:
-        if _ring(item.nodeid) in SHARING:
+        if _ring(item.nodeid) in SLOW:
             item.add_marker(pytest.mark.slow)
         if RERUNS and _ring(item.nodeid) in REAL:
             item.add_marker(pytest.mark.flaky(reruns=RERUNS))
@@ -50,23 +52,28 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of several workers (`-n`), let one run all tests that share a sandbox, or a laboratory."""
+    """Of several workers (`-n`), let one run all tests of the sandbox, of which there is one."""
 
     config.option.loadscopereorder = False  # keep the order of the collection
 
     class Scheduler(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            ring = _ring(nodeid)
-            return ring if ring in SHARING else super()._split_scope(nodeid)
+            return "sandbox" if _ring(nodeid) == "sandbox" else super()._split_scope(nodeid)
 
     return Scheduler(config, log)
+
+
+@pytest.fixture(scope="session")
+def own_run_dir():
+    """The sockets of octavia-driver-agent for this process alone."""
+    env.isolate_octavia_run_dir()
 
 
 def _priority(item):
     """Return the place of a test in the queue of the workers: a long file at the end delays all."""
     ring = _ring(item.nodeid)
     slow = item.get_closest_marker("slow") is not None
-    return ring != "sandbox", ring != "scenarios", not slow, ring not in REAL
+    return ring != "sandbox", ring != "functional", ring != "scenarios", not slow
 
 
 def _ring(nodeid):
