@@ -95,6 +95,7 @@ def project(request, lab):
     project.clean_up()
     if check:
         assert _rows(lab, foreign) == foreign, "rows of others were touched"
+    project.leave()
 
 
 FAILED = pytest.StashKey()
