@@ -37,16 +37,18 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
-    """Name the tests that were repeated, last, where they are seen."""
+    """Name the tests that were repeated, and why, last, where they are seen."""
     result = yield
-    repeated = collections.Counter(
-        report.nodeid for report in terminalreporter.stats.get("rerun", ())
-    )
+    repeated = collections.defaultdict(list)
+    for report in terminalreporter.stats.get("rerun", ()):
+        repeated[report.nodeid].append(report)
     if repeated:
-        total = sum(repeated.values())
+        total = sum(map(len, repeated.values()))
         terminalreporter.section(f"{total} repeats of {len(repeated)} tests", yellow=True)
-        for nodeid, count in sorted(repeated.items()):
-            terminalreporter.line(f"REPEATED {count} x {nodeid}")
+        for nodeid, reports in sorted(repeated.items()):
+            terminalreporter.line(f"REPEATED {len(reports)} x {nodeid}")
+            for report in reports:
+                terminalreporter.line(f"    {report.when}: {_reason(report)}")
     return result
 
 
@@ -67,6 +69,15 @@ def pytest_xdist_make_scheduler(config, log):
 def own_run_dir():
     """The sockets of octavia-driver-agent for this process alone."""
     env.isolate_octavia_run_dir()
+
+
+def _reason(report):
+    """Return where and why a test failed, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return report.longreprtext.strip().rpartition("\n")[2]
+    first, *more = crash.message.splitlines()
+    return f"{crash.path}:{crash.lineno}: {first}" + "".join(f" {each}" for each in more[:1])
 
 
 def _priority(item):
