@@ -5,6 +5,7 @@ import collections
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.lab import env
@@ -12,6 +13,10 @@ from tests.lab import env
 # Another OVN than the system's; where its schemas are needed, they are taken from there, too.
 if prefix := os.environ.get("OVN_PREFIX"):
     os.environ["PATH"] = os.pathsep.join((f"{prefix}/bin", f"{prefix}/sbin", os.environ["PATH"]))
+
+# How long an example takes says nothing while other tests run beside it.
+settings.register_profile("beside", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("beside")
 
 REAL = {"functional", "sandbox", "scenarios"}
 RERUNS = int(os.environ.get("RERUNS") or 1)
