@@ -42,7 +42,7 @@ def become(agent: Agent, world):
         agent.sb.states[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = state
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds=st.lists(st.tuples(WORLD, HINTS, st.randoms()), min_size=1, max_size=4))
 def test_the_end_depends_on_the_last_state_alone(worlds):
     agent = agent_with(CHECKED)

@@ -17,6 +17,7 @@ from tests.lab.tenant import Tenant
 
 PATIENCE = 20
 QUIET = 0.2
+OK = 200
 MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
 TCP = {"protocol": "TCP"}
 
@@ -30,7 +31,8 @@ class Cost:
     :param realised: transactions of the agent: the rows, and the removal of the pending entry
     :param neutron: requests to Neutron, of both
     :param statuses: messages to Octavia that end PENDING of the load balancer; statuses
-        that are sent again do not count, because several operations may share a message
+        that are sent again do not count, because several operations may share a message, nor do
+        those that Octavia refuses because it has not committed yet
     """
 
     recorded: int = 1
@@ -55,7 +57,10 @@ class Meter:
             lab.worker_tap.round_trips,
             len(lab.agent_tap.writes),
             lab.neutron.http.request_count(),
-            sum("loadbalancers" in message.status for message in lab.octavia.statuses),
+            sum(
+                "loadbalancers" in message.status and message.answer["status_code"] == OK
+                for message in lab.octavia.statuses
+            ),
         )
 
     def _cost(self):

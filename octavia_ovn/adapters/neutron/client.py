@@ -195,7 +195,7 @@ class Neutron:
         return next((each for each in ports if each.fixed_ip(subnet_id, address)), None)
 
     def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None = None) -> None:
-        """Delete a VIP port that a driver has made; nothing to do when it is gone.
+        """Delete a VIP port that a driver has made; when it is gone, what was made in its place.
 
         A client that may write the Northbound database can name any port: one that does not belong
         to the load balancer is kept, and the log says so.
@@ -205,6 +205,7 @@ class Neutron:
         try:
             port = self.port(port_id)
         except NotFound:
+            self.delete_vip_ports(lb_id)  # an agent may have made it anew just now
             return
         if port.is_vip_of(lb_id) and project_id in (None, port.project_id):
             self.delete_port(port_id)

@@ -187,6 +187,14 @@ def test_a_vip_port_is_deleted_when_the_project_is_not_known(cloud, client, subn
     assert not cloud.ports
 
 
+def test_a_vip_port_that_was_made_anew_is_deleted_in_place_of_the_first(cloud, client, subnet):
+    first = make_vip_port(client, subnet)
+    cloud.delete_port(first.id)
+    make_vip_port(client, subnet)
+    client.delete_vip_port(first.id, LB, PROJECT)
+    assert not cloud.ports
+
+
 def test_a_port_is_touched_if_it_has_the_address(cloud, client, subnet):
     port = cloud.add_port(subnet["id"], "10.0.0.9", name="mine")
     requests(cloud)
