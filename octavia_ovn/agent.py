@@ -37,6 +37,7 @@ from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
 from octavia_ovn.observer import NOBODY, Defect, Observer
+from octavia_ovn.supervised import DaemonExecutor
 
 LOG = log.getLogger(__name__)
 
@@ -180,7 +181,7 @@ class Agent:
             parts.driver_agent,
             self._executor,
             self._waker.wake,
-            settled=parts.listing.settled,
+            sender=DaemonExecutor("reporter", observer),
             retry_max=settings.retry_max_interval,
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,

@@ -326,6 +326,9 @@ class Octavia:
             raise self.error
         return self.trees.get(lb_id)
 
+    def exists(self, lb_id):
+        return self.tree(lb_id) is not None
+
     def is_leaving(self, lb_id):
         if self.error is not None:
             raise self.error

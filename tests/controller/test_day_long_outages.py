@@ -10,7 +10,6 @@ import dataclasses
 import itertools
 import logging
 import threading
-import time
 
 import pytest
 
@@ -20,7 +19,7 @@ from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import BadConfiguration, Unanswered, Unavailable
 from tests.controller.outside import Clock
-from tests.controller.test_loop import CHECKED, PATIENCE, SITE
+from tests.controller.test_loop import CHECKED, SITE
 from tests.controller.test_loop import Bench as LoopBench
 
 DAY = 24 * 3600.0
@@ -76,7 +75,6 @@ class Bench(LoopBench):
 
     def __init__(self):
         super().__init__()
-        self.controller.close(PATIENCE)
         self.clock = Clock()
         self.door = Door()
         self.metrics = agent.Metrics(self.clock)
@@ -89,42 +87,23 @@ class Bench(LoopBench):
             self.octavia,
             self.executor,
             lambda: None,
-            settled=self._settled,
+            sender=self.executor,
             retry_max=RETRY_MAX,
             observer=self.metrics,
             clock=self.clock,
         )
         self.reporter = self.controller._reporter
 
-    def _settled(self, message):
-        return self.settled(message)
-
-    def settled(self, _):
-        return frozenset()
-
     def guard(self, part, *names):
         for name in names:
             setattr(part, name, self.door.passed(getattr(part, name)))
 
     def passes(self, seconds):
-        """Let time pass; the threads notice, and do what is due."""
+        """Let time pass, and do what is due."""
         self.clock.passes(seconds)
-        with self.reporter._changed:
-            self.reporter._changed.notify_all()
-        end = time.monotonic() + PATIENCE
-        while self._telling():
-            assert time.monotonic() < end, "what is due is not told"
-            time.sleep(0)
         self.controller.turn()
         self.executor.run()
         self.controller.turn()
-
-    def _telling(self):
-        """Whether the reporter has something to do now."""
-        with self.reporter._changed:
-            parcels = [*self.reporter._waiting.values(), *self.reporter._resends.values()]
-            due = any(each.due <= self.clock() for each in parcels)
-            return due or bool(self.reporter._sending)
 
     def a_day_passes(self):
         for _ in range(int(DAY / STEP)):
@@ -147,15 +126,13 @@ class Bench(LoopBench):
 
 @pytest.fixture
 def bench():
-    made = Bench()
-    yield made
-    made.controller.close(PATIENCE)
+    return Bench()
 
 
 SYSTEMS = {
     "status socket": lambda bench: bench.guard(bench.octavia, "update_status"),
-    "get socket": lambda bench: bench.guard(bench.octavia, "tree"),
-    "API of Octavia": lambda bench: bench.guard(bench, "settled"),
+    "get socket": lambda bench: bench.guard(bench.octavia, "tree", "exists", "belonging"),
+    "API of Octavia": lambda bench: bench.guard(bench.octavia, "is_leaving"),
     "Neutron": lambda bench: bench.guard(bench.neutron, "_answer"),
     "Northbound database": lambda bench: bench.guard(bench.nb, "commit"),
 }
@@ -194,7 +171,6 @@ def test_a_day_without(bench, system, least, problem):
 
     bench.until(lambda: all(bench.ended(each) for each in [*names[:2], "new1", "new2"]))
     bench.until(lambda: not any(bench.db.of(each) for each in names[2:]))
-    assert all(thread.is_alive() for thread in bench.reporter._threads)
     bench.until(lambda: bench.metrics.registry.get_sample_value("octavia_ovn_queue_length") == 0)
 
 

@@ -50,7 +50,7 @@ class Bench:
             self.octavia,
             self.executor,
             lambda: None,
-            settled=lambda _: frozenset(),
+            sender=self.executor,
             retry_max=0.02,
             observer=observer,
         )
@@ -83,9 +83,7 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    made = Bench()
-    yield made
-    made.controller.close(PATIENCE)
+    return Bench()
 
 
 def test_many_in_one_transaction(bench):
@@ -290,8 +288,7 @@ class TestGivingBack:
             heir.asked(
                 changes.DeleteLoadBalancer(dataclasses.replace(CHECKED, id=lb_id), {}), lb_id
             )
-        yield heir
-        heir.controller.close(PATIENCE)
+        return heir
 
     def test_what_a_load_balancer_has_used_that_this_agent_never_saw(self, heir):
         heir.controller.enqueue_all()
@@ -334,21 +331,3 @@ def test_what_has_gone_while_another_agent_acted_is_needed_no_more(bench):
     bench.controller.enqueue_all()
 
     bench.until(lambda: "neutron-net1" in bench.nb.forgotten)
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_a_later_request_holds_the_load_balancer_whether_or_not_it_can_be_realised(bench, known):
-    """Also while nothing can be written."""
-    bench.created(SITE, "lb1")
-    bench.until(lambda: bench.ended("lb1"))
-    withdrawn = []
-    bench.controller._reporter.withdraw = withdrawn.append
-    if not known:
-        bench.nb.error = Unavailable("no leader")
-    bench.controller.enqueue("lb1")
-    bench.controller.turn()
-    assert withdrawn == []
-
-    bench.asked(changes.DeleteMember("p1", "m1"), "lb1")
-    bench.controller.turn()
-    assert withdrawn == ["lb1"]

@@ -62,8 +62,7 @@ def recorder():
 def bench(recorder):
     bench = Bench(recorder)
     bench.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1"}
-    yield bench
-    bench.controller.close(1.0)
+    return bench
 
 
 # --- requests
