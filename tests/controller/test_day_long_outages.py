@@ -15,12 +15,11 @@ import pytest
 
 from octavia_ovn.adapters.metrics import agent, exporter
 from octavia_ovn.controller.drift.periodic import RETRY, PeriodicThread
-from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import BadConfiguration, Unanswered, Unavailable
+from tests.controller.agent import Agent
 from tests.controller.outside import Clock
 from tests.controller.test_loop import CHECKED, SITE
-from tests.controller.test_loop import Bench as LoopBench
 
 DAY = 24 * 3600.0
 STEP = 10.0
@@ -70,29 +69,15 @@ class Door:
             self.problem = None
 
 
-class Bench(LoopBench):
-    """A controller whose time passes when told."""
+class Bench(Agent):
+    """An agent to which the outside may be closed."""
 
     def __init__(self):
-        super().__init__()
-        self.clock = Clock()
-        self.door = Door()
-        self.metrics = agent.Metrics(self.clock)
+        self.metrics = agent.Metrics()
         self.metrics.leads(is_leader=True)
-        self.controller = Controller(
-            self.nb,
-            self.sb,
-            self.neutron,
-            self.octavia,
-            self.octavia,
-            self.executor,
-            lambda: None,
-            sender=self.executor,
-            retry_max=RETRY_MAX,
-            observer=self.metrics,
-            clock=self.clock,
-        )
-        self.reporter = self.controller._reporter
+        super().__init__(observer=self.metrics)
+        self.controller._reconciler.reconcile = self._reconcile  # once: a day is long
+        self.door = Door()
 
     def guard(self, part, *names):
         for name in names:
@@ -101,21 +86,23 @@ class Bench(LoopBench):
     def passes(self, seconds):
         """Let time pass, and do what is due."""
         self.clock.passes(seconds)
-        self.controller.turn()
-        self.executor.run()
-        self.controller.turn()
+        self.turn()
+        self.work()
+        self.turn()
 
     def a_day_passes(self):
         for _ in range(int(DAY / STEP)):
             self.passes(STEP)
 
-    def until(self, condition):
-        super().until(lambda: condition() or self.passes(1.0))
-
     def memory(self):
         """How many things are remembered, wherever they are kept in a container."""
-        parts = [self.controller, self.reporter, self.controller._tasks, self.controller._reported]
-        parts += [self.controller.queue, self.controller._tasks._retries, self.metrics]
+        parts = [self.controller, self.controller._reporter, self.controller._tasks]
+        parts += [
+            self.controller._reported,
+            self.controller.queue,
+            self.controller._tasks._retries,
+            self.metrics,
+        ]
         return sum(
             len(value)
             for part in parts
