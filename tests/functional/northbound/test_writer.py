@@ -8,6 +8,7 @@ from operator import attrgetter
 import pytest
 
 from octavia_ovn.adapters.northbound import replica
+from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core import model, rows
 from octavia_ovn.core.request import changes
@@ -35,6 +36,7 @@ class Server:
         self._session.transact([*self._ports(), *self._topology()])
         self._nb = replica.Northbound(
             endpoint(server.unix),
+            fetch_schema(endpoint(server.unix), DATABASE, 5),
             changed=lambda _: None,
             row_changed=lambda _: None,
             lock="test",
