@@ -317,8 +317,7 @@ class Controller:
                     self._releasing.setdefault(lb_id, set()).add(key)
         if outcome.report is not None and not self._is_releasing(lb_id):
             self._reporter.send(outcome.report)
-            if outcome.report.key is not None:
-                self._reported.sent(lb_id, outcome.report.key)
+            self._reported.sent(lb_id, outcome.report.key)
         if outcome.again:
             self.queue.add(lb_id)
 

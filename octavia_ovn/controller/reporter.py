@@ -154,6 +154,8 @@ class Reporter(Generic[K]):
             return _later(update, _FIRST_LOOK)
         if update.first:
             self._sink.update_status(update.first)
+        if update.lb_id in self._dropped:  # the answer may have taken long
+            return None
         now, rest = cut(update.message)
         self._sink.update_status(now)
         return StatusUpdate(update.lb_id, update.key, rest) if rest else None

@@ -117,20 +117,40 @@ class TestAnotherAgentReports:
 
         assert bench.octavia.tried == []
 
+    @pytest.fixture
+    def leaderless(self, bench, monkeypatch):
+        """Another agent becomes the leader during each message."""
+        update_status = bench.octavia.update_status
+
+        def dropping(status):
+            bench.reporter.drop()
+            update_status(status)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.octavia, "update_status", dropping)
+            yield patch
+
     @pytest.mark.parametrize("error", [None, AWAY])
-    def test_what_is_being_sent_is_forgotten(self, bench, error):
+    def test_what_is_being_sent_is_forgotten(self, bench, error, leaderless):
         bench.octavia.error = error
         bench.send("lb1", "old", p1="ACTIVE")
-        bench.begin()
-        bench.reporter.drop()
         bench.passes(60)
         assert len(bench.octavia.tried) == 1
         assert bench.ended == []
 
+        leaderless.undo()
         bench.octavia.error = None
         bench.send("lb1", "new", p1="ACTIVE")
         bench.settle()
         assert bench.ended == [("lb1", "new")]
+
+    @pytest.mark.usefixtures("leaderless")
+    def test_no_statuses_follow_a_commit_that_took_as_long(self, bench):
+        bench.send("lb1", first=True, p1="ACTIVE")
+        bench.settle()
+
+        assert bench.messages == [["lb1"]]
+        assert bench.ended == []
 
 
 class TestCommit:
