@@ -114,6 +114,7 @@ class Reporter(Generic[K]):
     def run(self) -> None:
         """Send what is due, the oldest first."""
         for lb_id in self._queue.ready(MAX_MESSAGES - len(self._sending)):
+            self._queue.succeeded(lb_id)
             update = self._waiting.pop(lb_id, None)
             if update is not None:
                 self._start(update)
@@ -180,8 +181,13 @@ class Reporter(Generic[K]):
             if update.failures >= _PATIENCE:
                 return _without_refused(update, error)
         elif isinstance(error, OctaviaOvnError):
-            LOG.warning(
-                "The status of load balancer %s cannot be reported to Octavia: %s", lb_id, error
+            # Once: an outage concerns many load balancers.
+            level = logging.DEBUG if update.failures else logging.WARNING
+            LOG.log(
+                level,
+                "The status of load balancer %s cannot be reported to Octavia: %s",
+                lb_id,
+                error,
             )
             if isinstance(error, Unanswered) and update.doubt is None and deletions(update.message):
                 return replace(update, doubt=frozenset(), delay=_QUIET, failures=0)

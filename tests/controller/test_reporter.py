@@ -75,6 +75,15 @@ def test_a_later_update_replaces_one_that_has_failed(bench):
     assert bench.ended == [("lb1", "new")]
 
 
+def test_load_balancers_are_forgotten_when_they_have_been_reported(bench):
+    for number in range(100):
+        bench.send(f"lb{number}")
+        bench.settle()
+    kept = [bench.reporter, bench.reporter._queue]
+    sizes = [len(each) for part in kept for each in vars(part).values() if hasattr(each, "__len__")]
+    assert set(sizes) == {0}
+
+
 def test_a_refused_record_is_left_out_in_the_end(bench):
     bench.octavia.refused = {"p1"}
     bench.send("lb1", p1="ACTIVE", p2="ACTIVE")
@@ -103,6 +112,8 @@ def test_what_fails_is_sent_again_with_back_off(bench, error, caplog):
     assert bench.until(lambda: len(bench.octavia.tried) == 5) >= 0.05 + 0.1 + 0.2 + 0.4
     assert bench.until(lambda: len(bench.octavia.tried) == 50) <= 45 * 10
     assert str(error.args[0]) in caplog.text
+    lines = [each for each in caplog.messages if "be reported to Octavia" in each]
+    assert len(lines) == (50 if isinstance(error, KeyError) else 1)
     assert bench.ended == []
 
     bench.octavia.error = None
