@@ -172,6 +172,9 @@ class Octavia(Protocol):
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer as Octavia has it; None when it does not exist."""
 
+    def exists(self, lb_id: str) -> bool:
+        """Whether Octavia has committed a load balancer that is not DELETED."""
+
     def is_leaving(self, lb_id: str) -> bool:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it."""
 

@@ -44,8 +44,6 @@ class Outcome:
     :param again: whether to reconcile again once the operations are committed
     :param effects: to be carried out in order once the operations are committed: background calls,
         results to forget, metrics, log lines
-    :param requested: whether Octavia waits for something, other than the creation alone: its status
-        may have been lost before the commit, and must be sent once more
     """
 
     operations: tuple[Operation, ...] = ()
@@ -54,7 +52,6 @@ class Outcome:
     former: frozenset[Dependency] = frozenset()
     again: bool = False
     effects: tuple[Effect, ...] = ()
-    requested: bool = False
 
 
 NOTHING = Outcome()
@@ -106,9 +103,7 @@ class Reconciler:
             self._corrupt_rows.forget(lb_id)
             self._effects.later(self._observer.vanishes, lb_id)
             return self._vanished(lb_id)
-        pending = codec.pending(rows)
-        requested = pending is not None and not status.is_first(pending)
-        return replace(self._decide(lb_id, rows, pending), requested=requested)
+        return self._decide(lb_id, rows, codec.pending(rows))
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
         foreign = self._foreign(lb_id, pending)
@@ -267,7 +262,7 @@ class Reconciler:
         """Return what to send, unless there is nothing or it is being sent."""
         if not report.message or self._reported.is_under_way(lb_id, key):
             return None
-        return StatusUpdate(lb_id, key, report.message, report.late)
+        return StatusUpdate(lb_id, key, report.message, report.first, report.new)
 
     def _delete(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool

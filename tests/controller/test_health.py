@@ -148,7 +148,7 @@ class TestHealth:
     def test_the_port_of_a_member_without_monitor_does_not_matter(self):
         agent = agent_with(SITE)
         agent.nb.ports["neutron-net1"].down = {"port1"}
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.octavia.operating["m1"] == "NO_MONITOR"
@@ -160,7 +160,7 @@ class TestHealth:
         agent.nb.occupied = {("neutron-net1", "10.0.0.1"), ("neutron-net2", "10.0.0.2")}
         agent.changed(("member", "10.0.0.1"))
         agent.settle()
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.octavia.operating["m1"] == "ERROR"
@@ -238,7 +238,7 @@ class TestHealth:
         self.dies(agent, 1)
         agent.sb.ready = False
         successor = agent.successor()
-        successor.queue.add("lb1")
+        successor.enqueue()
         successor.settle()
 
         assert agent.octavia.operating["m1"] == "ERROR"
@@ -332,21 +332,21 @@ class TestHealth:
     def test_a_monitor_recovers_with_the_next_comparison(self):
         agent = self.refused(Conflict("quota"))
         agent.neutron.error = None
-        agent.tasks.forget_refusals()
-        agent.queue.add("lb1")
+        agent.controller.resync()
+        agent.enqueue()
         agent.settle()
 
         self.assert_checked(agent)
 
     def test_a_monitor_recovers_though_another_agent_has_told_of_its_error(self):
         agent = self.refused(Conflict("quota")).successor()
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
         assert agent.octavia.provisioning["hm1"] == "ERROR"
 
         successor = agent.successor()
         successor.neutron.error = None
-        successor.queue.add("lb1")
+        successor.enqueue()
         successor.settle()
 
         self.assert_checked(successor)

@@ -173,7 +173,7 @@ def test_a_monitor_in_error_turns_active_without_a_request():
             {"id": "hm1", "provisioning_status": "ACTIVE", "operating_status": "ONLINE"}
         ]
     }
-    assert report.late == {}
+    assert report.first == {}
     failed = frozenset({(Kind.HEALTH_MONITOR, "hm1")})
     unchanged = status.tree(CHECKED, health(), failed)
     assert status.report(CHECKED, unchanged, None, known, failed).message == {}

@@ -205,7 +205,7 @@ class Neutron:
         try:
             port = self.port(port_id)
         except NotFound:
-            self.delete_vip_ports(lb_id)  # an agent may have made it anew just now
+            self.delete_vip_ports(lb_id)  # an agent may have created it again meanwhile
             return
         if port.is_vip_of(lb_id) and project_id in (None, port.project_id):
             self.delete_port(port_id)

@@ -17,7 +17,6 @@ from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
 from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Objects
-from octavia_ovn.core.status import Message
 from octavia_ovn.errors import NotFound
 from octavia_ovn.observer import SILENT, Observer
 
@@ -42,8 +41,6 @@ _PENDING = {
     "PENDING_UPDATE": Final.ACTIVE,
     "PENDING_DELETE": Final.DELETED,
 }
-_UNSETTLED = {"PENDING_CREATE", "PENDING_UPDATE"}
-_UNSETTLED_LB = {"PENDING_CREATE"}
 
 
 class OctaviaApi:
@@ -169,37 +166,6 @@ class OctaviaApi:
             found = self.rest.get(f"/lbaas/listeners/{listener_id}/stats")["stats"]
             return {name: int(value) for name, value in found.items()}
         return None
-
-    def settled(self, message: Message) -> frozenset[str]:
-        """Return the ids of those objects of a status message that have left their PENDING status.
-
-        An object to be deleted has: a later request holds it. So has a load balancer that is being
-        updated, because the message was about its creation.
-
-        Members are found through their pools if these are in the message too. An object that does
-        not exist is not known to be settled.
-        """
-        found: set[str] = set()
-        for item in self._mentioned(message):
-            status = item.get("provisioning_status")
-            unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
-            if status and status not in unsettled:
-                found.add(item["id"])
-        return frozenset(found)
-
-    def _mentioned(self, message: Message) -> Iterator[Mapping[str, Any]]:
-        """Yield the objects that a status message is about, as far as they exist."""
-        for kind, records in message.items():
-            # Those are below others; rules are not asked about.
-            for record in records if Kind(kind) not in (Kind.MEMBER, Kind.L7RULE) else ():
-                with contextlib.suppress(NotFound):
-                    path = f"/lbaas/{kind}/{record['id']}"
-                    yield self.rest.get(path)[Kind(kind).singular]
-        members = {record["id"] for record in message.get(Kind.MEMBER.value, ())}
-        for pool in message.get(Kind.POOL.value, ()) if members else ():
-            with contextlib.suppress(NotFound):
-                listed = self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
-                yield from (item for item in listed if item["id"] in members)
 
     def _children(self, kind: str, lb_id: str) -> list[dict[str, Any]]:
         items = self.rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})

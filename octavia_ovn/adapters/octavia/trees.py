@@ -45,6 +45,13 @@ class Octavia:
         except limits.Unsupported as error:
             raise Refused(str(error)) from error
 
+    def exists(self, lb_id: str) -> bool:
+        """Whether Octavia has committed a load balancer that is not DELETED.
+
+        :raises Unavailable: when Octavia does not answer
+        """
+        return self._agent.get_load_balancer(lb_id) is not None
+
     def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
         """Return those of some objects that Octavia has below a load balancer, and itself.
 

@@ -67,11 +67,11 @@ class Southbound:
         self._replica = Replica(
             self._endpoint,
             _DATABASE,
+            schema,
             {TABLE: COLUMNS},
             probe_interval=self._probe_interval,
             max_backoff=self._max_backoff,
             on_change=self._event,
-            schema=schema,
         )
 
     def run(self) -> None:
