@@ -67,11 +67,11 @@ docs: ## Build the documentation in docs/_build/html; a warning is an error
 	@$(NICE) $(DOCS)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 bench: install ## Compare with the newest ovn-octavia-provider (20 minutes; BENCH=--quick: 6)
-	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
-	@$(OTHER)/bin/pip install --quiet --upgrade ovn-octavia-provider
+	@$(PYTHON) -m sandbox install --venv $(OTHER) --provider-package ovn-octavia-provider
+	@$(BIN)/python -m bench.c_parser $(OTHER)
 	@$(BIN)/python -m bench --driver ovn-octavia-provider=$(OTHER) --driver octavia-ovn=$(VENV) \
 		--json .sandbox/bench.json --text .sandbox/bench.txt $(BENCH)
-	@$(BIN)/python -m bench.octavia --text .sandbox/bench-octavia.txt
+	@$(BIN)/python -m bench.octavia --other $(OTHER) --text .sandbox/bench-octavia.txt
 
 chaos: install ## Kill processes and break connections under load, report how requests ended (2 minutes)
 	@$(BIN)/python -m chaos $(CHAOS)
