@@ -27,6 +27,8 @@ from octavia_ovn.adapters.octavia.in_process import InProcess
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.controller.reporter import Reporter
 from octavia_ovn.controller.status_updates import StatusUpdate
+from octavia_ovn.core import status
+from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.errors import Unanswered, Unavailable
 from octavia_ovn.supervised import DaemonExecutor
 from tests.lab.databases import MariaDB, PostgreSQL
@@ -48,6 +50,7 @@ QUOTAS = {
     "l7rules": "in_use_l7rule",
     "l7policies": "in_use_l7policy",
     "listeners": "in_use_listener",
+    "loadbalancers": "in_use_load_balancer",
 }
 LOCK_TIMEOUT = {
     "mysql": (
@@ -156,8 +159,7 @@ def tree(database):
             connection.execute(MODELS[kind].__table__.insert(), [row])
         vip = {"load_balancer_id": ids["loadbalancers"], "ip_address": "10.0.0.9"}
         connection.execute(models.Vip.__table__.insert(), [vip])
-        in_use = dict.fromkeys(QUOTAS.values(), 5)
-        quotas = {"project_id": project, "in_use_load_balancer": 5, **in_use}
+        quotas = {"project_id": project, **dict.fromkeys(QUOTAS.values(), 5)}
         connection.execute(models.Quotas.__table__.insert(), [quotas])
     return SimpleNamespace(project=project, **ids)
 
@@ -229,11 +231,9 @@ def test_deletions_count_quotas_down_once(agent, database, tree):
     for _ in range(2):
         agent.update_status(gone)
         found = statuses(database, tree)
-        assert found.pop("loadbalancers") == tuple(PENDING.values())
+        assert found.pop("loadbalancers")[0] == "DELETED"
         assert set(found.values()) == {None}
         assert in_use(database, tree) == dict.fromkeys(QUOTAS, 4)
-    agent.update_status(message(tree, "loadbalancers", provisioning_status="DELETED"))
-    assert statuses(database, tree)["loadbalancers"][0] == "DELETED"
     assert no_connection_is_in_use()
 
 
@@ -363,6 +363,32 @@ def test_a_wait_that_the_database_ends(lock_timeout, agent, database, tree):
     with locked(database, tree), pytest.raises(Unavailable, match="does not serve"):
         agent.update_status(active(tree, "loadbalancers"))
     agent.update_status(active(tree, "loadbalancers"))
+    assert no_connection_is_in_use()
+
+
+def test_a_deletion_counts_quotas_down_once_however_long_octavia_takes_to_commit(
+    lock_timeout, agent, database, tree
+):
+    """Octavia counts a quota down and deletes in two transactions; only the second one waits."""
+    keys = [(kind, getattr(tree, kind.value)) for kind in Kind]
+    final = status.final(Pending(("request",), dict.fromkeys(keys, Final.DELETED)))
+    report = StatusUpdate(tree.loadbalancers, "key", final.message, final.first)
+    with contextlib.ExitStack() as reported, locked(database, tree) as request:
+        for kind, model in MODELS.items():
+            row = update(model).where(model.id == getattr(tree, kind))
+            request.execute(row.values(provisioning_status="PENDING_DELETE"))
+        reported.enter_context(reporting(agent, report))
+        time.sleep(2.5)
+    assert in_use(database, tree) == dict.fromkeys(QUOTAS, 4)
+
+
+def test_a_quota_that_another_request_holds_for_too_long(lock_timeout, agent, database, tree):
+    """A request that creates holds the quota while Neutron makes its port."""
+    row = select(models.Quotas.project_id).where(models.Quotas.project_id == tree.project)
+    with database.begin() as request:
+        request.execute(row.with_for_update())
+        with pytest.raises(Unavailable, match="does not serve"):
+            agent.update_status(message(tree, "pools", provisioning_status="DELETED"))
     assert no_connection_is_in_use()
 
 
