@@ -84,7 +84,7 @@ def database(server):
 
 def functions(timeout=20.0):
     return DriverAgent(
-        InProcess(driver_updater.DriverUpdater, driver_get.process_get, timeout=timeout)
+        InProcess(driver_updater.DriverUpdater, driver_get.process_get, timeout, timeout)
     )
 
 
