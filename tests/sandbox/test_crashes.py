@@ -57,7 +57,7 @@ def test_the_database_restarts_under_load(scenery: Scenery) -> None:
     lbs = [scenery.load_balancer() for _ in range(_CLIENTS)]
     pools = [scenery.pool(lb, scenery.listener(lb))["id"] for lb in lbs]
     for lb, pool in zip(lbs, pools, strict=True):
-        members = [{"address": f"10.0.0.{each}", "protocol_port": 80} for each in range(100, 120)]
+        members = [_member(scenery, port) for port in range(1, 21)]
         scenery.cloud.octavia("PUT", f"/pools/{pool}/members", {"members": members})
         scenery.cloud.wait_for(lb["id"])
     enough = threading.Event()
@@ -92,7 +92,7 @@ def _load(scenery: Scenery, lb: Json, pool: str, enough: threading.Event) -> int
 
 def _comes_and_goes(scenery: Scenery, lb: Json, pool: str, port: int) -> bool:
     """Create and delete a member; return whether no request has failed."""
-    body = {"member": {"address": "10.0.0.99", "protocol_port": port}}
+    body = {"member": _member(scenery, port)}
     try:
         made = scenery.cloud.octavia("POST", f"/pools/{pool}/members", body)["member"]
         scenery.cloud.wait_for(lb["id"])
@@ -101,6 +101,10 @@ def _comes_and_goes(scenery: Scenery, lb: Json, pool: str, port: int) -> bool:
     except SandboxError:
         return False
     return True
+
+
+def _member(scenery: Scenery, port: int) -> Json:
+    return {"address": scenery.stack.guests.get("web1").address(), "protocol_port": port}
 
 
 def _number(scenery: Scenery, query: str) -> int:
