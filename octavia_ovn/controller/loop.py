@@ -289,9 +289,6 @@ class Controller:
         outcomes.clear()
         for lb_id in batch:
             try:
-                requests = self._reconciler.open_requests(lb_id)
-                if requests is not None:  # otherwise it vanishes, with the requests noted before
-                    self._observer.waits(lb_id, requests)
                 outcome = self._reconciler.reconcile(lb_id)
                 if outcome.requested:
                     self._reporter.withdraw(lb_id)

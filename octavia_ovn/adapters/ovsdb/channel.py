@@ -64,10 +64,10 @@ class Channel:
         endpoint: Endpoint,
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
-        decoder: json.JSONDecoder | None = None,
+        decoder: json.JSONDecoder = wire.PLAIN,
     ) -> None:
         self._endpoint = endpoint
-        self._decoder = decoder or json.JSONDecoder()
+        self._decoder = decoder
         self._remotes = random.sample(endpoint.remotes, len(endpoint.remotes))
         self._position = 0
         self._seqno = 0

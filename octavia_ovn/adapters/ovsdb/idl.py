@@ -109,7 +109,7 @@ class ReportingIdl(ovs.db.idl.Idl):  # type: ignore[misc]  # the library is unty
         """Return what the channel decodes messages with."""
         replaced = [each for each in vars(cls) if each.startswith("_Idl__")]
         compact = all(hasattr(ovs.db.idl.Idl, each) for each in replaced)
-        return wire.RowDecoder() if compact else json.JSONDecoder()
+        return wire.RowDecoder() if compact else wire.PLAIN
 
     def _Idl__create_row(self, table: Any, identity: uuid.UUID) -> Row:  # noqa: N802
         return ReplicaRow(self, table, identity, Columns(table))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_decoder = json.JSONDecoder()
+PLAIN = json.JSONDecoder()
 _encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _BRACES = b"{}"
 _NOT_BRACES = bytes(set(range(256)) - set(_BRACES))
@@ -73,7 +73,7 @@ class Framer:
     :param decoder: makes values of text
     """
 
-    def __init__(self, decoder: json.JSONDecoder = _decoder) -> None:
+    def __init__(self, decoder: json.JSONDecoder = PLAIN) -> None:
         self._decoder = decoder
         self._restart()
 
