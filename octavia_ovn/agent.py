@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import threading
@@ -282,6 +283,7 @@ class Agent:
         if is_leader and not self._is_leader:
             LOG.info("Acquired OVSDB lock %s; this agent is now active", LOCK)
             self._controller.enqueue_all()
+            gc.freeze()  # rows are no garbage: no collection needs to search them
             self._is_first_round = True
             _give_memory_back()
         elif self._is_leader and not is_leader:
