@@ -22,8 +22,9 @@ import ovs.poller
 from oslo_log import log
 
 from octavia_ovn import wiring
-from octavia_ovn.adapters.northbound.replica import Northbound
+from octavia_ovn.adapters.northbound.replica import DATABASE, Northbound
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
+from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.wire import Schema
 from octavia_ovn.adapters.southbound.service_monitors import Southbound
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
@@ -37,7 +38,8 @@ from octavia_ovn.controller.statistics import Chassis, Listeners, Statistics, St
 from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
-from octavia_ovn.observer import NOBODY, Defect, Observer
+from octavia_ovn.observer import SILENT, Defect, Observer
+from octavia_ovn.supervised import DaemonExecutor
 
 LOG = log.getLogger(__name__)
 
@@ -130,15 +132,26 @@ class HealthChecks:
 
 
 class Agent:
-    """Replicas, controller and the loop that drives them."""
+    """Replicas, controller and the loop that drives them; nothing is connected before it runs.
 
-    def __init__(self, settings: config.Settings, observer: Observer = NOBODY) -> None:
+    :param schema: of the Northbound database
+    :raises BadConfiguration: naming the option that is wrong
+    :raises Refused: when OVN lacks something that is needed
+    """
+
+    def __init__(
+        self, settings: config.Settings, schema: Schema, observer: Observer = SILENT
+    ) -> None:
         with contextlib.ExitStack() as opened:
-            self._build(settings, observer, opened)
+            self._build(settings, schema, observer, opened)
             self._opened = opened.pop_all()
 
     def _build(
-        self, settings: config.Settings, observer: Observer, opened: contextlib.ExitStack
+        self,
+        settings: config.Settings,
+        schema: Schema,
+        observer: Observer,
+        opened: contextlib.ExitStack,
     ) -> None:
         """Make the parts; what has been opened is closed when one of them cannot be made.
 
@@ -154,6 +167,7 @@ class Agent:
         parts = wiring.build(settings, observer)
         self._nb = Northbound(
             Endpoint.parse(*settings.nb),
+            schema,
             changed=self._changed,
             row_changed=self._row_changed,
             row_lost=self._row_lost,
@@ -181,7 +195,7 @@ class Agent:
             parts.driver_agent,
             self._executor,
             self._waker.wake,
-            settled=parts.listing.settled,
+            sender=DaemonExecutor("reporter", observer),
             retry_max=settings.retry_max_interval,
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             observer=observer,
@@ -325,6 +339,17 @@ def _give_memory_back() -> None:
         trim(0)
 
 
+def start(settings: config.Settings, observer: Observer = SILENT) -> Agent:
+    """Read the schema of the Northbound database, and return an agent for it.
+
+    :raises BadConfiguration: naming the option that is wrong
+    :raises Unavailable: when the database does not answer
+    :raises Refused: when OVN lacks something that is needed
+    """
+    endpoint = Endpoint.parse(*settings.nb)
+    return Agent(settings, fetch_schema(endpoint, DATABASE, settings.connection_timeout), observer)
+
+
 def run(exit_event: Event) -> None:
     """Run the provider agent until octavia-driver-agent sets the event.
 
@@ -336,7 +361,7 @@ def run(exit_event: Event) -> None:
     started = time.monotonic()
     settings = config.load()
     with _observer(settings) as observer:
-        agent = Agent(settings, observer)
+        agent = start(settings, observer)
         LOG.info("The OVN provider agent has started in %.1f s", time.monotonic() - started)
         agent.run(exit_event)
 
@@ -348,7 +373,7 @@ def _observer(settings: config.Settings) -> Iterator[Observer]:
     :raises BadConfiguration: when the library is not installed
     """
     if not settings.metrics_port:
-        yield NOBODY
+        yield SILENT
         return
     try:
         from octavia_ovn.adapters.metrics import agent as prometheus  # noqa: PLC0415 - see above

@@ -25,7 +25,7 @@ from oslo_log import log
 from octavia_ovn.adapters.openvswitch.bridge import Bridge
 from octavia_ovn.adapters.openvswitch.host import Identity, LocalSwitch
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
-from octavia_ovn.adapters.southbound.logical_flows import Balancer, SouthboundFlows
+from octavia_ovn.adapters.southbound.logical_flows import SouthboundFlows
 from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
 from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
@@ -43,7 +43,7 @@ from octavia_ovn.core.statistics.messages import (
 from octavia_ovn.core.statistics.meter import Growth, Watchlist
 from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
-from octavia_ovn.core.statistics.traffic import Key, Traffic, add
+from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic, add
 from octavia_ovn.errors import BadConfiguration, failure
 
 LOG = log.getLogger(__name__)

@@ -2,9 +2,8 @@
 """The provider driver that Octavia's API workers load: validate, record, answer.
 
 Octavia makes a new object for each request and calls it inside its own open database transaction.
-The constructor does nothing, and a call only records the request in the Northbound database, where
-the agent finds it. When a call returns, the request cannot be lost; when it raises,
-nothing has changed anywhere.
+A call only records the request in the Northbound database, where the agent finds it. When a call
+returns, the request cannot be lost; when it raises, nothing has changed.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from oslo_log import log
 from octavia_ovn import errors, wiring
 from octavia_ovn.adapters.neutron.vip_ports import VipRequest
 from octavia_ovn.adapters.octavia import data_models as models
-from octavia_ovn.controller.drift.compare import Listed
 from octavia_ovn.controller.drift.once import Action, sync
 from octavia_ovn.core import flavors, pending
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import changes, limits
 
@@ -41,7 +40,7 @@ def _fits(listed: Listed, filters: Mapping[str, str]) -> bool:
 
 
 def _answer(call: F) -> F:
-    """Call with ids in lower case, and turn our errors into those that Octavia answers with."""
+    """Call with ids in lower case, and convert errors to those of octavia-lib."""
 
     @functools.wraps(call)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -87,7 +86,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Create the Neutron ports of the VIPs, or check the one that the user provides."""
         limits.check("load balancer", vip_dictionary)
         context = wiring.get()
-        # Without it the load balancer cannot be recorded afterwards, and its ports would be left.
+        # If the database does not answer, no port is created.
         context.recorder.ping()
         request = VipRequest(
             loadbalancer_id, project_id, vip_dictionary, additional_vip_dicts or ()
@@ -101,7 +100,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         try:
             self._create(loadbalancer, context)
         except errors.Unanswered:
-            # It may be recorded: then the agent's comparison finds that Octavia does not know it.
+            # It may be recorded; if so, the agent's comparison finds it as orphaned.
             raise
         except Exception:
             context.vip_ports.undo(loadbalancer.loadbalancer_id)
@@ -124,7 +123,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         loadbalancer: data_models.LoadBalancer,
         cascade: bool = False,  # noqa: ARG002
     ) -> None:
-        """Record that a load balancer goes, with its children: Octavia has checked `cascade`."""
+        """Record the deletion of a load balancer and its children; Octavia checks `cascade`."""
         values = models.fields(loadbalancer)
         lb = models.bare(values)
         change = changes.DeleteLoadBalancer(lb, models.children(values))
@@ -143,7 +142,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         change = changes.UpdateLoadBalancer(values.get("admin_state_up"))
         with contextlib.ExitStack() as stack:
             if "vip_qos_policy_id" in values:
-                # Without it nothing can be recorded afterwards.
+                # If the database does not answer, the policy is not changed.
                 context.recorder.ping()
                 port_id, policy_id = old_loadbalancer.vip_port_id, values["vip_qos_policy_id"]
                 stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
@@ -174,7 +173,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @_answer
     def listener_delete(self, listener: data_models.Listener) -> None:
-        """Record that a listener goes."""
+        """Record the deletion of a listener."""
         below = models.children(models.fields(listener), "l7policies")
         change = changes.DeleteListener(listener.listener_id, below)
         wiring.get().recorder.record(change, lb_id=listener.loadbalancer_id)
@@ -205,7 +204,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @_answer
     def pool_delete(self, pool: data_models.Pool) -> None:
-        """Record that a pool goes, with its members and its monitor."""
+        """Record the deletion of a pool with its members and its monitor."""
         change = changes.DeletePool(pool.pool_id, models.children(models.fields(pool)))
         wiring.get().recorder.record(change, lb_id=pool.loadbalancer_id)
 
@@ -225,7 +224,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @_answer
     def member_delete(self, member: data_models.Member) -> None:
-        """Record that a member goes."""
+        """Record the deletion of a member."""
         change = changes.DeleteMember(member.pool_id, member.member_id)
         wiring.get().recorder.record(change, pool_id=member.pool_id)
 
@@ -260,7 +259,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @_answer
     def health_monitor_delete(self, healthmonitor: data_models.HealthMonitor) -> None:
-        """Record that a health monitor goes."""
+        """Record the deletion of a health monitor."""
         change = changes.DeleteMonitor(healthmonitor.pool_id, healthmonitor.healthmonitor_id)
         wiring.get().recorder.record(change, pool_id=healthmonitor.pool_id)
 
@@ -268,7 +267,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @_answer
     def do_sync(self, **filters: str) -> None:
-        """Compare the load balancers with Octavia and repair what differs; the agent does the rest.
+        """Compare load balancers with Octavia and record repairs, which the agent applies.
 
         :param filters: `id` or `project_id` of the load balancers; `provider` may only be `ovn`
         """
@@ -283,7 +282,7 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
                 LOG.warning(
                     "Load balancer %s is %s: %s",
                     finding.lb_id,
-                    finding.verdict.value,
+                    finding.state.value,
                     result.reason or result.action.value,
                 )
 
@@ -305,10 +304,10 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @_answer
     def validate_availability_zone(self, availability_zone_metadata: dict[str, Any]) -> None:
-        """Refuse a zone that asks for anything."""
+        """Refuse a zone with any key."""
         limits.check("load balancer", {"availability_zone": availability_zone_metadata})
 
-    # --- layer 7: OVN has none of it, but what has come into Octavia can be deleted
+    # --- layer 7: not supported; what Octavia has nevertheless can be deleted
 
     @_answer
     def _refuse_l7(self, *_: object) -> None:
@@ -319,13 +318,13 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
 
     @_answer
     def l7policy_delete(self, l7policy: data_models.L7Policy) -> None:
-        """Record that a policy goes, with its rules."""
+        """Record the deletion of a policy with its rules."""
         policy = wiring.get().octavia.l7policy(l7policy.l7policy_id)
         self._release(policy, models.children({"l7policies": [policy]}))
 
     @_answer
     def l7rule_delete(self, l7rule: data_models.L7Rule) -> None:
-        """Record that a rule goes."""
+        """Record the deletion of a rule."""
         policy = wiring.get().octavia.l7policy(l7rule.l7policy_id)
         rule = pending.deleted(Kind.L7RULE, [l7rule.l7rule_id])
         self._release(policy, rule | pending.active(Kind.L7POLICY, [l7rule.l7policy_id]))

@@ -13,7 +13,7 @@ from octavia_ovn.core.text import plain
 
 
 class OctaviaOvnError(Exception):
-    """Any error of ours; the message is a sentence that an operator can act on.
+    """The base of this package's errors; the message is a sentence for operators.
 
     It may quote what a tenant or another service has written, and ends in logs and on terminals.
 
@@ -29,7 +29,7 @@ class OctaviaOvnError(Exception):
 
 
 def failure(work: Callable[[], object]) -> OctaviaOvnError | None:
-    """Do some work; return the error of ours that has ended it, to be logged.
+    """Call a function; return the :class:`OctaviaOvnError` that it raises, to be logged.
 
     oslo.log appends an error that is being handled to each warning, with its class: a line that
     names the error itself says it once only where the handler has been left.
@@ -57,7 +57,7 @@ class Unanswered(Unavailable):
 
 
 class Changed(OctaviaOvnError):
-    """What a transaction was decided on has changed meanwhile: read again and decide anew."""
+    """What a transaction was decided on has changed meanwhile: read and decide again."""
 
 
 class Refused(OctaviaOvnError):

@@ -143,7 +143,8 @@ class Observer:
         """Take note of a transaction that has written, or has failed with an error."""
 
     def conflicts(self) -> None:
-        """Take note that a transaction is planned anew: what it was planned on has changed."""
+        """Take note that a transaction is planned again: rows that it depends on have changed."""
 
 
-NOBODY = Observer()
+SILENT = Observer()
+"""The observer of parts that are not observed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way in which this project runs a thread: its body is run again after a crash."""
+"""How this project runs threads: no error ends one, and none keeps the process from ending."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
 
 from octavia_ovn.core.backoff import backoff
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.errors import Unavailable
+from octavia_ovn.observer import SILENT, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ class SupervisedThread:
     """A daemon thread that ends when its body returns or when it is stopped, never by an error.
 
     A crash of the body is logged with its traceback and counted, and the body is run again after a
-    pause. What the body must put right in any case belongs into its own `finally`.
+    pause. What the body must clean up in any case belongs into its own `finally`.
 
     :param body: does the work; returns when there is none left
     :param name: of the thread, and of its crashes in logs and metrics; threads that share it count
@@ -32,7 +35,7 @@ class SupervisedThread:
     :param observer: is notified of crashes
     """
 
-    def __init__(self, body: Callable[[], object], name: str, observer: Observer = NOBODY) -> None:
+    def __init__(self, body: Callable[[], object], name: str, observer: Observer = SILENT) -> None:
         self._body = body
         self.name = name
         self._observer = observer
@@ -72,3 +75,31 @@ class SupervisedThread:
                 self._stopped.wait(pause)
             else:
                 return
+
+
+class DaemonExecutor(Executor):
+    """Runs each task in a daemon thread of its own; its caller bounds their number.
+
+    :param name: of the threads
+    :param observer: is notified of crashes
+    """
+
+    def __init__(self, name: str, observer: Observer = SILENT) -> None:
+        self._name = name
+        self._observer = observer
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Start a task; it fails with Unavailable when the system has no threads left."""
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function(*args, **kwargs))
+            except Exception as error:  # noqa: BLE001 - it is raised where the result is used
+                future.set_exception(error)
+
+        try:
+            SupervisedThread(run, self._name, self._observer).start()
+        except RuntimeError as error:
+            future.set_exception(Unavailable(f"No thread can be started: {error}"))
+        return future

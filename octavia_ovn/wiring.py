@@ -29,7 +29,7 @@ from octavia_ovn.core.model import Application, Mechanism
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.request.limits import Usual
 from octavia_ovn.errors import NotFound
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def get() -> Runtime:
     return found
 
 
-def build(settings: config.Settings, observer: Observer = NOBODY) -> Runtime:
+def build(settings: config.Settings, observer: Observer = SILENT) -> Runtime:
     """Return new parts; nothing is connected yet.
 
     :param observer: is notified of calls of Neutron and Octavia

@@ -5,15 +5,22 @@ import collections
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
+
+from tests.lab import env
 
 # Another OVN than the system's; where its schemas are needed, they are taken from there, too.
 if prefix := os.environ.get("OVN_PREFIX"):
     os.environ["PATH"] = os.pathsep.join((f"{prefix}/bin", f"{prefix}/sbin", os.environ["PATH"]))
 
+# How long an example takes says nothing while other tests run beside it.
+settings.register_profile("beside", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("beside")
+
 REAL = {"functional", "sandbox", "scenarios"}
 RERUNS = int(os.environ.get("RERUNS") or 1)
-SHARING = {"sandbox", "scenarios"}
+SLOW = {"sandbox", "scenarios"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by marker
@@ -25,7 +32,7 @@ def pytest_collection_modifyitems(config, items):
     counted and named at the end; with RERUNS=0 in the environment nothing is.
     """
     for item in items:
-        if _ring(item.nodeid) in SHARING:
+        if _ring(item.nodeid) in SLOW:
             item.add_marker(pytest.mark.slow)
         if RERUNS and _ring(item.nodeid) in REAL:
             item.add_marker(pytest.mark.flaky(reruns=RERUNS))
@@ -35,38 +42,54 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
-    """Name the tests that were repeated, last, where they are seen."""
+    """Name the tests that were repeated, and why, last, where they are seen."""
     result = yield
-    repeated = collections.Counter(
-        report.nodeid for report in terminalreporter.stats.get("rerun", ())
-    )
+    repeated = collections.defaultdict(list)
+    for report in terminalreporter.stats.get("rerun", ()):
+        repeated[report.nodeid].append(report)
     if repeated:
-        total = sum(repeated.values())
+        total = sum(map(len, repeated.values()))
         terminalreporter.section(f"{total} repeats of {len(repeated)} tests", yellow=True)
-        for nodeid, count in sorted(repeated.items()):
-            terminalreporter.line(f"REPEATED {count} x {nodeid}")
+        for nodeid, reports in sorted(repeated.items()):
+            terminalreporter.line(f"REPEATED {len(reports)} x {nodeid}")
+            for report in reports:
+                terminalreporter.line(f"    {report.when}: {_reason(report)}")
     return result
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of several workers (`-n`), let one run all tests that share a sandbox, or a laboratory."""
+    """Of several workers (`-n`), let one run all tests of the sandbox, of which there is one."""
 
     config.option.loadscopereorder = False  # keep the order of the collection
 
     class Scheduler(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            ring = _ring(nodeid)
-            return ring if ring in SHARING else super()._split_scope(nodeid)
+            return "sandbox" if _ring(nodeid) == "sandbox" else super()._split_scope(nodeid)
 
     return Scheduler(config, log)
+
+
+@pytest.fixture(scope="session")
+def own_run_dir():
+    """The sockets of octavia-driver-agent for this process alone."""
+    env.isolate_octavia_run_dir()
+
+
+def _reason(report):
+    """Return where and why a test failed, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return report.longreprtext.strip().rpartition("\n")[2]
+    first, *more = crash.message.splitlines()
+    return f"{crash.path}:{crash.lineno}: {first}" + "".join(f" {each}" for each in more[:1])
 
 
 def _priority(item):
     """Return the place of a test in the queue of the workers: a long file at the end delays all."""
     ring = _ring(item.nodeid)
     slow = item.get_closest_marker("slow") is not None
-    return ring != "sandbox", ring != "scenarios", not slow, ring not in REAL
+    return ring != "sandbox", ring != "functional", ring != "scenarios", not slow
 
 
 def _ring(nodeid):

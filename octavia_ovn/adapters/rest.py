@@ -26,7 +26,7 @@ from keystoneauth1 import exceptions, loading
 from octavia_ovn.adapters import rest_errors
 from octavia_ovn.adapters.rest_errors import Meaning
 from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Unavailable
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config.octavia import Service
@@ -77,7 +77,7 @@ class Rest:
         version: str,
         *,
         page: int = 1000,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._service = service
         self._type = service_type

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from oslo_log import log
 
@@ -17,9 +17,9 @@ LOG = log.getLogger(__name__)
 
 
 def attempt(work: Callable[[], int], *, otherwise: int) -> int:
-    """Do some work of a command; log an error of ours that ends it.
+    """Run a part of a command; log the error if it raises one of :mod:`octavia_ovn.errors`.
 
-    :param otherwise: what to return then
+    :param otherwise: the return value in that case
     """
     try:
         return work()
@@ -37,25 +37,21 @@ def run(parts: wiring.Runtime, *, dry_run: bool = False) -> int:
     :returns: 0 when all are right or being repaired, 1 when some are not
     :raises OctaviaOvnError: when they cannot be compared
     """
-    repair = parts.repair()
-    results: Iterable[Result] = (
-        (Result(each, Action.NOTHING) for each in repair.compare()) if dry_run else sync(repair)
-    )
     findings: list[Finding] = []
-    bad = 0
-    for result in results:
+    bad = False
+    for result in sync(parts.repair(), dry_run=dry_run):
         findings.append(result.finding)
-        bad += _report(result)
+        bad |= _report(result)
     LOG.info("%s", summary(findings))
-    return min(bad, 1)
+    return int(bad)
 
 
 def _report(result: Result) -> bool:
     """Log a result unless all is well; return whether it stays bad."""
     finding = result.finding
-    if finding.verdict is DriftState.RIGHT:
+    if finding.state is DriftState.RIGHT:
         return False
-    words = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
+    words = f"{finding.state.value}: {finding.detail}".rstrip(": ")
     action = f"{result.action.value} {result.reason}".rstrip()
     LOG.warning("Load balancer %s: %s (%s)", finding.lb_id, words, action)
     return result.action is not Action.RECORDED

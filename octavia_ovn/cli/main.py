@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from octavia_ovn import wiring
-from octavia_ovn.cli import output, settings
-from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
+from octavia_ovn.cli import output
+from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, configured, json_option
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
 from octavia_ovn.cli.statistics_key import statistics_key
 from octavia_ovn.cli.trace import trace
 from octavia_ovn.config.command_line import PACKAGE
+from octavia_ovn.config.octavia import Settings
 from octavia_ovn.controller.drift.compare import Depth, DriftState
 from octavia_ovn.controller.drift.once import Action, Result, sync
 from octavia_ovn.errors import NotFound, Unavailable
@@ -99,14 +100,14 @@ Examples
 @click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(importlib.metadata.version(PACKAGE), message="%(prog)s %(version)s")
 def main() -> None:
-    """Log warnings of the libraries below in the form of our own errors."""
+    """Log warnings of libraries in the format of the commands' own errors."""
     logging.basicConfig(level=logging.WARNING, format="octavia-ovn: %(message)s")
 
 
 def _options(command: F) -> F:
-    """Add the options that both commands have."""
+    """Add the options of `check` and `sync`."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+        json_option,
         click.option(
             "--all",
             "everything",
@@ -129,67 +130,51 @@ def _options(command: F) -> F:
         ),
     ):
         command = option(command)
-    return configured(command)
+    return command
 
 
 @main.command(help=_CHECK_HELP, short_help="Compare Octavia with OVN; change nothing.")
+@configured
 @_options
-@answered
-def check(  # noqa: PLR0913 - the command line's options
-    files: tuple[str, ...],
-    directories: tuple[str, ...],
-    lb_ids: tuple[str, ...],
-    project_ids: tuple[str, ...],
-    *,
-    as_json: bool,
-    everything: bool,
-) -> int:
+def check(settings: Settings, **options: Any) -> int:
     """Compare and show."""
-    parts = wiring.build(settings.load(files, directories))
-    return _check(parts, Selection(lb_ids, project_ids), as_json=as_json, everything=everything)
+    return _synchronize(settings, **options, dry_run=True)
 
 
 @main.command("sync", help=_SYNC_HELP, short_help="Repair differences between Octavia and OVN.")
-@click.option("--dry-run", is_flag=True, help="Show what would be repaired; change nothing.")
+@configured
 @_options
-@answered
-def synchronize(  # noqa: PLR0913 - the command line's options
-    files: tuple[str, ...],
-    directories: tuple[str, ...],
+@click.option("--dry-run", is_flag=True, help="Show what would be repaired; change nothing.")
+def synchronize(settings: Settings, **options: Any) -> int:
+    """Compare, repair and show."""
+    return _synchronize(settings, **options)
+
+
+def _synchronize(  # noqa: PLR0913 - the command line's options
+    settings: Settings,
+    *,
     lb_ids: tuple[str, ...],
     project_ids: tuple[str, ...],
-    *,
     as_json: bool,
     everything: bool,
     dry_run: bool,
 ) -> int:
-    """Compare, repair and show."""
-    parts = wiring.build(settings.load(files, directories))
     selection = Selection(lb_ids, project_ids)
-    if dry_run:
-        return _check(parts, selection, as_json=as_json, everything=everything)
-    results = _run(parts, selection, sync)
-    _show(results, as_json=as_json, everything=everything, acted=True)
-    return _status(results, {Action.NOTHING, Action.RECORDED})
-
-
-def _check(parts: wiring.Runtime, selection: Selection, *, as_json: bool, everything: bool) -> int:
-    def compare(repair: Any, wanted: Selection, **options: Any) -> Iterator[Result]:
-        for finding in repair.compare(wanted, **options):
-            yield Result(finding, Action.NOTHING)
-
-    results = _run(parts, selection, compare)
-    _show(results, as_json=as_json, everything=everything, acted=False)
-    if any(each.finding.verdict is DriftState.UNCLEAR for each in results):
+    results = _run(wiring.build(settings), selection, dry_run=dry_run)
+    if as_json:
+        output.dump(results, acted=not dry_run)
+    else:
+        output.show(results, everything=everything, acted=not dry_run)
+    if any(each.finding.state is DriftState.UNCLEAR for each in results):
         return FAILED
-    right = all(each.finding.verdict is DriftState.RIGHT for each in results)
-    return RIGHT if right else WRONG
+    if dry_run:
+        return RIGHT if all(each.finding.state is DriftState.RIGHT for each in results) else WRONG
+    good = {Action.NOTHING, Action.RECORDED}
+    return RIGHT if all(each.action in good for each in results) else WRONG
 
 
-def _run(
-    parts: wiring.Runtime, selection: Selection, work: Callable[..., Iterator[Result]]
-) -> list[Result]:
-    """Work through the load balancers with a progress bar.
+def _run(parts: wiring.Runtime, selection: Selection, *, dry_run: bool) -> list[Result]:
+    """Compare, and repair unless `dry_run`, with a progress bar.
 
     :raises OctaviaOvnError: when they cannot be compared
     """
@@ -202,9 +187,10 @@ def _run(
     with output.progress() as progress:
         task = progress.add_task("Comparing", total=None)
         results = []
-        for result in work(
+        for result in sync(
             parts.repair(),
             selection,
+            dry_run=dry_run,
             depth=depth,
             started=lambda total: progress.update(task, total=total),
         ):
@@ -214,19 +200,6 @@ def _run(
         missing = ", ".join(sorted(selection.unknown))
         raise NotFound(f"--loadbalancer: Octavia lists no load balancer {missing} of provider ovn.")
     return results
-
-
-def _show(results: list[Result], *, as_json: bool, everything: bool, acted: bool) -> None:
-    if as_json:
-        output.dump(results, acted=acted)
-    else:
-        output.show(results, everything=everything, acted=acted)
-
-
-def _status(results: list[Result], good: set[Action]) -> int:
-    if any(each.finding.verdict is DriftState.UNCLEAR for each in results):
-        return FAILED
-    return RIGHT if all(each.action in good for each in results) else WRONG
 
 
 main.add_command(show)

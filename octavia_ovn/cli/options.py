@@ -6,51 +6,49 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from octavia_ovn.cli import settings
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import OctaviaOvnError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 RIGHT, WRONG, FAILED = 0, 1, 2
 """Exit statuses: all is well, something is wrong, and it could not be found out."""
 
 
-def configured(command: F) -> F:
-    """Add the options that name Octavia's configuration."""
-    for option in (
-        click.option(
-            "--config-dir",
-            "directories",
-            multiple=True,
-            type=click.Path(exists=True, file_okay=False),
-            help="A folder with configuration files. May be repeated.",
-        ),
-        click.option(
-            "--config-file",
-            "files",
-            multiple=True,
-            type=click.Path(exists=True, dir_okay=False),
-            help="Octavia's configuration, by default /etc/octavia/octavia.conf. May be repeated.",
-        ),
-    ):
-        command = option(command)
-    return command
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def answered(command: F) -> F:
-    """Exit with a sentence and the status FAILED on an error of ours."""
+def configured(function: Callable[..., int]) -> Callable[..., None]:
+    """Complete the function of a command.
 
-    @functools.wraps(command)
-    def wrapper(**options: Any) -> None:
+    It has options that name Octavia's configuration and is called with its `settings`. The command
+    exits with the status that it returns; errors of this package are printed, with status FAILED.
+    """
+
+    @click.option(
+        "--config-file",
+        "files",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False),
+        help="Octavia's configuration, by default /etc/octavia/octavia.conf. May be repeated.",
+    )
+    @click.option(
+        "--config-dir",
+        "directories",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False),
+        help="A folder with configuration files. May be repeated.",
+    )
+    @functools.wraps(function)
+    def wrapper(files: tuple[str, ...], directories: tuple[str, ...], **options: Any) -> None:
         try:
-            status = command(**options)
+            status = function(settings.load(files, directories), **options)
         except OctaviaOvnError as error:
             click.echo(plain(f"octavia-ovn: {error}"), err=True)
             status = FAILED
         sys.exit(status)
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper

@@ -51,7 +51,7 @@ def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
     :param acted: whether something was done about it
     """
     console = terminal()
-    shown = [each for each in results if everything or each.finding.verdict is not DriftState.RIGHT]
+    shown = [each for each in results if everything or each.finding.state is not DriftState.RIGHT]
     if shown:
         console.print(_table(shown, acted=acted))
     console.print(summary(each.finding for each in results))
@@ -63,16 +63,16 @@ def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
 
 def summary(findings: Iterable[Finding]) -> str:
     """Return the number of load balancers by finding, in one line."""
-    counts = collections.Counter(each.verdict for each in findings)
+    counts = collections.Counter(each.state for each in findings)
     total = sum(counts.values())
-    parts = [f"{counts[verdict]} {verdict.value}" for verdict in DriftState if counts[verdict]]
+    parts = [f"{counts[state]} {state.value}" for state in DriftState if counts[state]]
     noun = "load balancer" if total == 1 else "load balancers"
     return f"{total} {noun}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def dump(results: Sequence[Result], *, acted: bool) -> None:
     """Print findings as one JSON object."""
-    counts = collections.Counter(each.finding.verdict.name.lower() for each in results)
+    counts = collections.Counter(each.finding.state.name.lower() for each in results)
     items = [_item(each, acted=acted) for each in results]
     found = {"load_balancers": items, "summary": dict(sorted(counts.items()))}
     click.echo(json.dumps(found, indent=2))
@@ -83,10 +83,10 @@ def _table(results: Iterable[Result], *, acted: bool) -> Table:
     table.columns[0].no_wrap = True
     for each in results:
         finding = each.finding
-        style = _STYLES.get(finding.verdict, _STYLE)
+        style = _STYLES.get(finding.state, _STYLE)
         row = [
             text(finding.lb_id),
-            text((finding.verdict.value, style)),
+            text((finding.state.value, style)),
             text(finding.detail),
         ]
         if acted:
@@ -100,7 +100,7 @@ def _item(result: Result, *, acted: bool) -> dict[str, str]:
     finding = result.finding
     item = {
         "id": finding.lb_id,
-        "finding": finding.verdict.name.lower(),
+        "finding": finding.state.name.lower(),
         "detail": finding.detail,
     }
     if acted:

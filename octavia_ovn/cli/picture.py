@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A load balancer as a picture: SVG, and a page around it. Nothing outside is referred to.
+"""A load balancer as a picture: SVG, and an HTML page with it, without external resources.
 
-From left to right the way of a packet: addresses, listeners, pools, members. Below, the
+From left to right in the order of a packet's path: addresses, listeners, pools, members. Below, the
 routers that the load balancer is attached to, and the networks that they connect. Red marks faults,
 dashed lines mark missing attachments.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import html as markup
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from octavia_ovn.core.diagnosis.overview import Address, Node, Overview, Place, State
 from octavia_ovn.core.pending import Kind
@@ -52,6 +53,19 @@ text{{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-s
 """
 
 
+class _Card(NamedTuple):
+    """A box with a title and lines of text."""
+
+    state: str
+    title: str
+    lines: Sequence[str]
+    tip: str
+
+    @property
+    def height(self) -> float:
+        return 38 + 17 * len(self.lines)
+
+
 @dataclass(slots=True)
 class _Canvas:
     """Collects shapes: links lie beneath cards."""
@@ -60,22 +74,25 @@ class _Canvas:
     cards: list[str] = field(default_factory=list)
 
     def text(self, x: float, y: float, words: str, style: str, room: float = 0) -> None:
-        """Write words, cut to the room there is; all of them are in the tooltip."""
+        """Write a text, cut to the available width; the tooltip has all of it."""
         glyph = _BIG_GLYPH if "b" in style.split() else _GLYPH
         most = int(room / glyph) if room else len(words)
         shown = words if len(words) <= most else words[: max(1, most - 1)] + "…"
         tip = f"<title>{_escape(words)}</title>" if shown != words else ""
         self.cards.append(f'<text x="{x}" y="{y}" class="{style}">{tip}{_escape(shown)}</text>')
 
-    def card(self, x: float, y: float, size: tuple[float, float], state: str, tip: str) -> None:
-        """Draw a box with a stripe in the colour of its state."""
-        width, height = size
-        colour = state.partition(" ")[0]
+    def card(self, x: float, y: float, width: float, card: _Card) -> None:
+        """Draw a card with a stripe in the colour of its state."""
+        stripe, colour = card.height - 16, card.state.partition(" ")[0]
         self.cards.append(
-            f'<g><title>{_escape(tip)}</title><rect x="{x}" y="{y}" width="{width}"'
-            f' height="{height}" rx="8" class="card {state}"/>'
-            f'<rect x="{x}" y="{y + 8}" width="4" height="{height - 16}" class="{colour}"/></g>'
+            f'<g><title>{_escape(card.tip)}</title><rect x="{x}" y="{y}" width="{width}"'
+            f' height="{card.height}" rx="8" class="card {card.state}"/>'
+            f'<rect x="{x}" y="{y + 8}" width="4" height="{stripe}" class="{colour}"/></g>'
         )
+        self.text(x + 16, y + 24, card.title, "b t", width - 28)
+        for number, line in enumerate(card.lines):
+            style = "s diff" if line.startswith("≠") else "s"
+            self.text(x + 16, y + 43 + 17 * number, line, style, width - 28)
 
     def curve(self, begin: tuple[float, float], end: tuple[float, float], state: str) -> None:
         """Draw a line from left to right."""
@@ -151,8 +168,8 @@ def _head(found: Overview, canvas: _Canvas) -> None:
     root = found.root
     canvas.cards.append(f'<circle cx="{_MARGIN + 8}" cy="40" r="8" class="{root.state.value}"/>')
     canvas.text(_MARGIN + 28, 47, root.name or root.id, "h t")
-    said = f"Octavia: {root.octavia or 'not known'}   ·   OVN: {root.ovn}   ·   {root.id}"
-    canvas.text(_MARGIN + 28, 70, said, "s")
+    statuses = f"Octavia: {root.octavia or 'not known'}   ·   OVN: {root.ovn}   ·   {root.id}"
+    canvas.text(_MARGIN + 28, 70, statuses, "s")
     for each in root.differences[:1]:
         canvas.text(_MARGIN + 28, 88, f"≠ {each}", "s diff", _WIDTH - 100)
     for column, title in _TITLES:
@@ -160,7 +177,7 @@ def _head(found: Overview, canvas: _Canvas) -> None:
 
 
 class _Columns:
-    """Lays out the tree: each object stands at the middle of its children."""
+    """Lays out the tree: each object is centred on its children."""
 
     def __init__(self, canvas: _Canvas) -> None:
         self._canvas = canvas
@@ -188,7 +205,7 @@ class _Columns:
         if pool.id in self._pools:
             return self._pools[pool.id]
         members = [each for each in pool.children if each.kind is Kind.MEMBER]
-        # A pool must not stand above the one before it.
+        # A pool is drawn below the one before it.
         self._free["member"] = max(self._free["member"], self._free["pool"])
         ends = [(self._node("member", each), each.state) for each in members]
         monitor = next((each for each in pool.children if each.kind is Kind.HEALTH_MONITOR), None)
@@ -209,7 +226,6 @@ class _Columns:
         return y
 
     def _node(self, column: str, node: Node, middle: float | None = None, extra: str = "") -> float:
-        """Draw a card as near to `middle` as there is room; return its own middle."""
         difference = node.differences[0] if node.differences else ""
         lines = [
             node.details,
@@ -220,36 +236,24 @@ class _Columns:
         tip = "\n".join([node.name, node.id, *filter(None, lines), *node.differences])
         title = node.name or node.details
         shown = [each for each in lines if each and each != title]
-        height = 38 + 17 * len(shown)
-        y = self._take(column, height, middle)
-        x, width = _COLUMNS[column]
         state = State.BAD if node.differences else node.state
-        self._canvas.card(x, y, (width, height), state.value, tip)
-        self._canvas.text(x + 16, y + 24, title, "b t", width - 28)
-        for number, line in enumerate(shown):
-            style = "s diff" if line.startswith("≠") else "s"
-            self._canvas.text(x + 16, y + 43 + 17 * number, line, style, width - 28)
-        return y + height / 2
+        return self._card(column, _Card(state.value, title, shown, tip), middle)
 
     def _address(self, address: Address, state: State) -> float:
         lines = [
             f"floating IP {address.floating_ip}" if address.floating_ip else "no floating IP",
             f"on {address.network}",
         ]
-        height = 38 + 17 * len(lines)
-        y = self._take("vip", height, None)
-        x, width = _COLUMNS["vip"]
         tip = "\n".join([address.address, *lines, address.switch, address.port])
-        self._canvas.card(x, y, (width, height), state.value, tip)
-        self._canvas.text(x + 16, y + 24, address.address, "b t", width - 28)
-        for number, line in enumerate(lines):
-            self._canvas.text(x + 16, y + 43 + 17 * number, line, "s", width - 28)
-        return y + height / 2
+        return self._card("vip", _Card(state.value, address.address, lines, tip))
 
-    def _take(self, column: str, height: float, middle: float | None) -> float:
-        y = max(self._free[column], (middle or 0) - height / 2)
-        self._free[column] = y + height + _GAP
-        return y
+    def _card(self, column: str, card: _Card, middle: float | None = None) -> float:
+        """Draw a card as near to `middle` as there is room; return its own middle."""
+        y = max(self._free[column], (middle or 0) - card.height / 2)
+        self._free[column] = y + card.height + _GAP
+        x, width = _COLUMNS[column]
+        self._canvas.card(x, y, width, card)
+        return y + card.height / 2
 
 
 def _octavia(node: Node) -> str:
@@ -259,7 +263,7 @@ def _octavia(node: Node) -> str:
 
 
 def _ovn(node: Node) -> str:
-    """Return what OVN does, without the addresses of a listener: they stand to its left."""
+    """Return what OVN does, without the addresses of a listener, which are drawn to its left."""
     served = node.kind is Kind.LISTENER and node.state in (State.GOOD, State.ATTENTION)
     return "served" if served else node.ovn
 
@@ -274,7 +278,7 @@ def _middle(places: Sequence[float]) -> float | None:
 def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
     """Draw routers, the networks below them, and lines between; return where that ends.
 
-    Lines to several rows of networks would hide each other: words take their place.
+    Lines to several rows of networks would cover each other: they are replaced by labels.
     """
     if not places:
         return top
@@ -283,7 +287,7 @@ def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
     labels = {each.name: each.label for each in routers}
     wired = len(networks) <= _in_a_row()
     canvas.text(_MARGIN, top, "ATTACHED TO", "s c")
-    # Routers stand above the middle of the networks.
+    # Routers are centred above the networks.
     shift = max(0, min(len(networks), _in_a_row()) - len(routers)) * sum(_PLACE) / 2
     spots = {}
     below = top + 16
@@ -301,19 +305,14 @@ def _places(places: Sequence[Place], canvas: _Canvas, top: float) -> float:
 
 def _place(canvas: _Canvas, place: Place, spot: tuple[float, float], extra: str = "") -> float:
     """Draw a router or network; return where its card ends."""
-    x, y = spot
-    width = _PLACE[0]
     state = place.state if place.attached or place.wanted else State.OFF
     lines = [" · ".join(filter(None, (place.purpose or "router", _attachment(place))))]
     lines += [extra] if extra else []
     style = f"{state.value} missing" if place.wanted and not place.attached else state.value
-    height = 41 + 17 * len(lines)
     tip = "\n".join((place.label, place.name, *lines))
-    canvas.card(x, y, (width, height), style, tip)
-    canvas.text(x + 16, y + 24, place.label, "b t", width - 28)
-    for number, line in enumerate(lines):
-        canvas.text(x + 16, y + 43 + 17 * number, line, "s", width - 28)
-    return y + height
+    card = _Card(style, place.label, lines, tip)
+    canvas.card(*spot, _PLACE[0], card)
+    return spot[1] + card.height
 
 
 def _wire(canvas: _Canvas, begin: tuple[float, float], end: tuple[float, float]) -> None:

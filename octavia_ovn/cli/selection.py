@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from octavia_ovn.controller.drift.compare import Listed
+from octavia_ovn.core.listed import Listed
 
 
 class Selection:

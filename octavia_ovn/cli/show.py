@@ -13,9 +13,10 @@ import click
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from octavia_ovn.cli import output, picture, settings, sources
-from octavia_ovn.cli.options import RIGHT, WRONG, answered, configured
+from octavia_ovn.cli import output, picture, sources
+from octavia_ovn.cli.options import RIGHT, WRONG, configured, json_option
 from octavia_ovn.cli.output import text
+from octavia_ovn.config.octavia import Settings
 from octavia_ovn.core.diagnosis.overview import Node, Overview, Place, State, overview
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import BadConfiguration, Refused
@@ -54,22 +55,13 @@ Examples
 
 @click.command("show", help=_HELP, short_help="Show one load balancer with its network.")
 @click.argument("lb", metavar="LB")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 @click.option("--svg", type=click.Path(dir_okay=False), help="Draw it into this file as well.")
 @click.option("--html", type=click.Path(dir_okay=False), help="Write a page with the picture.")
 @configured
-@answered
-def show(  # noqa: PLR0913 - the command line's options
-    files: tuple[str, ...],
-    directories: tuple[str, ...],
-    lb: str,
-    svg: str | None,
-    html: str | None,
-    *,
-    as_json: bool,
-) -> int:
+def show(settings: Settings, lb: str, svg: str | None, html: str | None, *, as_json: bool) -> int:
     """Read and show."""
-    snapshot, _ = sources.build(settings.load(files, directories)).snapshot(lb)
+    snapshot, _ = sources.build(settings).snapshot(lb)
     found = overview(snapshot)
     if found is None:
         raise Refused(f"{lb}: its rows do not say what it is ({'; '.join(snapshot.problems)}).")

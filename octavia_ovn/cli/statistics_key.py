@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import click
 
-from octavia_ovn.cli import settings
-from octavia_ovn.cli.options import RIGHT, answered, configured
+from octavia_ovn.cli.options import RIGHT, configured
+from octavia_ovn.config.octavia import Settings
 from octavia_ovn.config.statistics import SECTION, check_master_key
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration
@@ -32,12 +32,9 @@ Examples
 @click.command("statistics-key", help=_HELP, short_help="Print the key of a chassis.")
 @click.argument("chassis", nargs=-1, required=True)
 @configured
-@answered
-def statistics_key(
-    files: tuple[str, ...], directories: tuple[str, ...], chassis: tuple[str, ...]
-) -> int:
+def statistics_key(settings: Settings, chassis: tuple[str, ...]) -> int:
     """Derive and print."""
-    master_key = settings.load(files, directories).statistics.master_key
+    master_key = settings.statistics.master_key
     if not master_key:
         raise BadConfiguration(f"[{SECTION}] master_key is empty: there are no keys of chassis.")
     check_master_key(master_key)

@@ -10,9 +10,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from octavia_ovn.cli import output, settings, sources
-from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, answered, configured
+from octavia_ovn.cli import output, sources
+from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, configured, json_option
 from octavia_ovn.cli.output import text
+from octavia_ovn.config.octavia import Settings
 from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.diagnosis.path import NoPath, paths
 from octavia_ovn.core.diagnosis.trace import Explanation, explain
@@ -77,12 +78,10 @@ Examples
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Only listeners on this port; by default all."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option
 @configured
-@answered
 def trace(  # noqa: PLR0913 - the command line's options
-    files: tuple[str, ...],
-    directories: tuple[str, ...],
+    settings: Settings,
     lb: str,
     sender: str,
     address: str | None,
@@ -91,8 +90,7 @@ def trace(  # noqa: PLR0913 - the command line's options
     as_json: bool,
 ) -> int:
     """Read and explain."""
-    found = sources.build(settings.load(files, directories))
-    snapshot, client = found.snapshot(lb, sender)
+    snapshot, client = sources.build(settings).snapshot(lb, sender)
     if client is None:
         raise NotFound(f"--from: there is no port and no address {sender!r}.")
     try:

@@ -212,6 +212,10 @@ class Settings:
     statistics: AgentStatistics
 
 
+_AS_NAMED = {each.dest for each in _OVN_OPTS} & set(Settings.__annotations__)
+"""The options of `[ovn]` that are settings of the same name."""
+
+
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options by section, for oslo-config-generator."""
     return [
@@ -249,18 +253,11 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         nb=_database(reader, "ovn_nb"),
         sb=_database(reader, "ovn_sb"),
         connection_timeout=reader.get("ovn", "ovsdb_connection_timeout"),
-        ovsdb_retry_max_interval=reader.get("ovn", "ovsdb_retry_max_interval"),
         probe_interval=reader.get("ovn", "ovsdb_probe_interval"),
-        session_persistence=reader.get("ovn", "session_persistence"),
         requests=RequestOptions.read(reader.get),
-        sync_interval=reader.get("ovn", "sync_interval"),
-        pending_grace=reader.get("ovn", "pending_grace"),
-        retry_max_interval=reader.get("ovn", "retry_max_interval"),
-        metrics_port=reader.get("ovn", "metrics_port"),
-        metrics_address=reader.get("ovn", "metrics_address"),
         neutron=_service(reader, "neutron"),
         octavia=_service(reader, _FALLBACK),
-        status_path=reader.get("ovn", "status_path"),
+        **{name: reader.get("ovn", name) for name in _AS_NAMED},
         status_socket=reader.get("driver_agent", "status_socket_path"),
         stats_socket=reader.get("driver_agent", "stats_socket_path"),
         get_socket=reader.get("driver_agent", "get_socket_path"),

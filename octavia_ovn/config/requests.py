@@ -17,7 +17,7 @@ OVN_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "strict_algorithms",
         default=False,
-        help="Refuse pools with lb_algorithm ROUND_ROBIN. OVN chooses a member anew for every"
+        help="Refuse pools with lb_algorithm ROUND_ROBIN. OVN chooses a member for every"
         " connection, in no particular order, which is close to but not the same as round robin.",
     ),
     cfg.BoolOpt(

@@ -15,7 +15,7 @@ from octavia_ovn.core.pending import UNSERVED, Final, Pending
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.rows import Row
 from octavia_ovn.errors import Unavailable
-from octavia_ovn.observer import NOBODY, Drift, Observer
+from octavia_ovn.observer import SILENT, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
 class CorruptRows:
     """Asks Octavia once about a damaged load balancer, and logs once what was wrong."""
 
-    def __init__(self, octavia: Octavia, effects: Effects, observer: Observer = NOBODY) -> None:
+    def __init__(self, octavia: Octavia, effects: Effects, observer: Observer = SILENT) -> None:
         self._octavia = octavia
         self._observer = observer
         self._effects = effects

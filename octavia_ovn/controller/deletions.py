@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rows say that Octavia wants deleted, held against what Octavia says itself.
+"""Deletions that rows record, verified with Octavia.
 
-Octavia deletes whatever a provider reports as DELETED. Rows can be written by others, so nothing is
-reported of objects that Octavia does not show below the load balancer.
+Octavia deletes every object that a provider reports as DELETED. Rows can be written by others, so
+nothing is reported of objects that Octavia does not show below the load balancer.
 """
 
 from __future__ import annotations

@@ -36,12 +36,12 @@ from octavia_ovn.core.topology import (
 ANSWERED_BY = {Resource.PORT: "vip", Resource.MONITORED: "source"}
 """Resource → kind of the task whose answer is outdated when the resource changes."""
 _BEFORE = {"ONLINE": HealthState.UP, "ERROR": HealthState.DOWN}
-"""What a check must have said of a member that Octavia shows with that operating status."""
+"""The result of a check that led to an operating status in Octavia."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A load balancer with all that is known about its surroundings.
+    """A load balancer with all that is known about its network, members and ports.
 
     :param lb: the intent, completed by what its rows lacked
     :param dependencies: what it depends on, for :class:`octavia_ovn.controller.dependencies.Index`
@@ -91,7 +91,7 @@ class _Checks:
     """Collects the health of monitored members."""
 
     mappings: dict[str, str] = field(default_factory=dict)
-    verdicts: dict[Backend, HealthState] = field(default_factory=dict)
+    backends: dict[Backend, HealthState] = field(default_factory=dict)
     members: dict[str, HealthState] = field(default_factory=dict)
     obstacles: dict[str, str] = field(default_factory=dict)
     failed: set[tuple[Kind, str]] = field(default_factory=set)
@@ -147,7 +147,7 @@ class FactFinder:
             attachments=places,
             floating_ips=self._floating_ips(lb),
             mappings=checks.mappings,
-            health=Health(checks.verdicts, checks.members),
+            health=Health(checks.backends, checks.members),
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
             ingress_ports=doors,
@@ -185,7 +185,7 @@ class FactFinder:
         )
 
     def _port_operations(self, lb: model.LoadBalancer) -> Iterator[Operation]:
-        """Yield what makes the ports that users brought fit for a VIP."""
+        """Yield what makes user-provided ports usable for a VIP."""
         for vip in lb.vips:
             if vip.user_port and vip.port_id:
                 found = self._nb.has_addresses(vip.port_id)
@@ -203,7 +203,7 @@ class FactFinder:
     def _answer_operations(
         self, lb: model.LoadBalancer, subnets: Mapping[str, Subnet], lost: Collection[str]
     ) -> Iterator[Operation]:
-        """Yield what makes routers of ours answer for VIPs that no other router leads to."""
+        """Yield what makes responders answer for VIPs that no router leads to."""
         wanted = responder.answers(lb, self._nb, subnets, lost)
         return responder.operations(lb.id, self._nb.answers(lb.id), wanted)
 
@@ -293,7 +293,7 @@ class FactFinder:
                 if not self._sb.ready:
                     # What OVN says is not known now: it counts as it did before.
                     before = _BEFORE.get(shown.get(member.id, ""), HealthState.UNKNOWN)
-                    checks.verdicts[_backend(pool, member)] = before
+                    checks.backends[_backend(pool, member)] = before
         return checks
 
     def _check(self, checked: Checked, rows: tuple[Row, ...], checks: _Checks) -> None:
@@ -305,7 +305,7 @@ class FactFinder:
         try:
             source = self._sources.find(lb, subnet, ports, port.project if port else "")
         except NoSource as missing:
-            # While Neutron is being asked, checks go on from where they came from.
+            # During a call to Neutron, checks come from the same port as before.
             source = _mapped(rows, member.address)
             if source is None and not missing.lasting:
                 raise Missing(operations=missing.operations) from None
@@ -320,8 +320,8 @@ class FactFinder:
             checks.members[member.id] = HealthState.UNCHECKED
         else:
             name = port.name
-            verdict = self._sb.verdict(name, member.address, member.port, pool.protocol.value)
-            checks.verdicts[_backend(pool, member)] = verdict
+            state = self._sb.health_state(name, member.address, member.port, pool.protocol.value)
+            checks.backends[_backend(pool, member)] = state
         checks.mappings[member.address] = f"{name}:{codec.bracketed(source.address)}"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 from octavia_ovn.supervised import SupervisedThread
 
 
@@ -18,7 +18,7 @@ class LeaderThread:
     :param observer: is notified when the work crashes
     """
 
-    def __init__(self, work: Callable[[], None], name: str, observer: Observer = NOBODY) -> None:
+    def __init__(self, work: Callable[[], None], name: str, observer: Observer = SILENT) -> None:
         self.changed = threading.Condition()
         """Notified whenever leadership changes, and when the thread is closed."""
         self.is_leader = False

@@ -16,7 +16,7 @@ from octavia_ovn.core.statistics.messages import MAX_COUNT
 from octavia_ovn.core.statistics.totals import Batch
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 from octavia_ovn.errors import OctaviaOvnError, Refused, Unavailable
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Accounts:
     """The counters of listeners: what Octavia showed before, and what has come since.
 
     :param shown: asked once for each listener that has traffic
-    :param told: told of what has changed
+    :param told: receives what has changed
     :param ask: returns the ids of listeners by key
     :param observer: is notified of listeners whose traffic is dropped
     :param clock: seconds, monotonic
@@ -68,7 +68,7 @@ class Accounts:
         shown: Shown,
         told: ObjectStatus,
         ask: Callable[[Collection[str]], Mapping[Key, str]],
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shown = shown

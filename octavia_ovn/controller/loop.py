@@ -27,11 +27,10 @@ from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.pending import Kind
-from octavia_ovn.core.request import changes, names
+from octavia_ovn.core.request import names
 from octavia_ovn.core.rows import Operation
-from octavia_ovn.core.status import Message
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
-from octavia_ovn.observer import NOBODY, Defect, Observer, Step
+from octavia_ovn.observer import SILENT, Defect, Observer, Step
 
 LOG = logging.getLogger(__name__)
 
@@ -45,7 +44,8 @@ class Controller:
     """Reconciles all load balancers.
 
     :param wake: makes the main loop run :meth:`turn` soon; called from any thread
-    :param settled: see :class:`Reporter`
+    :param executor: calls Neutron and Octavia
+    :param sender: sends statuses, see :class:`Reporter`
     :param retry_max: seconds between two attempts at one load balancer at most
     :param populated: called with the id of a load balancer that was made with its listeners
     :param clock: seconds, monotonic
@@ -61,16 +61,15 @@ class Controller:
         executor: Executor,
         wake: Callable[[], None],
         *,
-        settled: Callable[[Message], frozenset[str]],
+        sender: Executor,
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
         self._populated = populated
         self._neutron = neutron
-        self._octavia = octavia
         self._wake = wake
         self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
@@ -79,9 +78,7 @@ class Controller:
         self._index = Index()
         self._reported = ReportedStatus()
         self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
-        self._reporter = Reporter(
-            sink, self._accepted, clock, settled, self._objects, observer=observer
-        )
+        self._reporter = Reporter(sink, octavia, self._end, sender, self.post, clock, observer)
         effects = Effects(self._tasks)
         finder = FactFinder(nb, sb, neutron, effects)
         self._reconciler = Reconciler(
@@ -159,9 +156,6 @@ class Controller:
         if not self._index.of(dependency) and not self._unreconciled:
             self._release(subnet_id, dependency)
 
-    def _accepted(self, lb_id: str, key: ReportKey) -> None:
-        self.post(lambda: self._end(lb_id, key))
-
     def _end(self, lb_id: str, key: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
         ended = self._reported.accept(lb_id, key)
@@ -170,20 +164,6 @@ class Controller:
         if any(map(names.creates, ended)) and Kind.LISTENER.value in key.message:
             self._populated(lb_id)
         self.queue.add(lb_id)
-
-    def _objects(self, lb_id: str) -> frozenset[str] | None:
-        """Return the ids of what Octavia has of a load balancer; called from any thread."""
-        try:
-            tree = self._octavia.tree(lb_id)
-        except OctaviaOvnError as error:
-            LOG.debug("Octavia does not answer what load balancer %s has: %s", lb_id, error)
-            return None
-        # The reporter can do without an answer that is malformed.
-        except Exception:
-            LOG.exception("What Octavia has of load balancer %s cannot be read", lb_id)
-            self._observer.meets(Defect.REPORT)
-            return None
-        return frozenset(each for _, each in changes.objects(tree)) if tree else frozenset()
 
     # --- what is done
 
@@ -196,12 +176,11 @@ class Controller:
         for batch in (part, self._batch()):
             if batch:
                 self._reconcile(batch)
+        self._reporter.run()
         if self._parts:
             return 0.0
-        return min(
-            (due for due in (self.queue.next_due(), self._tasks.next_due()) if due is not None),
-            default=None,
-        )
+        parts = (self.queue, self._tasks, self._reporter)
+        return min((due for each in parts if (due := each.next_due()) is not None), default=None)
 
     def _batch(self) -> Sequence[str]:
         """Return what is due, without what is reconciled alone."""
@@ -290,8 +269,6 @@ class Controller:
         for lb_id in batch:
             try:
                 outcome = self._reconciler.reconcile(lb_id)
-                if outcome.requested:
-                    self._reporter.withdraw(lb_id)
             except Exception as error:  # noqa: BLE001 - it is logged there
                 self._isolate(lb_id, Defect.RECONCILE, error)
                 continue
@@ -337,8 +314,7 @@ class Controller:
                     self._releasing.setdefault(lb_id, set()).add(key)
         if outcome.report is not None and not self._is_releasing(lb_id):
             self._reporter.send(outcome.report)
-            if outcome.report.key is not None:
-                self._reported.sent(lb_id, outcome.report.key)
+            self._reported.sent(lb_id, outcome.report.key)
         if outcome.again:
             self.queue.add(lb_id)
 

@@ -8,30 +8,11 @@ from typing import Protocol
 
 from octavia_ovn.core import model
 from octavia_ovn.core.desired.access_control import Access
-from octavia_ovn.core.health import HealthState, Source
+from octavia_ovn.core.health import HealthState, Source, SwitchPort
+from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.pending import Key
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, Topology
-
-
-class SwitchPort(Protocol):
-    """A port of a switch."""
-
-    @property
-    def name(self) -> str:
-        """Its name, which is its id in Neutron."""
-
-    @property
-    def project(self) -> str:
-        """The project that it belongs to in Neutron."""
-
-    @property
-    def up(self) -> bool:
-        """Whether a hypervisor has it."""
-
-    @property
-    def virtual(self) -> bool:
-        """Whether other ports take its addresses in turns, as allowed address pairs."""
 
 
 class SwitchPorts(Protocol):
@@ -73,12 +54,12 @@ class Northbound(Topology, Protocol):
         """Return the ports of a switch; None while they are being fetched."""
 
     def is_occupied(self, switch: str, address: str) -> bool:
-        """Whether an address on a switch is a router's, or the VIP of a load balancer of ours."""
+        """Whether an address on a switch is a router's, or the VIP of a load balancer."""
 
     def holds(self, port_id: str, address: str, *, user_port: bool) -> bool | None:
         """Whether OVN shows that a VIP's port has its address; None while that is being fetched.
 
-        :param brought: whether the user made the port, so that it may have an owner
+        :param user_port: whether the user made the port, so that it may have an owner
         """
 
     def has_addresses(self, port_id: str) -> bool | None:
@@ -132,47 +113,8 @@ class Southbound(Protocol):
     def ready(self) -> bool:
         """Whether its contents are known."""
 
-    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
+    def health_state(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return what OVN's check says about a backend."""
-
-
-class Port(Protocol):
-    """A Neutron port."""
-
-    @property
-    def id(self) -> str:
-        """Its id, which is the name of its switch port."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def device_owner(self) -> str:
-        """Who uses it."""
-
-    @property
-    def network_id(self) -> str:
-        """Its network."""
-
-    @property
-    def fixed_ips(self) -> Sequence[FixedIp]:
-        """Its addresses."""
-
-    def is_vip_of(self, lb_id: str) -> bool:
-        """Whether it is a VIP port that a driver has made for a load balancer."""
-
-
-class FixedIp(Protocol):
-    """An address of a Neutron port."""
-
-    @property
-    def address(self) -> str:
-        """The address."""
-
-    @property
-    def subnet_id(self) -> str:
-        """Its subnet."""
 
 
 class Neutron(Protocol):
@@ -181,7 +123,7 @@ class Neutron(Protocol):
     def subnet(self, subnet_id: str) -> Subnet:
         """Return a subnet."""
 
-    def port(self, port_id: str) -> Port:
+    def port(self, port_id: str) -> NeutronPort:
         """Return a port."""
 
     def project(self) -> str:
@@ -191,7 +133,7 @@ class Neutron(Protocol):
         """Give a VIP port that another driver made the owner and id that ours have."""
 
     def touch_port(self, port_id: str, address: str) -> None:
-        """Have Neutron write the switch port of a port anew, if it has an address."""
+        """Have Neutron write the switch port of a port again, if it has an address."""
 
     def create_vip_port(  # noqa: PLR0913 - what a VIP can be asked to have
         self,
@@ -202,14 +144,14 @@ class Neutron(Protocol):
         address: str | None = None,
         qos_policy_id: str | None = None,
         index: int | None = None,
-    ) -> Port:
+    ) -> NeutronPort:
         """Make the port of a VIP, or return the one that an earlier attempt has made."""
 
-    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> Port:
+    def set_address(self, port_id: str, subnet_id: str | None, address: str) -> NeutronPort:
         """Give a port one address instead of those that it has."""
 
     def touch_floating_ip(self, fip_id: str) -> None:
-        """Have Neutron write the NAT row of a floating IP anew."""
+        """Have Neutron write the NAT row of a floating IP again."""
 
     def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None) -> None:
         """Delete a port if it is a VIP port that a driver has made for a load balancer."""
@@ -217,7 +159,7 @@ class Neutron(Protocol):
     def delete_vip_ports(self, lb_id: str) -> None:
         """Find and delete the VIP ports that are ours."""
 
-    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> Port:
+    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> NeutronPort:
         """Make a health monitor port of a subnet, or return the one that the project has."""
 
     def delete_hm_ports(self, subnet_id: str) -> None:
@@ -229,6 +171,9 @@ class Octavia(Protocol):
 
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer as Octavia has it; None when it does not exist."""
+
+    def exists(self, lb_id: str) -> bool:
+        """Whether Octavia has committed a load balancer that is not DELETED."""
 
     def is_leaving(self, lb_id: str) -> bool:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it."""

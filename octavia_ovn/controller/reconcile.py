@@ -28,14 +28,14 @@ from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Key, Kind, Pending
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
-from octavia_ovn.observer import NOBODY, Drift, Observer
+from octavia_ovn.observer import SILENT, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to be done about a load balancer.
+    """The work that a load balancer needs.
 
     :param operations: to be committed
     :param report: to be sent to Octavia after that
@@ -44,8 +44,6 @@ class Outcome:
     :param again: whether to reconcile again once the operations are committed
     :param effects: to be carried out in order once the operations are committed: background calls,
         results to forget, metrics, log lines
-    :param requested: whether Octavia waits for something, other than the creation alone: its status
-        may have been lost before the commit, and must be sent once more
     """
 
     operations: tuple[Operation, ...] = ()
@@ -54,7 +52,6 @@ class Outcome:
     former: frozenset[Dependency] = frozenset()
     again: bool = False
     effects: tuple[Effect, ...] = ()
-    requested: bool = False
 
 
 NOTHING = Outcome()
@@ -72,7 +69,7 @@ class Reconciler:
         octavia: Octavia,
         effects: Effects,
         reported: ReportedStatus,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._deletions = Deletions(effects, octavia)
         self._nb = nb
@@ -101,8 +98,7 @@ class Reconciler:
         ended = self._reported.accepted(lb_id).requests
         waiting = (each for each in pending.requests if each not in ended) if pending else ()
         self._observer.waits(lb_id, tuple(waiting))
-        requested = pending is not None and not status.is_first(pending)
-        return replace(self._decide(lb_id, rows, pending), requested=requested)
+        return self._decide(lb_id, rows, pending)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
         foreign = self._foreign(lb_id, pending)
@@ -215,7 +211,7 @@ class Reconciler:
                 self._observer.repairs(Drift.VIP_PORT)
                 LOG.warning(
                     "Port %s of VIP %s of load balancer %s was deleted in Neutron; %s is in its"
-                    " place. Octavia goes on showing the former",
+                    " place. Octavia still shows the former",
                     old.port_id,
                     old.address,
                     before.id,
@@ -261,7 +257,7 @@ class Reconciler:
         """Return what to send, unless there is nothing or it is being sent."""
         if not report.message or self._reported.is_under_way(lb_id, key):
             return None
-        return StatusUpdate(lb_id, key, report.message, report.late)
+        return StatusUpdate(lb_id, key, report.message, report.first, report.new)
 
     def _delete(
         self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool

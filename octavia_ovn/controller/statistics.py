@@ -27,7 +27,7 @@ from octavia_ovn.core.statistics.messages import (
 from octavia_ovn.core.statistics.totals import Totals, acknowledged
 from octavia_ovn.core.statistics.traffic import Key
 from octavia_ovn.errors import Unavailable, failure
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Statistics:
         self,
         listen: Callable[[], Chassis],
         ledger: Callable[[Chassis], StatisticsReceiver],
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._listen = listen
         self._ledger = ledger

@@ -2,7 +2,7 @@
 """Background calls of Neutron and Octavia, each made once, beside the main loop.
 
 `get` returns a known result or starts the call; those that wait for it are enqueued when it has
-ended. No result is valid for ever: an old one is requested again and serves until the new one
+ended. No result stays valid: an old one is requested again and serves until the new one
 arrives.
 """
 
@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.errors import OctaviaOvnError, Refused
-from octavia_ovn.observer import NOBODY, Observer, Step
+from octavia_ovn.observer import SILENT, Observer, Step
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class Tasks:
 
     :param executor: runs them
     :param post: hands a function to the main loop, from any thread
-    :param wake: tells that a waiter is to be reconciled
+    :param wake: enqueues a waiter
     :param clock: seconds, monotonic
     """
 
@@ -103,7 +103,7 @@ class Tasks:
         wake: Callable[[str], None],
         clock: Callable[[], float],
         longest: float = 60.0,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._executor = executor
         self._post = post
@@ -121,7 +121,7 @@ class Tasks:
     def get(self, key: Hashable, work: Callable[[], T], waiter: str) -> Done[T] | None:
         """Return the result of a task, or None after having started it for a waiter.
 
-        An old result is returned too, and asked for anew beside.
+        An old result is returned, too, and refreshed in the background.
         """
         kept = self._done.pop(key, None)
         if kept is not None:
@@ -145,7 +145,7 @@ class Tasks:
         self._want(key, work, waiter, kept=False, after=after)
 
     def forget(self, key: Hashable) -> None:
-        """Forget a result, so that the next question is asked anew.
+        """Forget a result, so that the next request starts a call.
 
         That of an attempt which is under way will not count either.
         """
@@ -163,7 +163,7 @@ class Tasks:
             self.forget(key)
 
     def expire(self, key: Hashable) -> None:
-        """Have a result asked for anew when it is used next; it serves until then."""
+        """Have a result refreshed when it is used next; it serves until then."""
         if key in self._done:
             self._done[key].since = -math.inf
 
@@ -174,7 +174,7 @@ class Tasks:
                 self.forget(key)
 
     def forget_refusals(self) -> None:
-        """Have all that was refused or not found asked for anew: that may have changed."""
+        """Have all refusals and missing objects requested again: that may have changed."""
         for key, kept in self._done.items():
             if kept.done.refusal is not None:
                 self.expire(key)

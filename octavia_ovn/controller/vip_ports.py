@@ -2,9 +2,9 @@
 """Whether the VIPs of a load balancer are still ours in Neutron, and how to get them back.
 
 A VIP port that was deleted, or has another address now, no longer keeps Neutron from giving the VIP
-to another port. What OVN shows is a hint; Neutron's answer counts. A port of ours is made anew, or
-gets its address back, if Neutron grants that: it does while the address is free. A
-user-provided port is never changed. A VIP that is lost is not served.
+to another port. What OVN shows is a hint; Neutron's answer counts. A port that the driver made is
+replaced, or gets its address back, while the address is free. A user-provided port is never
+changed. A VIP that is lost is not served.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import functools
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller.effects import Effects
-from octavia_ovn.controller.protocols import Neutron, Northbound, Port
+from octavia_ovn.controller.protocols import Neutron, Northbound
 from octavia_ovn.controller.tasks import Done
 from octavia_ovn.core import model
+from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.errors import NotFound
 
 CHECK, _MAKE, _RETURN = "vip-port", "vip-port-anew", "vip-address"
@@ -102,7 +103,7 @@ class VipGuard:
         return vip, _refused(why, done)
 
 
-def _refused(why: str, done: Done[Port] | None) -> str:
+def _refused(why: str, done: Done[NeutronPort] | None) -> str:
     """Return why a VIP is lost; empty while Neutron is asked to give it back, or has done so."""
     if done is None or done.refusal is None:
         return ""

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The health of members."""
+"""The health of members, and the switch ports that it depends on."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from octavia_ovn.core import model
+from octavia_ovn.core.dependencies import Dependency, Resource
 
 
 class HealthState(str, enum.Enum):
@@ -45,14 +46,40 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchPort:
+    """The properties of a switch port that matter to members.
+
+    :param source_of: the subnet of the members that are checked from it
+    :param answers: whether OVN knows its addresses, and answers ARP for them
+    :param project: the project that it belongs to in Neutron
+    :param up: whether a hypervisor has bound it
+    :param virtual: whether other ports share its addresses, as allowed address pairs
+    """
+
+    name: str
+    addresses: tuple[str, ...]
+    source_of: str | None
+    answers: bool
+    project: str
+    up: bool
+    virtual: bool
+
+    def dependencies(self) -> Iterator[Dependency]:
+        """Yield the dependencies that change with the port."""
+        yield from (Dependency(Resource.BACKEND, address) for address in self.addresses)
+        if self.source_of:
+            yield Dependency(Resource.MONITORED, self.source_of)
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The health of the members of a load balancer.
 
-    :param verdicts: results of the checks of backends
+    :param backends: results of the checks of backends
     :param members: member id → health that overrides its check
     """
 
-    verdicts: Mapping[Backend, HealthState] = field(default_factory=dict)
+    backends: Mapping[Backend, HealthState] = field(default_factory=dict)
     members: Mapping[str, HealthState] = field(default_factory=dict)
 
     def of(self, pool: model.Pool, member: model.Member) -> HealthState:
@@ -63,7 +90,7 @@ class Health:
         if not pool.monitored:
             return HealthState.UNCHECKED
         backend = (member.address, member.port, pool.protocol.value)
-        return self.verdicts.get(backend, HealthState.UNKNOWN)
+        return self.backends.get(backend, HealthState.UNKNOWN)
 
     def may_serve(self, pool: model.Pool, member: model.Member) -> bool:
         """Whether OVN sends connections to a member that is in `vips`."""

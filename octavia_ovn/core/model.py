@@ -167,6 +167,10 @@ class Member:
             raise ValueError(msg)
 
 
+MONITOR_NUMBERS = ("delay", "timeout", "max_retries", "max_retries_down")
+"""The fields of a monitor that are times, in seconds, and counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class HealthMonitor:
     """The health check of a pool's members; delay and timeout in seconds."""
@@ -181,7 +185,7 @@ class HealthMonitor:
 
     def __post_init__(self) -> None:
         check_id(self.id)
-        for value in (self.delay, self.timeout, self.max_retries, self.max_retries_down):
+        for value in (getattr(self, name) for name in MONITOR_NUMBERS):
             if value < 0:
                 msg = f"{value!r} is not a time or a count"
                 raise ValueError(msg)
@@ -199,9 +203,9 @@ class SessionPersistence:
 class Pool:
     """Members and how connections are spread over them.
 
-    `slots` holds the order in which members stand in `vips`, an empty string where a member has
-    left: a client's hash picks a slot, so a member that leaves must not move the others.
-    It is empty while no slot is vacant: then the order is that of the members.
+    `slots` holds the order of members in `vips`, with an empty string where a member has left: a
+    client's hash picks a slot, so a member that leaves must not move the others. It is empty while
+    no slot is vacant: then the order is that of the members.
     `application` is what Octavia calls the protocol of a TCP pool, unless that is TCP.
     """
 

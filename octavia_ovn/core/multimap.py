@@ -13,9 +13,8 @@ Item = TypeVar("Item", bound=Hashable)
 class MultiMap(Generic[Key, Item]):
     """The items that belong to each key; a key without items is removed.
 
-    Rows of a database that are found by another column than their UUID belong here, even where that
-    column seems unique: a row that is made anew comes, in an order of chance, before the one that
-    it replaces has gone.
+    Index rows of a database by other columns than their UUID with it, even where such a column
+    seems unique: when a row is replaced, the new one may arrive before the old one is deleted.
     """
 
     def __init__(self) -> None:

@@ -71,8 +71,15 @@ class Pending:
 
     @property
     def questionable(self) -> frozenset[Key]:
-        """See :func:`questionable`."""
-        return questionable(self.objects)
+        """The objects that end DELETED or in ERROR: Octavia itself must confirm them first.
+
+        Octavia applies each report of a provider, even about objects of others.
+        """
+        return frozenset(
+            key
+            for key, final in self.objects.items()
+            if final is Final.DELETED or key[0] in UNSERVED
+        )
 
     def merge(self, later: Pending) -> Pending:
         """Return the pending objects of this and a later request."""
@@ -93,16 +100,6 @@ class Pending:
             resync=self.resync or later.resync,
             orphaned=orphaned,
         )
-
-
-def questionable(objects: Objects) -> frozenset[Key]:
-    """Return the objects that end DELETED or in ERROR: Octavia itself must confirm them first.
-
-    Octavia applies each report of a provider, even about objects of others.
-    """
-    return frozenset(
-        key for key, final in objects.items() if final is Final.DELETED or key[0] in UNSERVED
-    )
 
 
 def active(kind: Kind, ids: Iterable[str]) -> dict[tuple[Kind, str], Final]:

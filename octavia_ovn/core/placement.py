@@ -2,7 +2,7 @@
 """Placement of listeners and pools in Load_Balancer rows.
 
 Protocol, selection fields and affinity are columns of the row, so pools that differ in one of them
-cannot share it. A listener stands in the row of its pool.
+cannot share it. A listener is in the row of its pool.
 """
 
 from __future__ import annotations

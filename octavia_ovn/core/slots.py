@@ -46,7 +46,7 @@ def arrange(pool: model.Pool, before: Sequence[str] = ()) -> model.Pool:
             now[vacant.pop(0)] = member_id
         else:
             now.append(member_id)
-    # OVN leaves all other places as they are when the last one goes.
+    # Without the last place, OVN hashes to the other places as before.
     while now and not now[-1]:
         now.pop()
     return replace(pool, slots=() if now == ids else tuple(now))

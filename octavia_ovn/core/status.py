@@ -118,13 +118,15 @@ def member_statuses(statuses: Tree) -> dict[str, str]:
 class Report:
     """The report to Octavia about one load balancer.
 
-    :param message: the statuses, to be merged with those of other load balancers
-    :param late: records to send once more when Octavia has surely committed: it writes
-        PENDING_UPDATE of members, pools and monitors only after the driver has answered
+    :param message: the statuses
+    :param first: a message to send before; Octavia answers it once it has committed the request. It
+        writes PENDING_UPDATE of members, pools and monitors only after the driver has answered
+    :param new: whether the request creates the load balancer, which may not be committed yet
     """
 
     message: Message = field(default_factory=dict)
-    late: Message = field(default_factory=dict)
+    first: Message = field(default_factory=dict)
+    new: bool = False
 
 
 def report(  # noqa: PLR0913 - each is a fact of its own
@@ -144,7 +146,6 @@ def report(  # noqa: PLR0913 - each is a fact of its own
     :param marked: whether the loss of a VIP, or its end, may not be reported yet
     """
     message: Message = {}
-    late: Message = {}
     objects = pending.objects if pending else {}
     failed |= _unserved(objects)
     turned = _turned(statuses, known)
@@ -159,11 +160,13 @@ def report(  # noqa: PLR0913 - each is a fact of its own
         final = objects.get(key, Final.ACTIVE if key in recovered else None)
         record = _record(key, final, statuses, failed)
         message.setdefault(kind.value, []).append(record)
-        provisioning = record.get("provisioning_status")
-        again = key in objects and (kind is not Kind.LOAD_BALANCER or is_first(pending))
-        if provisioning not in (None, Final.DELETED.value) and again:
-            late.setdefault(kind.value, []).append(record)
-    return Report(message, late)
+    new = is_first(pending)
+    late = not new and any(
+        kind is not Kind.LOAD_BALANCER and final is not Final.DELETED
+        for (kind, _), final in objects.items()
+    )
+    first = {"id": lb.id, "operating_status": statuses[whole].value}
+    return Report(message, {Kind.LOAD_BALANCER.value: [first]} if late else {}, new)
 
 
 def _unserved(objects: Objects) -> frozenset[tuple[Kind, str]]:

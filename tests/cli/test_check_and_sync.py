@@ -19,7 +19,7 @@ from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.cli.command_line import runner
-from tests.controller.drift.test_compare import WEB, Octavia, Store, named
+from tests.controller.drift.databases import WEB, Octavia, Store, named
 
 
 class Cloud:
@@ -120,7 +120,7 @@ def test_sync_of_some(cloud, run):
     assert cloud.store.database.names() == {"lb1", "lb2", "lb3"}
 
 
-def test_load_balancer_that_is_named_is_looked_at_closely(cloud, run):
+def test_a_selected_load_balancer_is_compared_in_depth(cloud, run):
     cloud.store.put(WEB)
     cloud.octavia.has(WEB, objects={(Kind.MEMBER, "m1"): Final.ACTIVE})
     assert run("check").exit_code == 0
@@ -210,7 +210,7 @@ def test_logs(cloud, caplog):
     assert logs.run(cloud.parts) == 1
 
 
-def test_db_sync_util_says_what_is_wrong(capfd):
+def test_db_sync_util_logs_what_is_wrong(capfd):
     assert db_sync.main(["--config-file", "/nowhere"]) == 2
     assert "/nowhere" in capfd.readouterr().err
 
@@ -234,7 +234,7 @@ def test_no_keys_of_chassis_without_a_good_master_key(tmp_path, key):
     assert "[ovn_statistics] master_key" in result.stderr
 
 
-def test_db_sync_util_without_configuration_says_so_and_asks_nobody(capfd, monkeypatch):
+def test_db_sync_util_without_configuration_fails_without_a_call(capfd, monkeypatch):
     monkeypatch.setattr(wiring, "build", lambda _: pytest.fail("no database is named"))
     monkeypatch.setattr(cfg, "find_config_files", lambda *_: [])
     assert db_sync.main([]) == 2

@@ -90,7 +90,7 @@ def test_show_json(run):
     assert {each["label"]: each["attached"] for each in answer["places"]}["net1-name"]
 
 
-def test_show_of_rows_that_say_nothing(run):
+def test_show_of_rows_without_content(run):
     result = run(Snapshot("lb1", problems=("no row names a VIP",)), "show", "lb1")
     assert result.exit_code == 2
     assert "no row names a VIP" in result.stderr
@@ -210,7 +210,7 @@ def test_a_terminal_obeys_no_name(run, command):
     assert all(line.isprintable() for line in printed.split("\n"))
 
 
-def test_no_name_stands_in_a_command_to_copy(run):
+def test_no_name_is_part_of_a_command_to_copy(run):
     provider = {NET1: Switch(NET1, HOSTILE, "physnet1")}
     found = with_rows(snapshot(switches=provider, router_ports=()), routers=frozenset())
     printed = run(found, "trace", "web", "--from", NEAR).stdout
@@ -251,7 +251,7 @@ def test_cards_do_not_overlap():
         assert not inside
 
 
-def test_many_networks_stand_in_rows_with_their_routers_named():
+def test_many_networks_are_drawn_in_rows_with_their_routers_named():
     few = drawn(snapshot())
     names = frozenset(f"neutron-x{number}" for number in range(9))
     many = drawn(with_rows(snapshot(), switches=names))

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["scenery", "stack"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _clients(stack: Stack) -> None:
     packages.install_clients(stack.settings, Console())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(scenery: Scenery, _clients: None) -> Site:
     """Where the clients work."""
     return Site(scenery)

@@ -67,7 +67,7 @@ def test_what_is_wrong_is_named(read, text, option):
         read(text)
 
 
-def test_an_agent_listens_to_nobody_by_default():
+def test_an_agent_does_not_listen_by_default():
     statistics = octavia.load(cfg.ConfigOpts()).statistics
 
     assert statistics.master_key == ""

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent without threads: it does what a look asks for, in the order that the loop does."""
+"""The controller as an agent runs it, without threads: its calls are made, and time passes, when a
+test says so."""
 
 import dataclasses
 
-from octavia_ovn.controller.dependencies import Index
-from octavia_ovn.controller.effects import Effects
-from octavia_ovn.controller.facts import FactFinder
-from octavia_ovn.controller.queue import Queue
-from octavia_ovn.controller.reconcile import Reconciler
-from octavia_ovn.controller.reported import ReportedStatus
-from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core import codec
 from octavia_ovn.core.pending import Final
 from octavia_ovn.core.request import changes, record
-from octavia_ovn.errors import OctaviaOvnError
+from octavia_ovn.observer import Observer
 from tests.controller.outside import Clock, Later, Neutron, Northbound, Octavia, Southbound
+
+
+class Defects(Observer):
+    """What the controller survives, and no story is about."""
+
+    def __init__(self):
+        self.met = []
+
+    def meets(self, defect, lb_id=None):
+        self.met.append((defect, lb_id))
 
 
 def decision(outcome):
@@ -23,35 +28,43 @@ def decision(outcome):
 
 
 class Agent:
-    def __init__(self, rows=(), outside=None):
+    """A controller, and what is outside of it.
+
+    :param rows: the Northbound database has
+    :param outside: of another agent, which has died
+    """
+
+    def __init__(self, rows=(), outside=None, observer=None):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
         self.db = self.nb.db
-        self.clock, self.executor = Clock(), Later()
-        self.queue, self.index = Queue(self.clock), Index()
-        self.ledger = ReportedStatus()
-        self.tasks = Tasks(self.executor, lambda work: work(), self.queue.add, self.clock)
-        effects = Effects(self.tasks)
-        finder = FactFinder(self.nb, self.sb, self.neutron, effects)
-        self.reconciler = Reconciler(
+        self.clock, self.executor, self.sender = Clock(), Later(), Later()
+        self.history, self.defects = [], Defects()
+        self.count = 0
+        self.controller = Controller(
             self.nb,
-            finder,
+            self.sb,
             self.neutron,
             self.octavia,
-            effects,
-            self.ledger,
+            self.octavia,
+            self.executor,
+            lambda: None,
+            sender=self.sender,
+            observer=observer or self.defects,
+            clock=self.clock,
         )
-        self.parcels = {}
-        self.history = []
-        self.count = 0
+        self._reconcile = self.controller._reconciler.reconcile
+        self.controller._reconciler.reconcile = self._reconcile_twice
+        self.nb.committed = self._committed
 
     @staticmethod
     def _outside(rows):
         nb = Northbound(rows)
         return nb, Southbound(), Octavia(), Neutron(nb)
 
-    def successor(self):
+    def successor(self, **options):
         """The agent that goes on when this one has died: it knows what is outside only."""
-        successor = Agent(outside=(self.nb, self.sb, self.octavia, self.neutron))
+        outside = self.nb, self.sb, self.octavia, self.neutron
+        successor = Agent(outside=outside, **options)
         successor.count = self.count
         return successor
 
@@ -63,71 +76,74 @@ class Agent:
             self.octavia.trees.pop(lb_id, None)
         self.count += 1
         self.db.write(record.record(self.db.of(lb_id), change, f"r{self.count}"))
-        self.queue.add(lb_id)
+        self.controller.enqueue(lb_id)
 
-    def created(self, lb):
-        self.octavia.trees[lb.id] = lb
-        self.asked(changes.CreateLoadBalancer(lb), lb.id)
+    def created(self, lb, *lb_ids):
+        for lb_id in lb_ids or (lb.id,):
+            one = dataclasses.replace(lb, id=lb_id)
+            self.octavia.trees[lb_id] = one
+            self.asked(changes.CreateLoadBalancer(one), lb_id)
 
     def changed(self, thing):
         """Something has changed that load balancers may depend on."""
-        for lb_id in self.index.of(thing):
-            self.queue.add(lb_id)
+        self.controller.changed(thing)
+
+    def enqueue(self, lb_id="lb1"):
+        self.controller.enqueue(lb_id)
 
     # --- what is done
 
-    def look(self, lb_id="lb1"):
-        """One look; return what it asked for, after doing it."""
+    def _reconcile_twice(self, lb_id):
         started = len(self.executor)
-        outcome = self.reconciler.reconcile(lb_id)
-        assert decision(self.reconciler.reconcile(lb_id)) == decision(outcome)
+        outcome = self._reconcile(lb_id)
+        assert decision(self._reconcile(lb_id)) == decision(outcome)
         assert len(self.executor) == started
-        if self.db.write(outcome.operations):
-            self.history.append(self.db.vips())
-            self.queue.add(lb_id)  # the row's event
-        for effect in outcome.effects:
-            effect()
-        if outcome.dependencies is not None:
-            self.index.set(lb_id, outcome.dependencies, outcome.former)
-        if outcome.report is not None:
-            self.ledger.sent(lb_id, outcome.report.key)
-            self.parcels[lb_id] = outcome.report
-        if outcome.again:
-            self.queue.add(lb_id)
         return outcome
 
-    def tell(self):
-        """Have Octavia hear; return whether it has accepted anything."""
-        accepted = False
-        for lb_id, parcel in list(self.parcels.items()):
-            try:
-                self.octavia.update_status(parcel.message)
-            except OctaviaOvnError:
-                continue
-            accepted = True
-            if self.parcels[lb_id] is parcel:
-                del self.parcels[lb_id]
-            self.ledger.accept(lb_id, parcel.key)
-            self.queue.add(lb_id)
-        return accepted
+    def _committed(self, lb_ids):
+        """The events of rows that were written."""
+        self.history.append(self.db.vips())
+        for lb_id in lb_ids:
+            self.controller.enqueue(lb_id)
+
+    def turn(self):
+        """A turn of the main loop; what it starts does not end."""
+        due = self.controller.turn()
+        assert self.defects.met == []
+        return due
+
+    def work(self):
+        """Make the calls and send the messages that have been started; return how many."""
+        return self.executor.run() + self.sender.run()
 
     def settle(self, *, most=50):
         """Go on until there is nothing to do that can be done now."""
         for _ in range(most):
-            batch = self.queue.ready(100)
-            for lb_id in batch:
-                self.look(lb_id)
-            if not (self.executor.run() or self.tell() or batch):
+            due = self.turn()
+            if not self.work() and due != 0.0:
                 return self
         raise AssertionError("it does not come to an end")
 
     def waits(self, seconds):
         """Let time pass, with its retries."""
         self.clock.passes(seconds)
-        self.tasks.retry_due()
         return self.settle()
 
+    def until(self, condition, *, most=10_000):
+        """Let time pass from one thing that is due to the next, until something has happened."""
+        for _ in range(most):
+            if condition():
+                return
+            due = self.turn()
+            if not self.work() and due:
+                self.clock.passes(due)
+        raise AssertionError("it does not happen")
+
     # --- what there is
+
+    @property
+    def index(self):
+        return self.controller._index
 
     @property
     def rows(self):
@@ -141,12 +157,18 @@ class Agent:
     def pending(self):
         return codec.pending(self.rows)
 
+    def ended(self, lb_id):
+        """Whether Octavia waits for nothing more, and shows what it should."""
+        return codec.pending(self.db.of(lb_id)) is None and (
+            self.octavia.provisioning.get(lb_id) == Final.ACTIVE.value
+        )
+
     def assert_ended(self, lb):
         """Everything has ended well, and nothing is left to do."""
         assert self.pending() is None
         for _, object_id in changes.objects(lb):
             assert self.octavia.provisioning.get(object_id, "ACTIVE") == Final.ACTIVE.value
         before = self.db.transactions, len(self.octavia.messages)
-        self.queue.add("lb1")
+        self.enqueue()
         self.settle()
         assert (self.db.transactions, len(self.octavia.messages)) == before

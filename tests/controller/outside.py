@@ -119,6 +119,7 @@ class Northbound:
         self.fetching = frozenset()
         self.forgotten = set()
         self.error = None
+        self.committed = lambda _: None
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -175,10 +176,19 @@ class Northbound:
         return self.member_fips.get(address, ())
 
     def commit(self, plan):
+        """Write what is planned, and say of which load balancers rows have changed."""
         operations = tuple(plan())
         if self.error is not None:
             raise self.error
-        return self.db.write(operations)
+        before = self.db.all()
+        written = self.db.write(operations)
+        if written:
+            after = self.db.all()
+            rows = [each for each in before if each not in after]
+            rows += [each for each in after if each not in before]
+            # Those of other tables concern whichever load balancers depend on them.
+            self.committed({each.name for each in rows} or self.names())
+        return written
 
 
 class Southbound:
@@ -186,12 +196,12 @@ class Southbound:
 
     def __init__(self):
         self.ready = True
-        self.verdicts = {}
+        self.states = {}
 
-    def verdict(self, switch_port, address, port, protocol):
+    def health_state(self, switch_port, address, port, protocol):
         if not self.ready:
             return HealthState.UNKNOWN
-        return self.verdicts.get((switch_port, address, port, protocol), HealthState.UNKNOWN)
+        return self.states.get((switch_port, address, port, protocol), HealthState.UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -325,6 +335,9 @@ class Octavia:
         if self.error is not None:
             raise self.error
         return self.trees.get(lb_id)
+
+    def exists(self, lb_id):
+        return self.tree(lb_id) is not None
 
     def is_leaving(self, lb_id):
         if self.error is not None:

@@ -27,7 +27,7 @@ def agent_with(lb=SITE, *, ports=(1, 2), source="10.0.0.9"):
     """An agent after it has realised a load balancer whose members have answered their checks."""
     agent = Agent()
     for number in ports:
-        agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = HealthState.UP
+        agent.sb.states[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = HealthState.UP
     switch = agent.nb.ports["neutron-net1"]
     switch.names = {f"10.0.0.{number}": f"port{number}" for number in ports}
     switch.sources = {"sub1": source} if source else {}

@@ -35,7 +35,7 @@ def test_clients_are_kept_out_in_the_transaction_that_begins_to_serve():
     agent.created(SITE)
     before = agent.db.transactions
 
-    agent.look()
+    agent.turn()
 
     assert agent.db.transactions == before + 1
     assert agent.db.vips()
@@ -110,7 +110,7 @@ def test_what_other_hands_did_is_put_right():
     wanted = agent.db.access()
     agent.db.put_access(dataclasses.replace(group(agent), acls=()))
     agent.db.delete_access(wanted.sets[0].uuid)
-    agent.queue.add("lb1")
+    agent.enqueue()
     agent.settle()
 
     assert agent.db.access().groups == wanted.groups
@@ -120,7 +120,7 @@ def test_what_other_hands_did_is_put_right():
 def test_what_a_vanished_load_balancer_left_goes():
     agent = agent_with()
     del agent.db[agent.row.uuid]
-    agent.queue.add("lb1")
+    agent.enqueue()
     agent.settle()
 
     assert agent.db.access() == access_control.Access()
@@ -130,7 +130,7 @@ def test_clients_stay_out_while_a_row_says_nothing():
     """It may serve all the same."""
     agent = agent_with()
     agent.nb.rows = lambda _: ()
-    agent.queue.add("lb1")
+    agent.enqueue()
     agent.settle()
 
     assert group(agent)
@@ -140,8 +140,8 @@ def test_a_listener_that_is_unreadable_is_restored():
     agent = agent_with()
     agent.db.write([SetKeys(agent.row.uuid, "external_ids", {"octavia:listener:l1": "?"})])
     agent.octavia.error = RuntimeError("unreachable")
-    agent.queue.add("lb1")
-    agent.look()
+    agent.enqueue()
+    agent.turn()
     assert group(agent)
 
     agent.octavia.error = None

@@ -10,18 +10,16 @@ import dataclasses
 import itertools
 import logging
 import threading
-import time
 
 import pytest
 
 from octavia_ovn.adapters.metrics import agent, exporter
 from octavia_ovn.controller.drift.periodic import RETRY, PeriodicThread
-from octavia_ovn.controller.loop import Controller
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import BadConfiguration, Unanswered, Unavailable
+from tests.controller.agent import Agent
 from tests.controller.outside import Clock
-from tests.controller.test_loop import CHECKED, PATIENCE, SITE
-from tests.controller.test_loop import Bench as LoopBench
+from tests.controller.test_loop import CHECKED, SITE
 
 DAY = 24 * 3600.0
 STEP = 10.0
@@ -71,72 +69,40 @@ class Door:
             self.problem = None
 
 
-class Bench(LoopBench):
-    """A controller whose time passes when told."""
+class Bench(Agent):
+    """An agent to which the outside may be closed."""
 
     def __init__(self):
-        super().__init__()
-        self.controller.close(PATIENCE)
-        self.clock = Clock()
-        self.door = Door()
-        self.metrics = agent.Metrics(self.clock)
+        self.metrics = agent.Metrics()
         self.metrics.leads(is_leader=True)
-        self.controller = Controller(
-            self.nb,
-            self.sb,
-            self.neutron,
-            self.octavia,
-            self.octavia,
-            self.executor,
-            lambda: None,
-            settled=self._settled,
-            retry_max=RETRY_MAX,
-            observer=self.metrics,
-            clock=self.clock,
-        )
-        self.reporter = self.controller._reporter
-
-    def _settled(self, message):
-        return self.settled(message)
-
-    def settled(self, _):
-        return frozenset()
+        super().__init__(observer=self.metrics)
+        self.controller._reconciler.reconcile = self._reconcile  # once: a day is long
+        self.door = Door()
 
     def guard(self, part, *names):
         for name in names:
             setattr(part, name, self.door.passed(getattr(part, name)))
 
     def passes(self, seconds):
-        """Let time pass; the threads notice, and do what is due."""
+        """Let time pass, and do what is due."""
         self.clock.passes(seconds)
-        with self.reporter._changed:
-            self.reporter._changed.notify_all()
-        end = time.monotonic() + PATIENCE
-        while self._telling():
-            assert time.monotonic() < end, "what is due is not told"
-            time.sleep(0)
-        self.controller.turn()
-        self.executor.run()
-        self.controller.turn()
-
-    def _telling(self):
-        """Whether the reporter has something to do now."""
-        with self.reporter._changed:
-            parcels = [*self.reporter._waiting.values(), *self.reporter._resends.values()]
-            due = any(each.due <= self.clock() for each in parcels)
-            return due or bool(self.reporter._sending)
+        self.turn()
+        self.work()
+        self.turn()
 
     def a_day_passes(self):
         for _ in range(int(DAY / STEP)):
             self.passes(STEP)
 
-    def until(self, condition):
-        super().until(lambda: condition() or self.passes(1.0))
-
     def memory(self):
         """How many things are remembered, wherever they are kept in a container."""
-        parts = [self.controller, self.reporter, self.controller._tasks, self.controller._reported]
-        parts += [self.controller.queue, self.controller._tasks._retries, self.metrics]
+        parts = [self.controller, self.controller._reporter, self.controller._tasks]
+        parts += [
+            self.controller._reported,
+            self.controller.queue,
+            self.controller._tasks._retries,
+            self.metrics,
+        ]
         return sum(
             len(value)
             for part in parts
@@ -147,15 +113,13 @@ class Bench(LoopBench):
 
 @pytest.fixture
 def bench():
-    made = Bench()
-    yield made
-    made.controller.close(PATIENCE)
+    return Bench()
 
 
 SYSTEMS = {
     "status socket": lambda bench: bench.guard(bench.octavia, "update_status"),
-    "get socket": lambda bench: bench.guard(bench.octavia, "tree"),
-    "API of Octavia": lambda bench: bench.guard(bench, "settled"),
+    "get socket": lambda bench: bench.guard(bench.octavia, "tree", "exists", "belonging"),
+    "API of Octavia": lambda bench: bench.guard(bench.octavia, "is_leaving"),
     "Neutron": lambda bench: bench.guard(bench.neutron, "_answer"),
     "Northbound database": lambda bench: bench.guard(bench.nb, "commit"),
 }
@@ -194,7 +158,6 @@ def test_a_day_without(bench, system, least, problem):
 
     bench.until(lambda: all(bench.ended(each) for each in [*names[:2], "new1", "new2"]))
     bench.until(lambda: not any(bench.db.of(each) for each in names[2:]))
-    assert all(thread.is_alive() for thread in bench.reporter._threads)
     bench.until(lambda: bench.metrics.registry.get_sample_value("octavia_ovn_queue_length") == 0)
 
 

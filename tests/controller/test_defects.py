@@ -7,7 +7,8 @@ from octavia_ovn.adapters.metrics import agent
 from octavia_ovn.controller import loop
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Defect
-from tests.controller.test_loop import PATIENCE, SITE, Bench
+from tests.controller.agent import Agent
+from tests.controller.test_loop import SITE
 
 NAMES = [f"lb{number}" for number in range(1, 41)]
 VICTIM = "lb17"
@@ -23,9 +24,7 @@ def metrics():
 
 @pytest.fixture
 def bench(metrics):
-    made = Bench(observer=metrics)
-    yield made
-    made.controller.close(PATIENCE)
+    return Agent(observer=metrics)
 
 
 class Broken:

@@ -33,7 +33,7 @@ class TestDelete:
 
     def test_first_stops_serving(self):
         agent = self.deleting()
-        agent.look()
+        agent.turn()
 
         assert agent.db.vips() == {}
         assert agent.row.switches == frozenset()
@@ -113,7 +113,7 @@ class TestDelete:
     def test_ends_well_with_another_agent(self, error):
         agent = self.refused(error).successor()
         agent.neutron.error = None
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         self.assert_gone(agent)
@@ -127,7 +127,7 @@ class TestDelete:
 
         agent.octavia.error = None
         successor = agent.successor()
-        successor.queue.add("lb1")
+        successor.enqueue()
         successor.settle()
 
         assert agent.rows == ()
@@ -187,7 +187,7 @@ def test_a_load_balancer_without_rows_is_nobodys():
     agent = agent_with()
     uuid = agent.row.uuid
     del agent.db[uuid]
-    agent.queue.add("lb1")
+    agent.enqueue()
     agent.settle()
 
     assert agent.index.of(("switch", "neutron-net1")) == frozenset()

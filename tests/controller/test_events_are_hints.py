@@ -36,13 +36,13 @@ THINGS = (
 
 def become(agent: Agent, world):
     """The world is another one now; nobody has been told."""
-    routers, fips, verdicts = world
+    routers, fips, states = world
     agent.nb.cloud = Cloud(routers, switches=("neutron-net1", "neutron-net2"), fips=fips)
-    for number, verdict in enumerate(verdicts, start=1):
-        agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = verdict
+    for number, state in enumerate(states, start=1):
+        agent.sb.states[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = state
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds=st.lists(st.tuples(WORLD, HINTS, st.randoms()), min_size=1, max_size=4))
 def test_the_end_depends_on_the_last_state_alone(worlds):
     agent = agent_with(CHECKED)
@@ -54,12 +54,12 @@ def test_the_end_depends_on_the_last_state_alone(worlds):
         for event in events:
             agent.changed(event)
         agent.settle()
-    agent.queue.add("lb1")  # the look that comes now and then without any event
+    agent.enqueue()  # the look that comes now and then without any event
     agent.settle()
 
     fresh = agent_with(CHECKED)
     become(fresh, worlds[-1][0])
-    fresh.queue.add("lb1")
+    fresh.enqueue()
     fresh.settle()
     assert content(agent) == content(fresh)
     assert agent.db.answers == fresh.db.answers
@@ -81,9 +81,9 @@ def test_a_change_that_is_recorded_while_events_are_lost_is_realised_all_the_sam
     agent = agent_with()
     agent.created(SITE)
     agent.asked(changes.UpdateLoadBalancer(enabled=False))
-    agent.queue.ready(100)  # the events are gone
+    agent.controller.queue.ready(100)  # the events are gone
 
-    agent.queue.add("lb1")
+    agent.enqueue()
     agent.settle()
 
     assert agent.row.vips == {}

@@ -42,7 +42,7 @@ def forge(agent, objects, **flags):
             codec.keys.PENDING: codec.encode_pending(pending),
         },
     )
-    agent.queue.add("lb1")
+    agent.enqueue()
 
 
 def deleted(agent):
@@ -124,8 +124,8 @@ def test_what_was_proven_once_proves_nothing_that_is_added_later(agent):
     keys = {**agent.row.external_ids, codec.keys.PENDING: codec.encode_pending(forged)}
     agent.db.edit(agent.row.uuid, external_ids=keys)
     agent.neutron.error = None
-    agent.tasks.forget_refusals()
-    agent.queue.add("lb1")
+    agent.controller.resync()
+    agent.enqueue()
     agent.waits(600)
     assert deleted(agent) == {each for _, each in OWN}
 

@@ -9,7 +9,7 @@ from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
-from tests.controller.outside import SERVICE, TENANT, SwitchPorts
+from tests.controller.outside import SwitchPorts
 from tests.controller.stories import CHECKED, DOWN, SITE, VIPS, agent_with, site
 from tests.core.builders import VIP, member, monitor
 
@@ -25,8 +25,8 @@ class TestHealth:
         assert [check.vip for check in agent.row.health_checks] == [f"{VIP}:80"]
         agent.assert_ended(CHECKED)
 
-    def dies(self, agent, number, verdict=HealthState.DOWN):
-        agent.sb.verdicts[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = verdict
+    def dies(self, agent, number, state=HealthState.DOWN):
+        agent.sb.states[(f"port{number}", f"10.0.0.{number}", 80, "tcp")] = state
         agent.changed(("backend", f"10.0.0.{number}"))
         agent.settle()
 
@@ -77,7 +77,7 @@ class TestHealth:
         assert agent.db.vips() == VIPS
         agent.assert_ended(CHECKED)
 
-        agent.sb.verdicts[("port2", "10.0.0.2", 80, "tcp")] = HealthState.UP
+        agent.sb.states[("port2", "10.0.0.2", 80, "tcp")] = HealthState.UP
         agent.nb.ports["neutron-net1"].names["10.0.0.2"] = "port2"
         agent.changed(("backend", "10.0.0.2"))
         agent.settle()
@@ -148,7 +148,7 @@ class TestHealth:
     def test_the_port_of_a_member_without_monitor_does_not_matter(self):
         agent = agent_with(SITE)
         agent.nb.ports["neutron-net1"].down = {"port1"}
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.octavia.operating["m1"] == "NO_MONITOR"
@@ -160,7 +160,7 @@ class TestHealth:
         agent.nb.occupied = {("neutron-net1", "10.0.0.1"), ("neutron-net2", "10.0.0.2")}
         agent.changed(("member", "10.0.0.1"))
         agent.settle()
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.octavia.operating["m1"] == "ERROR"
@@ -238,7 +238,7 @@ class TestHealth:
         self.dies(agent, 1)
         agent.sb.ready = False
         successor = agent.successor()
-        successor.queue.add("lb1")
+        successor.enqueue()
         successor.settle()
 
         assert agent.octavia.operating["m1"] == "ERROR"
@@ -246,7 +246,7 @@ class TestHealth:
         assert len(agent.octavia.messages) == 2
 
         agent.sb.ready = True
-        agent.sb.verdicts.clear()
+        agent.sb.states.clear()
         successor.changed(("backend", "10.0.0.1"))
         successor.settle()
 
@@ -332,21 +332,21 @@ class TestHealth:
     def test_a_monitor_recovers_with_the_next_comparison(self):
         agent = self.refused(Conflict("quota"))
         agent.neutron.error = None
-        agent.tasks.forget_refusals()
-        agent.queue.add("lb1")
+        agent.controller.resync()
+        agent.enqueue()
         agent.settle()
 
         self.assert_checked(agent)
 
     def test_a_monitor_recovers_though_another_agent_has_told_of_its_error(self):
         agent = self.refused(Conflict("quota")).successor()
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
         assert agent.octavia.provisioning["hm1"] == "ERROR"
 
         successor = agent.successor()
         successor.neutron.error = None
-        successor.queue.add("lb1")
+        successor.enqueue()
         successor.settle()
 
         self.assert_checked(successor)
@@ -366,81 +366,3 @@ class TestHealth:
         agent.waits(REFUSAL_AGE)
 
         self.assert_checked(agent)
-
-
-class TestWhereChecksComeFrom:
-    """Only from a port that nobody but the service, or the member's owner, can have made."""
-
-    def checked(self, **switch):
-        agent = Agent()
-        agent.nb.ports["neutron-net1"] = SwitchPorts(
-            {"10.0.0.1": "port1", "10.0.0.2": "port2"}, **switch
-        )
-        agent.created(CHECKED)
-        return agent.settle()
-
-    def sources(self, agent):
-        return {each.partition(":")[2] for each in agent.row.ip_port_mappings.values()}
-
-    def sees(self, agent, **switch):
-        ports = agent.nb.ports["neutron-net1"]
-        for name, value in switch.items():
-            setattr(ports, name, value)
-        agent.changed(("monitored", "sub1"))
-        agent.settle()
-
-    def test_not_from_the_port_of_another_tenant(self):
-        agent = self.checked(sources={"sub1": "10.0.0.66"}, owners={"sub1": "attacker"})
-
-        assert self.sources(agent) == {"10.0.0.9"}
-        assert agent.neutron.ports["ovn-lb-hm-sub1"].project_id == SERVICE
-        agent.assert_ended(CHECKED)
-
-    def test_from_the_port_that_the_former_driver_made_for_the_members_owner(self):
-        agent = self.checked(sources={"sub1": "10.0.0.8"}, owners={"sub1": TENANT})
-
-        assert self.sources(agent) == {"10.0.0.8"}
-        assert agent.neutron.ports == {}
-        agent.assert_ended(CHECKED)
-
-    def test_from_where_they_came_while_keystone_is_away(self):
-        agent = self.checked(sources={"sub1": "10.0.0.9"})
-        agent.neutron.error = DOWN
-        successor = agent.successor()
-        successor.asked(changes.DeleteMember("p1", "m2"))
-        successor.settle()
-
-        assert successor.row.ip_port_mappings == {"10.0.0.1": "port1:10.0.0.9"}
-        successor.assert_ended(site(member(1), monitor=monitor()))
-
-    def test_its_addresses_are_cleared_again_whenever_neutron_restores_them(self):
-        """Any update of the port does that."""
-        agent = self.checked(sources={"sub1": "10.0.0.9"})
-        for count in (1, 2):
-            agent.db.cleared.clear()
-            self.sees(agent, answers={"sub1": f"hm-{count}"})
-
-            assert agent.db.cleared == [f"hm-{count}"]
-            assert self.sources(agent) == {"10.0.0.9"}
-        agent.assert_ended(CHECKED)
-
-    def test_they_follow_when_its_address_changes(self):
-        agent = self.checked(sources={"sub1": "10.0.0.9"})
-        self.sees(agent, sources={"sub1": "10.0.0.19"}, answers={"sub1": "hm"})
-        assert agent.db.cleared == ["hm"]
-        agent.changed(("monitored", "sub1"))  # the switch port has changed
-        agent.settle()
-
-        assert self.sources(agent) == {"10.0.0.19"}
-        agent.assert_ended(CHECKED)
-
-    def test_they_follow_when_it_is_deleted_and_made_anew(self):
-        agent = self.checked(sources={"sub1": "10.0.0.19"})
-        self.sees(agent, sources={})
-        assert "ovn-lb-hm-sub1" in agent.neutron.ports
-        self.sees(agent, sources={"sub1": "10.0.0.9"}, answers={"sub1": "hm"})
-        agent.changed(("monitored", "sub1"))
-        agent.settle()
-
-        assert self.sources(agent) == {"10.0.0.9"}
-        agent.assert_ended(CHECKED)

@@ -2,90 +2,28 @@
 """The loop: one transaction for many load balancers, and no failure of one is another's."""
 
 import dataclasses
-import time
 
 import pytest
 
-from octavia_ovn.controller.loop import Controller
-from octavia_ovn.core import codec
 from octavia_ovn.core.desired.load_balancer import deleting
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.errors import Refused, Unavailable
-from octavia_ovn.observer import NOBODY
-from tests.controller.outside import (
-    SERVICE,
-    FloatingIp,
-    Later,
-    Neutron,
-    Northbound,
-    Octavia,
-    Southbound,
-)
+from octavia_ovn.observer import SILENT
+from tests.controller.agent import Agent
+from tests.controller.outside import SERVICE, FloatingIp
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip
 
 SITE = balancer(
     [listener()], [pool(members=[member(1)])], vips=(vip(cidr="10.0.0.0/24", user_port=False),)
 )
 CHECKED = dataclasses.replace(SITE, pools=(pool(members=[member(1)], monitor=monitor()),))
-PATIENCE = 10.0
-
-
-class Bench:
-    def __init__(self, observer=NOBODY, outside=None):
-        if outside is None:
-            self.nb, self.sb, self.octavia = Northbound(), Southbound(), Octavia()
-            self.neutron = Neutron(self.nb)
-        else:
-            self.nb, self.sb, self.octavia = outside.nb, outside.sb, outside.octavia
-            self.neutron = outside.neutron
-        self.executor = Later()
-        self.db = self.nb.db
-        self.controller = Controller(
-            self.nb,
-            self.sb,
-            self.neutron,
-            self.octavia,
-            self.octavia,
-            self.executor,
-            lambda: None,
-            settled=lambda _: frozenset(),
-            retry_max=0.02,
-            observer=observer,
-        )
-
-    def asked(self, change, lb_id):
-        self.db.write(record.record(self.db.of(lb_id), change, f"r{self.db.transactions}"))
-        self.controller.enqueue(lb_id)
-
-    def created(self, lb, *lb_ids):
-        for lb_id in lb_ids:
-            one = dataclasses.replace(lb, id=lb_id)
-            self.octavia.trees[lb_id] = one
-            self.asked(changes.CreateLoadBalancer(one), lb_id)
-
-    def until(self, condition):
-        """Run the main loop."""
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end
-            self.controller.turn()
-            self.executor.run()
-            time.sleep(0.001)
-
-    def ended(self, lb_id):
-        """Whether Octavia waits for nothing more, and shows what it should."""
-        return codec.pending(self.db.of(lb_id)) is None and (
-            self.octavia.provisioning.get(lb_id) == "ACTIVE"
-        )
 
 
 @pytest.fixture
 def bench():
-    made = Bench()
-    yield made
-    made.controller.close(PATIENCE)
+    return Agent()
 
 
 def test_many_in_one_transaction(bench):
@@ -158,7 +96,8 @@ def test_what_the_database_refuses_does_not_hold_up_others(bench):
     assert bench.controller.turn() is not None
 
 
-def test_a_load_balancer_that_cannot_be_looked_at_does_not_hold_up_others(bench):
+def test_a_load_balancer_that_cannot_be_looked_at_does_not_hold_up_others():
+    bench = Agent(observer=SILENT)
     rows = bench.nb.rows
 
     def rows_of(lb_id):
@@ -254,9 +193,7 @@ class TestGivingBack:
         checked.created(CHECKED, "lb3")
         checked.controller.enqueue_all()
         checked.until(lambda: checked.ended("lb3"))
-        time.sleep(0.05)  # longer than the longest back-off
-        checked.controller.turn()
-        checked.executor.run()
+        checked.waits(60)  # the longest back-off
 
         assert "ovn-lb-hm-sub1" in checked.neutron.ports
 
@@ -285,13 +222,12 @@ class TestGivingBack:
     def heir(self, checked):
         """An agent that takes over when the deletion of what it has never seen is asked for."""
         checked.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
-        heir = Bench(outside=checked)
+        heir = checked.successor()
         for lb_id in ("lb1", "lb2"):
             heir.asked(
                 changes.DeleteLoadBalancer(dataclasses.replace(CHECKED, id=lb_id), {}), lb_id
             )
-        yield heir
-        heir.controller.close(PATIENCE)
+        return heir
 
     def test_what_a_load_balancer_has_used_that_this_agent_never_saw(self, heir):
         heir.controller.enqueue_all()
@@ -334,21 +270,3 @@ def test_what_has_gone_while_another_agent_acted_is_needed_no_more(bench):
     bench.controller.enqueue_all()
 
     bench.until(lambda: "neutron-net1" in bench.nb.forgotten)
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_a_later_request_holds_the_load_balancer_whether_or_not_it_can_be_realised(bench, known):
-    """Also while nothing can be written."""
-    bench.created(SITE, "lb1")
-    bench.until(lambda: bench.ended("lb1"))
-    withdrawn = []
-    bench.controller._reporter.withdraw = withdrawn.append
-    if not known:
-        bench.nb.error = Unavailable("no leader")
-    bench.controller.enqueue("lb1")
-    bench.controller.turn()
-    assert withdrawn == []
-
-    bench.asked(changes.DeleteMember("p1", "m1"), "lb1")
-    bench.controller.turn()
-    assert withdrawn == ["lb1"]

@@ -69,7 +69,7 @@ class TestDamage:
     def damaged(self, **keys):
         agent = agent_with()
         agent.db.edit(agent.row.uuid, external_ids={**agent.row.external_ids, **keys})
-        agent.queue.add("lb1")
+        agent.enqueue()
         return agent
 
     def test_is_mended_from_octavia_and_interrupts_nothing(self):
@@ -105,7 +105,7 @@ class TestDamage:
         agent = agent_with()
         keys = {key: each for key, each in agent.row.external_ids.items() if key != "neutron:vip"}
         agent.db.edit(agent.row.uuid, external_ids=keys)
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.db.vips() == VIPS

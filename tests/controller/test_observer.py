@@ -10,10 +10,11 @@ from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.core.status import Operating
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Drift, Observer, Step
-from tests.controller.drift.test_compare import WEB, named
-from tests.controller.drift.test_periodic import GRACE, Port, World
+from tests.controller.agent import Agent
+from tests.controller.drift.databases import WEB, named
+from tests.controller.drift.periods import GRACE, Port, World
 from tests.controller.outside import Clock
-from tests.controller.test_loop import CHECKED, SITE, Bench
+from tests.controller.test_loop import CHECKED, SITE
 
 
 class Recorder(Observer):
@@ -60,10 +61,9 @@ def recorder():
 
 @pytest.fixture
 def bench(recorder):
-    bench = Bench(recorder)
+    bench = Agent(observer=recorder)
     bench.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1"}
-    yield bench
-    bench.controller.close(1.0)
+    return bench
 
 
 # --- requests
@@ -79,6 +79,7 @@ def test_a_request_is_told_until_it_has_ended_and_its_end_once(bench, recorder):
     assert recorder.waited["lb1"][-1] == ()
     assert recorder.shown["lb1"][Kind.LOAD_BALANCER, "lb1"] is Operating.ONLINE
     assert recorder.vanished == []
+    bench.settle()
     assert recorder.length() == recorder.age() == 0
 
 

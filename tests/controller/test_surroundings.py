@@ -157,7 +157,7 @@ class TestAVipWithoutRouter:
     def test_is_answered_for_anew_when_somebody_broke_it(self):
         agent = self.isolated()
         agent.db.answers[("lb1", "neutron-net1")] = frozenset()
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.db.answers == ANSWERS
@@ -165,7 +165,7 @@ class TestAVipWithoutRouter:
     def test_is_not_when_the_load_balancer_is_being_deleted(self):
         agent = self.isolated()
         agent.asked(GONE)
-        agent.look()
+        agent.turn()
 
         assert agent.db.answers == {}
         agent.settle()
@@ -176,7 +176,7 @@ class TestAVipWithoutRouter:
         for found in agent.rows:
             del agent.db[found.uuid]
         assert agent.nb.names() == {"lb1"}
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.db.answers == {}

@@ -41,7 +41,7 @@ class TestTakingOver:
         agent.neutron.ports["vip-port"] = port or Port(
             "vip-port", "ovn-lb-vip-lb1", "ovn-lb:vip", fixed_ips=(FixedIp(VIP, "sub1"),)
         )
-        agent.queue.add("lb1")
+        agent.enqueue()
         return agent.settle()
 
     def test_changes_no_vip_and_says_nothing(self):
@@ -71,14 +71,14 @@ class TestTakingOver:
     def test_waits_for_neutron_and_serves(self):
         agent = Agent([legacy()])
         agent.neutron.error = DOWN
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.db.all() == (legacy(),)
 
     def test_a_port_that_is_gone_changes_nothing_either(self):
         agent = Agent([legacy()])
-        agent.queue.add("lb1")
+        agent.enqueue()
         agent.settle()
 
         assert agent.db.vips() == VIPS

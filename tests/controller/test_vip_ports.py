@@ -103,8 +103,8 @@ def test_an_address_that_somebody_else_has_is_not_served(caplog):
     assert agent.neutron.ports == {"stranger": TAKEN}
 
     agent.neutron.ports.clear()  # the stranger goes; the next comparison finds out
-    agent.tasks.forget_refusals()
-    agent.queue.add("lb1")
+    agent.controller.resync()
+    agent.enqueue()
     agent.settle()
 
     assert agent.db.vips() == VIPS
@@ -158,13 +158,13 @@ def test_a_successor_tells_what_octavia_has_not_heard():
     lose(agent, TAKEN)
     agent.octavia.error = None
     successor = agent.successor()
-    successor.queue.add("lb1")
+    successor.enqueue()
     successor.settle()
     assert agent.octavia.operating["lb1"] == "ERROR"
 
     returns_to = successor.successor()
     agent.nb.held.clear()
-    returns_to.queue.add("lb1")
+    returns_to.enqueue()
     returns_to.settle()
 
     assert agent.octavia.operating["lb1"] == "ONLINE"

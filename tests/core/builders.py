@@ -55,11 +55,11 @@ def facts(**given):
 
 def health(up=(), down=(), unchecked=(), unreachable=()):
     """Verdicts: addresses whose checks have answered and failed; members by number for the rest."""
-    verdicts = {(address, 80, "tcp"): HealthState.UP for address in up}
-    verdicts |= {(address, 80, "tcp"): HealthState.DOWN for address in down}
+    backends = {(address, 80, "tcp"): HealthState.UP for address in up}
+    backends |= {(address, 80, "tcp"): HealthState.DOWN for address in down}
     members = {f"m{number}": HealthState.UNCHECKED for number in unchecked}
     members |= {f"m{number}": HealthState.UNREACHABLE for number in unreachable}
-    return Health(verdicts, members)
+    return Health(backends, members)
 
 
 def render(lb, existing=(), **given):

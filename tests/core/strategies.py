@@ -9,14 +9,14 @@ examples shrink to it.
 import dataclasses
 import random
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from octavia_ovn.core import model, slots
 from octavia_ovn.core.request import changes
 from tests.core.builders import balancer, vip
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60)
 
 TCP, UDP = model.Protocol.TCP, model.Protocol.UDP
 PROTOCOLS = {"l1": TCP, "l2": TCP, "l3": UDP, "p1": TCP, "p2": TCP, "p3": UDP}

@@ -63,7 +63,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("fields", "operations"), CASES.values(), ids=CASES)
-def test_says_what_differs(fields, operations):
+def test_the_operations_for_a_difference(fields, operations):
     wanted = dataclasses.replace(BEFORE, **fields)
 
     assert tuple(operations) == diff([BEFORE], [wanted])

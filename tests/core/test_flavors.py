@@ -119,7 +119,7 @@ REMEMBERING = pool(persistence=model.SessionPersistence(model.Mechanism.AFFINITY
     ],
     ids=["said", "not said", "no persistence"],
 )
-def test_a_pool_keeps_clients_as_its_flavor_says(before, mechanism, after):
+def test_a_pool_has_the_persistence_of_its_flavor(before, mechanism, after):
     flavor = model.Flavor(session_persistence=mechanism)
 
     assert flavors.with_mechanism(before, flavor) == after

@@ -92,7 +92,7 @@ AFFINITY = model.SessionPersistence(model.Mechanism.AFFINITY)
         ("SOURCE_IP", AFFINITY, True),
     ],
 )
-def test_tells_whether_the_client_decides(algorithm, persistence, hashes_client_ip):
+def test_pools_that_hash_the_client_address(algorithm, persistence, hashes_client_ip):
     found = pool(algorithm=model.Algorithm(algorithm), persistence=persistence)
 
     assert hashes_client_ip is found.hashes_client_ip
@@ -102,7 +102,7 @@ def test_tells_whether_the_client_decides(algorithm, persistence, hashes_client_
     ("given", "monitored"),
     [(None, False), (monitor(), True), (monitor(enabled=False), False)],
 )
-def test_tells_whether_members_are_checked(given, monitored):
+def test_pools_with_checked_members(given, monitored):
     assert monitored is pool(monitor=given).monitored
 
 

@@ -16,7 +16,7 @@ def test_a_key_has_its_items_in_order():
     assert sorted(found) == ["a", "b"]
 
 
-def test_a_key_goes_with_its_last_item():
+def test_a_key_without_items_is_removed():
     found = MultiMap()
     found.add("a", 1)
     found.add("a", 2)

@@ -97,7 +97,7 @@ def test_needs_a_row_even_for_nothing():
     assert row_groups(balancer()) == (RowGroup(),)
 
 
-def test_every_object_stands_in_one_row():
+def test_every_object_is_in_one_row():
     found = row_groups(web())
 
     assert found == (RowGroup(TCP, Profile(), web().listeners, web().pools),)

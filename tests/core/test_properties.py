@@ -36,7 +36,7 @@ def by_name(found):
 
 @many
 @given(starts, steps)
-def test_rows_say_what_was_asked_for(start, history):
+def test_rows_hold_the_requested_intent(start, history):
     world = World(start)
     for step in history:
         world.happens(step)
@@ -50,7 +50,7 @@ def test_rows_say_what_was_asked_for(start, history):
 
 @many
 @given(starts, steps)
-def test_a_second_look_writes_nothing(start, history):
+def test_a_second_reconciliation_writes_nothing(start, history):
     world = World(start)
     for step in history:
         world.happens(step)
@@ -61,7 +61,7 @@ def test_a_second_look_writes_nothing(start, history):
 
 @many
 @given(starts, steps, st.data())
-def test_all_that_octavia_set_pending_is_remembered_until_it_has_been_told(start, history, data):
+def test_pending_objects_are_kept_until_they_are_reported(start, history, data):
     world = World(start)
     for step in history:
         world.happens(step)
@@ -163,7 +163,7 @@ def test_others_rows_and_keys_stay(start, history):
 
 @many
 @given(starts, steps)
-def test_no_row_is_made_while_another_of_its_protocol_goes(start, history):
+def test_no_row_is_inserted_while_another_of_its_protocol_is_deleted(start, history):
     world = World(start)
     world.look()
     for step in history:

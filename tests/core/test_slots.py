@@ -76,7 +76,7 @@ def test_fills_a_vacant_place_with_a_copy():
 
 
 @given(st.sets(st.integers(1, 12), min_size=2), st.data())
-def test_nobody_else_moves_when_one_cannot_serve(numbers, data):
+def test_other_members_keep_their_places_when_one_cannot_serve(numbers, data):
     found = hashes_client_ip(*map(member, sorted(numbers)))
     away = data.draw(st.sampled_from(found.members))
     rest = [each for each in found.members if each != away]
@@ -139,7 +139,7 @@ def test_weights_keep_their_order_within_the_limit(weights):
     assert [each for _, each in by_weight] == sorted(copies)
 
 
-def test_nobody_serves():
+def test_no_entries_without_an_eligible_member():
     assert slots.entries(pool(members=[member(1)]), ()) == ()
 
 

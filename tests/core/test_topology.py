@@ -296,7 +296,7 @@ class TestPlaceMember:
 
         assert subnet == place_member(address, self.LB, around)
 
-    def test_a_vip_of_unknown_subnet_places_nobody(self):
+    def test_a_vip_of_unknown_subnet_places_no_member(self):
         assert place_member("10.0.0.7", balancer(), lambda _: ()) is None
 
 

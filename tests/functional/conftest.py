@@ -6,16 +6,9 @@ import sys
 import pytest
 
 from tests.functional.ovsdb.server import cluster, directory, server, tcp_server
-from tests.lab import env
 from tests.lab.mortal import MortalLab
 
 __all__ = ["cluster", "directory", "server", "tcp_server"]
-
-
-@pytest.fixture(scope="session")
-def own_run_dir():
-    """The sockets of octavia-driver-agent for ourselves."""
-    env.isolate_octavia_run_dir()
 
 
 @pytest.fixture(scope="session")

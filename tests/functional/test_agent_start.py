@@ -104,11 +104,11 @@ def defect_at_the_end(settings, directory, monkeypatch):
 def test_failed_starts_leave_nothing_open(settings, directory, monkeypatch, failure, error):
     broken = failure(settings, directory, monkeypatch)
     with pytest.raises(error):
-        agent.Agent(broken)
+        agent.start(broken)
     before = held()
     for _ in range(STARTS):
         with pytest.raises(error):
-            agent.Agent(broken)
+            agent.start(broken)
     assert settled_at(before) <= before
 
 
@@ -118,11 +118,11 @@ def test_a_server_without_the_database_leaves_nothing_open(settings, tmp_path_fa
         nb = settings.nb._replace(connections=(f"unix:{other.socket}",))
         broken = dataclasses.replace(settings, nb=nb, connection_timeout=0.05)
         with pytest.raises(OctaviaOvnError):
-            agent.Agent(broken)
+            agent.start(broken)
         before = held()
         for _ in range(STARTS):
             with pytest.raises(OctaviaOvnError):
-                agent.Agent(broken)
+                agent.start(broken)
         assert settled_at(before) <= before
 
 
@@ -141,7 +141,7 @@ def test_a_run_that_ends_leaves_nothing_open(settings, broken):
             return self.turns > 3
 
     def run():
-        made = agent.Agent(settings)
+        made = agent.start(settings)
         if broken:
             with pytest.raises(KeyError):
                 made.run(Event())

@@ -20,14 +20,14 @@ from tests.lab.tenant import Tenant
 pytestmark = pytest.mark.slow
 
 MONITOR = {"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 3}
-QUIET = 3.0  # seconds; statuses that Octavia may have overwritten are sent again after one
+QUIET = 3.0  # seconds, more than between two comparisons
 COMPARING = {"sync_interval": "2", "pending_grace": "2"}
 
 
 @pytest.fixture(scope="module")
 def lab(make_lab):
     with make_lab(config={"ovn": COMPARING}) as lab:
-        # Octavia writes PENDING_UPDATE late, so that the reported status is overwritten.
+        # Octavia writes PENDING_UPDATE late: a status that is reported before is overwritten.
         lab.octavia.answered = lambda _: time.sleep(0.05)
         yield lab
 

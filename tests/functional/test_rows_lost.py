@@ -7,7 +7,7 @@ import time
 import pytest
 
 from octavia_ovn.controller.drift.periodic import FIRST_DELAY, MANY
-from tests.functional.drift.test_sync import PATIENCE, World
+from tests.functional.drift.world import PATIENCE, World
 from tests.lab.env import wait_until
 from tests.lab.ovsdb import delete, mutate, oset
 

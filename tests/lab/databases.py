@@ -74,13 +74,21 @@ class MariaDB(Server):
         if database.restore(self._settings):  # as a sandbox has left it
             self.start()
             return
-        database.create(self._settings)
-        self.start()
-        database.create_databases(self._settings)
+        self._create()
         self._settings.etc.mkdir()
         octavia.configure(self._settings)
         for command in octavia.migrations(self._settings):
             shell.run(command, env=self._settings.base_environment)
+
+    def prepare_empty(self):
+        """Fill the directory with a database that has no tables; leaves the server running."""
+        self._settings.run.mkdir(parents=True)
+        self._create()
+
+    def _create(self):
+        database.create(self._settings)
+        self.start()
+        database.create_databases(self._settings)
 
     def _run(self):
         log = (self._settings.run / "log").open("a")

@@ -11,7 +11,8 @@ import pytest
 from octavia_ovn import supervised
 from octavia_ovn.adapters.metrics import agent
 from octavia_ovn.core.backoff import backoff
-from octavia_ovn.supervised import SupervisedThread
+from octavia_ovn.errors import Unavailable
+from octavia_ovn.supervised import DaemonExecutor, SupervisedThread
 
 PACKAGE = pathlib.Path(supervised.__file__).parent
 PATIENCE = 10
@@ -110,6 +111,26 @@ def _grows(node):
 
 def _places(found):
     return [name for name, tree in _syntax() for node in ast.walk(tree) if found(node)]
+
+
+def test_tasks_run_beside_each_other():
+    executor, both = DaemonExecutor("task"), threading.Barrier(2)
+    tasks = [executor.submit(both.wait, PATIENCE) for _ in range(2)]
+    assert sorted(each.result(PATIENCE) for each in tasks) == [0, 1]
+
+
+def test_a_task_that_fails_has_its_error():
+    with pytest.raises(ZeroDivisionError):
+        DaemonExecutor("task").submit(lambda: 1 / 0).result(PATIENCE)
+
+
+def test_a_task_for_which_there_is_no_thread_fails(monkeypatch):
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(Unavailable, match="can't start new thread"):
+        DaemonExecutor("task").submit(print).result(PATIENCE)
 
 
 def test_every_thread_is_supervised():

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages and code use the terms of Octavia, OVN and Kubernetes controllers, not private ones.
 
-Pages hold none of the words below. The package may hold as many as it did when this test was
-written: lower a number when words go, never raise one.
+Neither pages nor the package use the words below, but for keys of JSON that programs read.
 """
 
 import io
@@ -13,38 +12,38 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-# Word, as a pattern, and how often it may still be in the package's strings and comments.
+# Word, as a pattern, and how often it is in the package's strings and comments, as a key.
 WORDS = {
-    r"acting agent": 2,
-    r"acts now": 2,
-    r"anew": 35,
-    r"anybody": 6,
-    r"brought": 17,
-    r"deeds?": 1,
-    r"for ever": 10,
+    r"acting agent": 0,
+    r"acts now": 0,
+    r"anew": 1,
+    r"anybody": 0,
+    r"brought": 2,
+    r"deeds?": 0,
+    r"for ever": 0,
     r"for want of": 0,
     r"forth again": 0,
-    r"(?:go|goes|going|went) on": 10,
-    r"hangs? on": 3,
-    r"heard": 12,
-    r"hears?": 4,
-    r"in office": 1,
-    r"is to be": 7,
-    r"keeps? (?:\w+ ){1,3}out": 7,
-    r"look(?:s|ed)? at": 52,
-    r"mend(?:s|ed|ing)?": 18,
-    r"nobody": 58,
-    r"of ours": 18,
-    r"puts? right": 2,
-    r"somebody": 28,
-    r"surroundings": 6,
-    r"takes? the place of": 1,
-    r"(?:that|which|who) acts": 5,
-    r"there and back": 1,
-    r"told of": 5,
-    r"verdicts?": 11,
-    r"whatever": 30,
-    r"whoever": 10,
+    r"(?:go|goes|going|went) on": 0,
+    r"hangs? on": 0,
+    r"heard": 0,
+    r"hears?": 0,
+    r"in office": 0,
+    r"is to be": 0,
+    r"keeps? (?:\w+ ){1,3}out": 0,
+    r"look(?:s|ed)? at": 0,
+    r"mend(?:s|ed|ing)?": 0,
+    r"nobody": 0,
+    r"of ours": 0,
+    r"puts? right": 0,
+    r"somebody": 0,
+    r"surroundings": 0,
+    r"takes? the place of": 0,
+    r"(?:that|which|who) acts": 0,
+    r"there and back": 0,
+    r"told of": 0,
+    r"verdicts?": 2,
+    r"whatever": 0,
+    r"whoever": 0,
 }
 # Quotations of log lines and commands, and tables that a program writes.
 QUOTED = re.compile(r"```.*?```|`[^`]*`|^    .*?$", re.DOTALL | re.MULTILINE)
@@ -84,7 +83,7 @@ def package():
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_the_package_uses_fewer_private_words(package, word):
+def test_the_package_uses_standard_terms(package, word):
     found = re.findall(rf"\b(?:{word})\b", package, re.IGNORECASE)
 
     assert len(found) <= WORDS[word]

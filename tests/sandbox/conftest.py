@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sandbox for all tests of a session, and what stands in it."""
+"""A sandbox for all tests of this folder, and what stands in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATISTICS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """A sandbox that is up.
 
@@ -63,13 +63,13 @@ def stack() -> Iterator[Stack]:
                 _assert_nothing_is_left(stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scenery(stack: Stack) -> Scenery:
     """Networks, router, machines."""
     return Scenery.build(stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plane(scenery: Scenery) -> Plane:
     """What the packet tests need beside that."""
     return Plane.build(scenery)

@@ -10,6 +10,7 @@ import itertools
 import json
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ class Plane:
     local_ports: Iterator[int] = dataclasses.field(
         default_factory=lambda: itertools.cycle(range(10_000, 60_000)), repr=False
     )
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
+    """Of the local ports: several clients may ask at once."""
 
     @classmethod
     def build(cls, scenery: Scenery) -> Plane:
@@ -268,9 +271,8 @@ class Plane:
 
     def _local_port(self, count: int) -> str:
         """Return the first of some local ports that no client has used; see traffic.py."""
-        first = next(self.local_ports)
-        for _ in range(count - 1):
-            next(self.local_ports)
+        with self.lock:
+            first, *_ = itertools.islice(self.local_ports, count)
         return f"{first}"
 
     # --- looking -------------------------------------------------------------------------

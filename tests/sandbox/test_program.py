@@ -18,6 +18,7 @@ from sandbox.errors import SandboxError
 from sandbox.process import Service, Supervisor
 from sandbox.settings import Settings
 from sandbox.stack import Stack, locked
+from tests.sandbox.waiting import until
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_a_recycled_pid_is_not_ours(supervisor: Supervisor, tmp_path: Path) -> N
     supervisor.start(_service("sleep", "62"))
     record = supervisor.record("it")
     assert record is not None
+    until(lambda: process.command_line(record.pid) == "sleep 62")  # what starts it execs
     file = tmp_path / "run" / "pids" / "it.json"
     text = file.read_text()
     file.write_text(json.dumps({**json.loads(text), "start_time": record.start_time - 1}))

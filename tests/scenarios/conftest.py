@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One laboratory for all scenarios: each works in networks of its own."""
+"""One laboratory for many scenarios: each works in networks of its own."""
 
+import contextlib
 import sys
 
 import pytest
 
-from tests.lab import env
 from tests.lab.harness import Lab
 from tests.lab.ovsdb import insert, omap
 from tests.scenarios.steps import Project
@@ -46,16 +46,39 @@ def new_lab(request, driver_venv):
     return make
 
 
-@pytest.fixture(scope="session")
-def _own_run_dir():
-    env.isolate_octavia_run_dir()
+class SharedLab:
+    """A laboratory that the tests share until one fails, which may leave anything behind."""
+
+    def __init__(self, make):
+        self._make = make
+        self._stack = contextlib.ExitStack()
+        self._lab = None
+        self.has_failed = False
+
+    def get(self):
+        if self.has_failed:
+            self.close()
+        if self._lab is None:
+            self._lab = self._stack.enter_context(self._make(northd=True))
+        return self._lab
+
+    def close(self):
+        self._lab, self.has_failed = None, False
+        self._stack.close()
 
 
-@pytest.fixture(scope="session")
-def lab(_own_run_dir, new_lab):
-    """Databases, clouds, an API worker and the agent, shared by the tests."""
-    with new_lab(northd=True) as lab:
-        yield lab
+@pytest.fixture(scope="package")
+def _shared_lab(request, own_run_dir, new_lab):
+    shared = request.config.stash[SHARED_LAB] = SharedLab(new_lab)
+    with contextlib.closing(shared):
+        yield shared
+    del request.config.stash[SHARED_LAB]
+
+
+@pytest.fixture
+def lab(_shared_lab):
+    """Databases, clouds, an API worker and the agent."""
+    return _shared_lab.get()
 
 
 @pytest.fixture
@@ -72,9 +95,11 @@ def project(request, lab):
     project.clean_up()
     if check:
         assert _rows(lab, foreign) == foreign, "rows of others were touched"
+    project.leave()
 
 
 FAILED = pytest.StashKey()
+SHARED_LAB = pytest.StashKey()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,6 +107,8 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.when == "call":
         item.stash[FAILED] = report.failed
+    if report.failed and (shared := item.config.stash.get(SHARED_LAB, None)):
+        shared.has_failed = True
     return report
 
 

@@ -34,6 +34,7 @@ class Project:
         self._oracle = Oracle(lab)
         self._lbs = []
         self._external = None
+        self._found = self._cloud_ids()
 
     # Act
 
@@ -212,6 +213,23 @@ class Project:
         for lb_id in self._lbs:
             if self._lb_exists(lb_id):
                 self.do("delete_load_balancer", lb_id, cascade=True)
+
+    def leave(self):
+        """Delete the networks with all that is on them: northd computes for all there are."""
+        fips, routers, networks = (
+            now - found for now, found in zip(self._cloud_ids(), self._found, strict=True)
+        )
+        for fip_id in fips:
+            self.neutron.delete_fip(fip_id)
+        for router_id in routers:
+            self.neutron.delete_router(router_id)
+        for network_id in networks:
+            self.neutron.vanish_network(network_id)
+
+    def _cloud_ids(self):
+        neutron = self.neutron
+        with neutron.locked():
+            return [set(each) for each in (neutron.floatingips, neutron.routers, neutron.networks)]
 
     # The checks of do()
 

@@ -188,7 +188,7 @@ class SnapshotReader:
         redirects = [f"{_CHASSIS_REDIRECT}{each}" for each in gateways]
         try:
             chassis = self._sb.chassis([*snapshot.ports, *redirects])
-            states = self._sb.verdicts(_mapped(snapshot.rows))
+            states = self._sb.health_states(_mapped(snapshot.rows))
         except Unavailable as error:
             notes.append(f"The Southbound database did not answer, so health is not known: {error}")
             return snapshot
@@ -203,7 +203,7 @@ class SnapshotReader:
                 name: chassis.get(redirect, "")
                 for name, redirect in zip(gateways, redirects, strict=True)
             },
-            health=Health(states, reach.verdicts(replace(snapshot, ports=ports))),
+            health=Health(states, reach.health_states(replace(snapshot, ports=ports))),
         )
 
     def _with_rules(self, snapshot: Snapshot, client: Client, notes: list[str]) -> Snapshot:

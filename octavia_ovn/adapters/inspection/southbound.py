@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from octavia_ovn.adapters.ovsdb.selects import Selects
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from octavia_ovn.adapters.southbound.service_monitors import COLUMNS, TABLE, member_verdict
+from octavia_ovn.adapters.southbound.service_monitors import COLUMNS, TABLE, member_state
 from octavia_ovn.core.health import Backend, HealthState
 
 
@@ -34,7 +34,7 @@ class SouthboundRows:
             for row in bindings
         }
 
-    def verdicts(self, backends: Iterable[tuple[str, str]]) -> dict[Backend, HealthState]:
+    def health_states(self, backends: Iterable[tuple[str, str]]) -> dict[Backend, HealthState]:
         """Return what checks say about members.
 
         :param backends: switch port and address of each
@@ -42,10 +42,10 @@ class SouthboundRows:
         wanted = set(backends)
         names = {name for name, _ in wanted}
         rows = self._select.with_value(TABLE, "logical_port", names, COLUMNS)
-        found = filter(None, (member_verdict(types.SimpleNamespace(**row)) for row in rows))
+        found = filter(None, (member_state(types.SimpleNamespace(**row)) for row in rows))
         return {
-            (address, port, protocol): verdict
-            for (name, address, port, protocol), verdict in found
+            (address, port, protocol): state
+            for (name, address, port, protocol), state in found
             if (name, address) in wanted
         }
 

@@ -41,7 +41,7 @@ _RESULTS: Mapping[type[OctaviaOvnError], str] = {
 CALL_RESULTS = (SUCCESS, *_RESULTS.values())
 DATAGRAM_RESULTS = ("accepted", *(each.value for each in Reason))
 """How a datagram with statistics is handled."""
-THREADS = ("reporter", "reporter-ask", "watch", "statistics", "metrics")
+THREADS = ("reporter", "watch", "statistics", "metrics")
 """The threads of an agent beside its main loop."""
 
 _Shown = tuple[Operating, Mapping[Operating, int]]

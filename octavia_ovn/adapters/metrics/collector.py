@@ -8,26 +8,16 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily as Counter
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from octavia_ovn.core.statistics.traffic import Key, Traffic
+from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic
 
 _LABELS = ("load_balancer", "protocol", "port")
 _Labels = tuple[str, ...]
 _Series = dict[_Labels, int]
-
-
-class Balancer(Protocol):
-    """A load balancer as the Southbound database has it."""
-
-    @property
-    def name(self) -> str:
-        """Octavia's id of it."""
-
-    @property
-    def protocol(self) -> str:
-        """The protocol of the row's listeners: `tcp`, `udp` or `sctp`."""
 
 
 class Numbers(Protocol):
@@ -58,17 +48,17 @@ class _Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics as they are."""
         totals, current = dict(self._numbers.totals), dict(self._numbers.open)
-        connections = {key: each.connections for key, each in totals.items()}
-        octets = {key: each.bytes_in for key, each in totals.items()}
-        yield _counter("connections", "Connections to a listener.", self._series(connections))
-        yield _counter("in_bytes", "Bytes from clients to a listener.", self._series(octets))
-        yield _gauge("active_connections", "Connections that are open.", self._series(current))
+        series = self._series({key: each.connections for key, each in totals.items()})
+        yield _metric(Counter, "connections", "Connections to a listener.", series)
+        series = self._series({key: each.bytes_in for key, each in totals.items()})
+        yield _metric(Counter, "in_bytes", "Bytes from clients to a listener.", series)
+        series = self._series(current)
+        yield _metric(Gauge, "active_connections", "Connections that are open.", series)
         working: _Series = {(name,): works for name, works in self._numbers.working.items()}
         text = "Whether a part of the collector works (1) or not (0)."
-        yield _gauge("collector_working", text, working, "part")
+        yield _metric(Gauge, "collector_working", text, working, "part")
         defects: _Series = {(name,): number for name, number in self._numbers.defects.items()}
-        text = "Unexpected errors, by part."
-        yield _counter("collector_defects", text, defects, "part")
+        yield _metric(Counter, "collector_defects", "Unexpected errors, by part.", defects, "part")
 
     def _series(self, values: Mapping[Key, int]) -> _Series:
         """Add up what has the same labels: Prometheus takes no series twice."""
@@ -81,17 +71,14 @@ class _Metrics(Collector):
         return series
 
 
-def _counter(
-    name: str, text: str, series: Mapping[_Labels, int], *labels: str
-) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"octavia_ovn_{name}", text, labels=labels or _LABELS)
-    for values, number in series.items():
-        family.add_metric(values, number)
-    return family
-
-
-def _gauge(name: str, text: str, series: Mapping[_Labels, int], *labels: str) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"octavia_ovn_{name}", text, labels=labels or _LABELS)
+def _metric(
+    kind: type[Counter | Gauge],
+    name: str,
+    text: str,
+    series: Mapping[_Labels, int],
+    *labels: str,
+) -> Metric:
+    family = kind(f"octavia_ovn_{name}", text, labels=labels or _LABELS)
     for values, number in series.items():
         family.add_metric(values, number)
     return family

@@ -22,7 +22,7 @@ from wsgiref import simple_server
 import prometheus_client
 from prometheus_client import CollectorRegistry
 
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 from octavia_ovn.supervised import SupervisedThread
 
 LOG = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def served(
     address: str,
     port: int,
     section: str = "ovn",
-    observer: Observer = NOBODY,
+    observer: Observer = SILENT,
 ) -> Iterator[None]:
     """Serve metrics for the time of a `with` block.
 

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from octavia_ovn.adapters.neutron.ports import NeutronPort, port_of
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config.octavia import Service
@@ -46,7 +47,7 @@ class Neutron:
     Keystone does not answer, and :class:`Refused` when Neutron will not do it.
     """
 
-    def __init__(self, service: Service, observer: Observer = NOBODY) -> None:
+    def __init__(self, service: Service, observer: Observer = SILENT) -> None:
         self._rest = Rest(service, "network", "Neutron", "/v2.0", observer=observer)
         self._subnets: dict[str, Subnet] = {}
 
@@ -79,7 +80,7 @@ class Neutron:
 
         :raises NotFound: when there is none
         """
-        return port_of(self._rest.get(f"/ports/{port_id}")["port"])
+        return _port(self._rest.get(f"/ports/{port_id}")["port"])
 
     def ports_of(self, device_id: str) -> tuple[NeutronPort, ...]:
         """Return the ports of a device, the smallest id first."""
@@ -118,7 +119,7 @@ class Neutron:
         """
         try:
             port = self.port(port_id)
-            if port.has(None, address):
+            if port.fixed_ip(None, address):
                 self._rest.put(f"/ports/{port_id}", {"port": {"name": port.name}})
         except NotFound:
             return
@@ -180,7 +181,7 @@ class Neutron:
         """
         fixed_ip = _without_none({"subnet_id": subnet_id, "ip_address": address})
         change = {"port": {"fixed_ips": [fixed_ip]}}
-        return port_of(self._rest.put(f"/ports/{port_id}", change)["port"])
+        return _port(self._rest.put(f"/ports/{port_id}", change)["port"])
 
     def _find_vip_port(
         self, attributes: Mapping[str, Any], subnet_id: str | None, address: str | None
@@ -191,10 +192,10 @@ class Neutron:
             ports = self._ports(query)
         except Unavailable:
             return None
-        return next((each for each in ports if each.has(subnet_id, address)), None)
+        return next((each for each in ports if each.fixed_ip(subnet_id, address)), None)
 
     def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None = None) -> None:
-        """Delete a VIP port that a driver has made; nothing to do when it is gone.
+        """Delete a VIP port that a driver has made; when it is gone, what was made in its place.
 
         A client that may write the Northbound database can name any port: one that does not belong
         to the load balancer is kept, and the log says so.
@@ -204,6 +205,7 @@ class Neutron:
         try:
             port = self.port(port_id)
         except NotFound:
+            self.delete_vip_ports(lb_id)  # an agent may have created it again meanwhile
             return
         if port.is_vip_of(lb_id) and project_id in (None, port.project_id):
             self.delete_port(port_id)
@@ -296,10 +298,10 @@ class Neutron:
 
     def _ports(self, query: Query) -> tuple[NeutronPort, ...]:
         items = self._rest.list("/ports", "ports", {**query, "fields": _FIELDS})
-        return tuple(sorted(map(port_of, items), key=lambda port: port.id))
+        return tuple(sorted(map(_port, items), key=lambda port: port.id))
 
     def _create_port(self, attributes: Mapping[str, Any]) -> NeutronPort:
-        return port_of(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
+        return _port(self._rest.post("/ports", {"port": _without_none(attributes)})["port"])
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -308,3 +310,21 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _subnet(item: Mapping[str, Any]) -> Subnet:
     return Subnet(item["id"], item["network_id"], item["cidr"])
+
+
+def _port(item: Mapping[str, Any]) -> NeutronPort:
+    """Return a port as Neutron's API describes it."""
+    return NeutronPort(
+        id=item["id"],
+        name=item["name"],
+        network_id=item["network_id"],
+        project_id=item.get("project_id") or "",
+        device_id=item["device_id"],
+        device_owner=item["device_owner"],
+        fixed_ips=tuple(
+            FixedIp(each["subnet_id"], canonical_address(each["ip_address"]))
+            for each in item["fixed_ips"]
+        ),
+        mac=item["mac_address"],
+        qos_policy_id=item.get("qos_policy_id"),
+    )

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.adapters.neutron.client import Neutron
-from octavia_ovn.adapters.neutron.ports import FixedIp, NeutronPort
 from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.request.addresses import misfit
 from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, Unanswered, failure
 
@@ -168,10 +168,9 @@ def _choose(port: NeutronPort, subnet_id: str | None, address: str | None) -> Fi
 
     :raises Refused: when the port has no such address
     """
-    wanted = canonical_address(address) if address else None
-    for fixed_ip in port.fixed_ips:
-        if subnet_id in (None, fixed_ip.subnet_id) and wanted in (None, fixed_ip.address):
-            return fixed_ip
+    found = port.fixed_ip(subnet_id, address)
+    if found is not None:
+        return found
     msg = (
         f"Port {port.id} has no address that fits: subnet {subnet_id or 'any'},"
         f" address {address or 'any'}."

@@ -40,6 +40,7 @@ from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.idl import DELETE, contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
 from octavia_ovn.adapters.ovsdb.transaction import Txn
+from octavia_ovn.adapters.ovsdb.wire import Schema
 from octavia_ovn.core import codec, rows
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.dependencies import Dependency, Resource
@@ -49,9 +50,9 @@ from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS, Key, listeners
 from octavia_ovn.errors import OctaviaOvnError, Refused
-from octavia_ovn.observer import NOBODY, Defect, Observer
+from octavia_ovn.observer import SILENT, Defect, Observer
 
-_DATABASE = "OVN_Northbound"
+DATABASE = "OVN_Northbound"
 _TABLES = {
     TABLE: tables.COLUMNS,
     CHECKS: tables.CHECK_COLUMNS,
@@ -68,6 +69,7 @@ _PARENTS = (rows.SWITCH, rows.ROUTER)
 class Northbound(NorthboundTopology):
     """Load balancer rows, the rows that they depend on, and the one way to change them.
 
+    :param schema: of the server
     :param changed: see :class:`NorthboundTopology`
     :param row_changed: called with the id of a load balancer whose rows have changed
     :param row_lost: called with the id of a load balancer when another client deletes a row of it
@@ -79,6 +81,7 @@ class Northbound(NorthboundTopology):
     def __init__(  # noqa: PLR0913 - by keyword
         self,
         endpoint: Endpoint,
+        schema: Schema,
         *,
         changed: Callable[[Dependency], None],
         row_changed: Callable[[str], None],
@@ -87,7 +90,7 @@ class Northbound(NorthboundTopology):
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
         row_lost: Callable[[str], None] = lambda _: None,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         super().__init__(changed)
         self._observer = observer
@@ -107,7 +110,8 @@ class Northbound(NorthboundTopology):
         self._vips = VipIndex()
         self.replica = Replica(
             endpoint,
-            _DATABASE,
+            DATABASE,
+            schema,
             _TABLES,
             unread=WRITTEN,
             conditions={
@@ -122,7 +126,6 @@ class Northbound(NorthboundTopology):
             on_conflict=observer.conflicts,
             on_defect=functools.partial(observer.meets, Defect.EVENT),
             required={TABLE, CHECKS, "Load_Balancer.selection_fields"},
-            timeout=timeout,
         )
         for table in (TABLE, *_PARENTS):
             self.replica.index_create(table, "name")
@@ -130,13 +133,13 @@ class Northbound(NorthboundTopology):
         self._ingress_ports = NamedPorts(
             lambda on_change: Replica(
                 endpoint,
-                _DATABASE,
+                DATABASE,
+                schema,
                 port_names.TABLES,
                 conditions=port_names.NOTHING,
                 probe_interval=probe_interval,
                 max_backoff=max_backoff,
                 on_change=on_change,
-                schema=self.replica.schema,
             ),
             changed,
         )

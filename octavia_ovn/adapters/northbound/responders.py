@@ -112,7 +112,7 @@ class Responders:
     def of(self, lb_id: str) -> Answers:
         """Return switch → addresses of a load balancer that its responder answers for.
 
-        No addresses stand for a responder whose rows are wrong.
+        The set is empty for a responder whose rows are wrong.
         """
         return dict(self._by_owner.get(lb_id, {}))
 

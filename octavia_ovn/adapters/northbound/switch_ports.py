@@ -7,8 +7,7 @@ the conditions change, so a port that is no longer needed is released only with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from octavia_ovn.adapters.northbound.responders import CONDITION
@@ -16,7 +15,7 @@ from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Dependency, Resource
-from octavia_ovn.core.health import Source
+from octavia_ovn.core.health import Source, SwitchPort
 from octavia_ovn.core.multimap import MultiMap
 
 TABLE = "Logical_Switch_Port"
@@ -25,32 +24,6 @@ _VIRTUAL = "virtual"
 CONDITIONS = [CONDITION, ["external_ids", "includes", ["map", [[neutron.DEVICE_OWNER, ""]]]]]
 """The ports that are always replicated: of responders, and without an owner, as VIP ports are.
 There are few others: Neutron sets an owner once a machine or a service uses a port."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchPort:
-    """The properties of a switch port that matter to members.
-
-    :param source_of: the subnet of the members that are checked from it
-    :param answers: whether OVN knows its addresses, and answers ARP for them
-    :param project: the project that it belongs to in Neutron
-    :param up: whether a hypervisor has bound it
-    :param virtual: whether other ports share its addresses, as allowed address pairs
-    """
-
-    name: str
-    addresses: tuple[str, ...]
-    source_of: str | None
-    answers: bool
-    project: str
-    up: bool
-    virtual: bool
-
-    def dependencies(self) -> Iterator[Dependency]:
-        """Yield the dependencies that change with the port."""
-        yield from (Dependency(Resource.BACKEND, address) for address in self.addresses)
-        if self.source_of:
-            yield Dependency(Resource.MONITORED, self.source_of)
 
 
 class SwitchPorts:

@@ -11,15 +11,14 @@ import contextlib
 import datetime
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Objects
-from octavia_ovn.core.status import Message
 from octavia_ovn.errors import NotFound
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
     from octavia_ovn.config.octavia import Service
@@ -31,11 +30,6 @@ _FIELDS = (
     "project_id",
     "provider",
     "provisioning_status",
-    "operating_status",
-    "vip_address",
-    "vip_port_id",
-    "vip_subnet_id",
-    "vip_network_id",
     "listeners",
     "pools",
     "vip_sg_ids",
@@ -47,30 +41,6 @@ _PENDING = {
     "PENDING_UPDATE": Final.ACTIVE,
     "PENDING_DELETE": Final.DELETED,
 }
-_UNSETTLED = {"PENDING_CREATE", "PENDING_UPDATE"}
-_UNSETTLED_LB = {"PENDING_CREATE"}
-
-
-@dataclass(frozen=True, slots=True)
-class ListedLoadBalancer:
-    """A load balancer as Octavia lists it.
-
-    :param idle: seconds since Octavia has changed it, by the clock of Octavia's hosts
-    :param children: the ids of its listeners and pools
-    :param security_groups: the ids in `vip_sg_ids`
-    """
-
-    id: str
-    project_id: str | None
-    provisioning_status: str
-    operating_status: str
-    vip_address: str | None
-    vip_port_id: str | None
-    vip_subnet_id: str | None
-    vip_network_id: str | None
-    idle: float
-    children: frozenset[str] = frozenset()
-    security_groups: tuple[str, ...] = ()
 
 
 class OctaviaApi:
@@ -87,14 +57,14 @@ class OctaviaApi:
         self,
         service: Service,
         clock: Callable[[], float] = time.time,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self.rest = Rest(
             service, "load-balancer", "Octavia", "/v2.0", page=_PAGE, observer=observer
         )
         self._clock = clock
 
-    def load_balancers(self, provider: str = "ovn") -> tuple[ListedLoadBalancer, ...]:
+    def load_balancers(self, provider: str = "ovn") -> tuple[Listed, ...]:
         """Return all load balancers of a provider that are not DELETED.
 
         An account without the right to see other projects gets its own project's only, and Octavia
@@ -106,7 +76,7 @@ class OctaviaApi:
         # Octavia can be configured to ignore filters.
         return tuple(_listed(item, now) for item in items if item["provider"] == provider)
 
-    def load_balancer(self, lb_id: str, provider: str = "ovn") -> ListedLoadBalancer | None:
+    def load_balancer(self, lb_id: str, provider: str = "ovn") -> Listed | None:
         """Return one load balancer as it is listed; None if the provider has none of that id."""
         with contextlib.suppress(NotFound):
             item = self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
@@ -197,37 +167,6 @@ class OctaviaApi:
             return {name: int(value) for name, value in found.items()}
         return None
 
-    def settled(self, message: Message) -> frozenset[str]:
-        """Return the ids of those objects of a status message that have left their PENDING status.
-
-        An object to be deleted has: a later request holds it. So has a load balancer that is being
-        updated, because the message was about its creation.
-
-        Members are found through their pools if these are in the message too. An object that does
-        not exist is not known to be settled.
-        """
-        found: set[str] = set()
-        for item in self._mentioned(message):
-            status = item.get("provisioning_status")
-            unsettled = _UNSETTLED_LB if "vip_address" in item else _UNSETTLED
-            if status and status not in unsettled:
-                found.add(item["id"])
-        return frozenset(found)
-
-    def _mentioned(self, message: Message) -> Iterator[Mapping[str, Any]]:
-        """Yield the objects that a status message is about, as far as they exist."""
-        for kind, records in message.items():
-            # Those are below others; rules are not asked about.
-            for record in records if Kind(kind) not in (Kind.MEMBER, Kind.L7RULE) else ():
-                with contextlib.suppress(NotFound):
-                    path = f"/lbaas/{kind}/{record['id']}"
-                    yield self.rest.get(path)[Kind(kind).singular]
-        members = {record["id"] for record in message.get(Kind.MEMBER.value, ())}
-        for pool in message.get(Kind.POOL.value, ()) if members else ():
-            with contextlib.suppress(NotFound):
-                listed = self.rest.list(f"/lbaas/pools/{pool['id']}/members", "members")
-                yield from (item for item in listed if item["id"] in members)
-
     def _children(self, kind: str, lb_id: str) -> list[dict[str, Any]]:
         items = self.rest.list(f"/lbaas/{kind}", kind, {"loadbalancer_id": lb_id})
         return [item for item in items if {"id": lb_id} in item["loadbalancers"]]
@@ -258,16 +197,11 @@ def _ids(items: Iterable[Mapping[str, str]]) -> set[str]:
     return {item["id"] for item in items}
 
 
-def _listed(item: Mapping[str, Any], now: float) -> ListedLoadBalancer:
-    return ListedLoadBalancer(
+def _listed(item: Mapping[str, Any], now: float) -> Listed:
+    return Listed(
         id=item["id"],
         project_id=item["project_id"],
         provisioning_status=item["provisioning_status"],
-        operating_status=item["operating_status"],
-        vip_address=item["vip_address"],
-        vip_port_id=item["vip_port_id"],
-        vip_subnet_id=item["vip_subnet_id"],
-        vip_network_id=item["vip_network_id"],
         idle=max(0.0, now - max(_times(item), default=now)),
         children=frozenset(
             each["id"] for kind in ("listeners", "pools") for each in item.get(kind) or ()

@@ -11,7 +11,7 @@ from octavia_lib.common import constants
 
 from octavia_ovn.adapters.octavia.transport import Service, Transport
 from octavia_ovn.errors import Refused, Unavailable
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 _NAME = "octavia-driver-agent"
 # What the driver agent reports as a fault of the record although its own database is at fault.
@@ -51,7 +51,7 @@ class DriverAgent:
     :param transport: carries the messages
     """
 
-    def __init__(self, transport: Transport, observer: Observer = NOBODY) -> None:
+    def __init__(self, transport: Transport, observer: Observer = SILENT) -> None:
         self._transport = transport
         self._observer = observer
 

@@ -80,7 +80,7 @@ class InProcess:
     def ask(self, service: Service, request: Mapping[str, object]) -> dict[str, Any]:
         """Return the answer to a request, see :class:`Transport`.
 
-        :raises Exception: whatever Octavia raises that is no error of its database
+        :raises Exception: any error of Octavia except those of its database
         """
         deadline = time.monotonic() + self._timeout
         answer: futures.Future[dict[str, Any]] = futures.Future()
@@ -144,7 +144,7 @@ class InProcess:
 class Fallback:
     """Uses one transport until it fails in a way that is not foreseen, another one from then on.
 
-    :param first: any exception of it that is none of ours ends its use
+    :param first: any exception of it other than :mod:`octavia_ovn.errors` ends its use
     :param second: used instead
     """
 

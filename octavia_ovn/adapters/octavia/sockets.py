@@ -65,7 +65,7 @@ class Sockets:
 
 
 def _limit(peer: socket.socket, deadline: float) -> None:
-    """Have the kernel end whatever waits on a socket at a time of the monotonic clock.
+    """Have the kernel end all waiting on a socket at a time of the monotonic clock.
 
     Python's own time-outs make the socket non-blocking, and then connecting fails at once when the
     driver agent's short queue of connections is full instead of waiting for a place in it.

@@ -45,11 +45,18 @@ class Octavia:
         except limits.Unsupported as error:
             raise Refused(str(error)) from error
 
+    def exists(self, lb_id: str) -> bool:
+        """Whether Octavia has committed a load balancer that is not DELETED.
+
+        :raises Unavailable: when Octavia does not answer
+        """
+        return self._agent.get_load_balancer(lb_id) is not None
+
     def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
         """Return those of some objects that Octavia has below a load balancer, and itself.
 
-        Octavia deletes any object that a provider reports as DELETED, whosever it is, and whoever
-        may write the Northbound database may write into rows what is to be reported.
+        Octavia deletes any object that a provider reports as DELETED, also one of another tenant,
+        and any client that may write the Northbound database can write reports into rows.
 
         :raises Unavailable: when Octavia does not answer
         """

@@ -84,8 +84,9 @@ class Bridge:
         self._socket = peer
         peer.settimeout(self._timeout)
         peer.connect(self._path)
-        # A switch sends HELLO to every client, and refuses the version only afterwards.
-        peer.sendall(openflow.hello() + openflow.echo_request())
+        # A switch sends HELLO to every client, and refuses the version only afterwards: the answer
+        # to a probe proves that it supports the version.
+        peer.sendall(openflow.message(openflow.HELLO) + openflow.message(openflow.ECHO_REQUEST))
         while self._receive(peer)[0] != openflow.ECHO_REPLY:
             pass
         return peer
@@ -103,7 +104,7 @@ class Bridge:
                 )
             if kind != openflow.ECHO_REQUEST:
                 return kind, transaction, body
-            peer.sendall(openflow.echo_reply(transaction, body))
+            peer.sendall(openflow.message(openflow.ECHO_REPLY, transaction, body))
 
 
 def _exactly(peer: socket.socket, size: int) -> bytes:

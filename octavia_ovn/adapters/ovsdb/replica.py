@@ -48,6 +48,7 @@ class Replica:
 
     :param endpoint: the servers; of a cluster only the leader is used
     :param database: such as `OVN_Northbound`
+    :param schema: of the server, see :func:`fetch_schema`
     :param tables: the columns of each table to replicate, those that the server lacks left out. A
         reference can be read only if the table that it leads to is replicated, too
     :param unread: for a table, columns that are only written: they are not replicated
@@ -61,9 +62,6 @@ class Replica:
     :param on_conflict: called when `transact` plans again because rows have changed meanwhile
     :param on_defect: called when `on_change` has raised, which has been logged
     :param required: tables (`NAT`) and columns (`Load_Balancer.selection_fields`) that must exist
-    :param timeout: seconds that the constructor may take to read the server's schema
-    :param schema: the schema, if it is known already; then the constructor does no I/O
-    :raises Unavailable: no server answered in time
     :raises Refused: something of `required` does not exist
     :raises BadConfiguration: the TLS files cannot be used
     """
@@ -72,6 +70,7 @@ class Replica:
         self,
         endpoint: Endpoint,
         database: str,
+        schema: Schema,
         tables: Mapping[str, Sequence[str]],
         *,
         unread: Mapping[str, Sequence[str]] | None = None,
@@ -83,10 +82,8 @@ class Replica:
         on_conflict: Callable[[], None] | None = None,
         on_defect: Callable[[], None] | None = None,
         required: Collection[str] = (),
-        timeout: float = 30.0,
-        schema: Schema | None = None,
     ) -> None:
-        self.schema: Schema = schema or fetch_schema(endpoint, database, timeout)
+        self._schema = schema
         self._database = database
         self._endpoint = endpoint
         self._lock = lock
@@ -155,11 +152,11 @@ class Replica:
 
     def has_column(self, table: str, column: str) -> bool:
         """Whether the server has this column."""
-        return self.schema.has_column(table, column)
+        return self._schema.has_column(table, column)
 
     def enum(self, table: str, column: str) -> frozenset[str]:
         """Return the strings that the server allows in a column; empty if it allows all."""
-        return self.schema.enum(table, column)
+        return self._schema.enum(table, column)
 
     def rows(self, table: str) -> list[Row]:
         """Return all rows of a table; none of a table that the server lacks."""
@@ -299,7 +296,7 @@ class Replica:
     def _require(self, required: Collection[str]) -> None:
         for name in sorted(required):
             table, _, column = name.partition(".")
-            exists = self.has_column(table, column) if column else self.schema.has_table(table)
+            exists = self.has_column(table, column) if column else self._schema.has_table(table)
             if not exists:
                 kind = "column" if column else "table"
                 raise Refused(
@@ -310,7 +307,7 @@ class Replica:
         self, tables: Mapping[str, Sequence[str]], unread: Mapping[str, Sequence[str]]
     ) -> Any:
         """Describe to the IDL which tables and columns to replicate."""
-        helper = ovs.db.idl.SchemaHelper(None, self.schema.json)
+        helper = ovs.db.idl.SchemaHelper(None, self._schema.json)
         for table, columns in tables.items():
             existing = [column for column in columns if self.has_column(table, column)]
             missing = set(columns).difference(existing)

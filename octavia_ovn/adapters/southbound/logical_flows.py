@@ -8,7 +8,7 @@ other things; the connection is the IDL's, see :mod:`octavia_ovn.adapters.ovsdb.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import ovs.jsonrpc
 import ovs.poller
@@ -18,7 +18,7 @@ from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.wire import decode
 from octavia_ovn.core.statistics import logical_flows
 from octavia_ovn.core.statistics.logical_flows import STAGE_NAME, STAGES, LogicalFlow
-from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS
+from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS, Balancer
 from octavia_ovn.errors import Unavailable
 
 _DATABASE = "OVN_Southbound"
@@ -27,17 +27,6 @@ _NB_UUID = "lb_id"
 _ID = "octavia-ovn-stats"
 _GRACE = 10.0
 """Seconds without a connection that are not reported: another server takes over."""
-
-
-class Balancer(NamedTuple):
-    """A row of Load_Balancer.
-
-    :param name: of Octavia's load balancers, the id
-    :param protocol: `tcp`, `udp` or `sctp`
-    """
-
-    name: str
-    protocol: str
 
 
 class SouthboundFlows:

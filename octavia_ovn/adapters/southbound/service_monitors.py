@@ -67,11 +67,11 @@ class Southbound:
         self._replica = Replica(
             self._endpoint,
             _DATABASE,
+            schema,
             {TABLE: COLUMNS},
             probe_interval=self._probe_interval,
             max_backoff=self._max_backoff,
             on_change=self._event,
-            schema=schema,
         )
 
     def run(self) -> None:
@@ -104,7 +104,7 @@ class Southbound:
         """Whether the contents are known."""
         return self._replica is not None and self._replica.synced
 
-    def verdict(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
+    def health_state(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return the result of OVN's check of a backend."""
         found = self._by_key.first((switch_port, address, port, protocol))
         return HealthState.UNKNOWN if found is None else self._states[found][1]
@@ -114,7 +114,7 @@ class Southbound:
         before = self._states.pop(uuid, None)
         if before is not None:
             self._by_key.discard(before[0], uuid)
-        after = None if event == DELETE else member_verdict(row)
+        after = None if event == DELETE else member_state(row)
         if after is not None:
             self._states[uuid] = after
             self._by_key.add(after[0], uuid)
@@ -123,7 +123,7 @@ class Southbound:
                 self._changed(Dependency(Resource.BACKEND, backend[0][1]))
 
 
-def member_verdict(row: Any) -> tuple[Key, HealthState] | None:
+def member_state(row: Any) -> tuple[Key, HealthState] | None:
     """Return the health state of a member; None for a check that belongs to no load balancer.
 
     :param row: of Service_Monitor, with COLUMNS as attributes as far as the schema has them

@@ -19,7 +19,7 @@ from octavia_ovn.core.statistics import messages
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.statistics.messages import BadMessage, Message, Reason
 from octavia_ovn.errors import BadConfiguration, Unavailable
-from octavia_ovn.observer import NOBODY, Observer
+from octavia_ovn.observer import SILENT, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class _Receiver:
     :param key_of: returns the key of a chassis by its name
     """
 
-    def __init__(self, key_of: Callable[[str], str], observer: Observer = NOBODY) -> None:
+    def __init__(self, key_of: Callable[[str], str], observer: Observer = SILENT) -> None:
         self._key_of = key_of
         self._observer = observer
         self._quiet_until: dict[Reason, float] = {}
@@ -148,7 +148,7 @@ class AgentSocket:
     :raises Unavailable: when the port is in use
     """
 
-    def __init__(self, host: str, port: int, master_key: str, observer: Observer = NOBODY) -> None:
+    def __init__(self, host: str, port: int, master_key: str, observer: Observer = SILENT) -> None:
         self._key_of = functools.partial(chassis_key, master_key)
         self._receiver = _Receiver(self._key_of, observer)
         try:

@@ -22,6 +22,7 @@ from typing import Protocol
 from octavia_ovn.controller.protocols import Octavia
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec.describe import describe
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Objects
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.rows import Operation, Row
@@ -61,34 +62,6 @@ class Depth(enum.IntEnum):
     """Also the status of each object in the tree: several questions for each load balancer."""
 
 
-class Listed(Protocol):
-    """A load balancer as Octavia lists it."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def provisioning_status(self) -> str:
-        """Octavia's provisioning status."""
-
-    @property
-    def project_id(self) -> str | None:
-        """The project that it belongs to."""
-
-    @property
-    def idle(self) -> float:
-        """Seconds since Octavia has changed it."""
-
-    @property
-    def children(self) -> frozenset[str]:
-        """The ids of its listeners and pools."""
-
-    @property
-    def security_groups(self) -> tuple[str, ...]:
-        """The ids of security groups that Octavia shows for its VIP."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of comparing one load balancer, and the change that repairs it.
@@ -98,7 +71,7 @@ class Finding:
     """
 
     lb_id: str
-    verdict: DriftState
+    state: DriftState
     detail: str = ""
     change: changes.Change | None = field(default=None, repr=False)
     rows: Sequence[Row] = field(default=(), repr=False)
@@ -238,7 +211,7 @@ class Repair:
     def _compare(
         self, listed: Listed, every: Mapping[str, Sequence[Row]], depth: Depth, suspect: bool
     ) -> Finding:
-        """Compare one load balancer, anew when its rows have changed meanwhile.
+        """Compare one load balancer; repeat it when its rows have changed meanwhile.
 
         :param suspect: whether something below it may be in PENDING
         """
@@ -282,9 +255,9 @@ class Repair:
         operations = self._store.plan(change, rows)
         if not operations:
             return _as_it_should_be(lb_id, rows)
-        verdict = DriftState.DIFFERENT if rows else DriftState.MISSING
+        state = DriftState.DIFFERENT if rows else DriftState.MISSING
         detail = describe(operations, rows) if rows else "it has no rows"
-        return Finding(lb_id, verdict, detail, change, rows)
+        return Finding(lb_id, state, detail, change, rows)
 
     def _stuck(self, listed: Listed, objects: Objects, rows: Sequence[Row]) -> Finding:
         lb_id = listed.id
@@ -353,8 +326,7 @@ def _looks_right(listed: Listed, rows: Sequence[Row]) -> bool:
         decoded = codec.decode(rows)
     except codec.Undecodable:
         return False
-    children = {each.id for each in decoded.lb.listeners} | {each.id for each in decoded.lb.pools}
-    return not decoded.problems and children == listed.children
+    return not decoded.problems and listed.has_children_of(decoded.lb)
 
 
 def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
@@ -367,7 +339,7 @@ def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
 
 
 def _is_right(finding: Finding) -> bool:
-    return finding.verdict is DriftState.RIGHT and not finding.pending
+    return finding.state is DriftState.RIGHT and not finding.pending
 
 
 def _unenforced(listed: Listed) -> Finding | None:
@@ -378,7 +350,7 @@ def _unenforced(listed: Listed) -> Finding | None:
     if not listed.security_groups:
         return None
     groups = ", ".join(listed.security_groups)
-    detail = f"vip_sg_ids ({groups}) keep nobody out; restrict clients by allowed_cidrs"
+    detail = f"vip_sg_ids ({groups}) do not restrict access; restrict clients by allowed_cidrs"
     return Finding(listed.id, DriftState.UNENFORCED, detail)
 
 

@@ -11,9 +11,10 @@ from typing import Generic, Protocol, TypeVar
 from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Repair
 from octavia_ovn.controller.leader_thread import LeaderThread
 from octavia_ovn.controller.protocols import Octavia
+from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import failure
-from octavia_ovn.observer import NOBODY, Drift, Observer
+from octavia_ovn.observer import SILENT, Drift, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -41,30 +42,10 @@ T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
 
 
-class OurPort(Protocol):
-    """A Neutron port that we made."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def vip_of(self) -> str | None:
-        """The id of the load balancer whose VIP port it is."""
-
-    @property
-    def source_of(self) -> str | None:
-        """The id of the subnet whose members are checked from it."""
-
-    @property
-    def of_service(self) -> bool:
-        """Whether it belongs to the service's project, where no tenant can make one."""
-
-
 class Ports(Protocol):
     """Neutron's ports. An answer is complete or an error."""
 
-    def list_our_ports(self) -> Sequence[OurPort]:
+    def list_our_ports(self) -> Sequence[NeutronPort]:
         """Return the ports that we made."""
 
     def delete_port(self, port_id: str) -> None:
@@ -103,7 +84,7 @@ class DriftCheck:
     :param clock: seconds, monotonic
     """
 
-    def __init__(  # noqa: PLR0913 - it stands where everything meets
+    def __init__(  # noqa: PLR0913 - it connects many parts
         self,
         repair: Repair,
         octavia: Octavia,
@@ -112,7 +93,7 @@ class DriftCheck:
         *,
         grace: float,
         clock: Callable[[], float] = time.monotonic,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._observer = observer
         self._repair = repair
@@ -151,9 +132,9 @@ class DriftCheck:
             if not running():
                 return
             findings.append(finding)
-            if finding.verdict is not DriftState.ORPHANED:
+            if finding.state is not DriftState.ORPHANED:
                 self._repair_finding(finding)
-        self._repair_orphans([each for each in findings if each.verdict is DriftState.ORPHANED])
+        self._repair_orphans([each for each in findings if each.state is DriftState.ORPHANED])
         self._note(findings)
         self._clear_ports(frozenset(each.lb_id for each in findings), running)
 
@@ -169,22 +150,22 @@ class DriftCheck:
                 break
             finding = self._repair.compare_one(lb_id)
             self._repair_finding(finding)
-            if finding.pending or finding.verdict is DriftState.UNCLEAR:
+            if finding.pending or finding.state is DriftState.UNCLEAR:
                 unknown.add(lb_id)
         return frozenset(unknown)
 
     def _repair_finding(self, finding: Finding) -> None:
         if finding.change is None:
             return
-        self._observer.finds(Drift(finding.verdict.value))
+        self._observer.finds(Drift(finding.state.value))
         error = failure(lambda: self._repair_recorded(finding))
         if error is not None:
             LOG.warning("Load balancer %s: %s", plain(finding.lb_id), error)
 
     def _repair_recorded(self, finding: Finding) -> None:
-        what = f"{finding.verdict.value}: {finding.detail}".rstrip(": ")
+        what = f"{finding.state.value}: {finding.detail}".rstrip(": ")
         if self._repair.repair(finding):
-            self._observer.repairs(Drift(finding.verdict.value))
+            self._observer.repairs(Drift(finding.state.value))
             LOG.warning("Load balancer %s was %s; it is being repaired", plain(finding.lb_id), what)
 
     def _repair_orphans(self, orphans: Sequence[Finding]) -> None:
@@ -198,14 +179,14 @@ class DriftCheck:
 
     def _note(self, findings: Sequence[Finding]) -> None:
         """Log what only an operator or a tenant can repair, once for each reason."""
-        noted = {each.lb_id: each for each in findings if each.verdict in _NOTED}
+        noted = {each.lb_id: each for each in findings if each.state in _NOTED}
         for lb_id, finding in noted.items():
-            self._observer.finds(Drift(finding.verdict.value))
+            self._observer.finds(Drift(finding.state.value))
             if self._noted.get(lb_id) != finding.detail:
                 LOG.warning(
                     "Load balancer %s %s: %s",
                     plain(lb_id),
-                    _NOTED[finding.verdict],
+                    _NOTED[finding.state],
                     finding.detail,
                 )
         self._noted = {lb_id: each.detail for lb_id, each in noted.items()}
@@ -231,7 +212,7 @@ class DriftCheck:
             self._release_source(subnet_id)
 
 
-def _surplus(ports: Iterable[OurPort]) -> Iterator[str]:
+def _surplus(ports: Iterable[NeutronPort]) -> Iterator[str]:
     """Yield the health monitor ports beside the one that is used, which has the smallest id.
 
     One of a tenant's, as the former driver made them, makes none of the service's superfluous.
@@ -272,7 +253,7 @@ class PeriodicThread:
         work: Callable[[Callable[[], bool]], bool],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
-        observer: Observer = NOBODY,
+        observer: Observer = SILENT,
         *,
         single: Callable[[Collection[str], Callable[[], bool]], Collection[str]] = lambda *_: (),
     ) -> None:
@@ -334,7 +315,7 @@ class PeriodicThread:
         pause = self._interval if succeeded else min(self._interval, RETRY)
         with self._leader.changed:
             self._ended = self._clock()
-            # Unless this agent has taken over anew meanwhile.
+            # Unless another leadership term has begun meanwhile.
             if self._due == due:
                 self._due = self._ended + pause
 
@@ -354,7 +335,7 @@ class PeriodicThread:
         return [] if self._due <= now else suspects
 
     def _guarded(self, work: Callable[[], R], otherwise: R) -> R:
-        """Do some work; the thread would begin anew at once, and forget what is due."""
+        """Call a function; log its error. An error would restart the thread, without a pause."""
         try:
             return work()
         except Exception:

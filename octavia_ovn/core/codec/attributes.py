@@ -88,10 +88,7 @@ def _monitor(value: Mapping[str, object]) -> model.HealthMonitor:
     return model.HealthMonitor(
         id=str(value["id"]),
         type=model.MonitorType(value["type"]),
-        delay=_number(value["delay"]),
-        timeout=_number(value["timeout"]),
-        max_retries=_number(value["max_retries"]),
-        max_retries_down=_number(value["max_retries_down"]),
+        **{name: _number(value[name]) for name in model.MONITOR_NUMBERS},
         enabled=value.get("enabled") is not False,
     )
 

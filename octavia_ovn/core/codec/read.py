@@ -29,7 +29,7 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 class Decoded:
     """The content of a load balancer's rows; `problems` are sentences about unreadable parts.
 
-    `adopted` is False while a part of it stands only in the form that the existing driver writes.
+    `adopted` is False while a part of it exists only in the format of ovn-octavia-provider.
     """
 
     lb: model.LoadBalancer
@@ -40,7 +40,7 @@ class Decoded:
 
 
 class Undecodable(ValueError):
-    """The rows do not even say which VIP they serve."""
+    """No row names a VIP."""
 
 
 def decode(rows: Iterable[Row]) -> Decoded:

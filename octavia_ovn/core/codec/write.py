@@ -130,10 +130,7 @@ def _pool_attributes(pool: model.Pool) -> dict[str, object]:
     monitor = pool.monitor and {
         "id": pool.monitor.id,
         "type": pool.monitor.type.value,
-        "delay": pool.monitor.delay,
-        "timeout": pool.monitor.timeout,
-        "max_retries": pool.monitor.max_retries,
-        "max_retries_down": pool.monitor.max_retries_down,
+        **{name: getattr(pool.monitor, name) for name in model.MONITOR_NUMBERS},
         "enabled": pool.monitor.enabled,
     }
     persistence = pool.persistence and _compact(

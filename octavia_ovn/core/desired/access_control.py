@@ -6,7 +6,7 @@ apply to all packets that enter there, through any port. One ACL for each restri
 and IP version drops what comes from an address set, the complement of the allowed CIDRs.
 
 OVN evaluates ACLs before it balances, so the client's own address and the VIP (or the floating IP)
-are still in the packet. Of other ways to say the same, `ip4.src != {...}` costs 20 times as many
+are still in the packet. Of the alternatives, `ip4.src != {...}` costs 20 times as many
 flows on OVN 23.03, allow and drop in pairs lets clients through, policies of routers see the member
 instead of the VIP, and ACLs of switches are deleted by Neutron when it repairs (all measured).
 """
@@ -126,7 +126,7 @@ def _external_ids(lb_id: str, listener_id: str | None = None) -> dict[str, str]:
 
 
 def _word(object_id: str) -> str:
-    """Return an id as it may stand in a name that ACLs refer to; ids have no underscores."""
+    """Return an id in the form that is valid in names that ACLs refer to."""
     return object_id.replace("-", "_")
 
 

@@ -254,9 +254,9 @@ def _selection_fields(
 def _options(row: Row, group: RowGroup, flavor: model.Flavor) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
-    The hairpin address is ours where the flavor sets one. A UDP client that keeps
-    sending would stay with a member that has left for ever: its flow never ends. OVN flushes it if
-    the option was set before, so every UDP row has it from the start, and a row that is no longer
+    The hairpin address is ours where the flavor sets one. The flow of a UDP client that keeps
+    sending never ends, so the client would stay with a member that has left. OVN flushes the flow
+    if the option was set before: every UDP row has it from the start, and a row that is no longer
     UDP loses it.
     """
     affinity = group.profile.affinity if group.profile else None

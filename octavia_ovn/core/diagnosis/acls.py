@@ -54,8 +54,8 @@ class Decision:
 def decide(acls: Iterable[Acl], direction: str, packet: Packet, sets: Sets) -> Decision:
     """Return what the ACLs of one direction decide.
 
-    Rules speak in the order of tier and priority; the first that matches decides, and at the same
-    priority one that allows. Connection tracking comes before all of them: a stateless rule that
+    Rules are evaluated by tier and priority; the first that matches decides, at the same priority
+    one that allows. Connection tracking comes before all of them: a stateless rule that
     matches bypasses it, also when another rule decides.
     """
     rules = [each for each in acls if each.direction == direction]

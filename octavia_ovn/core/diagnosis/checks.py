@@ -38,11 +38,15 @@ def _octavia(path: Path) -> Iterator[Finding]:
 
 def _enabled(path: Path) -> Iterator[Finding]:
     lb = path.lb
-    if lb.enabled:
-        yield ok("The load balancer is enabled.")
-    else:
-        remedy = command("openstack loadbalancer set --enable", lb.id)
-        yield fault("The load balancer is administratively down.", remedy)
+    remedy = command("openstack loadbalancer set --enable", lb.id)
+    yield _state("The load balancer", remedy, enabled=lb.enabled)
+
+
+def _state(what: str, remedy: str, *, enabled: bool) -> Finding:
+    """Return the finding about the administrative state of an object."""
+    if enabled:
+        return ok(f"{what} is enabled.")
+    return fault(f"{what} is administratively down.", remedy)
 
 
 def _listener(path: Path) -> Iterator[Finding]:
@@ -53,13 +57,8 @@ def _listener(path: Path) -> Iterator[Finding]:
         return
     name = path.snapshot.name_of(Kind.LISTENER, listener.id)
     words = f"Listener {name} ({listener.protocol.name} {listener.port})"
-    if listener.enabled:
-        yield ok(f"{words} is enabled.")
-    else:
-        yield fault(
-            f"{words} is administratively down.",
-            command("openstack loadbalancer listener set --enable", listener.id),
-        )
+    remedy = command("openstack loadbalancer listener set --enable", listener.id)
+    yield _state(words, remedy, enabled=listener.enabled)
 
 
 def _pool(path: Path) -> Iterator[Finding]:
@@ -71,13 +70,8 @@ def _pool(path: Path) -> Iterator[Finding]:
         yield fault("The listener has no pool.", command(fixed, path.listener.id))
         return
     name = path.snapshot.name_of(Kind.POOL, pool.id)
-    if pool.enabled:
-        yield ok(f"Pool {name} is enabled.")
-    else:
-        yield fault(
-            f"Pool {name} is administratively down.",
-            command("openstack loadbalancer pool set --enable", pool.id),
-        )
+    remedy = command("openstack loadbalancer pool set --enable", pool.id)
+    yield _state(f"Pool {name}", remedy, enabled=pool.enabled)
 
 
 def _address(path: Path) -> Iterator[Finding]:

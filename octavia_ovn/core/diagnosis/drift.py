@@ -33,10 +33,7 @@ _FIELDS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
     ),
     Kind.HEALTH_MONITOR: (
         ("type", "type"),
-        ("delay", "delay"),
-        ("timeout", "timeout"),
-        ("max_retries", "max_retries"),
-        ("max_retries_down", "max_retries_down"),
+        *((each, each) for each in model.MONITOR_NUMBERS),
     ),
 }
 

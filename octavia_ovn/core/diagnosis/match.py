@@ -58,7 +58,7 @@ def address_sets(text: str) -> frozenset[str]:
 
 
 def matches(text: str, packet: Packet, sets: Sets) -> bool | None:
-    """Evaluate an expression; None when that cannot be status."""
+    """Evaluate an expression; None when that is not known."""
     words = _words(text)
     if words is None:
         return None

@@ -13,19 +13,19 @@ from octavia_ovn.core.health import HealthState
 _VIRTUAL = "virtual"
 
 
-def verdicts(snapshot: Snapshot) -> dict[str, HealthState]:
+def health_states(snapshot: Snapshot) -> dict[str, HealthState]:
     """Return the health of members by id where it does not depend on checks."""
-    return dict(_verdicts(snapshot))
+    return dict(_health_states(snapshot))
 
 
-def _verdicts(snapshot: Snapshot) -> Iterator[tuple[str, HealthState]]:
+def _health_states(snapshot: Snapshot) -> Iterator[tuple[str, HealthState]]:
     for pool, member in snapshot.lb.members() if snapshot.lb else ():
-        verdict = _verdict(snapshot, pool, member)
-        if verdict is not None:
-            yield member.id, verdict
+        state = _health_state(snapshot, pool, member)
+        if state is not None:
+            yield member.id, state
 
 
-def _verdict(snapshot: Snapshot, pool: model.Pool, member: model.Member) -> HealthState | None:
+def _health_state(snapshot: Snapshot, pool: model.Pool, member: model.Member) -> HealthState | None:
     switch = snapshot.member_switch(member)
     if switch is not None and _is_occupied(snapshot, switch, member.address):
         return HealthState.UNREACHABLE

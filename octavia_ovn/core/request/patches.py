@@ -32,7 +32,7 @@ class Patch(Generic[T]):
     fields: Mapping[str, Any]
 
     def apply(self, before: T | None = None) -> T:
-        """Return the object with the fields set, made anew when there is none before.
+        """Return the object with the fields set; a new one when there was none before.
 
         :raises ValueError, TypeError: when a value is wrong, or one is missing in a new object
         """

@@ -50,7 +50,7 @@ class LogicalFlow:
     :param address: the VIP, packed: 4 or 16 bytes
     :param protocol: `tcp`, `udp` or `sctp`; empty where the flow knows none
     :param port: of the listener; 0 where the flow knows none
-    :param routed: whether it stands in a router
+    :param routed: whether it belongs to a router
     """
 
     meaning: Meaning

@@ -54,26 +54,15 @@ class FlowCounters:
     age: float
 
 
-def hello() -> bytes:
-    """Return the message that offers version 1.3 and no other."""
-    return HEADER.pack(VERSION, HELLO, HEADER.size, 0)
-
-
-def echo_request() -> bytes:
-    """Return a probe; the answer to it proves that the switch speaks our version."""
-    return HEADER.pack(VERSION, ECHO_REQUEST, HEADER.size, 0)
-
-
-def echo_reply(transaction: int, body: bytes) -> bytes:
-    """Return the answer to a probe."""
-    return HEADER.pack(VERSION, ECHO_REPLY, HEADER.size + len(body), transaction) + body
+def message(kind: int, transaction: int = 0, body: bytes = b"") -> bytes:
+    """Return a message of version 1.3, such as HELLO, which offers that version and no other."""
+    return HEADER.pack(VERSION, kind, HEADER.size + len(body), transaction) + body
 
 
 def flow_request(transaction: int, cookie: int) -> bytes:
     """Return the message that asks for the flows with a cookie."""
     body = _MULTIPART.pack(_FLOW, 0) + _FLOW_REQUEST.pack(_ANY_TABLE, _ANY, _ANY, cookie, _EXACT)
-    size = HEADER.size + len(body) + len(_NO_MATCH)
-    return HEADER.pack(VERSION, _MULTIPART_REQUEST, size, transaction) + body + _NO_MATCH
+    return message(_MULTIPART_REQUEST, transaction, body + _NO_MATCH)
 
 
 def is_last(body: bytes) -> bool:

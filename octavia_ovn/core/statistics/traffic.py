@@ -25,6 +25,17 @@ class Key(NamedTuple):
     port: int
 
 
+class Balancer(NamedTuple):
+    """A row of Load_Balancer in the Southbound database.
+
+    :param name: of Octavia's load balancers, the id
+    :param protocol: `tcp`, `udp` or `sctp`
+    """
+
+    name: str
+    protocol: str
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Incoming traffic of a period; bytes include frame headers."""

@@ -92,7 +92,7 @@ def test_load_balancers_move_from_one_status_to_another(metrics):
     assert value(metrics, "members", operating_status="ERROR") == 1
 
 
-def test_who_stands_by_says_nothing_of_what_it_knew(metrics):
+def test_a_standby_agent_exports_nothing_of_its_last_term(metrics):
     metrics.follows(lambda: 7, lambda: 8.5)
     metrics.waits("lb1", (ONE,))
     metrics.shows("lb1", statuses("lb1", Operating.ONLINE, Operating.ONLINE))
@@ -145,7 +145,7 @@ def test_only_transactions_that_have_written_are_timed(metrics):
     assert value(metrics, "transaction_conflicts_total") == 1
 
 
-def test_who_stands_by_from_the_start_has_no_load_balancers():
+def test_an_agent_that_starts_as_standby_exports_no_load_balancers():
     assert value(Metrics(), "load_balancers", operating_status="ONLINE") == 0
 
 

@@ -36,13 +36,13 @@ def ended(peer):
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\n", b"GET /"])
-def test_a_client_that_says_no_more_is_let_go(port, sent):
+def test_a_silent_client_is_disconnected(port, sent):
     with socket.create_connection(("127.0.0.1", port)) as peer:
         peer.sendall(sent)
         assert ended(peer)
 
 
-def test_a_client_that_speaks_slowly_is_let_go(port):
+def test_a_slow_client_is_disconnected(port):
     with socket.create_connection(("127.0.0.1", port)) as peer:
         began = time.monotonic()
         with contextlib.suppress(OSError):

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses of VIPs that Neutron cannot give are the user's mistake: Octavia answers 409."""
 
-import types
-
 import pytest
 
 from octavia_ovn.adapters.neutron.vip_ports import VipPorts, VipRequest
 from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 
@@ -31,12 +30,14 @@ class Neutron:
             raise self._refusal
         address = canonical_address(address)
         self.made.append(address)
-        fixed_ip = types.SimpleNamespace(subnet_id=subnet_id, address=address)
-        return types.SimpleNamespace(id=f"p-{address}", network_id="net", fixed_ips=(fixed_ip,))
+        return self._port(f"p-{address}", FixedIp(subnet_id, address))
 
     def port(self, port_id):
-        fixed_ip = types.SimpleNamespace(subnet_id="v4", address="10.0.0.9")
-        return types.SimpleNamespace(id=port_id, network_id="net", fixed_ips=(fixed_ip,))
+        return self._port(port_id, FixedIp("v4", "10.0.0.9"))
+
+    @staticmethod
+    def _port(port_id, fixed_ip):
+        return NeutronPort(port_id, "", "net", "project", "", "", (fixed_ip,), "mac")
 
     def delete_vip_ports(self, lb_id):
         self.deleted.append(lb_id)

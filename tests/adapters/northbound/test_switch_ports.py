@@ -8,11 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from octavia_ovn.adapters.northbound.switch_ports import (
-    SwitchPort,
     SwitchPorts,
     switch_port,
 )
-from octavia_ovn.core.health import Source
+from octavia_ovn.core.health import Source, SwitchPort
 
 SERVICE = "service"
 SOURCE = SwitchPort(
@@ -84,7 +83,7 @@ def row(*, addresses=("fa:16:3e:00:00:01 10.0.0.9",), up=(True,), **external_ids
     )
 
 
-def test_what_a_row_says():
+def test_a_row_is_read():
     assert switch_port(row()) == dataclasses.replace(SOURCE, up=True)
     assert switch_port(row(addresses=(), up=())) == dataclasses.replace(SOURCE, answers=False)
 

@@ -32,7 +32,7 @@ def test_vips_are_found_by_network_and_address():
     assert ("neutron-net1", "10.0.0.5") not in index
 
 
-def test_what_a_row_does_not_say_or_says_badly_is_no_vip():
+def test_a_missing_or_unreadable_value_is_no_vip():
     index = VipIndex()
 
     assert index.update(ROW, {}) == frozenset()

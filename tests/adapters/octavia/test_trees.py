@@ -68,6 +68,11 @@ def test_of_a_load_balancer_that_is_gone_nothing_is_left():
     assert octavia.belonging("lb", OWN | LAYER7) == {(Kind.LOAD_BALANCER, "lb")}
 
 
+@pytest.mark.parametrize("tree", [TREE, None])
+def test_whether_a_load_balancer_is_committed(tree):
+    assert Octavia(Agent(tree), DriverDefaults(), None).exists("lb") == (tree is not None)
+
+
 def test_it_costs_one_question():
     agent = Agent(TREE)
     Octavia(agent, DriverDefaults(), None).belonging("lb", OWN)

@@ -12,7 +12,7 @@ from octavia_ovn.adapters.ovsdb.idl import CREATE, DELETE
 from octavia_ovn.adapters.southbound.service_monitors import (
     TABLE,
     Southbound,
-    member_verdict,
+    member_state,
 )
 from octavia_ovn.core.health import HealthState
 
@@ -25,7 +25,7 @@ def row(status=(), **values):
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"),
+    ("status", "state"),
     [
         ((), HealthState.UNKNOWN),
         (("online",), HealthState.UP),
@@ -33,18 +33,18 @@ def row(status=(), **values):
         (("error",), HealthState.DOWN),
     ],
 )
-def test_the_verdict_on_a_member(status, verdict):
-    assert member_verdict(row(status)) == (KEY, verdict)
+def test_the_health_state_of_a_member(status, state):
+    assert member_state(row(status)) == (KEY, state)
 
 
 @pytest.mark.parametrize("kind", ["load-balancer", ["load-balancer"], [], ""])
 def test_the_type_is_that_of_load_balancers_or_none(kind):
-    assert member_verdict(row(("online",), type=kind)) == (KEY, HealthState.UP)
+    assert member_state(row(("online",), type=kind)) == (KEY, HealthState.UP)
 
 
 @pytest.mark.parametrize("kind", ["network-function", ["logical-switch-port"]])
-def test_checks_of_other_things_say_nothing_of_members(kind):
-    assert member_verdict(row(("offline",), type=kind)) is None
+def test_checks_of_other_kinds_are_ignored(kind):
+    assert member_state(row(("offline",), type=kind)) is None
 
 
 def test_a_recreated_row_appears_before_the_old_one_disappears():
@@ -54,7 +54,7 @@ def test_a_recreated_row_appears_before_the_old_one_disappears():
 
     for event, each in ((CREATE, old), (CREATE, new), (DELETE, old)):
         sb._event(TABLE, event, each, None)
-    assert sb.verdict("one", "fd00::1", 80, "tcp") is HealthState.UP
+    assert sb.health_state("one", "fd00::1", 80, "tcp") is HealthState.UP
 
     sb._event(TABLE, DELETE, new, None)
-    assert sb.verdict("one", "fd00::1", 80, "tcp") is HealthState.UNKNOWN
+    assert sb.health_state("one", "fd00::1", 80, "tcp") is HealthState.UNKNOWN

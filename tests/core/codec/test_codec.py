@@ -10,7 +10,6 @@ from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.placement import row_groups
-from octavia_ovn.core.rows import HealthCheck
 from tests.core.builders import (
     balancer,
     listener,
@@ -22,8 +21,7 @@ from tests.core.builders import (
     vip,
     web,
 )
-
-LB = {"enabled": "True", "neutron:vip": "10.0.0.100", "neutron:vip_port_id": "vip-port"}
+from tests.core.codec.rows import LB
 
 # What the tenant wants, and the keys that other programs read it from.
 CASES = {
@@ -152,7 +150,7 @@ def test_writes_who_may_use_a_listener():
     assert written["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
 
 
-def test_attributes_of_a_listener_may_say_nothing_of_clients():
+def test_attributes_of_a_listener_without_clients_allow_all():
     ids = {"neutron:vip": "10.0.0.100", "listener_l1": "80:", "octavia:listener:l1": "{}"}
 
     (found,) = codec.decode([row(external_ids=ids)]).lb.listeners
@@ -167,62 +165,6 @@ def test_reads_listener_of_a_disabled_pool_as_old_rows_have_it():
 
     assert lb.listeners[0].pool_id == "p1"
     assert not lb.pools[0].enabled
-
-
-def legacy_row(**fields):
-    ids = {
-        "neutron:vip": "10.0.0.100",
-        "listener_l1": "80:pool_p1",
-        "pool_p1": "member_m1_10.0.0.1:80_sub1,member_m2_10.0.0.2:80_sub1",
-        **fields.pop("external_ids", {}),
-    }
-    return row(external_ids=ids, **fields)
-
-
-@pytest.mark.parametrize(
-    ("fields", "algorithm"),
-    [
-        ((), model.Algorithm.ROUND_ROBIN),
-        (("ip_src", "ip_dst"), model.Algorithm.SOURCE_IP),
-        (("ip_src", "ip_dst", "tp_src", "tp_dst"), model.Algorithm.SOURCE_IP_PORT),
-    ],
-)
-def test_reads_algorithm_of_a_foreign_row_from_what_it_does(fields, algorithm):
-    lb = codec.decode([legacy_row(selection_fields=frozenset(fields))]).lb
-
-    assert algorithm is lb.pools[0].algorithm
-
-
-def test_reads_affinity_of_a_foreign_row():
-    lb = codec.decode([legacy_row(options={"affinity_timeout": "500"})]).lb
-
-    wanted = model.SessionPersistence(model.Mechanism.AFFINITY, 500)
-    assert wanted == lb.pools[0].persistence
-
-
-def test_reads_disabled_member_of_a_foreign_row_only_if_it_does_not_serve():
-    lb = codec.decode(
-        [
-            legacy_row(
-                external_ids={"neutron:member_status": '{"m1": "OFFLINE", "m2": "OFFLINE"}'},
-                vips={"10.0.0.100:80": "10.0.0.2:80"},
-            )
-        ]
-    ).lb
-
-    assert [each.enabled for each in lb.pools[0].members] == [False, True]
-
-
-def test_reads_monitor_of_a_foreign_row_from_its_check():
-    check = HealthCheck(
-        "10.0.0.100:80",
-        {"interval": "5", "timeout": "3", "success_count": "4", "failure_count": "2"},
-        {"octavia:healthmonitor": "hm1", "octavia:pool_id": "p1", "octavia:vip": "10.0.0.100"},
-    )
-
-    lb = codec.decode([legacy_row(health_checks=(check,))]).lb
-
-    assert monitor() == lb.pools[0].monitor
 
 
 GARBAGE = {
@@ -253,7 +195,7 @@ def test_isolates_garbage(garbage):
     "ids",
     [{}, {"neutron:vip": "nonsense"}, {"neutron:vip": "10.0.0.1", "neutron:vip_port_id": "a_b"}],
 )
-def test_says_so_when_there_is_no_vip(ids):
+def test_rows_without_a_vip_are_undecodable(ids):
     with pytest.raises(codec.Undecodable):
         codec.decode([row(external_ids=ids)])
 
@@ -299,33 +241,6 @@ def test_member_status_is_json_of_strings():
     assert json.loads(codec.member_status({"m1": "ONLINE"})) == {"m1": "ONLINE"}
 
 
-def foreign_check(pool_id="p1", **numbers):
-    ids = {"octavia:healthmonitor": "hm1", "octavia:pool_id": pool_id}
-    return HealthCheck("10.0.0.100:80", numbers, ids)
-
-
-def test_reads_numbers_that_are_none_as_the_defaults():
-    check = foreign_check(interval="often", timeout="²", success_count="4")
-
-    found = codec.decode([legacy_row(health_checks=(check,), protocol="udp")]).lb.pools[0].monitor
-
-    wanted = model.HealthMonitor("hm1", model.MonitorType.UDP_CONNECT, 3, 3, 4, 3)
-    assert wanted == found
-
-
-def test_reads_no_monitor_from_the_check_of_another_pool():
-    lb = codec.decode([legacy_row(health_checks=(foreign_check("p9"),))]).lb
-
-    assert lb.pools[0].monitor is None
-
-
-@pytest.mark.parametrize("timeout", ["", "soon", "²"])
-def test_reads_no_affinity_from_something_else(timeout):
-    lb = codec.decode([legacy_row(options={"affinity_timeout": timeout})]).lb
-
-    assert lb.pools[0].persistence is None
-
-
 def with_attributes(**attributes):
     ids = {
         "neutron:vip": "10.0.0.100",
@@ -346,7 +261,7 @@ def with_attributes(**attributes):
         ("m2", ()),
     ],
 )
-def test_every_member_has_a_place_whatever_another_hand_wrote(places, slots):
+def test_every_member_has_a_place_with_any_slots_in_the_row(places, slots):
     found = with_attributes(slots=places).lb.pools[0]
 
     assert slots == found.slots

@@ -14,7 +14,7 @@ from tests.core.strategies import many
 
 @settings(many, max_examples=150)
 @given(rubbish_rows)
-def test_decoding_garbage_says_at_most_that_it_is_undecodable(rows):
+def test_decoding_garbage_raises_undecodable_at_most(rows):
     try:
         decoded = codec.decode(rows)
     except codec.Undecodable:
@@ -26,7 +26,7 @@ def test_decoding_garbage_says_at_most_that_it_is_undecodable(rows):
 
 @settings(many, max_examples=60)
 @given(rubbish_rows)
-def test_whatever_the_rows_hold_they_can_be_restored_and_deleted(rows):
+def test_rows_with_any_content_can_be_restored_and_deleted(rows):
     for change in (changes.Restore(balancer()), changes.DeleteLoadBalancer(balancer(), {})):
         operations = record.record(rows, change, "r1")
 

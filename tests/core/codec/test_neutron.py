@@ -84,7 +84,7 @@ def test_a_health_monitor_port_is_known_by_name_device_and_owner():
     ("text", "expected"),
     [("8d7e9b52-0000-4000-8000-000000000001", True), ("web", False), ("8d7e9b52", False)],
 )
-def test_ids_are_told_from_names(text, expected):
+def test_ids_are_distinguished_from_names(text, expected):
     assert neutron.is_uuid(text) is expected
 
 

@@ -34,7 +34,7 @@ def test_the_order_of_rows_does_not_matter(lb, order):
 
 @many
 @given(some.aged)
-def test_every_key_is_somebodys(lb):
+def test_every_key_belongs_to_intent_or_state(lb):
     """What is written is read: an intent key, one of the agent's, or what Octavia waits for."""
     for each in recorded(lb):
         assert all(map(codec.is_intent, each.external_ids))

@@ -137,7 +137,7 @@ def test_a_family_that_is_not_mentioned_is_not_allowed():
     ],
     ids=["no restriction", "everybody allowed", "disabled", "load balancer disabled"],
 )
-def test_nobody_need_be_kept_out(listeners, fields):
+def test_no_rules_without_restrictions(listeners, fields):
     assert rows_of(*listeners, **fields) == access_control.Access()
 
 

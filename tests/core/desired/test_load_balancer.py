@@ -8,7 +8,7 @@ import pytest
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired.load_balancer import deleting
-from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import Attachments
 from tests.core.builders import (
     VIP,
@@ -27,28 +27,19 @@ from tests.core.builders import (
     vips,
     web,
 )
-
-FIP = "10.73.1.171"
-V6 = "fd00::5"
-ONE, TWO = "10.0.0.1:80", "10.0.0.2:80"
-BOTH = f"{ONE},{TWO}"
-SOURCE_IP = model.Algorithm.SOURCE_IP
-UDP = {"protocol": model.Protocol.UDP}
-
-
-def of(**fields):
-    """A member of weight 1 beside one with these fields."""
-    return web(member(1), member(2, **fields))
-
-
-def without(part):
-    """A load balancer with one member and one thing that is switched off."""
-    lb = web(member(1))
-    if part == "load balancer":
-        return dataclasses.replace(lb, enabled=False)
-    off = {part: tuple(dataclasses.replace(each, enabled=False) for each in getattr(lb, part))}
-    return dataclasses.replace(lb, **off)
-
+from tests.core.desired.lbs import (
+    BOTH,
+    FIP,
+    FOUR,
+    ONE,
+    SOURCE_IP,
+    TWO,
+    TWO_FIELDS,
+    UDP,
+    V6,
+    of,
+    without,
+)
 
 # What there is, and `vips`.
 VIPS = {
@@ -103,7 +94,7 @@ def test_vips(lb, wanted):
     assert wanted == vips(lb)
 
 
-def test_two_protocols_on_one_port_stand_in_two_rows():
+def test_two_protocols_on_one_port_are_in_two_rows():
     lb = balancer(
         [listener("l1", 53), listener("l2", 53, "p2", **UDP)],
         [pool(members=[member(1)]), pool("p2", [member(2)], **UDP)],
@@ -118,7 +109,7 @@ class TestFloatingIps:
     def test_serve_as_the_vip_does(self):
         assert vips(web(member(1)), floating_ips={VIP: FIP}) == {f"{VIP}:80": ONE, f"{FIP}:80": ONE}
 
-    def test_stand_in_keys_of_their_own(self):
+    def test_have_keys_of_their_own(self):
         lb = balancer(vips=(vip(), vip("10.1.0.5"), vip("10.1.0.6")))
         fips = {VIP: FIP, "10.1.0.5": "10.73.1.5", "10.1.0.6": "10.73.1.6"}
 
@@ -139,10 +130,10 @@ class TestFloatingIps:
 class TestHealth:
     LB = web(member(1), member(2), member(3, backup=True), monitor=monitor())
 
-    def test_a_dead_member_stays_listed_for_ovn_to_leave_out(self):
+    def test_a_member_that_is_down_stays_listed(self):
         assert vips(self.LB, health=health(down=["10.0.0.1"])) == {f"{VIP}:80": BOTH}
 
-    def test_backups_step_in_beside_the_dead(self):
+    def test_backups_serve_beside_members_that_are_down(self):
         dead = health(down=["10.0.0.1", "10.0.0.2"])
 
         assert vips(self.LB, health=dead) == {f"{VIP}:80": f"{BOTH},10.0.0.3:80"}
@@ -178,7 +169,7 @@ class TestHealth:
 
         assert backends.split(",")[1:] == ["10.0.0.2:80", "10.0.0.3:80"]
 
-    def test_unmonitored_members_are_never_dead(self):
+    def test_unmonitored_members_are_never_down(self):
         lb = web(member(1), member(3, backup=True), monitor=monitor(enabled=False))
 
         assert vips(lb, health=health(down=["10.0.0.1"])) == {f"{VIP}:80": ONE}
@@ -194,7 +185,7 @@ class TestLostVips:
         assert found.vips == {"10.1.0.5:80": ONE}
         assert codec.read_lost_vips([found]) == {VIP: "it is gone"}
 
-    def test_are_remembered_until_octavia_has_been_told(self):
+    def test_are_recorded_until_octavia_has_the_report(self):
         (before,) = stored(self.LB, lost={VIP: "it is gone"})
         (between,) = stored(self.LB, [before], lost={})
         (after,) = render(self.LB, [between])
@@ -211,45 +202,11 @@ class TestLostVips:
 
         assert codec.read_lost_vips([row]) == {}
 
-    def test_a_port_that_stands_in_is_kept_by_the_rows(self):
+    def test_a_replacement_port_is_kept_by_the_rows(self):
         stand_in = dataclasses.replace(vip(), port_id="new", replaces="vip-port")
         lb = balancer(vips=(stand_in,))
 
         assert codec.decode(stored(lb)).lb == lb
-
-
-FLUSH = "ct_flush"
-
-
-class TestFlush:
-    """A UDP flow never ends by itself: OVN must have been told to flush it before."""
-
-    def options(self, lb, existing=()):
-        return {each.protocol: each.options for each in render(lb, existing)}
-
-    def lb(self, **flavor):
-        listeners = [listener(), listener("l2", 53, "p2", **UDP)]
-        return balancer(listeners, [pool(), pool("p2", **UDP)], flavor=model.Flavor(**flavor))
-
-    @pytest.mark.parametrize(
-        ("flavor", "tcp", "udp"),
-        [(None, None, "true"), (True, "true", "true"), (False, None, None)],
-    )
-    def test_udp_unless_the_flavor_says_otherwise(self, flavor, tcp, udp):
-        found = self.options(self.lb(ct_flush=flavor))
-
-        assert found["tcp"].get(FLUSH) == tcp
-        assert found["udp"].get(FLUSH) == udp
-
-    def test_before_there_is_a_backend(self):
-        lb = balancer([listener("l2", 53, None, **UDP)])
-
-        assert self.options(lb)["udp"][FLUSH] == "true"
-
-    def test_rows_of_another_driver_get_it(self):
-        before = [dataclasses.replace(each, options={}) for each in stored(self.lb())]
-
-        assert self.options(self.lb(), before)["udp"][FLUSH] == "true"
 
 
 class TestPlaces:
@@ -261,182 +218,10 @@ class TestPlaces:
         assert backends.split(",")[1:] == ["10.0.0.2:80", "10.0.0.3:80"]
 
 
-OPTIONS = {"interval": "5", "timeout": "3", "success_count": "4", "failure_count": "2"}
-
-
-class TestChecks:
-    def checks(self, lb, **given):
-        return [check for each in render(lb, **given) for check in each.health_checks]
-
-    def check(self, address, **fields):
-        ids = {"octavia:healthmonitor": "hm1", "octavia:pool_id": "p1", "octavia:vip": address}
-        return HealthCheck(codec.endpoint(address, 80), OPTIONS, ids, **fields)
-
-    def test_one_for_each_vip_key(self):
-        lb = balancer(
-            [listener()],
-            [pool(members=[member(1), member(7, address="fd00::7")], monitor=monitor())],
-            vips=(vip(), vip(V6)),
-        )
-
-        found = self.checks(lb, floating_ips={VIP: FIP})
-
-        assert found == [self.check(VIP), self.check(FIP), self.check(V6)]
-        assert {each.vip for each in found} == vips(lb, floating_ips={VIP: FIP}).keys()
-
-    @pytest.mark.parametrize(
-        "lb",
-        [
-            web(member(1)),
-            web(member(1), monitor=monitor(enabled=False)),
-            web(monitor=monitor()),
-            dataclasses.replace(web(member(1), monitor=monitor()), enabled=False),
-        ],
-        ids=["no monitor", "disabled monitor", "no member", "disabled load balancer"],
-    )
-    def test_none_without_something_to_check(self, lb):
-        assert self.checks(lb) == []
-
-    def test_a_check_pauses(self):
-        lb = web(member(1), monitor=dataclasses.replace(monitor(), delay=0, timeout=0))
-
-        (check,) = self.checks(lb)
-
-        assert check.options["interval"] == check.options["timeout"] == "1"
-
-    def test_none_without_an_address_to_check_from(self):
-        lb = web(member(1), monitor=monitor())
-
-        assert self.checks(lb, unchecked=frozenset({"hm1"})) == []
-        assert vips(lb, unchecked=frozenset({"hm1"})) == {f"{VIP}:80": ONE}
-
-    def test_continue_the_rows_that_are_there(self):
-        lb = web(member(1), monitor=monitor())
-        (before,) = stored(lb)
-
-        (after,) = render(lb, [before], floating_ips={VIP: FIP})
-
-        assert [(each.vip, each.uuid) for each in after.health_checks] == [
-            (f"{VIP}:80", before.health_checks[0].uuid),
-            (f"{FIP}:80", ""),
-        ]
-
-
-MAPPINGS = {"10.0.0.1": "port1:10.0.0.9", "fd00::7": "port7:[fd00::9]"}
-
-
-class TestMappings:
-    def mappings(self, lb):
-        return [each.ip_port_mappings for each in render(lb, mappings=MAPPINGS)]
-
-    def test_of_monitored_members_with_a_port(self):
-        lb = web(member(1), member(2), member(7, address="fd00::7"), monitor=monitor())
-
-        assert self.mappings(lb) == [{"10.0.0.1": "port1:10.0.0.9", "[fd00::7]": "port7:[fd00::9]"}]
-
-    def test_not_of_others(self):
-        assert self.mappings(web(member(1))) == [{}]
-
-    def test_shared_by_pools(self):
-        lb = balancer(
-            pools=[pool(members=[member(1)]), pool("p2", [member(1, port=81)], monitor=monitor())]
-        )
-
-        assert self.mappings(lb) == [{"10.0.0.1": "port1:10.0.0.9"}]
-
-
-FOUR = {"ip_src", "ip_dst", "tp_src", "tp_dst"}
-TWO_FIELDS = {"ip_src", "ip_dst"}
-SIX = {"ipv6_src", "ipv6_dst"}
-
-FIELDS = {
-    "SOURCE_IP_PORT": ({}, False, VIP, FOUR),
-    "SOURCE_IP": ({"algorithm": SOURCE_IP}, False, VIP, TWO_FIELDS),
-    "ROUND_ROBIN": ({"algorithm": model.Algorithm.ROUND_ROBIN}, False, VIP, set()),
-    "IPv6 unknown to OVN": ({}, False, V6, FOUR),
-    "IPv6 SOURCE_IP_PORT": ({}, True, V6, FOUR | SIX),
-    "IPv6 SOURCE_IP": ({"algorithm": SOURCE_IP}, True, V6, TWO_FIELDS | SIX),
-    "IPv6 ROUND_ROBIN": ({"algorithm": model.Algorithm.ROUND_ROBIN}, True, V6, set()),
-    "IPv4 where OVN knows IPv6": ({}, True, VIP, FOUR),
-    "persistence by hashing": (
-        {"persistence": model.SessionPersistence(model.Mechanism.HASH)},
-        False,
-        VIP,
-        TWO_FIELDS,
-    ),
-}
-
-
-@pytest.mark.parametrize(("fields", "ipv6", "address", "wanted"), FIELDS.values(), ids=FIELDS)
-def test_selection_fields(fields, ipv6, address, wanted):
-    lb = balancer([listener()], [pool(**fields)], vips=(vip(address),))
-
-    (found,) = render(lb, ipv6_fields=ipv6)
-
-    assert wanted == found.selection_fields
-
-
-@pytest.mark.parametrize("lb", [balancer(), balancer([listener(pool_id=None)])])
-def test_no_selection_fields_without_pool(lb):
-    assert render(lb)[0].selection_fields == frozenset()
-
-
-class TestOptions:
-    @pytest.mark.parametrize("lb", [balancer(), web(member(1))])
-    def test_refuse_clients_that_nobody_serves(self, lb):
-        assert render(lb)[0].options == {"reject": "true"}
-
-    def test_affinity(self):
-        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, 90)
-
-        (found,) = render(web(persistence=persistence))
-
-        assert found.options == {"reject": "true", "affinity_timeout": "90"}
-
-    @pytest.mark.parametrize(("asked", "known"), [(-1, "1"), (0, "360"), (70000, "65535")])
-    def test_affinity_within_what_ovn_knows(self, asked, known):
-        persistence = model.SessionPersistence(model.Mechanism.AFFINITY, asked)
-
-        assert render(web(persistence=persistence))[0].options["affinity_timeout"] == known
-
-    def test_foreign_ones_stay(self):
-        before = row(options={"affinity_timeout": "5", "reject": "false", "add_route": "true"})
-
-        assert render(web(), [before])[0].options == {"reject": "true", "add_route": "true"}
-
-    def test_of_a_flavor(self):
-        flavor = model.Flavor(
-            reject=False, ct_flush=True, hairpin_snat_ip=("192.0.2.7", "2001:db8::7")
-        )
-        lb = dataclasses.replace(web(member(1)), flavor=flavor)
-
-        assert render(lb)[0].options == {
-            "ct_flush": "true",
-            "hairpin_snat_ip": "192.0.2.7 2001:db8::7",
-        }
-
-    def test_a_flavor_takes_away_what_it_does_not_want(self):
-        lb = dataclasses.replace(web(), flavor=model.Flavor(reject=False, ct_flush=False))
-        before = row(options={"ct_flush": "true", "reject": "true"})
-
-        assert render(lb, [before])[0].options == {}
-
-    def test_what_a_flavor_does_not_speak_of_may_be_set_by_hand(self):
-        lb = dataclasses.replace(web(), flavor=model.Flavor(reject=True))
-        before = row(options={"hairpin_snat_ip": "192.0.2.7"})
-
-        assert render(lb, [before])[0].options == {**before.options, "reject": "true"}
-
-    def test_a_row_that_was_udp_does_not_cut_connections(self):
-        before = row(options={"ct_flush": "true", "reject": "true"})
-
-        assert render(web(member(1)), [before])[0].options == {"reject": "true"}
-
-
 class TestReferences:
     PLACES = Attachments(frozenset({"neutron-net1"}), frozenset({"R1"}), {"neutron-net1": 2}, "R1")
 
-    def test_hang_where_they_must(self):
+    def test_attachments_are_those_of_the_facts(self):
         (found,) = render(web(), attachments=self.PLACES)
 
         assert (found.switches, found.routers) == ({"neutron-net1"}, {"R1"})
@@ -471,7 +256,7 @@ class TestRows:
         assert [each.uuid for each in again] == [each.uuid for each in before]
         assert again == before
 
-    def test_member_statuses_stand_with_the_members(self):
+    def test_member_statuses_are_in_the_row_of_the_members(self):
         found = render(self.TWO_POOLS, member_status={"m1": "ONLINE", "m2": "ERROR", "m9": "ERROR"})
 
         assert [each.external_ids["neutron:member_status"] for each in found] == [
@@ -487,7 +272,7 @@ class TestRows:
 
         assert (found.uuid, found.protocol) == (before[0].uuid, "tcp")
 
-    def test_foreign_keys_stay_and_old_intent_goes(self):
+    def test_foreign_keys_stay_and_old_intent_is_removed(self):
         before = row(external_ids={"neutron:vip": VIP, "mine": "x", "pool_p9": ""})
 
         (found,) = render(web(), [before])
@@ -539,7 +324,7 @@ class TestDeleting:
         )
         assert left.uuid == min(each.uuid for each in before)
 
-    def test_keeps_the_row_that_says_what_octavia_waits_for(self):
+    def test_keeps_the_row_with_the_pending_objects(self):
         first, second = settle(recorded(TestRows.TWO_POOLS))
         ids = {**second.external_ids, "octavia:pending": "{}"}
         second = dataclasses.replace(second, external_ids=ids)

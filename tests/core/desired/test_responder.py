@@ -49,7 +49,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("lb", "cloud", "addresses"), CASES.values(), ids=CASES)
-def test_answers_where_nobody_else_does(lb, cloud, addresses):
+def test_answers_where_no_router_does(lb, cloud, addresses):
     found = responder.answers(lb, cloud, SUBNETS)
 
     assert found == ({N1: addresses} if addresses else {})
@@ -115,7 +115,7 @@ def test_owners_are_read_as_they_were_written(owned):
     assert not any("neutron" in key for key in written)
 
 
-def test_what_nobody_can_read_is_left_out():
+def test_unreadable_owners_are_left_out():
     keys = {"octavia:answers_lb1": "10.0.0.5/24 nonsense", "somebody": "else"}
 
     assert responder.owners(keys) == {"lb1": {"10.0.0.5/24"}}

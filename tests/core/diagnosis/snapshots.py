@@ -113,8 +113,8 @@ MAPPINGS = {"10.0.0.1": "one:10.0.0.250", "10.0.0.2": "two:10.0.0.250"}
 
 def checked(*down, lb=CHECKED, mappings=MAPPINGS, members=None, **fields):
     """Return a snapshot with a health monitor, some members of which are dead."""
-    verdicts = {(address, 80, "tcp"): HealthState.DOWN for address in down}
-    health = Health(verdicts, members or {})
+    backends = {(address, 80, "tcp"): HealthState.DOWN for address in down}
+    health = Health(backends, members or {})
     return snapshot(lb, mappings=mappings, **{"health": health, **fields})
 
 

@@ -11,9 +11,9 @@ from tests.core.builders import VIP, balancer, listener, member, monitor, pool
 from tests.core.diagnosis.snapshots import NET1, port, snapshot, with_ports
 
 
-def verdicts(*members, ports=(), checked=True, **fields):
+def health_states(*members, ports=(), checked=True, **fields):
     lb = balancer([listener()], [pool(members=members, monitor=monitor() if checked else None)])
-    return reach.verdicts(with_ports(snapshot(lb, **fields), *ports))
+    return reach.health_states(with_ports(snapshot(lb, **fields), *ports))
 
 
 @pytest.mark.parametrize(
@@ -37,20 +37,20 @@ def verdicts(*members, ports=(), checked=True, **fields):
     ids=["bound", "no port", "virtual", "not bound", "chassis not known", "subnet gone"],
 )
 def test_of_a_monitored_pool(given, ports, expected):
-    assert verdicts(given, ports=ports) == expected
+    assert health_states(given, ports=ports) == expected
 
 
 @pytest.mark.parametrize("address", [VIP, "10.0.0.254"], ids=["the VIP", "a router"])
 @pytest.mark.parametrize("checked", [True, False])
 def test_an_address_that_something_else_has_is_unreachable(address, checked):
-    found = verdicts(member(9, address=address), checked=checked)
+    found = health_states(member(9, address=address), checked=checked)
 
     assert found == {"m9": HealthState.UNREACHABLE}
 
 
 def test_without_a_monitor_nothing_else_is_known():
-    assert verdicts(member(9), member(8, subnet_id="gone"), checked=False) == {}
+    assert health_states(member(9), member(8, subnet_id="gone"), checked=False) == {}
 
 
 def test_without_a_load_balancer_there_are_no_members():
-    assert reach.verdicts(dataclasses.replace(snapshot(), intent=None, octavia=None)) == {}
+    assert reach.health_states(dataclasses.replace(snapshot(), intent=None, octavia=None)) == {}

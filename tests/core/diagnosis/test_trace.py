@@ -106,7 +106,7 @@ SETS = {"denied": ("10.0.1.0/24",)}
 
 
 @pytest.mark.parametrize(
-    ("sender", "sets", "verdict", "words"),
+    ("sender", "sets", "severity", "words"),
     [
         (
             NEAR,
@@ -119,12 +119,12 @@ SETS = {"denied": ("10.0.1.0/24",)}
         (NEAR, {"denied": ("10.0.0.0/24",)}, Severity.FAULT, "ACLs forbid packets from 10.0.0.7"),
     ],
 )
-def test_allowed_cidrs(sender, sets, verdict, words):
+def test_allowed_cidrs(sender, sets, severity, words):
     found = with_ports(snapshot(FENCED, acls=(*ACLS, FENCE), address_sets=sets), *GUARDED)
     explanation = trace(found, sender)
-    assert explanation.severity is verdict
+    assert explanation.severity is severity
     (said,) = [each for _, each in explanation.findings if words in each.sentence]
-    assert said.severity is verdict
+    assert said.severity is severity
 
 
 def test_a_provider_network_must_not_refer_to_it():
@@ -159,7 +159,7 @@ UNCLEAR = [
 @pytest.mark.parametrize(
     ("found", "sender", "check"), [each[1:] for each in UNCLEAR], ids=[each[0] for each in UNCLEAR]
 )
-def test_what_cannot_be_told_is_said(found, sender, check):
+def test_unknown_facts_are_named(found, sender, check):
     explanation = trace(found, sender)
     assert explanation.severity is Severity.UNCLEAR
     assert check in {
@@ -225,7 +225,7 @@ def test_a_member_on_a_provider_network_may_be_a_machine_outside():
     assert trace(snapshot(lb, subnets=subnets, router_ports=ports), FAR).severity is Severity.OK
 
 
-def test_a_router_of_ours_answers_where_there_is_no_other():
+def test_a_responder_answers_where_there_is_no_router():
     isolated = with_rows(
         snapshot(router_ports=(), answered=frozenset({VIP})), routers=frozenset(), switches={NET1}
     )

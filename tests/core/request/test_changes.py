@@ -196,7 +196,7 @@ def test_names_what_is_missing(before, change):
         changes.apply(before, change)
 
 
-def test_knows_all_changes():
+def test_every_change_is_applied():
     with pytest.raises(TypeError):
         changes.apply(BEFORE, object())
 
@@ -246,7 +246,7 @@ class TestRestore:
         assert applied.lb == BEFORE
         assert applied.objects == LB1
 
-    def test_waits_for_nothing_unless_told(self):
+    def test_nothing_is_pending_by_default(self):
         assert changes.apply(BEFORE, changes.Restore(BEFORE)).objects == {}
 
     def test_keeps_what_octavia_does_not_know(self):
@@ -304,7 +304,7 @@ class TestPending:
             (Pending((), {}, orphaned=True), True),
         ],
     )
-    def test_tells_whether_all_goes(self, pending, deleting):
+    def test_deletion_of_the_load_balancer_is_recognised(self, pending, deleting):
         assert deleting is pending.deleting
 
     def test_once_an_orphan_always_an_orphan(self):

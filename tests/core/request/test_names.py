@@ -18,7 +18,7 @@ def test_every_change_has_a_kind_of_its_own():
     assert len({names.KINDS[each] for each in every}) == len(every)
 
 
-def test_a_name_says_the_kind():
+def test_a_name_contains_the_kind():
     name = names.name(changes.DeleteMember("p1", "m1"), "12ab")
 
     assert name == "member_delete:12ab"
@@ -26,10 +26,10 @@ def test_a_name_says_the_kind():
 
 
 @pytest.mark.parametrize("name", ["", "12ab", "rubbish:12ab", ":"])
-def test_what_does_not_say_it_is_unknown(name):
+def test_a_name_without_a_kind_is_unknown(name):
     assert names.kind(name) == names.UNKNOWN
 
 
-def test_a_request_that_creates_the_load_balancer_says_so():
+def test_a_request_that_creates_the_load_balancer_is_recognised():
     assert names.creates("load_balancer_create:12ab")
     assert not names.creates("load_balancer_update:12ab")

@@ -155,7 +155,7 @@ class TestRows:
         assert stands_in(db, "pool_p1") != stands_in(db, "pool_p2")
 
     @pytest.mark.parametrize("lb", [balancer(), web(), TWO_POOLS])
-    def test_one_row_says_what_octavia_waits_for(self, lb):
+    def test_one_row_holds_the_pending_objects(self, lb):
         db = created(lb, realised=False)
 
         assert sum("octavia:pending" in each.external_ids for each in db.all()) == 1
@@ -178,7 +178,7 @@ class TestRows:
 
         assert stands_in(db, "listener_l1") == stands_in(db, "pool_p2")
 
-    def test_a_row_not_needed_any_more_says_nothing_until_the_agent_deletes_it(self):
+    def test_a_superfluous_row_holds_no_intent_until_the_agent_deletes_it(self):
         db = created(TWO_POOLS)
 
         request(db, changes.DeletePool("p2", {}))
@@ -236,7 +236,7 @@ class TestRows:
 
 
 class TestDelete:
-    def test_writes_only_that_it_goes(self):
+    def test_a_deletion_writes_only_the_pending_objects(self):
         db = created(web(member(1), monitor=monitor()))
         before = db.all()
 
@@ -300,7 +300,7 @@ class TestRelease:
 
 
 class TestRestore:
-    def test_makes_the_rows_what_octavia_says(self):
+    def test_restores_the_rows_from_octavia(self):
         db = created(web(member(1)))
 
         request(db, changes.Restore(TWO_POOLS, LB1))
@@ -308,7 +308,7 @@ class TestRestore:
         assert the_lb(db) == TWO_POOLS
         assert told(db) == Pending(("r1",), LB1)
 
-    def test_writes_nothing_when_they_say_so(self):
+    def test_restoring_equal_rows_writes_nothing(self):
         db = created(TWO_POOLS)
 
         assert not request(db, changes.Restore(TWO_POOLS))
@@ -334,7 +334,7 @@ class TestRestore:
 
 
 class TestAbandon:
-    def test_says_that_it_goes_and_nobody_waits(self):
+    def test_an_abandoned_load_balancer_is_deleted_without_a_report(self):
         db = created(web(member(1)))
 
         request(db, changes.Abandon("lb1"))

@@ -79,5 +79,5 @@ ALONE = {
 
 
 @pytest.mark.parametrize(("request_", "lb"), ALONE.values(), ids=ALONE)
-def test_what_others_cannot_serve_is_not_looked_for(request_, lb):
+def test_no_clash_is_searched_for_on_a_port_of_its_own(request_, lb):
     assert sharing.asked(request_, lb) is None

@@ -207,7 +207,7 @@ class TestMonitors:
         with pytest.raises(limits.Unsupported, match="HTTP pool by UDP-CONNECT"):
             complete(changes.PutMonitor("p1", UDP_MONITOR), lb)
 
-    def test_of_an_unknown_pool_are_somebody_elses_problem(self):
+    def test_of_an_unknown_pool_are_not_validated(self):
         change = changes.PutMonitor("p9", UDP_MONITOR)
 
         assert complete(change) == change
@@ -242,7 +242,7 @@ V6 = (vip("fd00::5"),)
         (changes.UpdateLoadBalancer(), balancer(pools=[HASHING], vips=V6), False),
     ],
 )
-def test_tells_whether_ovn_must_hash_ipv6_addresses(change, lb, needed):
+def test_recognises_changes_that_need_ipv6_hashes(change, lb, needed):
     assert needed is validation.needs_ipv6_hash(change, lb)
 
 
@@ -265,7 +265,7 @@ class TestTimes:
                 complete(change)
 
     @pytest.mark.parametrize("option", ["delay", "timeout"])
-    def test_one_that_another_driver_let_in_can_be_changed(self, option):
+    def test_one_that_another_driver_accepted_is_changeable(self, option):
         before = dataclasses.replace(monitor(), **{option: 0})
         lb = balancer(pools=[pool(monitor=before)])
         change = changes.PutMonitor("p1", dataclasses.replace(before, max_retries=9))

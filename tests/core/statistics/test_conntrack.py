@@ -71,7 +71,7 @@ def test_counting():
     assert open_connections(lines, flows) == {Key("aaaaaaaa", 80): 2, Key("bbbbbbbb", 80): 1}
 
 
-def test_of_two_tenants_with_the_same_vip_nobody_gets_the_others():
+def test_two_tenants_with_the_same_vip_are_not_counted():
     assert open_connections([line()], [logical("aaaaaaaa"), logical("bbbbbbbb")]) == {}
 
 

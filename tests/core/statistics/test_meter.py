@@ -40,7 +40,7 @@ def test_a_flow_in_the_place_of_another_counts_all_it_shows():
     assert grown(meter, [counters(packets=4, age=1)], 101) == [(4, 0)]
 
 
-def test_counters_that_fall_have_begun_anew():
+def test_counters_that_fall_were_reset():
     meter = Meter(since=0.0)
     meter.advance((1,), [counters(packets=3, octets=300, age=50)], 100)
 
@@ -64,7 +64,7 @@ def test_two_flows_with_one_cookie():
     assert grown(meter, flows, 1000) == [(3, 0), (4, 0)]
 
 
-def test_a_meter_with_memory_goes_on():
+def test_a_meter_with_memory_continues():
     before = Meter(since=0.0)
     before.advance((1,), [counters(packets=3, age=5)], 10)
     after = Meter(before.since, before.baselines)
@@ -73,7 +73,7 @@ def test_a_meter_with_memory_goes_on():
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=30))
-def test_the_sum_is_what_was_sent_if_each_flow_is_read_before_it_goes(steps):
+def test_the_sum_is_what_was_sent_if_each_flow_is_read_before_it_is_deleted(steps):
     meter, now, born, packets, sent, counted = Meter(0.0), 1.0, 0.5, 0, 0, 0
     for more, replaced in steps:
         now += 1.0

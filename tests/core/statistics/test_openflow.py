@@ -27,9 +27,9 @@ def test_a_request_asks_for_one_cookie_in_all_tables():
 
 
 def test_hello_and_echo():
-    assert openflow.hello() == bytes([4, 0, 0, 8, 0, 0, 0, 0])
-    assert openflow.echo_request() == bytes([4, 2, 0, 8, 0, 0, 0, 0])
-    assert openflow.echo_reply(3, b"x") == bytes([4, 3, 0, 9, 0, 0, 0, 3]) + b"x"
+    assert openflow.message(openflow.HELLO) == bytes([4, 0, 0, 8, 0, 0, 0, 0])
+    assert openflow.message(openflow.ECHO_REQUEST) == bytes([4, 2, 0, 8, 0, 0, 0, 0])
+    assert openflow.message(openflow.ECHO_REPLY, 3, b"x") == bytes([4, 3, 0, 9, 0, 0, 0, 3]) + b"x"
 
 
 @pytest.mark.parametrize("address", ["10.0.0.100", "fd00::64"])

@@ -8,7 +8,7 @@ from octavia_ovn.core.statistics.traffic import Key, Traffic
 A, B = Key("aaaaaaaa", 80), Key("bbbbbbbb", 80)
 
 
-def test_traffic_goes_into_a_report_that_does_not_change():
+def test_traffic_is_in_a_report_that_does_not_change():
     box = Outbox()
     box.add({A: Traffic(2, 20)})
     box.add({A: Traffic(1, 10), B: Traffic()})
@@ -41,7 +41,7 @@ def test_many_listeners_take_several_reports():
     assert [len(each) for each in box.reports.values()] == [ROWS, 1]
 
 
-def test_while_nobody_acknowledges_traffic_is_summed_up(monkeypatch):
+def test_without_acknowledgements_traffic_is_summed_up(monkeypatch):
     monkeypatch.setattr(outbox, "WINDOW", 1)
     box = Outbox()
     for _ in range(3):

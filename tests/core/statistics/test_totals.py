@@ -91,7 +91,7 @@ def test_a_report_that_comes_again_counts_once(agent):
     assert not agent.totals.batch(0)
 
 
-def test_what_comes_while_octavia_is_told_waits_for_the_next_time(agent):
+def test_traffic_during_a_report_is_in_the_next_report(agent):
     agent.take(report(1))
     batch = agent.totals.batch(0)
     agent.take(report(2, connections=7))
@@ -108,7 +108,7 @@ def test_a_number_below_the_floor_is_done_with(agent):
     assert agent.totals.batch(0).reports == (("one", "x", 5),)
 
 
-def test_a_collector_that_lost_its_memory_begins_anew(agent):
+def test_a_collector_that_lost_its_memory_starts_over(agent):
     agent.take(report(1))
     batch = agent.totals.batch(0)
     agent.begin_anew()
@@ -256,7 +256,7 @@ def test_open_connections_of_a_former_process_end_if_it_counts_none_any_more(age
     assert agent.totals.batch(300.0).open == {A: 0}
 
 
-def test_that_there_are_none_is_told_once_by_an_agent_that_knows_nothing(agent):
+def test_zero_open_connections_are_reported_once_by_a_new_agent(agent):
     agent.take(levels(a=0))
     batch = agent.totals.batch(0)
     assert batch.open == {A: 0}
@@ -266,7 +266,7 @@ def test_that_there_are_none_is_told_once_by_an_agent_that_knows_nothing(agent):
     assert not agent.totals.batch(0)
 
 
-def test_what_no_chassis_speaks_of_any_more_is_forgotten(agent):
+def test_listeners_that_no_chassis_reports_are_forgotten(agent):
     for turn, values in enumerate(({"a": 3}, {"a": 0}, {}), 1):
         agent.take(levels(turn, **values))
         agent.totals.reported(agent.totals.batch(0))
@@ -286,7 +286,7 @@ def test_a_silent_chassis_has_no_open_connections(agent):
     assert not agent.totals.batch(SILENCE + 2)
 
 
-def test_a_listener_with_traffic_is_told_with_its_open_connections(agent):
+def test_a_listener_with_traffic_is_reported_with_its_open_connections(agent):
     agent.take(levels(a=3))
     agent.totals.reported(agent.totals.batch(0))
     agent.take(report())

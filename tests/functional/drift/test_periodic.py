@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent compares and repairs by itself: rows, statuses, orphans and ports."""
 
-from tests.functional.drift.test_sync import PATIENCE, World
+from tests.functional.drift.world import PATIENCE, World
 from tests.lab.env import wait_until
 
 

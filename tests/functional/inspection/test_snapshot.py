@@ -222,7 +222,7 @@ def test_everything_is_read(reader):
     assert (one.label, one.switch, one.chassis) == ("one-name", NET1, "host1")
     assert one.ips == ("10.0.0.1", "fd00::1")
     assert (snapshot.ports["two"].chassis, snapshot.ports["hm"].type) == ("", "localport")
-    assert snapshot.health.verdicts == {
+    assert snapshot.health.backends == {
         ("10.0.0.1", 80, "tcp"): HealthState.DOWN,
         ("10.0.0.1", 443, "tcp"): HealthState.UP,
     }
@@ -324,7 +324,7 @@ def test_a_load_balancer_without_rows(reader):
     assert (snapshot.lb, client.port) == (None, None)
 
 
-def test_rows_that_say_nothing(reader, server):
+def test_rows_without_content(reader, server):
     server.insert(name="lb4", external_ids=["map", [["enabled", "True"]]])
     snapshot, _ = reader.snapshot("lb4", None)
     assert snapshot.problems == ("no row names a VIP",)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from octavia_ovn.adapters.neutron.ports import FixedIp
+from octavia_ovn.core.neutron_port import FixedIp
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from tests.functional.neutron.calls import LB, PATIENCE, make_vip_port, requests
 from tests.lab import env
@@ -184,6 +184,14 @@ def test_another_port_that_rows_name_is_kept(cloud, client, subnet, change, capl
 def test_a_vip_port_is_deleted_when_the_project_is_not_known(cloud, client, subnet):
     port = make_vip_port(client, subnet)
     client.delete_vip_port(port.id, LB)
+    assert not cloud.ports
+
+
+def test_a_vip_port_that_was_made_anew_is_deleted_in_place_of_the_first(cloud, client, subnet):
+    first = make_vip_port(client, subnet)
+    cloud.delete_port(first.id)
+    make_vip_port(client, subnet)
+    client.delete_vip_port(first.id, LB, PROJECT)
     assert not cloud.ports
 
 

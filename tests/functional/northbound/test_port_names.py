@@ -6,7 +6,7 @@ import pytest
 
 from octavia_ovn.adapters.northbound import port_names
 from octavia_ovn.adapters.northbound.port_names import NamedPorts
-from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
 
@@ -25,6 +25,7 @@ class Followed:
             Replica(
                 endpoint(self._server.unix),
                 DATABASE,
+                fetch_schema(endpoint(self._server.unix), DATABASE, 5),
                 port_names.TABLES,
                 conditions=port_names.NOTHING,
                 on_change=on_change,

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from octavia_ovn.adapters.northbound.replica import Northbound
+from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
 
@@ -21,6 +22,7 @@ class Followed:
         self.reported = []
         self.nb = Northbound(
             endpoint(server.unix),
+            fetch_schema(endpoint(server.unix), DATABASE, 5),
             changed=self.reported.append,
             row_changed=self.reported.append,
             lock="test",

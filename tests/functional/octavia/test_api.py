@@ -14,7 +14,7 @@ from octavia_ovn.adapters.octavia.api import OctaviaApi
 from octavia_ovn.config import octavia as config
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
 from octavia_ovn.core.pending import Final, Kind
-from octavia_ovn.errors import NotFound, OctaviaOvnError, Unavailable
+from octavia_ovn.errors import NotFound, Unavailable
 from tests.lab.httpd import HttpServer
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00
@@ -125,7 +125,7 @@ def test_load_balancers(octavia, client):
     ]
     assert found[0].project_id == "project"
     assert octavia.queries[0]["provider"] == ["ovn"]
-    assert "vip_address" in octavia.queries[0]["fields"]
+    assert "provisioning_status" in octavia.queries[0]["fields"]
 
 
 @pytest.mark.parametrize("date", ["", "today"])
@@ -281,36 +281,6 @@ def test_ids_of_a_name(octavia, client):
 
 def test_nothing_is_pending_of_what_does_not_exist(client):
     assert client.pending("lb") == {}
-
-
-MESSAGE = {
-    "members": [{"id": "m1"}, {"id": "m2"}, {"id": "elsewhere"}],
-    "pools": [{"id": "p1"}, {"id": "p2"}],
-    "listeners": [{"id": "l1"}, {"id": "gone"}],
-}
-
-
-def test_what_is_settled(octavia, client):
-    octavia.answers.update(
-        {
-            "pools/p1": {"pool": pool("p1", "ACTIVE")},
-            "pools/p2": {"pool": pool("p2", "PENDING_UPDATE")},
-            "pools/p1/members": [
-                child("m1", "PENDING_UPDATE"),
-                child("m2", "ERROR"),
-                child("unasked", "ACTIVE"),
-            ],
-            "listeners/l1": {"listener": child("l1", "ACTIVE")},
-        }
-    )
-    assert client.settled(MESSAGE) == {"p1", "m2", "l1"}
-
-
-@pytest.mark.parametrize("status", [403, 500, 503])
-def test_what_is_settled_is_unknown_when_octavia_does_not_say(octavia, client, status):
-    octavia.http.inject(status=status)
-    with pytest.raises(OctaviaOvnError, match="Octavia answered"):
-        client.settled(MESSAGE)
 
 
 def test_an_incomplete_list_is_an_error(octavia, client):

@@ -3,6 +3,7 @@
 
 import contextlib
 import multiprocessing
+import queue
 import tempfile
 import threading
 import time
@@ -23,7 +24,11 @@ from sqlalchemy.pool import NullPool
 
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent, StatusRefused
 from octavia_ovn.adapters.octavia.in_process import InProcess
+from octavia_ovn.adapters.octavia.trees import Octavia
+from octavia_ovn.controller.reporter import Reporter
+from octavia_ovn.controller.status_updates import StatusUpdate
 from octavia_ovn.errors import Unanswered, Unavailable
+from octavia_ovn.supervised import DaemonExecutor
 from tests.lab.databases import MariaDB, PostgreSQL
 
 PENDING = {"provisioning_status": "PENDING_UPDATE", "operating_status": "OFFLINE"}
@@ -287,6 +292,58 @@ def test_a_status_waits_for_an_open_request(agent, database, tree):
             )
         told.result()
     assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
+
+
+@contextlib.contextmanager
+def reporting(agent, update):
+    """Report an update as the agent does; return when Octavia has accepted it."""
+    posted, ended = queue.Queue(), []
+    reporter = Reporter(
+        agent,
+        Octavia(agent, None, None),
+        lambda *_: ended.append(True),
+        DaemonExecutor("reporter"),
+        posted.put,
+        time.monotonic,
+    )
+    reporter.send(update)
+    reporter.run()
+    yield
+    while not ended:
+        with contextlib.suppress(queue.Empty):
+            posted.get(timeout=reporter.next_due() or 1.0)()
+        reporter.run()
+
+
+def test_a_request_is_reported_after_what_it_writes_last(agent, database, tree):
+    """Octavia writes PENDING_UPDATE of a member after the driver has answered."""
+    lock = message(tree, "loadbalancers", operating_status="ONLINE")
+    report = StatusUpdate(tree.loadbalancers, "key", active(tree), lock)
+    with contextlib.ExitStack() as reported, locked(database, tree) as request:
+        reported.enter_context(reporting(agent, report))
+        time.sleep(0.3)
+        request.execute(
+            update(models.Member)
+            .where(models.Member.id == tree.members)
+            .values(provisioning_status="PENDING_UPDATE")
+        )
+    assert set(statuses(database, tree).values()) == {("ACTIVE", "ONLINE")}
+
+
+def test_a_creation_is_reported_after_its_commit(agent, database):
+    lb_id = str(uuid.uuid4())
+    created = SimpleNamespace(loadbalancers=lb_id)
+    report = StatusUpdate(lb_id, "key", active(created, "loadbalancers"), new=True)
+    row = {"id": lb_id, "name": "lb", "enabled": True, **PENDING}
+    vip = {"load_balancer_id": lb_id, "ip_address": "10.0.0.9"}
+    with contextlib.ExitStack() as reported, database.begin() as request:
+        request.execute(models.LoadBalancer.__table__.insert(), [row])
+        request.execute(models.Vip.__table__.insert(), [vip])
+        reported.enter_context(reporting(agent, report))
+        time.sleep(0.3)
+    with database.connect() as connection:
+        query = select(models.LoadBalancer.provisioning_status)
+        assert connection.execute(query.where(models.LoadBalancer.id == lb_id)).scalar() == "ACTIVE"
 
 
 def test_a_wait_that_is_too_long_for_the_caller(agent, database, tree):

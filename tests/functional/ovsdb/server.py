@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = Path(os.environ.get("OVN_PREFIX") or "/usr") / "share/ovn/ovn-nb.ovsschema"
 DATABASE = "OVN_Northbound"
+_SERVERS_PORTS = range(20_000, 32_768)
 
 
 def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
@@ -38,12 +40,17 @@ def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return TCP ports that are free now, for IPv4 on the loopback interface."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [bound.getsockname()[1] for bound in sockets]
-    for bound in sockets:
-        bound.close()
-    return ports
+    """Return TCP ports that are free now, for IPv4 on the loopback interface.
+
+    Linux gives none of these to a client (net.ipv4.ip_local_port_range), so that they stay free.
+    """
+    found: list[int] = []
+    for port in random.sample(_SERVERS_PORTS, len(_SERVERS_PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 class Server:

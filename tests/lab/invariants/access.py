@@ -75,7 +75,7 @@ class Access:
         for target in allowed.keys() | denied.keys():
             yield from _partition_complaints(target, allowed.get(target), denied[target])
         if not self.acls and (self.groups or self.sets):
-            yield "rows that keep nobody out are left"
+            yield "rows that restrict no client are left"
         if len(self.groups) > 1:
             yield "several port groups"
         if self.groups:

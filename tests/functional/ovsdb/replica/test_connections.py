@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octavia_ovn.adapters.ovsdb.idl import CREATE, DELETE, UPDATE
-from octavia_ovn.adapters.ovsdb.replica import LockLost, Replica
+from octavia_ovn.adapters.ovsdb.replica import LockLost, fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.adapters.ovsdb.transaction import Txn
 from octavia_ovn.adapters.ovsdb.wire import ovs_map
 from octavia_ovn.errors import Unanswered, Unavailable
-from tests.functional.ovsdb.replica.watched import TABLES, Watched, creating, update
+from tests.functional.ovsdb.replica.watched import Watched, creating, update
 from tests.functional.ovsdb.server import (
     DATABASE,
     Cluster,
@@ -40,7 +40,7 @@ def test_host_names(tcp_server: tuple[Server, str], watch: Callable[..., Watched
 
 def test_no_server(directory: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
-        Replica(endpoint(f"unix:{directory}/nobody"), DATABASE, TABLES, timeout=0.3)
+        fetch_schema(endpoint(f"unix:{directory}/nobody"), DATABASE, 0.3)
 
 
 def test_a_stopped_server_ends_a_transaction_in_time(
@@ -112,7 +112,7 @@ def test_two_certificate_authorities_in_one_process(
         two.until(lambda: len(two.replica.rows("Load_Balancer")) == 82)
         stranger = make_tls(directory / "other-pki")
         with pytest.raises(Unavailable, match="certificate verify failed"):
-            Replica(endpoint(north_remote, tls=stranger), DATABASE, TABLES, timeout=0.5)
+            fetch_schema(endpoint(north_remote, tls=stranger), DATABASE, 0.5)
 
 
 def test_a_cluster_loses_its_leader(cluster: Cluster, watch: Callable[..., Watched]) -> None:

@@ -12,7 +12,7 @@ import ovs.db.data
 import pytest
 
 from octavia_ovn.adapters.ovsdb.idl import CREATE, DELETE, UPDATE, ReportingIdl, contents
-from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.adapters.ovsdb.transaction import Txn
 from octavia_ovn.adapters.ovsdb.wire import ovs_map, ovs_set
@@ -119,13 +119,15 @@ def test_columns_that_are_only_written(server: Server, watch: Callable[..., Watc
 
 def test_capabilities(server: Server) -> None:
     tables = {"Load_Balancer": ["name", "from_the_future"], "From_The_Future": ["name"]}
-    replica = Replica(endpoint(server.unix), DATABASE, tables)
+    where = endpoint(server.unix)
+    schema = fetch_schema(where, DATABASE, 5)
+    replica = Replica(where, DATABASE, schema, tables)
     assert replica.enum("Load_Balancer", "selection_fields") > {"ip_src", "ip_dst"}
     assert not replica.has_column("Load_Balancer", "from_the_future")
     replica.close()
     for name in ("Load_Balancer.from_the_future", "From_The_Future"):
         with pytest.raises(Refused, match=f"has no (table|column) {name}"):
-            Replica(endpoint(server.unix), DATABASE, tables, required={name, "Load_Balancer.name"})
+            Replica(where, DATABASE, schema, tables, required={name, "Load_Balancer.name"})
 
 
 def test_many_rows(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ovs.poller
 
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
-from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.transaction import Txn
 from tests.functional.ovsdb.server import DATABASE
 
@@ -28,8 +28,8 @@ class Watched:
 
     def __init__(self, where: Endpoint, **options: Any):
         self.events: list[tuple[str, str, str, dict[str, Any] | None]] = []
-        options.setdefault("timeout", 5)
-        self.replica = Replica(where, DATABASE, TABLES, on_change=self._note, **options)
+        schema = fetch_schema(where, DATABASE, 5)
+        self.replica = Replica(where, DATABASE, schema, TABLES, on_change=self._note, **options)
         self.replica.index_create("Load_Balancer", "name")
         self.replica.index_create("Load_Balancer", "protocol")
 

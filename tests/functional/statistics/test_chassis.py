@@ -19,14 +19,14 @@ from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.statistics import Statistics, StatisticsReceiver
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.statistics.traffic import Key
-from tests.sandbox import hypervisors
+from tests.functional.statistics import hypervisors
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from tests.sandbox.hypervisors import Cloud
+    from tests.functional.statistics.hypervisors import Cloud
 
 
 MASTER_KEY = "0123456789abcdef" * 2

@@ -7,9 +7,7 @@ and device_id; ports without it are users' ports.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.model import canonical_address
@@ -61,29 +59,10 @@ class NeutronPort:
         """Whether it is a health monitor port, also of `ovn-octavia-provider`."""
         return neutron.is_hm_port(self.name, self.device_id, self.device_owner)
 
-    def has(self, subnet_id: str | None, address: str | None) -> bool:
-        """Whether one of the addresses fits; None fits any."""
+    def fixed_ip(self, subnet_id: str | None, address: str | None) -> FixedIp | None:
+        """Return the first address in a subnet, or that address; None for an argument fits any."""
         wanted = canonical_address(address) if address else None
-        return any(
-            subnet_id in (None, each.subnet_id) and wanted in (None, each.address)
-            for each in self.fixed_ips
-        )
-
-
-def port_of(item: Mapping[str, Any]) -> NeutronPort:
-    """Return a port as Neutron's API describes it."""
-    return NeutronPort(
-        id=item["id"],
-        name=item["name"],
-        network_id=item["network_id"],
-        project_id=item.get("project_id") or "",
-        device_id=item["device_id"],
-        device_owner=item["device_owner"],
-        fixed_ips=tuple(_fixed_ips(item["fixed_ips"])),
-        mac=item["mac_address"],
-        qos_policy_id=item.get("qos_policy_id"),
-    )
-
-
-def _fixed_ips(items: Iterable[Mapping[str, str]]) -> Iterable[FixedIp]:
-    return (FixedIp(item["subnet_id"], canonical_address(item["ip_address"])) for item in items)
+        for each in self.fixed_ips:
+            if subnet_id in (None, each.subnet_id) and wanted in (None, each.address):
+                return each
+        return None

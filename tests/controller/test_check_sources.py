@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ports that health checks come from."""
+
+from octavia_ovn.core.request import changes
+from tests.controller.agent import Agent
+from tests.controller.outside import SERVICE, TENANT, SwitchPorts
+from tests.controller.stories import CHECKED, DOWN, site
+from tests.core.builders import member, monitor
+
+
+class TestWhereChecksComeFrom:
+    """Only from a port that nobody but the service, or the member's owner, can have made."""
+
+    def checked(self, **switch):
+        agent = Agent()
+        agent.nb.ports["neutron-net1"] = SwitchPorts(
+            {"10.0.0.1": "port1", "10.0.0.2": "port2"}, **switch
+        )
+        agent.created(CHECKED)
+        return agent.settle()
+
+    def sources(self, agent):
+        return {each.partition(":")[2] for each in agent.row.ip_port_mappings.values()}
+
+    def sees(self, agent, **switch):
+        ports = agent.nb.ports["neutron-net1"]
+        for name, value in switch.items():
+            setattr(ports, name, value)
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+    def test_not_from_the_port_of_another_tenant(self):
+        agent = self.checked(sources={"sub1": "10.0.0.66"}, owners={"sub1": "attacker"})
+
+        assert self.sources(agent) == {"10.0.0.9"}
+        assert agent.neutron.ports["ovn-lb-hm-sub1"].project_id == SERVICE
+        agent.assert_ended(CHECKED)
+
+    def test_from_the_port_that_the_former_driver_made_for_the_members_owner(self):
+        agent = self.checked(sources={"sub1": "10.0.0.8"}, owners={"sub1": TENANT})
+
+        assert self.sources(agent) == {"10.0.0.8"}
+        assert agent.neutron.ports == {}
+        agent.assert_ended(CHECKED)
+
+    def test_from_where_they_came_while_keystone_is_away(self):
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        agent.neutron.error = DOWN
+        successor = agent.successor()
+        successor.asked(changes.DeleteMember("p1", "m2"))
+        successor.settle()
+
+        assert successor.row.ip_port_mappings == {"10.0.0.1": "port1:10.0.0.9"}
+        successor.assert_ended(site(member(1), monitor=monitor()))
+
+    def test_its_addresses_are_cleared_again_whenever_neutron_restores_them(self):
+        """Any update of the port does that."""
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        for count in (1, 2):
+            agent.db.cleared.clear()
+            self.sees(agent, answers={"sub1": f"hm-{count}"})
+
+            assert agent.db.cleared == [f"hm-{count}"]
+            assert self.sources(agent) == {"10.0.0.9"}
+        agent.assert_ended(CHECKED)
+
+    def test_they_follow_when_its_address_changes(self):
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+        self.sees(agent, sources={"sub1": "10.0.0.19"}, answers={"sub1": "hm"})
+        assert agent.db.cleared == ["hm"]
+        agent.changed(("monitored", "sub1"))  # the switch port has changed
+        agent.settle()
+
+        assert self.sources(agent) == {"10.0.0.19"}
+        agent.assert_ended(CHECKED)
+
+    def test_they_follow_when_it_is_deleted_and_made_anew(self):
+        agent = self.checked(sources={"sub1": "10.0.0.19"})
+        self.sees(agent, sources={})
+        assert "ovn-lb-hm-sub1" in agent.neutron.ports
+        self.sees(agent, sources={"sub1": "10.0.0.9"}, answers={"sub1": "hm"})
+        agent.changed(("monitored", "sub1"))
+        agent.settle()
+
+        assert self.sources(agent) == {"10.0.0.9"}
+        agent.assert_ended(CHECKED)
