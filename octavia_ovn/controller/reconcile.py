@@ -97,6 +97,7 @@ class Reconciler:
         pending = codec.pending(rows)
         ended = self._reported.accepted(lb_id).requests
         waiting = (each for each in pending.requests if each not in ended) if pending else ()
+        # At once, unlike other effects: a request also waits while a defect prevents a decision.
         self._observer.waits(lb_id, tuple(waiting))
         return self._decide(lb_id, rows, pending)
 
