@@ -53,6 +53,9 @@ class Run:
                 self._take(str(cloud), sides, "operations")
             self._take(str(cloud), sides, "health")
             self._take(str(cloud), sides, "memory")
+            self._take(str(cloud), sides[-1:], "take_over")
+            if cloud.lbs:
+                self._take(str(cloud), sides[-1:], "sync", cloud.lbs)
 
     def many(self) -> None:
         """Large requests."""

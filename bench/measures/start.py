@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 from bench.measures.base import Figure, Measures, milliseconds
@@ -51,6 +53,21 @@ class Start(Measures):
         idle_since = self._wait_for_agent()
         self._add("agent: start until idle", (idle_since - start) * 1000)
         self._add("agent: CPU until idle", lab.agent.cpu_seconds(), "s")
+
+    def take_over(self) -> list[Figure]:
+        """From the end of the active agent, killed, to a waiting request ACTIVE by another one."""
+        lab, tenant = self._lab, self._warm_tenant("measured")
+        active = lab.agent
+        lab.start_agent()
+        self._wait_for_agent()
+        start = time.monotonic()
+        os.kill(active.pid, signal.SIGKILL)
+        operation = tenant.create_lb()
+        seconds = lab.octavia.finish(operation, PATIENCE_AT_START)
+        delay = operation.started - start
+        self._add("take-over: a waiting request ACTIVE", milliseconds(seconds, delay))
+        active.stop()
+        return self._taken()
 
     def memory(self) -> list[Figure]:
         """Memory and files of the processes, at the end."""
