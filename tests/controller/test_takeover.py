@@ -48,7 +48,7 @@ class TestTakingOver:
         agent = self.taken(legacy())
 
         assert agent.history == [VIPS]
-        assert codec.decode(agent.rows).adopted
+        assert codec.keys.LOAD_BALANCER in agent.row.external_ids
         assert agent.row.uuid == "u1"
         assert (agent.row.switches, agent.row.routers) == ({"neutron-net1"}, {"R1"})
         assert agent.octavia.messages == []

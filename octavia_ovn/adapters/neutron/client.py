@@ -86,10 +86,6 @@ class Neutron:
         """Return the ports of a device, the smallest id first."""
         return self._ports({"device_id": device_id})
 
-    def ports_named(self, name: str) -> tuple[NeutronPort, ...]:
-        """Return the ports of a name, the smallest id first."""
-        return self._ports({"name": name})
-
     def list_our_ports(self) -> tuple[NeutronPort, ...]:
         """Return all VIP and health monitor ports in the cloud whose name and device agree."""
         project = self.project()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Repair
@@ -230,12 +230,8 @@ def _surplus(ports: Iterable[NeutronPort]) -> Iterator[str]:
 def _state(finding: Finding) -> Hashable:
     """Return what differs when the rows of a load balancer have been changed."""
     return frozenset(
-        (row.uuid, row.protocol, frozenset(_items(row.external_ids))) for row in finding.rows
+        (row.uuid, row.protocol, frozenset(row.external_ids.items())) for row in finding.rows
     )
-
-
-def _items(texts: Mapping[str, str]) -> Collection[tuple[str, str]]:
-    return texts.items()
 
 
 class PeriodicThread:

@@ -9,6 +9,7 @@ import dataclasses
 
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis.acls import Acl
+from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.diagnosis.path import Client, paths
 from octavia_ovn.core.diagnosis.snapshot import FloatingIp, ObjectStatus, Port, Snapshot, Switch
 from octavia_ovn.core.diagnosis.trace import explain
@@ -140,6 +141,11 @@ def trace(found, name=NEAR, address=None, port=None):
     """Explain the path of a client to the one listener."""
     (path,) = paths(found, client(found, name), address, port)
     return explain(path)
+
+
+def faults(explanation):
+    """Return the findings that stop the packet."""
+    return [each for _, each in explanation.findings if each.severity is Severity.FAULT]
 
 
 def one(name):

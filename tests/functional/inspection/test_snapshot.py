@@ -9,7 +9,7 @@ import pytest
 
 from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from octavia_ovn.adapters.ovsdb.wire import named_uuid, ovs_map, ovs_set
+from octavia_ovn.adapters.ovsdb.wire import ovs_map, ovs_set
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.diagnosis.findings import Severity as Found
 from octavia_ovn.core.diagnosis.overview import overview
@@ -21,6 +21,7 @@ from octavia_ovn.core.request.record import rows_of
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import NotFound, Refused, Unavailable
 from tests.core.builders import balancer, listener, member, monitor, pool, vip
+from tests.core.diagnosis.snapshots import faults
 from tests.functional.ovsdb.server import DATABASE, SCHEMA, Server, endpoint
 
 SB = "OVN_Southbound"
@@ -42,7 +43,7 @@ def insert(table, row, name=""):
 
 
 def refs(*names):
-    return ovs_set([named_uuid(each.replace("-", "_")) for each in names])
+    return ovs_set([["named-uuid", each.replace("-", "_")] for each in names])
 
 
 def switch(name, *ports, **ids):
@@ -137,7 +138,7 @@ def cloud():
 
 
 def binding(key, name, *chassis):
-    row = {"logical_port": name, "datapath": named_uuid("dp"), "tunnel_key": key}
+    row = {"logical_port": name, "datapath": ["named-uuid", "dp"], "tunnel_key": key}
     return insert("Port_Binding", {**row, "chassis": refs(*chassis)})
 
 
@@ -285,7 +286,7 @@ def test_a_client_and_the_rules_on_its_way(reader):
     (path,) = paths(snapshot, client)
     explanation = explain(path)
     assert explanation.severity is Found.FAULT
-    assert "administratively down" in explanation.faults[0].sentence
+    assert "administratively down" in faults(explanation)[0].sentence
     assert overview(snapshot).root.children[0].ovn == f"{VIP}:80, {FIP}:80"
 
 
