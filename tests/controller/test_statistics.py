@@ -215,7 +215,7 @@ def test_each_term_begins_with_what_octavia_shows():
     thread.statistics.set_leader(is_leader=True)
     assert thread.turned.wait(5)
 
-    with thread.statistics._leader.changed:  # so fast that the thread does not see it
+    with thread.statistics.changed:  # so fast that the thread does not see it
         thread.statistics.set_leader(is_leader=False)
         thread.statistics.set_leader(is_leader=True)
 
