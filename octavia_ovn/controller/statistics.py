@@ -120,7 +120,7 @@ class StatisticsReceiver:
             self._take(*received)
         if self._clock() >= self._due:
             self._due = self._clock() + self._interval
-            self._tell()
+            self._report()
 
     def _take(self, message: Message, sender: object) -> None:
         if not isinstance(message, Report | OpenConnections):
@@ -131,17 +131,17 @@ class StatisticsReceiver:
         if answer is not None:
             self._chassis.send(answer, sender)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         batch = self._totals.batch(self._clock())
         self._senders = {
             name: sender for name, sender in self._senders.items() if self._totals.knows(name)
         }
         if not batch and not self._accounts.waits:
             return
-        error = failure(lambda: self._accounts.tell(batch))
+        error = failure(lambda: self._accounts.report(batch))
         if error is not None:
             if str(error) != self._complaint:
-                LOG.warning("Octavia could not be told statistics, which wait: %s", error)
+                LOG.warning("Statistics could not be reported to Octavia, and wait: %s", error)
             self._complaint = str(error)
             return
         self._complaint = ""

@@ -19,7 +19,7 @@ from octavia_ovn.core import model
 from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.errors import NotFound
 
-CHECK, _MAKE, _RETURN = "vip-port", "vip-port-anew", "vip-address"
+CHECK, _MAKE, _RETURN = "vip-port", "vip-port-again", "vip-address"
 """Kinds of calls. No event is about the ports that are checked, so their results get outdated."""
 
 

@@ -16,7 +16,7 @@ SERVICE, TENANT = "service", "tenant"
 
 
 class Clock:
-    """Time that passes when told."""
+    """Time that passes only when the test says so."""
 
     def __init__(self):
         self.now = 1000.0
@@ -29,7 +29,7 @@ class Clock:
 
 
 class Later(Executor):
-    """Runs what was submitted when told."""
+    """Runs submitted functions only when the test says so."""
 
     def __init__(self):
         self._work = collections.deque()
@@ -87,7 +87,7 @@ class SwitchPorts:
         return name and SwitchPort(name, name not in self.down, name in self.virtual)
 
     def monitor_source(self, subnet_id, projects):
-        """The source, if one of the projects has it; it is the service's unless told."""
+        """The source, if one of the projects has it; the service's project unless set otherwise."""
         address = self.sources.get(subnet_id)
         if address is None or self.owners.get(subnet_id, SERVICE) not in projects:
             return None
@@ -320,7 +320,7 @@ class Neutron:
 
 
 class Octavia:
-    """Octavia: its trees, and what it has been told. With `error` set it hears nothing."""
+    """Octavia: its trees, and the reports it has received. With `error` set it receives none."""
 
     def __init__(self):
         self.trees = {}

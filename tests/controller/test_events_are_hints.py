@@ -35,7 +35,7 @@ THINGS = (
 
 
 def become(agent: Agent, world):
-    """The world is another one now; nobody has been told."""
+    """Change the world without any event."""
     routers, fips, states = world
     agent.nb.cloud = Cloud(routers, switches=("neutron-net1", "neutron-net2"), fips=fips)
     for number, state in enumerate(states, start=1):

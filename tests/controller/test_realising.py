@@ -53,7 +53,7 @@ class TestCreate:
 
         agent.assert_ended(SITE)
 
-    def test_a_look_in_between_does_not_tell_twice(self):
+    def test_reconciling_in_between_does_not_report_twice(self):
         agent = Agent()
         agent.created(SITE)
         agent.turn()
@@ -74,7 +74,7 @@ class TestCreate:
         assert successor.history.count(VIPS) == len(successor.history)
         successor.assert_ended(SITE)
 
-    def test_a_request_while_octavia_is_being_told(self):
+    def test_a_request_while_a_report_is_being_sent(self):
         agent = Agent()
         agent.created(SITE)
         agent.turn()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's part: what it hears, tells and acknowledges; with whom it can do without."""
+"""The agent's part of statistics: what it receives, reports and acknowledges."""
 
 import dataclasses
 import threading
@@ -37,7 +37,7 @@ def test_what_has_come_is_added_to_what_octavia_shows(world):
     assert len(world.octavia.messages) == 1
 
 
-def test_octavia_is_asked_for_each_listener_once_and_told_only_of_changes(world):
+def test_octavia_is_asked_for_each_listener_once_and_gets_only_changes(world):
     world.hear(report(web=(3, 300)))
     world.hear(report(2, web=(1, 100)))
     world.hear()
@@ -82,10 +82,10 @@ def test_while_octavia_is_down_traffic_waits_and_one_line_is_logged(world, caplo
     world.hear()
 
     assert world.octavia.shown["web"] == counters(104, 1400)
-    assert caplog.text.count("Octavia could not be told statistics") == 1
+    assert caplog.text.count("Statistics could not be reported to Octavia") == 1
 
 
-def test_what_is_not_ours_or_gone_from_octavia_is_nobodys(world):
+def test_what_is_foreign_or_gone_from_octavia_is_not_reported(world):
     world.ids[FOREIGN] = "deleted"
     world.hear(report(web=(1, 10), foreign=(9, 90)))
     world.hear(Report("one", "", "life", 2, 2, {Key("dddddddd", 1): Traffic(5)}))
@@ -167,10 +167,10 @@ def test_the_main_loop_answers():
     asker.join(5)
 
     assert found == [{WEB: "web"}]
-    listeners.answer(lambda _: pytest.fail("nobody has asked"))
+    listeners.answer(lambda _: pytest.fail("no request is waiting"))
 
 
-def test_a_main_loop_that_hangs(monkeypatch):
+def test_a_main_loop_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(statistics, "_PATIENCE", 0.01)
 
     with pytest.raises(Unavailable, match="main loop"):
@@ -178,7 +178,7 @@ def test_a_main_loop_that_hangs(monkeypatch):
 
 
 class Thread:
-    """The thread with a ledger that fails as told."""
+    """The thread, with a ledger that fails as the test sets it."""
 
     def __init__(self, *failures):
         self.failures = list(failures)

@@ -35,8 +35,8 @@ def test_records_that_octavia_refuses_do_not_hold_up_the_others(world, caplog, b
 
     world.hear(*messages)
 
-    told = {each for each, shown in world.octavia.shown.items() if shown == counters(1, 10)}
-    assert told == set(world.ids.values()) - world.octavia.refused
+    reported = {each for each, shown in world.octavia.shown.items() if shown == counters(1, 10)}
+    assert reported == set(world.ids.values()) - world.octavia.refused
     assert len(world.chassis.sent) == 20
     world.hear()
     world.hear()
@@ -45,7 +45,7 @@ def test_records_that_octavia_refuses_do_not_hold_up_the_others(world, caplog, b
     assert not world.ledger._accounts.waits
 
 
-def test_a_record_that_octavia_refuses_once_is_told_later(world):
+def test_a_record_that_octavia_refuses_once_is_reported_later(world):
     world.octavia.refused = {"web"}
     world.hear(report(web=(3, 300)), report(2, dns=(1, 10)))
     world.octavia.refused = set()

@@ -154,7 +154,7 @@ class TestAVipWithoutRouter:
         assert agent.db.answers == ANSWERS
         assert agent.row.routers == frozenset()
 
-    def test_is_answered_for_anew_when_somebody_broke_it(self):
+    def test_is_answered_for_again_when_another_client_broke_it(self):
         agent = self.isolated()
         agent.db.answers[("lb1", "neutron-net1")] = frozenset()
         agent.enqueue()

@@ -62,7 +62,7 @@ class TestTakingOver:
         (found,) = codec.decode(agent.rows).lb.vips
         assert found == dataclasses.replace(KNOWN, user_port=False)
 
-    def test_leaves_a_brought_port_alone(self):
+    def test_leaves_a_user_provided_port_alone(self):
         agent = self.taken(legacy(), port=Port("vip-port", "mine", "compute:nova"))
 
         assert agent.neutron.ports["vip-port"].device_owner == "compute:nova"

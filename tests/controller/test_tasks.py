@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slow questions, asked once each beside the main loop, and again while nobody answers."""
+"""Background calls: each is made once beside the main loop, and again until it is answered."""
 
 import logging
 
@@ -48,7 +48,7 @@ def bench():
     return Bench()
 
 
-def test_an_answer_is_there_at_the_next_look(bench):
+def test_an_answer_is_there_at_the_next_request(bench):
     assert bench.get() is None
     assert bench.woken == []
 
@@ -109,7 +109,7 @@ def test_everything_else_is_tried_again_with_back_off(bench, error):
     assert bench.tasks.next_due() is None
 
 
-def test_who_waits_hears_of_a_failure_once_and_of_the_answer_if_it_still_waits(bench):
+def test_a_waiter_is_woken_by_a_failure_once_and_by_the_answer_if_it_still_waits(bench):
     bench.service.error = Unavailable("503")
     bench.get("lb1")
     bench.get("lb2")
@@ -125,7 +125,7 @@ def test_who_waits_hears_of_a_failure_once_and_of_the_answer_if_it_still_waits(b
     assert bench.woken == ["lb1", "lb2", "lb1"]
 
 
-def test_tells_the_first_attempt_from_later_ones(bench):
+def test_distinguishes_the_first_attempt_from_later_ones(bench):
     bench.service.error = Unavailable("503")
     assert not bench.tasks.is_first_attempt("key", "lb1")
     bench.get()
@@ -149,7 +149,7 @@ def test_an_answer_counts_until_it_is_forgotten(bench):
 
 
 @pytest.mark.parametrize("error", [None, Refused("no")])
-def test_a_deed_is_done_as_often_as_it_is_asked_for(bench, error):
+def test_a_one_time_task_runs_as_often_as_it_is_requested(bench, error):
     bench.service.error = error
     for count in (1, 2):
         bench.tasks.run_once("key", bench.service, "lb1")
@@ -175,7 +175,7 @@ class TestRefusals:
         bench.woken.clear()
         return bench
 
-    def test_one_is_asked_for_anew_and_counts_meanwhile(self, refused, error):
+    def test_one_is_requested_again_and_counts_meanwhile(self, refused, error):
         refused.tasks.forget_refusals()
 
         assert refused.get("lb2") == Done(None, error)
@@ -198,7 +198,7 @@ class TestRefusals:
         refused.work()
         assert refused.get() == Done("answer 2")
 
-    def test_one_that_nobody_uses_any_more_is_not_asked_for(self, refused, error):
+    def test_one_that_is_not_used_any_more_is_not_requested(self, refused, error):
         refused.tasks.forget("key")
         refused.clock.passes(REFUSAL_AGE)
         refused.tasks.retry_due()
@@ -215,7 +215,7 @@ class TestRefusals:
         assert refused.get() == Done(None, error)
 
 
-def test_an_answer_that_is_used_for_long_is_asked_for_anew(bench):
+def test_an_answer_that_is_used_for_long_is_requested_again(bench):
     bench.get()
     bench.work()
     bench.clock.passes(ANSWER_AGE)
@@ -225,7 +225,7 @@ def test_an_answer_that_is_used_for_long_is_asked_for_anew(bench):
     assert bench.get() == Done("answer 2")
 
 
-def test_an_answer_is_asked_for_anew_when_an_event_says_so(bench):
+def test_an_answer_is_requested_again_after_an_event(bench):
     bench.get()
     bench.work()
     bench.tasks.expire("key")
@@ -249,7 +249,7 @@ def test_keeps_a_bounded_number_of_answers(bench, monkeypatch):
 
 
 class TestForgettingWhatIsUnderWay:
-    """An answer to a question that was taken back meanwhile is nobody's answer."""
+    """The answer to a request that was forgotten meanwhile does not count."""
 
     @pytest.mark.parametrize("error", [None, Refused("quota"), Unavailable("503")])
     def test_its_result_does_not_count(self, bench, error):
@@ -264,7 +264,7 @@ class TestForgettingWhatIsUnderWay:
         assert bench.tasks.next_due() is None
 
     @pytest.mark.parametrize("error", [None, Refused("quota")])
-    def test_who_asks_anew_gets_a_new_answer_after_the_old_attempt(self, bench, error):
+    def test_a_new_request_gets_a_new_answer_after_the_old_attempt(self, bench, error):
         bench.service.error = error
         bench.get()
         bench.executor.begin()
@@ -280,7 +280,7 @@ class TestForgettingWhatIsUnderWay:
         assert bench.woken == ["lb1", "lb2"]
         assert bench.get() == Done("answer 2")
 
-    def test_who_asks_anew_waits_while_the_service_is_away(self, bench):
+    def test_a_new_request_waits_while_the_service_is_away(self, bench):
         bench.service.error = Unavailable("503")
         bench.get()
         bench.executor.begin()
@@ -317,7 +317,7 @@ class TestForgettingWhatIsUnderWay:
 
 
 class TestOrder:
-    def test_a_deed_follows_a_task_that_is_under_way(self, bench):
+    def test_a_one_time_task_follows_a_task_that_is_under_way(self, bench):
         order = []
         bench.tasks.get("source", lambda: order.append("source"), "lb1")
         bench.executor.begin()
@@ -330,7 +330,7 @@ class TestOrder:
         assert order == ["source", "release"]
         assert not bench.tasks.is_running("release", "lb1")
 
-    def test_a_deed_follows_nothing_that_has_ended_or_waits_for_its_retry(self, bench):
+    def test_a_one_time_task_follows_nothing_that_has_ended_or_waits_for_its_retry(self, bench):
         bench.service.error = Unavailable("503")
         bench.get()
         bench.work()
@@ -339,7 +339,7 @@ class TestOrder:
 
         assert len(bench.executor) == 1
 
-    def test_a_deed_that_is_asked_for_while_it_is_being_done_is_done_again(self, bench):
+    def test_a_one_time_task_that_is_requested_while_it_runs_runs_again(self, bench):
         def work():
             if bench.service.asked == 0:
                 bench.tasks.run_once("key", bench.service, "lb2")
@@ -355,7 +355,7 @@ class TestOrder:
         assert bench.woken == ["lb1", "lb2"]
 
 
-def test_who_does_not_act_any_more_begins_nothing(bench):
+def test_an_agent_that_is_not_active_any_more_begins_nothing(bench):
     """Not what waits for a thread, for its retry or for another task."""
     bench.get()
     bench.tasks.run_once("release", bench.service, "lb1", after="key")
@@ -430,7 +430,7 @@ def test_waits_only_for_what_has_been_started(bench):
     assert not bench.tasks.is_running("key", "lb2")
 
 
-def test_forgetting_what_nobody_asked_is_fine(bench):
+def test_forgetting_an_unknown_task_is_fine(bench):
     bench.tasks.forget("key")
 
     assert bench.get() is None

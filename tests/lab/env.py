@@ -42,7 +42,7 @@ def isolate_octavia_run_dir():
 
 @contextlib.contextmanager
 def hold_octavia_run_dir():
-    """Own /var/run/octavia, or refuse when somebody else is using it."""
+    """Own /var/run/octavia, or refuse when another process uses it."""
     OCTAVIA_RUN_DIR.mkdir(parents=True, exist_ok=True)
     with open(OCTAVIA_RUN_DIR / "lab.lock", "w", encoding="ascii") as lock:
         try:

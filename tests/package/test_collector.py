@@ -254,7 +254,7 @@ def test_nothing_is_lost_or_counted_twice_when_agents_take_over(world):
                 world.await_counters(total_connections=7 * turn)
 
 
-def test_that_no_connection_is_open_any_more_is_told_after_a_restart(world):
+def test_that_no_connection_is_open_any_more_is_reported_after_a_restart(world):
     with world.acting():
         world.around.open = 500
         with world.collecting():

@@ -78,7 +78,7 @@ POLICY = {"l7policy_id": "policy", "listener_id": "l1", "rules": RULES}
 
 
 class GetSocket:
-    """Octavia's answers; of a rule it is not told whose listener it is."""
+    """Octavia's answers; those about a rule do not name its listener."""
 
     def get(self, kind, object_id):
         known = {

@@ -125,7 +125,7 @@ class LoadBalancer(Thing):
         return [row for row in found if all(row[name] == value for name, value in columns.items())]
 
     def state(self):
-        """What the rows say once nobody writes any more, whenever that was written."""
+        """What the rows say once all writes are done, whenever that was written."""
         self.project.quiesce()
         return {row["_uuid"]: {**row, "_version": None} for row in self.rows()}
 

@@ -106,7 +106,7 @@ def test_d6_floating_ip_that_is_there_before_the_load_balancer(project, network)
 
 
 def test_d16_floating_ip_while_a_member_is_added(project, network):
-    """Whoever writes last, vips hold the floating IP and the member."""
+    """In any order of writes, vips hold the floating IP and the member."""
     lb = project.serving(network)
     fips = []
     project.lab.worker_tap.before_write(lambda: fips.append(project.floating_ip(lb.vip_port)))

@@ -86,7 +86,7 @@ def test_b53_deleting_the_monitor_makes_members_no_monitor(project):
 
 
 def test_b39_b50_member_without_port_is_not_online_and_the_monitor_is_not_in_error(project):
-    """It may be an address pair, or outside OVN: it is served, and nobody calls it healthy."""
+    """It may be an address pair, or outside OVN: it is served, and not reported healthy."""
     network = project.network()
     lb = project.serving(network)
     pool = lb.pools()[0]
@@ -168,7 +168,7 @@ def test_b44_all_members_down_is_an_error_of_the_whole_tree(project):
 
 
 def test_b46_port_of_a_member_is_deleted(project):
-    """A member whose VM is gone is not ONLINE any more: nobody checks it."""
+    """A member whose VM is gone is not ONLINE any more: no check runs."""
     network = project.network()
     lb = project.serving(network, monitor=True)
     port = network.port()
@@ -410,7 +410,7 @@ def test_d47_monitor_of_a_disabled_pool_ends(project):
     assert len(lb.vips()) == 1
 
 
-def test_b46_monitor_row_that_somebody_deletes_is_no_error(project):
+def test_b46_monitor_row_that_another_client_deletes_is_no_error(project):
     """northd makes it again; the member does not stay down."""
     lb = project.serving(project.network(), monitor=True)
     member = lb.pools()[0].members()[0]

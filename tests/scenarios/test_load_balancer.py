@@ -61,7 +61,7 @@ def test_b3_vip_port_that_exists_already_is_used(project):
 
 
 def test_b3_vip_port_that_is_gone_already_does_not_stop_a_delete(project):
-    """A load balancer is deleted although somebody has removed its VIP port."""
+    """A load balancer is deleted although its VIP port was removed."""
     lb = project.load_balancer(project.network())
     project.neutron.delete_port(lb.vip_port)
     lb.delete()
@@ -130,11 +130,11 @@ def test_b8_disabled_load_balancer_serves_nothing_and_enabled_again_all(project)
     assert lb.operating == "ONLINE"
 
 
-def test_b9_b10_port_that_the_user_brought_stays_as_it_is(project):
+def test_b9_b10_user_provided_port_stays_as_it_is(project):
     """It is neither made, renamed, re-owned nor deleted."""
 
     def seen():
-        # A revision without a change is fine: it makes Neutron write the switch port anew.
+        # A revision without a change is fine: it makes Neutron write the switch port again.
         attributes = dict(project.neutron.port(port["id"]))
         del attributes["revision_number"]
         return attributes
@@ -154,7 +154,7 @@ def test_b9_b10_port_that_the_user_brought_stays_as_it_is(project):
     assert seen() == before
 
 
-def test_port_that_the_user_brought_to_a_monitored_network_loses_its_addresses(project):
+def test_user_provided_port_on_a_monitored_network_loses_its_addresses(project):
     """The agent has its switch port already when it asks for it."""
     network = project.network()
     project.serving(network, monitor=True)
@@ -216,7 +216,7 @@ def test_b11_vip_ports_cannot_be_attached_to_a_server_and_have_no_addresses(proj
 
 
 def test_b12_failover_repairs_the_rows(project):
-    """A failover brings back what somebody has damaged."""
+    """A failover repairs damaged rows."""
     lb = project.serving(project.network(), members=2)
     before = lb.vips()
     row = lb.rows()[0]

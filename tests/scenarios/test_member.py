@@ -118,7 +118,7 @@ def test_b36_b37_disabled_member_gets_no_traffic(project):
 
 
 def test_b38_member_that_the_row_does_not_know_can_be_deleted(project):
-    """Somebody has emptied the pool's key: the member is DELETED all the same."""
+    """The pool's key was emptied: the member is DELETED all the same."""
     lb = project.serving(project.network(), members=2)
     member = lb.pools()[0].members()[0]
     row = lb.rows()[0]

@@ -300,7 +300,7 @@ def test_a_client_and_the_rules_on_its_way(reader):
         ("FD00:0::9", ("fd00::9",), None),
     ],
 )
-def test_who_is_meant(reader, text, addresses, name):
+def test_finds_the_port_of_a_client(reader, text, addresses, name):
     _, client = reader.snapshot(LB.id, None, reader.client(text))
     assert client.addresses == addresses
     assert (client.port and client.port.name) == name

@@ -282,15 +282,15 @@ def test_statistics(agent, database, tree):
 def test_a_status_waits_for_an_open_request(agent, database, tree):
     with ThreadPoolExecutor(1) as pool:
         with locked(database, tree) as request:
-            told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+            reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
             time.sleep(0.3)
-            assert not told.done()
+            assert not reported.done()
             request.execute(
                 update(models.LoadBalancer)
                 .where(models.LoadBalancer.id == tree.loadbalancers)
                 .values(provisioning_status="PENDING_UPDATE")
             )
-        told.result()
+        reported.result()
     assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
 
 
@@ -375,12 +375,12 @@ def test_a_deadlock(agent, database, tree):
         projects = [{"project_id": str(uuid.uuid4())} for _ in range(200)]
         connection.execute(models.Quotas.__table__.insert(), projects)
         connection.execute(name.with_for_update())
-        told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+        reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
         time.sleep(0.3)
-        assert not told.done()
+        assert not reported.done()
         connection.execute(row.values(name="held"))
         with pytest.raises(Unavailable, match=r"(?i)deadlock"):
-            told.result()
+            reported.result()
         connection.rollback()
     agent.update_status(active(tree, "loadbalancers"))
     assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
@@ -406,12 +406,12 @@ def test_a_server_that_restarts(agent, server, database, tree):
 
 def test_connections_that_break_in_use(agent, server, database, tree):
     with ThreadPoolExecutor(1) as pool, contextlib.suppress(Exception), locked(database, tree):
-        told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+        reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
         time.sleep(0.3)
         server.stop()
     server.start()
     with pytest.raises(Unavailable, match="Octavia's database"):
-        told.result()
+        reported.result()
     agent.update_status(active(tree, "loadbalancers"))
     assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
 
@@ -442,13 +442,13 @@ def test_a_pool_that_is_used_up(connect, database, tree):
     agent = connect(max_pool_size=1, max_overflow=0, pool_timeout=0.3)
     with ThreadPoolExecutor(1) as pool:
         with locked(database, tree):
-            told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+            reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
             time.sleep(0.3)
             with pytest.raises(Unavailable, match="QueuePool limit"):
                 agent.update_status(active(tree, "pools"))
             with pytest.raises(Unavailable, match="QueuePool limit"):
                 agent.get("pools", tree.pools)
-        told.result()
+        reported.result()
     agent.update_status(active(tree, "pools"))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operating statuses that Octavia must have heard."""
+"""Operating statuses that must have been reported to Octavia."""
 
 from tests.lab.invariants.notation import layer4
 
