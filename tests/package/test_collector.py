@@ -11,8 +11,9 @@ import pytest
 from octavia_ovn import collector
 from octavia_ovn.adapters.openvswitch.bridge import Reading
 from octavia_ovn.adapters.openvswitch.host import Identity
+from octavia_ovn.adapters.statistics.ack_watchdog import AckWatchdog
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
-from octavia_ovn.collector import AckWatchdog, Collector, Schedule
+from octavia_ovn.collector import Collector, Schedule
 from octavia_ovn.config.databases import Database
 from octavia_ovn.config.statistics import CollectorStatistics
 from octavia_ovn.controller.listener_counters import Accounts

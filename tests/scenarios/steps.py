@@ -285,3 +285,13 @@ def _is_uuid(text):
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
+
+
+def addresses_of(pool):
+    """The addresses of a pool's members."""
+    return [member.row["ip_address"] for member in pool.members()]
+
+
+def becomes(project, thing, status):
+    """Wait until an object has an operating status."""
+    project.wait(lambda: thing.operating == status, f"{thing.name} becomes {status}")
