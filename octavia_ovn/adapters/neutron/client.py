@@ -22,7 +22,7 @@ from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
-    from octavia_ovn.config.octavia import Service
+    from octavia_ovn.config.services import Service
 
 LOG = logging.getLogger(__name__)
 
