@@ -6,7 +6,7 @@ import dataclasses
 from concurrent.futures import Executor, Future
 
 from octavia_ovn.core.health import HealthState, Source
-from octavia_ovn.core.topology import Subnet
+from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
 from tests.core.database import Database
@@ -95,11 +95,9 @@ class SwitchPorts:
         return Source(port or f"hm-{subnet_id}", address, answers=port is not None)
 
 
-@dataclasses.dataclass(frozen=True)
-class FloatingIp:
-    id: str
-    router: str
-    distributed: bool
+def member_fip(fip_id, router, *, distributed):
+    """Return the floating IP of a member."""
+    return FloatingIp("203.0.113.9", "10.0.0.1", "port1", router, fip_id, distributed)
 
 
 class Northbound:

@@ -12,7 +12,7 @@ from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import SILENT
 from tests.controller.agent import Agent
-from tests.controller.outside import SERVICE, FloatingIp
+from tests.controller.outside import SERVICE, member_fip
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip
 
 SITE = balancer(
@@ -221,7 +221,7 @@ class TestGivingBack:
     @pytest.fixture
     def heir(self, checked):
         """An agent that takes over when the deletion of what it has never seen is asked for."""
-        checked.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
+        checked.nb.member_fips["10.0.0.1"] = [member_fip("fip1", "R1", distributed=False)]
         heir = checked.successor()
         for lb_id in ("lb1", "lb2"):
             heir.asked(
@@ -253,7 +253,7 @@ class TestGivingBack:
         bench.until(lambda: bench.neutron.ports == {})
 
     def test_a_members_floating_ip(self, bench):
-        bench.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
+        bench.nb.member_fips["10.0.0.1"] = [member_fip("fip1", "R1", distributed=False)]
         bench.created(SITE, "lb1")
         bench.until(lambda: bench.octavia.provisioning.keys() >= {"lb1"})
         bench.asked(changes.DeleteMember("p1", "m1"), "lb1")

@@ -3,7 +3,7 @@
 
 from octavia_ovn.core import codec
 from tests.controller.agent import Agent
-from tests.controller.outside import FloatingIp
+from tests.controller.outside import member_fip
 from tests.controller.stories import GONE, SITE, VIPS, agent_with
 from tests.core.builders import VIP, Cloud
 
@@ -72,8 +72,8 @@ class TestAMembersFloatingIp:
 
     def becomes(self, agent, *, distributed):
         agent.nb.member_fips["10.0.0.1"] = [
-            FloatingIp("fip1", "R1", distributed=distributed),
-            FloatingIp("fip2", "R9", distributed=True),
+            member_fip("fip1", "R1", distributed=distributed),
+            member_fip("fip2", "R9", distributed=True),
         ]
         agent.changed(("member", "10.0.0.1"))
         agent.settle()

@@ -14,11 +14,11 @@ from octavia_ovn.core.desired import responder
 from octavia_ovn.core.diagnosis.findings import Severity as Found
 from octavia_ovn.core.diagnosis.overview import overview
 from octavia_ovn.core.diagnosis.path import Client, paths
-from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Switch
+from octavia_ovn.core.diagnosis.snapshot import Switch
 from octavia_ovn.core.diagnosis.trace import explain
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.request.record import rows_of
-from octavia_ovn.core.topology import Subnet
+from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import NotFound, Refused, Unavailable
 from tests.core.builders import balancer, listener, member, monitor, pool, vip
 from tests.core.diagnosis.snapshots import faults
@@ -217,7 +217,7 @@ def test_everything_is_read(reader):
     assert snapshot.routers == {R1: "gateway"}
     assert {each.name for each in snapshot.router_ports if each.gateway} == {f"lrp-r1-{EXT}"}
     assert snapshot.gateway_chassis == {f"lrp-r1-{EXT}": "host1"}
-    assert snapshot.floating_ips == {VIP: FloatingIp(FIP, VIP, "vip-port", R1)}
+    assert snapshot.floating_ips == {VIP: FloatingIp(FIP, VIP, "vip-port", R1, id="")}
     assert set(snapshot.ports) == {"vip-port", "one", "two", "hm"}
     one = snapshot.ports["one"]
     assert (one.label, one.switch, one.chassis) == ("one-name", NET1, "host1")
