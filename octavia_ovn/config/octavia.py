@@ -18,7 +18,7 @@ from oslo_config import cfg
 
 from octavia_ovn.config.databases import SOUTHBOUND_OPTS, Database, database_opts
 from octavia_ovn.config.reader import Reader, register_missing
-from octavia_ovn.config.requests import OCTAVIA_OPTS, OVN_OPTS, RequestOptions
+from octavia_ovn.config.requests import OCTAVIA_OPTS, OVN_OPTS, admission, usual
 from octavia_ovn.config.services import (
     FALLBACK,
     NEUTRON_OPTS,
@@ -27,6 +27,8 @@ from octavia_ovn.config.services import (
     service_opts,
 )
 from octavia_ovn.config.statistics import AGENT_OPTS, SECTION, AgentStatistics
+from octavia_ovn.core.request.admission import Admission
+from octavia_ovn.core.request.limits import Usual
 
 _OVN_OPTS = [
     *database_opts("ovn_nb", "OVN Northbound", 6641),
@@ -143,7 +145,8 @@ class Settings:
     ovsdb_retry_max_interval: int
     probe_interval: int
     session_persistence: str
-    requests: RequestOptions
+    admission: Admission
+    usual: Usual
     sync_interval: int
     pending_grace: int
     retry_max_interval: int
@@ -198,7 +201,8 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         sb=_database(reader, "ovn_sb"),
         connection_timeout=reader.get("ovn", "ovsdb_connection_timeout"),
         probe_interval=reader.get("ovn", "ovsdb_probe_interval"),
-        requests=RequestOptions.read(reader.get),
+        admission=admission(reader.get),
+        usual=usual(reader.get),
         neutron=service(reader, "neutron"),
         octavia=service(reader, FALLBACK),
         **{name: reader.get("ovn", name) for name in _AS_NAMED},

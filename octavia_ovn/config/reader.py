@@ -11,6 +11,17 @@ from oslo_config import cfg
 from octavia_ovn.errors import BadConfiguration
 
 
+def value(conf: cfg.ConfigOpts, section: str, name: str) -> Any:
+    """Return the value of an option, its default when it is not set.
+
+    :raises BadConfiguration: when the value is not valid
+    """
+    try:
+        return conf[section][name]
+    except (cfg.Error, ValueError) as error:
+        raise BadConfiguration(f"[{section}] {name} is wrong: {error}") from error
+
+
 class Reader:
     """Reads options, registered with the process's configuration or not.
 
@@ -34,11 +45,8 @@ class Reader:
 
         :raises BadConfiguration: when the value is not valid
         """
-        conf = self._conf if _is_registered(self._conf, section, name) else self._own
-        try:
-            return conf[section][name]
-        except (cfg.Error, ValueError) as error:
-            raise BadConfiguration(f"[{section}] {name} is wrong: {error}") from error
+        registered = _is_registered(self._conf, section, name)
+        return value(self._conf if registered else self._own, section, name)
 
     def add(self, section: str, opts: Iterable[cfg.Opt]) -> None:
         """Make more options readable."""
