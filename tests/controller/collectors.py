@@ -124,7 +124,7 @@ class World:
     def look_up(self, hints):
         return {key: each for key, each in self.ids.items() if key.row_uuid_prefix in hints}
 
-    def hear(self, *messages):
+    def arrive(self, *messages):
         self.chassis.inbox += messages
         until = self.clock.now + INTERVAL
         while self.clock.now <= until:
