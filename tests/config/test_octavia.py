@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading octavia.conf, whoever else has registered its options."""
+"""Reading octavia.conf, also when others have registered its options."""
 
 import dataclasses
 

@@ -117,7 +117,7 @@ class Agent:
         return self.executor.run() + self.sender.run()
 
     def settle(self, *, most=50):
-        """Go on until there is nothing to do that can be done now."""
+        """Continue until there is nothing to do that can be done now."""
         for _ in range(most):
             due = self.turn()
             if not self.work() and due != 0.0:

@@ -343,7 +343,7 @@ class Octavia:
         return self.leaving
 
     def belonging(self, lb_id, keys):
-        """Whatever rows say belongs to it, but for what a test has put into `kept`."""
+        """All that rows say belongs to it, but for what a test has put into `kept`."""
         if self.error is not None:
             raise self.error
         return frozenset(keys) - self.kept

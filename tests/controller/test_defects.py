@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A defect that one load balancer brings out, in whatever step, does not hold up others."""
+"""A defect that one load balancer brings out, in any step, does not delay others."""
 
 import pytest
 
@@ -85,7 +85,7 @@ def value(metrics, name, **labels):
 
 
 @pytest.mark.parametrize("step", [Defect.RECONCILE, Defect.COMMIT, Defect.RESULT, Defect.REPORT])
-def test_the_others_go_on_and_it_is_shown_until_it_is_over(bench, metrics, step, caplog):
+def test_the_others_continue_and_it_is_shown_until_it_is_over(bench, metrics, step, caplog):
     broken = Broken(step, VICTIM)
     bench.created(SITE, *NAMES)
     broken.install(bench)
@@ -137,7 +137,7 @@ def test_a_load_balancer_that_failed_a_transaction_does_not_fail_the_next(bench,
     for lb_id in NAMES:
         bench.controller.enqueue(lb_id)
     bench.until(lambda: len(spoilt) >= 3)
-    # One row is one load balancer's: it was looked at alone each time.
+    # One row is one load balancer's: it was reconciled alone each time.
     assert {len({each.uuid for each in operations}) for operations in spoilt} == {1}
 
 

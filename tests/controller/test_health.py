@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stories of monitored members: from where they are checked, and what Octavia hears of them."""
+"""Stories of monitored members: from where they are checked, and what is reported of them."""
 
 import pytest
 

@@ -113,7 +113,7 @@ class TestAMembersFloatingIp:
 
 
 class TestAVipWithoutRouter:
-    """A router of ours answers for it, as long as no other leads there."""
+    """A responder answers for it, as long as no router leads there."""
 
     ISOLATED = Cloud(switches=["neutron-net1"])
     ROUTED = Cloud({"R1": {"neutron-net1": ("10.0.0.1/24",)}})

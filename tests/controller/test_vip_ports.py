@@ -13,7 +13,7 @@ from tests.core.builders import VIP, balancer, listener, member, pool, vip
 OTHER = "10.0.0.77"
 
 
-def brought_by_user(lb):
+def with_user_port(lb):
     vips = tuple(vip(cidr="10.0.0.0/24", user_port=True) for _ in lb.vips)
     return balancer(lb.listeners, lb.pools, vips=vips)
 
@@ -114,7 +114,7 @@ def test_an_address_that_another_port_has_is_not_served(caplog):
 
 @pytest.mark.parametrize("happens", [lose, move])
 def test_a_user_provided_port_is_left_alone(happens, caplog):
-    agent = agent_with(brought_by_user(SITE))
+    agent = agent_with(with_user_port(SITE))
     happens(agent)
 
     assert_closed(agent, caplog, "vip-port")

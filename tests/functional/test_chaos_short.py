@@ -12,7 +12,7 @@ from tests.lab.store import MYSQL, POSTGRESQL
 pytestmark = pytest.mark.slow
 
 
-def test_requests_end_whatever_is_killed(own_run_dir, tmp_path):
+def test_requests_end_with_any_process_killed(own_run_dir, tmp_path):
     seed = random.SystemRandom().randrange(10**6)
     flavor = random.Random(seed).choice((MYSQL, POSTGRESQL))
     plan = Plan(100, 8, seconds=25, seed=seed, flavor=flavor, logs=str(tmp_path))

@@ -59,7 +59,7 @@ class Controllers:
         return agent
 
     def acting(self):
-        """The agent that acts, once there is exactly one."""
+        """The active agent, once there is exactly one."""
         assert wait_until(lambda: len(self._acting()) == 1, 15) is not None
         return self._acting()[0]
 

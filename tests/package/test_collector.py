@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A collector's loop: its pace, and what it does while its surroundings fail."""
+"""A collector's loop: its pace, and what it does while what it needs fails."""
 
 import contextlib
 import math
@@ -176,7 +176,7 @@ class World:
 
     @contextlib.contextmanager
     def acting(self):
-        """An agent that acts; it does not know what one before it did."""
+        """An active agent; it does not know what the one before it did."""
         ended = threading.Event()
         accounts = Accounts(self.octavia, self.octavia, lambda _: {Key("aaaaaaaa", 80): "web"})
         socket = AgentSocket("127.0.0.1", self.port, MASTER)

@@ -195,14 +195,14 @@ class Ports:
         self.policies[port_id] = policy_id
 
 
-BROUGHT = {"vip_port_id": "port", "vip_qos_policy_id": "new"}
+USER_PORT = {"vip_port_id": "port", "vip_qos_policy_id": "new"}
 POLICED = {
     "update": lambda driver: driver.loadbalancer_update(
         data_models.LoadBalancer(loadbalancer_id="lb1", vip_port_id="port"),
         data_models.LoadBalancer(loadbalancer_id="lb1", vip_qos_policy_id="new"),
     ),
-    "a port that the user brought": lambda driver: driver.loadbalancer_create(
-        data_models.LoadBalancer(loadbalancer_id="lb1", vip_address="10.0.0.9", **BROUGHT)
+    "a user-provided port": lambda driver: driver.loadbalancer_create(
+        data_models.LoadBalancer(loadbalancer_id="lb1", vip_address="10.0.0.9", **USER_PORT)
     ),
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update changes what it names and nothing else, whatever Octavia passes of the old object."""
+"""An update changes what it names and nothing else, however much of the old object Octavia gives."""
 
 import dataclasses
 

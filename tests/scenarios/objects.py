@@ -168,7 +168,7 @@ class LoadBalancer(Thing):
         }
 
     def is_on(self, *parents):
-        """Whether all rows hang on these networks and routers."""
+        """Whether all rows refer to these networks and routers."""
         uuids = {row["_uuid"] for row in self.rows()}
         return bool(uuids) and all(uuids <= self.project.attached(parent) for parent in parents)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of the scenarios.
 
-Every call of Octavia's API goes through Project.do(), which waits for its end and then looks at all
+Every call of Octavia's API goes through Project.do(), which waits for its end and then checks all
 that must hold after any call: tests.lab.invariants, one transaction, statuses in order.
 """
 

@@ -87,7 +87,7 @@ def test_d28_floating_ip_of_an_additional_vip_comes_and_goes(project, network):
 
 
 def test_d6_floating_ip_on_the_users_own_port(project, network):
-    """A VIP port that the user brought is found by its id, not by its name."""
+    """A user-provided VIP port is found by its id, not by its name."""
     port = project.neutron.create_port(network.id, name="mine")
     address = port["fixed_ips"][0]["ip_address"]
     lb = project.serving(network, vip_port_id=port["id"], vip_address=address)

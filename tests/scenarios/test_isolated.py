@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VIPs on networks without a router: a router of ours answers for them, a responder."""
+"""VIPs on networks without a router: a responder answers for them."""
 
 import pytest
 

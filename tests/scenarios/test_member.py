@@ -150,7 +150,7 @@ def test_b42_backends_parse_as_address_and_port(project):
 
 
 @pytest.mark.parametrize("count", [2, 40])
-def test_b43_d63_batch_costs_the_same_whatever_its_size(project, count):
+def test_b43_d63_batch_costs_the_same_with_any_size(project, count):
     """Transactions, status messages and Neutron requests do not grow with the members."""
     network = project.network()
     lb = project.serving(network, members=0)

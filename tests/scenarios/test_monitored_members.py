@@ -100,7 +100,7 @@ def test_b46_port_of_a_member_is_deleted(project):
 
 
 def test_port_of_a_member_is_down_and_up_again(project):
-    """It gets no connections meanwhile, and is back without anybody's doing."""
+    """It gets no connections meanwhile, and is back without an intervention."""
     network = project.network()
     lb = project.serving(network, monitor=True)
     port = network.port()

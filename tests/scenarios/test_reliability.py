@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults: what was accepted ends, what was refused leaves nothing, others go on."""
+"""Faults: what was accepted ends, what was refused leaves nothing, others continue."""
 
 import concurrent.futures
 import os
@@ -62,7 +62,7 @@ def test_agent_killed_while_requests_run(project, own_lab):
 
 
 def test_d43_worker_killed_after_its_answer_loses_nothing(project, own_lab):
-    """A request that was answered is in the database, whatever becomes of the process."""
+    """A request that was answered is in the database, even if the process dies."""
     network = project.network()
     own_lab.stop_agent()
     operation = start(project, "create_load_balancer", network.subnet)

@@ -151,7 +151,7 @@ def test_b66_b69_gateway_of_a_tenant_router_changes_nothing_inside(project):
 
 @pytest.mark.parametrize("binding", ["gateway_chassis", "ha_chassis_group"])
 def test_b72_b73_gateway_port_is_known_by_its_mark(project, binding):
-    """Whatever binds it to a chassis, the external switch is left out."""
+    """However it is bound to a chassis, the external switch is left out."""
     network = project.network()
     router = project.router(network)
     project.neutron.set_gateway(router.id, project.external.id, **{binding: f"hv-{router.id}"})
