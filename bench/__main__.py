@@ -95,7 +95,7 @@ class Run:
             ]
             if cloud and cloud.lbs:
                 for side in sides:
-                    side.run("know", str(self._filled(side.subject, cloud.lbs)))
+                    side.run("know", str(self._filled(side.subject, cloud)))
             yield sides
 
     def _take(self, case: str, sides: Sequence[Side], measure: str, *args: object) -> None:
@@ -115,15 +115,15 @@ class Run:
             return path
         base = None
         if cloud.lbs:
-            base = self._filled(subject, cloud.lbs)
+            base = self._filled(subject, cloud)
             if not base.exists():
                 with Side(subject, None) as side:
-                    side.run("fill", cloud.lbs, str(base))
+                    side.run("fill", cloud.lbs, cloud.members, str(base))
         scale.make(path, cloud.ports, base)
         return path
 
-    def _filled(self, subject: Subject, lbs: int) -> Path:
-        return self._templates / f"{subject.name}-{lbs}.db"
+    def _filled(self, subject: Subject, cloud: Cloud) -> Path:
+        return self._templates / f"{subject.name}-{cloud.lbs}-{cloud.members}.db"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -143,7 +143,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--clouds",
         type=_clouds,
-        metavar="PORTS/LBS,…",
+        metavar="PORTS/LBS/MEMBERS,…",
         help="sizes of clouds, instead of the usual; none: no clouds",
     )
     parser.add_argument("--rounds", type=int, help="rounds, in which the drivers alternate")
@@ -176,8 +176,8 @@ def _name_and_path(text: str) -> tuple[str, str]:
 
 
 def _clouds(text: str) -> tuple[Cloud, ...]:
-    pairs = [each.partition("/") for each in text.split(",")] if text != "none" else []
-    return tuple(Cloud(int(ports), int(lbs or 0)) for ports, _, lbs in pairs)
+    sizes = [each.split("/") for each in text.split(",")] if text != "none" else []
+    return tuple(Cloud(*map(int, size)) for size in sizes)
 
 
 def about(options: argparse.Namespace) -> dict[str, object]:

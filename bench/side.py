@@ -28,13 +28,16 @@ class Cloud:
 
     :param ports: Neutron ports that are there already
     :param lbs: load balancers of the driver's own that are there already
+    :param members: of each of them
     """
 
     ports: int = 0
     lbs: int = 0
+    members: int = 2
 
     def __str__(self) -> str:
-        return f"{self.ports} ports, {self.lbs} LBs"
+        size = f"{self.ports} ports, {self.lbs} LBs"
+        return size if self.members == Cloud.members else f"{size} of {self.members} members"
 
 
 @dataclass(frozen=True)

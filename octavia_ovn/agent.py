@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import threading
@@ -217,6 +218,7 @@ class Agent:
         if self._statistics is not None:
             opened.callback(self._statistics.close, timeout=0.0)
         self._is_leader = False
+        self._is_first_round = True
 
     def _collect(self, options: AgentStatistics, parts: wiring.Runtime) -> Statistics | None:
         """Return what collects statistics; None when they are switched off."""
@@ -246,7 +248,10 @@ class Agent:
         """Compare with Octavia and Neutron, then reconcile every load balancer."""
         succeeded = self._drift_check.round(running)
         _give_memory_back()
-        self._controller.resync()
+        if self._is_first_round:  # all have been enqueued seconds ago
+            self._is_first_round = False
+        else:
+            self._controller.resync()
         return succeeded
 
     def _changed(self, dependency: Dependency) -> None:
@@ -292,6 +297,8 @@ class Agent:
         if is_leader and not self._is_leader:
             LOG.info("Acquired OVSDB lock %s; this agent is now active", LOCK)
             self._controller.enqueue_all()
+            gc.freeze()  # rows are no garbage: no collection needs to search them
+            self._is_first_round = True
             _give_memory_back()
         elif self._is_leader and not is_leader:
             LOG.info("Lost OVSDB lock %s; standing by", LOCK)

@@ -20,10 +20,10 @@ OCTAVIA = ".octavia.json"  # behind the name of a template: what Octavia has of 
 class Clouds(Measures):
     """Fill a database, and have Octavia know what is in one."""
 
-    def fill(self, lbs: int, template: str) -> list[Figure]:
+    def fill(self, lbs: int, members: int, template: str) -> list[Figure]:
         """Have the driver make load balancers, multiply them, and keep the database."""
         tenant = Tenant(self._lab, "existing")
-        tenant.create_lbs(CLONED_LBS, listeners=1, pools=1, members=2)
+        tenant.create_lbs(CLONED_LBS, listeners=1, pools=1, members=members)
         time.sleep(SETTLED)
         self._quiesce()
         self._lab.stop_workers()

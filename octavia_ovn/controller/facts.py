@@ -359,17 +359,16 @@ def _dependencies(
             yield Dependency(Resource.SWITCH, switch_name(vip.network_id))
     yield from (Dependency(Resource.SWITCH, switch) for switch in places.switches)
     yield from (Dependency(Resource.ROUTER, router) for router in places.routers)
-    for pool, member in lb.members():
-        yield from _member_dependencies(pool, member, subnets.get(member.subnet_id or ""))
+    for pool in lb.pools:
+        yield from _pool_dependencies(pool, subnets)
 
 
-def _member_dependencies(
-    pool: model.Pool, member: model.Member, subnet: Subnet | None
-) -> Iterator[Dependency]:
-    if subnet is not None:
-        yield Dependency(Resource.SWITCH, switch_name(subnet.network_id))
+def _pool_dependencies(pool: model.Pool, subnets: Mapping[str, Subnet]) -> Iterator[Dependency]:
+    for subnet_id in {member.subnet_id or "" for member in pool.members} & subnets.keys():
+        yield Dependency(Resource.SWITCH, switch_name(subnets[subnet_id].network_id))
         if pool.monitored:
-            yield Dependency(Resource.MONITORED, subnet.id)
-    if pool.monitored:
-        yield Dependency(Resource.BACKEND, member.address)
-    yield Dependency(Resource.MEMBER, member.address)
+            yield Dependency(Resource.MONITORED, subnet_id)
+    for member in pool.members:
+        if pool.monitored:
+            yield Dependency(Resource.BACKEND, member.address)
+        yield Dependency(Resource.MEMBER, member.address)

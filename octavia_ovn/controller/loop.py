@@ -268,9 +268,6 @@ class Controller:
         outcomes.clear()
         for lb_id in batch:
             try:
-                requests = self._reconciler.open_requests(lb_id)
-                if requests is not None:  # otherwise it vanishes, with the requests noted before
-                    self._observer.waits(lb_id, requests)
                 outcome = self._reconciler.reconcile(lb_id)
             except Exception as error:  # noqa: BLE001 - it is logged there
                 self._isolate(lb_id, Defect.RECONCILE, error)

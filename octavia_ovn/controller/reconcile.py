@@ -87,15 +87,6 @@ class Reconciler:
         outcome = self._outcome(lb_id)
         return replace(outcome, effects=self._effects.end())
 
-    def open_requests(self, lb_id: str) -> tuple[str, ...] | None:
-        """Return the requests whose end Octavia has not accepted; None if there are no rows."""
-        rows = self._nb.rows(lb_id)
-        if not rows:
-            return None
-        pending = codec.pending(rows)
-        ended = self._reported.accepted(lb_id).requests
-        return tuple(each for each in pending.requests if each not in ended) if pending else ()
-
     def _outcome(self, lb_id: str) -> Outcome:
         rows = tuple(self._nb.rows(lb_id))
         if not rows:
@@ -103,7 +94,12 @@ class Reconciler:
             self._corrupt_rows.forget(lb_id)
             self._effects.later(self._observer.vanishes, lb_id)
             return self._vanished(lb_id)
-        return self._decide(lb_id, rows, codec.pending(rows))
+        pending = codec.pending(rows)
+        ended = self._reported.accepted(lb_id).requests
+        waiting = (each for each in pending.requests if each not in ended) if pending else ()
+        # At once, unlike other effects: a request also waits while a defect prevents a decision.
+        self._observer.waits(lb_id, tuple(waiting))
+        return self._decide(lb_id, rows, pending)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
         foreign = self._foreign(lb_id, pending)

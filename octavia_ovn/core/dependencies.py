@@ -25,6 +25,8 @@ class Resource(str, enum.Enum):
     MEMBER_FIP = "member-fip"
     """The floating IP of a member, by id."""
 
+    __hash__ = str.__hash__  # that of an Enum is written in Python, and shows in profiles
+
 
 class Dependency(NamedTuple):
     """One resource."""

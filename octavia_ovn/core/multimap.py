@@ -19,23 +19,31 @@ class MultiMap(Generic[Key, Item]):
     """
 
     def __init__(self) -> None:
-        self._items: dict[Key, dict[Item, None]] = {}
+        self._items: dict[Key, Item | dict[Item, None]] = {}
+        """Most keys have one item, which needs no dict: there are hundreds of thousands."""
 
     def add(self, key: Key, item: Item) -> None:
         """Add an item to a key; no error if it is there already."""
-        self._items.setdefault(key, {})[item] = None
+        held = self._items.setdefault(key, item)
+        if isinstance(held, dict):
+            held[item] = None
+        elif held != item:
+            self._items[key] = {held: None, item: None}
 
     def discard(self, key: Key, item: Item) -> None:
         """Remove an item from a key; no error if it is not there."""
-        items = self._items.get(key)
-        if items is not None:
-            items.pop(item, None)
-            if not items:
-                del self._items[key]
+        held = self._items.get(key)
+        if isinstance(held, dict):
+            held.pop(item, None)
+        if held in ({}, item):
+            self._items.pop(key, None)
 
     def of(self, key: Key) -> Iterable[Item]:
         """Return the items of a key, those first that have been added first."""
-        return self._items.get(key, {}).keys()
+        held = self._items.get(key)
+        if isinstance(held, dict):
+            return held.keys()
+        return () if held is None else (held,)
 
     def first(self, key: Key) -> Item | None:
         """Return the item of a key that has been added first; None when it has none."""

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,10 +128,13 @@ def attachments(
     :param subnets: the subnets of VIPs and members, by id; one that is missing is gone
     :param vip_router: the router that the row names now; kept while it is still right
     """
-    places = [place for place in _places(lb, subnets) if topology.has_switch(place[0])]
-    refs = Counter(switch for switch, _ in places if not topology.is_provider(switch))
+    found = _by_switch(_places(lb, subnets))
+    places = {switch: each for switch, each in found.items() if topology.has_switch(switch)}
+    refs = {
+        switch: len(each) for switch, each in places.items() if not topology.is_provider(switch)
+    }
     families = frozenset(model.family(vip.address) for vip in lb.vips)
-    vip_routers = _routers(list(_vip_places(lb, subnets)), places, topology, families)
+    vip_routers = _routers(_by_switch(_vip_places(lb, subnets)), places, topology, families)
     routers = vip_routers | _routers(places, places, topology, families, gateways=False)
     around = {
         port.switch
@@ -146,7 +148,7 @@ def attachments(
             switch for switch in refs.keys() | eligible if not topology.is_provider(switch)
         ),
         routers=routers,
-        switch_refs=dict(refs),
+        switch_refs=refs,
         vip_router=vip_router if vip_router in vip_routers else min(vip_routers, default=None),
     )
 
@@ -189,9 +191,17 @@ def _places(lb: model.LoadBalancer, subnets: Mapping[str, Subnet]) -> Iterator[P
             yield switch_name(subnet.network_id), member.address
 
 
+def _by_switch(places: Iterable[Place]) -> dict[str, list[str]]:
+    """Return the addresses on each switch: most members of a load balancer share one."""
+    found: dict[str, list[str]] = {}
+    for switch, address in places:
+        found.setdefault(switch, []).append(address)
+    return found
+
+
 def _routers(
-    wanted: Iterable[Place],
-    places: Iterable[Place],
+    wanted: Mapping[str, Sequence[str]],
+    places: Mapping[str, Sequence[str]],
     topology: Topology,
     families: frozenset[int],
     *,
@@ -203,20 +213,20 @@ def _routers(
     to a member, the others are left out.
     """
     inside, outside = set(), set()
-    for switch, address in set(wanted):
+    for switch, addresses in wanted.items():
         for port in topology.ports_on_switch(switch):
             if not topology.has_router(port.router):
                 continue
             if port.gateway and gateways and port.has_family(families):
                 outside.add(port.router)
-            elif not port.gateway and port.covers(address):
+            elif not port.gateway and any(map(port.covers, addresses)):
                 inside.add(port.router)
     if outside:
         leading = {
             port.router
-            for switch, address in set(places)
+            for switch, addresses in places.items()
             for port in topology.ports_on_switch(switch)
-            if not port.gateway and port.covers(address)
+            if not port.gateway and any(map(port.covers, addresses))
         }
         outside = (outside & leading) or outside
     return frozenset(inside | outside)
@@ -230,11 +240,10 @@ def unrouted_vips(
     Routers outside of OVN may lead there.
     """
     for switch, address in _vip_places(lb, subnets):
-        place = (switch, address)
         if topology.has_switch(switch) and not topology.is_provider(switch):
             families = frozenset({model.family(address)})
-            if not _routers([place], [place], topology, families):
-                yield place
+            if not _routers({switch: [address]}, {switch: [address]}, topology, families):
+                yield switch, address
 
 
 def place_member(

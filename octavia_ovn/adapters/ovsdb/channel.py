@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import collections
 import errno
+import json
 import logging
 import os
 import random
@@ -55,12 +56,18 @@ class Channel:
     :param endpoint: the servers, tried in random order
     :param probe_interval: milliseconds of silence after which the peer is probed; 0 for never
     :param max_backoff: milliseconds between two rounds through all remotes at most; at least 1000
+    :param decoder: makes values of the text of messages
     """
 
     def __init__(
-        self, endpoint: Endpoint, probe_interval: int, max_backoff: int = MAX_BACKOFF
+        self,
+        endpoint: Endpoint,
+        probe_interval: int,
+        max_backoff: int = MAX_BACKOFF,
+        decoder: json.JSONDecoder = wire.PLAIN,
     ) -> None:
         self._endpoint = endpoint
+        self._decoder = decoder
         self._remotes = random.sample(endpoint.remotes, len(endpoint.remotes))
         self._position = 0
         self._seqno = 0
@@ -162,7 +169,7 @@ class Channel:
     def _dial(self) -> None:
         self._seqno += 1
         try:
-            self._link = _Link(self._endpoint, self.get_name())
+            self._link = _Link(self._endpoint, self.get_name(), self._decoder)
         except (OSError, BadConfiguration) as error:  # the latter while certificates are rotated
             self._lose(error)
         else:
@@ -189,8 +196,6 @@ class Channel:
                 if self.send(ovs.jsonrpc.Message.create_reply(message.params, message.id)):
                     return  # The connection is lost, and its messages are void.
             elif message.type != message.T_REPLY or message.id != "echo":
-                if message.type == message.T_REPLY and isinstance(message.result, list):
-                    wire.share_strings(message.result)
                 self._inbox.append(message)
 
     def _lose(self, error: Exception) -> None:
@@ -222,14 +227,14 @@ class _Link:
     `events` says what `establish` and `flush` wait for.
     """
 
-    def __init__(self, endpoint: Endpoint, remote: str) -> None:
+    def __init__(self, endpoint: Endpoint, remote: str, decoder: json.JSONDecoder) -> None:
         self.events: int = select.POLLOUT
         self._context = None
         if endpoint.tls is not None and remote.startswith("ssl:"):
             self._context = endpoint.tls.context()
         self._socket = dial(remote)
         self._linked = False
-        self._framer = wire.Framer()
+        self._framer = wire.Framer(decoder)
         self._outbox = bytearray()
 
     def fileno(self) -> int:

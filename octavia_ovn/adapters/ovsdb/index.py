@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import ovs.db.custom_index
 
+from octavia_ovn.core.multimap import MultiMap
+
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from octavia_ovn.adapters.ovsdb.idl import Row
 
@@ -31,8 +33,8 @@ class EqualityIndex:
         self._column = column
         ascending = ovs.db.custom_index.OVSDB_INDEX_ASC
         self.columns = [ovs.db.custom_index.ColumnIndex(column, ascending, None)]
-        self._identities: dict[str, dict[uuid.UUID, None]] = {}
-        self._values: dict[uuid.UUID, list[str]] = {}
+        self._identities: MultiMap[str, uuid.UUID] = MultiMap()
+        self._values: dict[uuid.UUID, tuple[str, ...]] = {}
         for row in rows:
             self.add(row)
 
@@ -43,29 +45,25 @@ class EqualityIndex:
             return
         self.remove(row)
         if isinstance(value, dict):
-            values = list(value.values())
-        else:
-            values = value if isinstance(value, list) else [value]
+            value = value.values()
+        values = (value,) if isinstance(value, str) else tuple(value)
         self._values[row.uuid] = values
         for item in values:
-            self._identities.setdefault(item, {})[row.uuid] = None
+            self._identities.add(item, row.uuid)
 
     def remove(self, row: Row) -> None:
         """Remove a row."""
         for item in self._values.pop(row.uuid, ()):
-            identities = self._identities[item]
-            identities.pop(row.uuid, None)
-            if not identities:
-                del self._identities[item]
+            self._identities.discard(item, row.uuid)
 
     def clear(self) -> None:
         """Remove all rows."""
-        self._identities.clear()
+        self._identities = MultiMap()
         self._values.clear()
 
-    def find(self, value: str) -> Iterator[uuid.UUID]:
+    def find(self, value: str) -> Iterable[uuid.UUID]:
         """Return the UUIDs of the rows with this value."""
-        return iter(self._identities.get(value, {}))
+        return self._identities.of(value)
 
 
 def reindex(rows: Iterable[Row]) -> None:

@@ -93,7 +93,7 @@ class Replica:
         self._was_current = False
         self._indexed: set[tuple[str, str]] = set()
         self._require(required)
-        self._channel = Channel(endpoint, probe_interval, max_backoff)
+        self._channel = Channel(endpoint, probe_interval, max_backoff, ReportingIdl.decoder())
         self._idl = ReportingIdl(self._channel, self._helper(tables, unread or {}))
         for table, condition in (conditions or {}).items():
             if table in self._idl.tables:

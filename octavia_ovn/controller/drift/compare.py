@@ -30,6 +30,7 @@ from octavia_ovn.errors import OctaviaOvnError
 
 _ATTEMPTS = 3
 _THREADS = 8
+_AT_ONCE = 500
 _SETTLING = 5.0
 """Seconds for which a part of a load balancer that is not PENDING itself may be: then no request is
 under way, and what Octavia has overwritten is sent once more after a second."""
@@ -303,7 +304,9 @@ def _side_by_side(
     """Yield the findings in order; several load balancers are compared at the same time."""
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="repair") as executor:
         try:
-            yield from executor.map(compare, listed)
+            # A future of each load balancer at once would be as large as their rows.
+            for begin in range(0, len(listed), _AT_ONCE):
+                yield from executor.map(compare, listed[begin : begin + _AT_ONCE])
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
 

@@ -69,7 +69,7 @@ def datum(values):
     is_map = isinstance(values, dict)
     found = {Atom(key): Atom(value) for key, value in values.items()} if is_map else None
     return types.SimpleNamespace(
-        type=types.SimpleNamespace(is_map=lambda: is_map),
+        type=types.SimpleNamespace(is_map=lambda: is_map, is_scalar=lambda: False),
         values=found if is_map else [Atom(each) for each in values],
     )
 

@@ -11,13 +11,13 @@ import pytest
 
 from octavia_ovn.adapters.ovsdb.wire import (
     Framer,
+    RowDecoder,
     Schema,
     decode,
     failure,
     ovs_map,
     ovs_set,
     ovs_uuid,
-    share_strings,
 )
 
 MESSAGES = [
@@ -95,13 +95,28 @@ def test_schema() -> None:
     assert schema.decode_row("T", {"plain": "a", "many": "a"}) == {"plain": "a", "many": ["a"]}
 
 
-def test_equal_strings_become_one():
-    message = json.loads('[{"a": {"b": ["map", [["key", "value"], ["key", "other"]]]}}, 1, null]')
-    copy = json.loads(json.dumps(message))
-    share_strings(message)
-    assert message == copy
-    first, second = message[0]["a"]["b"][1]
-    assert first[0] is second[0]
+def test_new_rows_are_decoded_with_equal_strings_once() -> None:
+    row = {
+        "map": ["map", [["key", "value"], ["key2", "value"]]],
+        "set": ["set", ["value", "b"]],
+        "references": ["set", [["uuid", "u"], ["uuid", "v"]]],
+        "reference": ["uuid", "w"],
+        "number": 1,
+    }
+    update = {"T": {"1": {"initial": row}, "2": {"insert": row}, "3": {"modify": row}}}
+    (message,) = Framer(RowDecoder()).feed(json.dumps({"result": update}).encode())
+    table = message["result"]["T"]
+    decoded = {
+        "map": {"key": "value", "key2": "value"},
+        "set": ["value", "b"],
+        "references": ["u", "v"],
+        "reference": "w",
+        "number": 1,
+    }
+    assert table == {"1": {"initial": decoded}, "2": {"insert": decoded}, "3": {"modify": row}}
+    maps = [table["1"]["initial"]["map"], table["2"]["insert"]["map"]]
+    assert len({id(key) for each in maps for key in each}) == 2
+    assert len({id(value) for each in maps for value in each.values()}) == 1
 
 
 @pytest.mark.parametrize(
