@@ -137,7 +137,12 @@ class VipPorts:
         self, request: VipRequest, network_id: str, subnet_id: Any, address: Any, **others: Any
     ) -> NeutronPort:
         port = self._neutron.create_vip_port(
-            request.lb_id, request.project_id, network_id, subnet_id, address, **others
+            request.lb_id,
+            request.project_id,
+            network_id,
+            subnet_id=subnet_id,
+            address=address,
+            **others,
         )
         self._made.append(port.id)
         return port
