@@ -12,6 +12,8 @@ from chaos.run import Plan, Run
 from tests.lab import env
 from tests.lab.store import MYSQL, POSTGRESQL
 
+PATHS = ("socket", "process")
+
 
 def main():
     """Run once; return the exit code."""
@@ -21,6 +23,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=600, help="at most so many")
     parser.add_argument("--seed", type=int, help="what a run before has printed")
     parser.add_argument("--flavor", choices=(MYSQL, POSTGRESQL), help="Octavia's database")
+    parser.add_argument("--path", choices=PATHS, help="how the agent reaches Octavia")
     parser.add_argument(
         "--cluster", action="store_true", help="a northbound database of three servers"
     )
@@ -28,11 +31,14 @@ def main():
     parser.add_argument("--logs", help="keep the log files of all processes here")
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(10**6)
-    flavor = given.flavor or random.Random(seed).choice((MYSQL, POSTGRESQL))
+    choices = random.Random(seed)
+    flavor, path = choices.choice((MYSQL, POSTGRESQL)), choices.choice(PATHS)
+    flavor, path = given.flavor or flavor, given.path or path
     logs = given.logs or tempfile.mkdtemp(prefix="chaos-")
-    print(f"seed                {seed} ({flavor}{', cluster' * given.cluster})", flush=True)
+    print(f"seed                {seed} ({flavor}, {path}{', cluster' * given.cluster})", flush=True)
     env.isolate_octavia_run_dir()
-    plan = Plan(given.requests, given.kills, given.seconds, seed, flavor, logs, given.cluster)
+    size = (given.requests, given.kills, given.seconds)
+    plan = Plan(*size, seed, flavor, logs, given.cluster, in_process=path == PATHS[1])
     verdict = Run(given.venv, plan)()
     print("\n".join(verdict.lines()))
     if verdict.good:

@@ -17,6 +17,7 @@ from chaos.requests import VMS, Requests
 from tests.lab import env
 from tests.lab.cluster import ClusterLab, SplitCluster
 from tests.lab.errors import ApiError, Conflict, WorkerDied
+from tests.lab.inside import octavia_functions
 from tests.lab.invariants import Oracle
 from tests.lab.mortal import MortalLab
 from tests.lab.tenant import Tenant
@@ -35,6 +36,7 @@ class Plan:
     """The size of a run; it ends with both requests and kills, or after the seconds.
 
     :param cluster: whether the northbound database has three servers
+    :param in_process: whether the agent finds Octavia's functions loaded, so that it uses no socket
     """
 
     requests: int
@@ -44,6 +46,7 @@ class Plan:
     flavor: str
     logs: str | None = None
     cluster: bool = False
+    in_process: bool = False
 
 
 @dataclasses.dataclass
@@ -143,7 +146,8 @@ class Run:
     @contextlib.contextmanager
     def _laboratory(self):
         plan = self._plan
-        options = {"flavor": plan.flavor, "config": CONFIG, "keep_logs": plan.logs}
+        config = CONFIG | (octavia_functions.CONFIG if plan.in_process else {})
+        options = {"flavor": plan.flavor, "config": config, "keep_logs": plan.logs}
         with contextlib.ExitStack() as stack:
             lab = functools.partial(MortalLab, self._venv, workers=WORKERS, **options)
             if plan.cluster:

@@ -47,8 +47,9 @@ LOCK = "octavia_ovn_agent"
 _EXIT_POLL = 0.5
 """Seconds between two checks of the exit event, which cannot be polled with sockets."""
 _NEUTRON_THREADS = 8
-_CLOSE_TIMEOUT = 5.0
-"""Seconds for reports that are being sent when the agent stops."""
+_CLOSE_TIMEOUT = 20.0
+"""Seconds for messages that are being sent when the agent stops; octavia-driver-agent waits for 60.
+A deletion that is interrupted, or that the next leader sends meanwhile, is counted down twice."""
 
 
 class Waker:

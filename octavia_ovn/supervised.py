@@ -95,7 +95,7 @@ class DaemonExecutor(Executor):
         def run() -> None:
             try:
                 future.set_result(function(*args, **kwargs))
-            except Exception as error:  # noqa: BLE001 - it is raised where the result is used
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is used
                 future.set_exception(error)
 
         try:

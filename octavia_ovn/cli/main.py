@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `octavia-ovn`."""
+"""The command `octavia-ovn`, and its sub-commands `check` and `sync`."""
 
 from __future__ import annotations
 

@@ -32,7 +32,12 @@ LOG = logging.getLogger(__name__)
 K = TypeVar("K")
 
 MAX_MESSAGES = 8
-"""Messages at a time: one may wait for a lock, and through a socket each costs a process."""
+"""Messages at a time: through a socket each costs a process."""
+MAX_WAITING = 32
+"""The same with those that wait: fewer than the processes of the socket and the connections of the
+database."""
+SLOW = 3.0
+"""Seconds after which a message is waiting: for a lock, or for a database that does not answer."""
 _FIRST_RETRY = 0.05
 _LONGEST_RETRY = 10.0
 _FIRST_LOOK = 0.02
@@ -63,7 +68,7 @@ class Reporter(Generic[K]):
 
     :param octavia: says what Octavia has committed
     :param accepted: called with the load balancer's id and the update's key
-    :param executor: sends messages; at most :data:`MAX_MESSAGES` at a time
+    :param executor: sends messages; at most :data:`MAX_WAITING` at a time
     :param post: hands a function to the main loop, from any thread
     :param clock: seconds, monotonic
     """
@@ -86,8 +91,11 @@ class Reporter(Generic[K]):
         self._observer = observer
         self._waiting: dict[str, StatusUpdate[K]] = {}
         self._sending: dict[str, Future[StatusUpdate[K] | None]] = {}
+        self._since: dict[str, float] = {}
+        """When each of them began."""
         self._dropped: set[str] = set()
         """Load balancers whose updates were dropped while they were being sent."""
+        self._clock = clock
         self._queue: Queue[str] = Queue(clock)
         """Load balancers with updates that wait, but for those that are being sent."""
 
@@ -113,24 +121,32 @@ class Reporter(Generic[K]):
 
     def run(self) -> None:
         """Send what is due, the oldest first."""
-        for lb_id in self._queue.ready(MAX_MESSAGES - len(self._sending)):
+        for lb_id in self._queue.ready(self._free()):
             self._queue.succeeded(lb_id)
             update = self._waiting.pop(lb_id, None)
             if update is not None:
                 self._start(update)
 
     def next_due(self) -> float | None:
-        """Return in how many seconds :meth:`run` has something to send; None if that is unknown."""
-        return self._queue.next_due() if len(self._sending) < MAX_MESSAGES else None
+        """Return in how many seconds :meth:`run` has something to send; None if nothing waits."""
+        due = self._queue.next_due()
+        return due if due is None or self._free() > 0 else SLOW
+
+    def _free(self) -> int:
+        """Return how many more messages may be sent now; those that wait hold no others up."""
+        slow = self._clock() - SLOW
+        quick = sum(since > slow for since in self._since.values())
+        return min(MAX_MESSAGES - quick, MAX_WAITING - len(self._sending))
 
     def _start(self, update: StatusUpdate[K]) -> None:
+        self._since[update.lb_id] = self._clock()
         future = self._sending[update.lb_id] = self._executor.submit(self._deliver, update)
         future.add_done_callback(lambda done: self._post(lambda: self._finish(update, done)))
 
     def _finish(self, update: StatusUpdate[K], done: Future[StatusUpdate[K] | None]) -> None:
         """Take note of how a message has ended; keep what must be sent later."""
         lb_id = update.lb_id
-        del self._sending[lb_id]
+        del self._sending[lb_id], self._since[lb_id]
         dropped = lb_id in self._dropped
         self._dropped.discard(lb_id)
         error = done.exception()

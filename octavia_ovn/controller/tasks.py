@@ -321,5 +321,6 @@ class Tasks:
 
 
 def _name(key: Hashable) -> str:
-    """Return a key as operators read it, such as `source 0c2f…`."""
-    return " ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+    """Return a key as operators read it, such as `source 0c2f…`, without requests and objects."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return " ".join(each for each in parts if isinstance(each, str))

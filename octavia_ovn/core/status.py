@@ -119,8 +119,7 @@ class Report:
     """The report to Octavia about one load balancer.
 
     :param message: the statuses
-    :param first: a message to send before; Octavia answers it once it has committed the request. It
-        writes PENDING_UPDATE of members, pools and monitors only after the driver has answered
+    :param first: a message to send before; Octavia answers it once it has committed the request
     :param new: whether the request creates the load balancer, which may not be committed yet
     """
 
@@ -161,12 +160,18 @@ def report(  # noqa: PLR0913 - each is a fact of its own
         record = _record(key, final, statuses, failed)
         message.setdefault(kind.value, []).append(record)
     new = is_first(pending)
-    late = not new and any(
-        kind is not Kind.LOAD_BALANCER and final is not Final.DELETED
-        for (kind, _), final in objects.items()
-    )
-    first = {"id": lb.id, "operating_status": statuses[whole].value}
-    return Report(message, {Kind.LOAD_BALANCER.value: [first]} if late else {}, new)
+    waits = not new and any(kind is not Kind.LOAD_BALANCER for kind, _ in objects)
+    return Report(message, _first(lb.id, statuses[whole]) if waits else {}, new)
+
+
+def _first(lb_id: str, operating: Operating) -> Message:
+    """Return a message that Octavia answers once it has committed a request on a load balancer.
+
+    It writes PENDING_UPDATE of members, pools and monitors only after the driver has answered. And
+    it counts the quota of a deleted object down before it waits for that object: each time, if the
+    wait fails.
+    """
+    return {Kind.LOAD_BALANCER.value: [{"id": lb_id, "operating_status": operating.value}]}
 
 
 def _unserved(objects: Objects) -> frozenset[tuple[Kind, str]]:
@@ -255,7 +260,11 @@ def _derived(
 def final(pending: Pending, failed: frozenset[tuple[Kind, str]] = frozenset()) -> Report:
     """Compute the report about a load balancer that is gone."""
     message: Message = {}
+    first: Message = {}
     for key in sorted(pending.objects, key=lambda each: (_ORDER[each[0]], each[1])):
+        kind, object_id = key
         record = _record(key, pending.objects[key], {}, failed)
-        message.setdefault(key[0].value, []).append(record)
-    return Report(message)
+        message.setdefault(kind.value, []).append(record)
+        if kind is Kind.LOAD_BALANCER:
+            first = _first(object_id, Operating.OFFLINE)
+    return Report(message, first)

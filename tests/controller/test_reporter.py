@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from octavia_ovn.controller.reporter import MAX_MESSAGES, Reporter
+from octavia_ovn.controller.reporter import MAX_MESSAGES, MAX_WAITING, SLOW, Reporter
 from octavia_ovn.controller.status_updates import StatusUpdate, without
 from octavia_ovn.errors import Unanswered, Unavailable
 from octavia_ovn.supervised import DaemonExecutor
@@ -37,10 +37,30 @@ def test_load_balancers_are_reported_beside_each_other(bench):
     bench.begin()
     bench.begin()
     assert len(bench.executor) == MAX_MESSAGES
-    assert bench.reporter.next_due() is None  # nothing until one has ended
 
     bench.settle()
     assert bench.ended == [(f"lb{number}", "key") for number in range(MAX_MESSAGES + 1)]
+
+
+def test_those_that_wait_for_a_lock_hold_no_others_up(bench):
+    for number in range(MAX_MESSAGES + 1):
+        bench.send(f"lb{number}")
+    bench.begin()
+    bench.clock.passes(bench.reporter.next_due())
+    bench.begin()
+    assert len(bench.executor) == MAX_MESSAGES + 1
+
+
+def test_the_number_that_waits_is_bounded(bench):
+    for number in range(2 * MAX_WAITING):
+        bench.send(f"lb{number}")
+    for _ in range(20):
+        bench.begin()
+        bench.clock.passes(SLOW)
+    assert len(bench.executor) == MAX_WAITING
+
+    bench.settle()
+    assert len(bench.ended) == 2 * MAX_WAITING
 
 
 def test_messages_about_one_load_balancer_follow_each_other(bench):

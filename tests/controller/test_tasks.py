@@ -76,6 +76,15 @@ def test_everything_else_is_tried_again_with_back_off(bench, error):
     assert bench.tasks.next_due() is None
 
 
+@pytest.mark.parametrize("error", [Unavailable("no answer"), NotFound("no such thing")])
+def test_log_lines_name_a_task_without_its_requests(bench, error, caplog):
+    bench.service.error = error
+    bench.tasks.get(("ports", "lb1", ("create:1",), frozenset({"m1"})), bench.service, "lb1")
+    bench.work()
+
+    assert "Task ports lb1 w" in caplog.text
+
+
 def test_a_waiter_is_woken_by_a_failure_once_and_by_the_answer_if_it_still_waits(bench):
     bench.service.error = Unavailable("503")
     bench.get("lb1")

@@ -195,8 +195,13 @@ class TestCommit:
         assert not found.new
         assert found.first == {"loadbalancers": [{"id": "lb1", "operating_status": "ONLINE"}]}
 
-    def test_not_of_what_octavia_writes_before(self):
+    def test_a_deletion_is_waited_for(self):
         objects = deleted(Kind.MEMBER, ["m9"]) | active(Kind.LOAD_BALANCER, ["lb1"])
+
+        assert self.report("r1", objects=objects).first
+
+    def test_a_message_about_the_load_balancer_alone_waits_itself(self):
+        objects = active(Kind.LOAD_BALANCER, ["lb1"])
 
         assert self.report("r1", objects=objects).first == {}
 
@@ -212,7 +217,8 @@ class TestFinal:
             {
                 "members": [provisioning("m1", "DELETED")],
                 "loadbalancers": [provisioning("lb1", "DELETED", "OFFLINE")],
-            }
+            },
+            {"loadbalancers": [{"id": "lb1", "operating_status": "OFFLINE"}]},
         )
 
     def test_a_failed_deletion_is_reported(self):

@@ -119,9 +119,13 @@ def test_tasks_run_beside_each_other():
     assert sorted(each.result(PATIENCE) for each in tasks) == [0, 1]
 
 
-def test_a_task_that_fails_has_its_error():
-    with pytest.raises(ZeroDivisionError):
-        DaemonExecutor("task").submit(lambda: 1 / 0).result(PATIENCE)
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, GeneratorExit])
+def test_a_task_that_fails_has_its_error(error):
+    def fail():
+        raise error
+
+    with pytest.raises(error):
+        DaemonExecutor("task").submit(fail).result(PATIENCE)
 
 
 def test_a_task_for_which_there_is_no_thread_fails(monkeypatch):

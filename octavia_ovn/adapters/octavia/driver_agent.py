@@ -17,6 +17,8 @@ _NAME = "octavia-driver-agent"
 # What the driver agent reports as a fault of the record although its own database is at fault.
 _DATABASE_FAULT = re.compile(
     r"\([\w.]*(?:OperationalError|InternalError|InterfaceError)\)|QueuePool limit"
+    # Another transaction has held the project's quotas for too long.
+    r"|Project busy"
     # psycopg2 has a class for each of PostgreSQL's conditions: those of its connection, of a
     # transaction that lost against another, of resources, and of what an operator does.
     r"|\(psycopg2\.errors\.(?:\w*Connection\w*|CannotConnectNow|TransactionRollback|DeadlockDetected"

@@ -33,6 +33,10 @@ LOG = logging.getLogger(__name__)
 _MAX_CALLS = 50
 """As many as a socket of octavia-driver-agent has child processes by default, and fewer than the
 connections in oslo.db's pool by default."""
+STATUS_TIMEOUT = 300.0
+"""Seconds for a status that Octavia has begun to write. While it waits for a lock, which PostgreSQL
+has it do for as long as it takes, the same again would count quotas down twice, and a later status
+could be overtaken."""
 _UPDATER = "octavia.api.drivers.driver_agent.driver_updater"
 _GET = "octavia.api.drivers.driver_agent.driver_get"
 SIGNATURES = (
@@ -53,6 +57,7 @@ class InProcess:
     :param updater: Octavia's class `DriverUpdater`
     :param get: Octavia's function `process_get`
     :param timeout: seconds for one request
+    :param status_timeout: the same for a status that has begun
     :param max_calls: most calls at a time, including those whose caller has given up
     """
 
@@ -61,6 +66,7 @@ class InProcess:
         updater: Callable[[], Any],
         get: Callable[[dict[str, Any]], object],
         timeout: float = TIMEOUT,
+        status_timeout: float = STATUS_TIMEOUT,
         max_calls: int = _MAX_CALLS,
     ) -> None:
         # Parts of Octavia's database layer; processes that do not load Octavia need not have them.
@@ -73,6 +79,7 @@ class InProcess:
         self._updater = updater
         self._get = get
         self._timeout = timeout
+        self._status_timeout = status_timeout
         self._slots = threading.BoundedSemaphore(max_calls)
         self._connecting = threading.Lock()
         self._connected = False
@@ -82,14 +89,17 @@ class InProcess:
 
         :raises Exception: any error of Octavia except those of its database
         """
-        deadline = time.monotonic() + self._timeout
+        began = time.monotonic()
         answer: futures.Future[dict[str, Any]] = futures.Future()
         self._start(answer, service, json.dumps(request))
-        futures.wait([answer], max(0.0, deadline - time.monotonic()))
+        futures.wait([answer], max(0.0, began + self._timeout - time.monotonic()))
         if answer.cancel():
             raise Unavailable(f"Octavia's database was not reached within {self._timeout:g} s")
+        if service is Service.STATUS:
+            futures.wait([answer], max(0.0, began + self._status_timeout - time.monotonic()))
         if not answer.done():
-            raise Unanswered(f"Octavia's database did not answer within {self._timeout:g} s")
+            waited = time.monotonic() - began
+            raise Unanswered(f"Octavia's database did not answer within {waited:.0f} s")
         try:
             return answer.result()
         except self._database_errors as error:

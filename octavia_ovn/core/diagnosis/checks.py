@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of checks: the way of a packet, from the intent of the tenant to the members.
+"""The checks of `octavia-ovn trace`: the way of a packet, from the intent to the members.
 
 A new check is a function that takes a :class:`Path` and yields findings, and a line in `CHECKS`.
 The input of checks is the snapshot; no check does I/O.

@@ -26,7 +26,19 @@ QUOTAS = {
     "l7rules": "in_use_l7rule",
     "l7policies": "in_use_l7policy",
     "listeners": "in_use_listener",
+    "loadbalancers": "in_use_load_balancer",
 }
+LOCK_TIMEOUT = {
+    "mysql": (
+        "SET GLOBAL innodb_lock_wait_timeout = 1",
+        "SET GLOBAL innodb_lock_wait_timeout = 50",
+    ),
+    "postgresql": (
+        "ALTER DATABASE octavia SET lock_timeout = 500",
+        "ALTER DATABASE octavia RESET lock_timeout",
+    ),
+}
+"""Statements by which a database ends waits for a lock soon, and the usual ones."""
 
 
 def insert_tree(database):
@@ -77,8 +89,7 @@ def insert_tree(database):
             connection.execute(MODELS[kind].__table__.insert(), [row])
         vip = {"load_balancer_id": ids["loadbalancers"], "ip_address": "10.0.0.9"}
         connection.execute(models.Vip.__table__.insert(), [vip])
-        in_use = dict.fromkeys(QUOTAS.values(), 5)
-        quotas = {"project_id": project, "in_use_load_balancer": 5, **in_use}
+        quotas = {"project_id": project, **dict.fromkeys(QUOTAS.values(), 5)}
         connection.execute(models.Quotas.__table__.insert(), [quotas])
     return SimpleNamespace(project=project, **ids)
 

@@ -114,6 +114,7 @@ def test_a_fault_without_details(octavia, agent):
         "(psycopg2.errors.ConnectionFailure) the server has gone",
         "(psycopg2.errors.ReadOnlySqlTransaction) cannot execute UPDATE in a read-only transaction",
         "QueuePool limit of size 10 overflow 20 reached, connection timed out",
+        "Project busy.  Unable to lock the project.  Please try again.",
     ],
 )
 def test_a_fault_of_the_database_is_no_refusal(octavia, agent, fault):

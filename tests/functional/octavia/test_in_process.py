@@ -291,12 +291,21 @@ def test_only_one_thread_connects(octavia):
 def test_a_call_that_takes_too_long_may_still_be_executed(octavia):
     release = threading.Event()
     octavia.during = release.wait
-    agent = DriverAgent(direct(octavia, timeout=0.1))
+    agent = DriverAgent(direct(octavia, timeout=0.1, status_timeout=0.1))
     try:
         with pytest.raises(Unanswered):
             agent.update_status(STATUS)
     finally:
         release.set()
+
+
+def test_a_status_that_has_begun_is_waited_for_longer(octavia):
+    """Sent again, it would be executed twice."""
+    agent = DriverAgent(direct(octavia, timeout=0.1))
+    octavia.during = lambda: time.sleep(0.5)
+    agent.update_status(STATUS)
+    with pytest.raises(Unanswered):
+        agent.get("pools", "p")
 
 
 def test_a_call_that_waited_for_the_connection_is_not_executed_later(octavia):

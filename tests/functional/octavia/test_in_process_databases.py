@@ -27,9 +27,12 @@ from octavia_ovn.adapters.octavia.in_process import InProcess
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.controller.reporter import Reporter
 from octavia_ovn.controller.status_updates import StatusUpdate
+from octavia_ovn.core import status
+from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.errors import Unanswered, Unavailable
 from octavia_ovn.supervised import DaemonExecutor
 from tests.functional.octavia.database_rows import (
+    LOCK_TIMEOUT,
     MODELS,
     PENDING,
     QUOTAS,
@@ -41,17 +44,6 @@ from tests.functional.octavia.database_rows import (
     statuses,
 )
 from tests.lab.databases import MariaDB, PostgreSQL
-
-LOCK_TIMEOUT = {
-    "mysql": (
-        "SET GLOBAL innodb_lock_wait_timeout = 1",
-        "SET GLOBAL innodb_lock_wait_timeout = 50",
-    ),
-    "postgresql": (
-        "ALTER DATABASE octavia SET lock_timeout = 500",
-        "ALTER DATABASE octavia RESET lock_timeout",
-    ),
-}
 
 
 @pytest.fixture(scope="module", params=[MariaDB, PostgreSQL], ids=["mariadb", "postgresql"])
@@ -74,7 +66,7 @@ def database(server):
 
 def functions(timeout=20.0):
     return DriverAgent(
-        InProcess(driver_updater.DriverUpdater, driver_get.process_get, timeout=timeout)
+        InProcess(driver_updater.DriverUpdater, driver_get.process_get, timeout, timeout)
     )
 
 
@@ -135,11 +127,9 @@ def test_deletions_count_quotas_down_once(agent, database, tree):
     for _ in range(2):
         agent.update_status(gone)
         found = statuses(database, tree)
-        assert found.pop("loadbalancers") == tuple(PENDING.values())
+        assert found.pop("loadbalancers")[0] == "DELETED"
         assert set(found.values()) == {None}
         assert in_use(database, tree) == dict.fromkeys(QUOTAS, 4)
-    agent.update_status(message(tree, "loadbalancers", provisioning_status="DELETED"))
-    assert statuses(database, tree)["loadbalancers"][0] == "DELETED"
     assert no_connection_is_in_use()
 
 
@@ -269,6 +259,32 @@ def test_a_wait_that_the_database_ends(lock_timeout, agent, database, tree):
     with locked(database, tree), pytest.raises(Unavailable, match="does not serve"):
         agent.update_status(active(tree, "loadbalancers"))
     agent.update_status(active(tree, "loadbalancers"))
+    assert no_connection_is_in_use()
+
+
+def test_a_deletion_counts_quotas_down_once_however_long_octavia_takes_to_commit(
+    lock_timeout, agent, database, tree
+):
+    """Octavia counts a quota down and deletes in two transactions; only the second one waits."""
+    keys = [(kind, getattr(tree, kind.value)) for kind in Kind]
+    final = status.final(Pending(("request",), dict.fromkeys(keys, Final.DELETED)))
+    report = StatusUpdate(tree.loadbalancers, "key", final.message, final.first)
+    with contextlib.ExitStack() as reported, locked(database, tree) as request:
+        for kind, model in MODELS.items():
+            row = update(model).where(model.id == getattr(tree, kind))
+            request.execute(row.values(provisioning_status="PENDING_DELETE"))
+        reported.enter_context(reporting(agent, report))
+        time.sleep(2.5)
+    assert in_use(database, tree) == dict.fromkeys(QUOTAS, 4)
+
+
+def test_a_quota_that_another_request_holds_for_too_long(lock_timeout, agent, database, tree):
+    """A request that creates holds the quota while Neutron makes its port."""
+    row = select(models.Quotas.project_id).where(models.Quotas.project_id == tree.project)
+    with database.begin() as request:
+        request.execute(row.with_for_update())
+        with pytest.raises(Unavailable, match="does not serve"):
+            agent.update_status(message(tree, "pools", provisioning_status="DELETED"))
     assert no_connection_is_in_use()
 
 

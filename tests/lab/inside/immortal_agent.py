@@ -13,6 +13,7 @@ import threading
 import time
 
 import agent_loop
+import octavia_functions
 import wall_clock
 from oslo_config import cfg
 from oslo_log import log
@@ -34,6 +35,7 @@ def main():
     cfg.CONF([], project="octavia", default_config_files=[config_file])
     cfg.CONF.set_override("log_file", log_file)
     log.setup(cfg.CONF, "octavia-driver-agent")
+    octavia_functions.load(cfg.CONF)
     function = stevedore_driver.DriverManager(
         namespace="octavia.driver_agent.provider_agents", name=provider
     ).driver
