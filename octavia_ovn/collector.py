@@ -26,6 +26,7 @@ from octavia_ovn.adapters.openvswitch.bridge import Bridge
 from octavia_ovn.adapters.openvswitch.host import Identity, LocalSwitch
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.southbound.logical_flows import SouthboundFlows
+from octavia_ovn.adapters.statistics.ack_watchdog import AckWatchdog
 from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
 from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
@@ -55,8 +56,6 @@ has just taken over receives the 0."""
 _LOAD = 20
 """A reading is followed by a pause of that many times its duration, with any interval: so
 this process and the switch use 5 % of a processor for it at most."""
-_PATIENCE = 60.0
-"""Seconds without an acknowledgement until a warning; a change of the active agent takes less."""
 _IDENTIFY = 300.0
 """Seconds between two readings of the chassis's identity from Open vSwitch."""
 _REPEAT = 0.2
@@ -107,39 +106,6 @@ class Schedule:
     def put_off(self, until: float) -> None:
         """Postpone it to that time at least."""
         self.due = max(self.due, until)
-
-
-class AckWatchdog:
-    """Warns when no agent acknowledges reports; no error shows it, since nothing is lost."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self.overdue = False
-        """Whether acknowledgements have been missing so long that a warning was logged."""
-
-    def acknowledged(self) -> None:
-        """Record an acknowledgement."""
-        self._since = None
-        if self.overdue:
-            LOG.info("An agent acknowledges reports again")
-        self.overdue = False
-
-    def waiting(self, now: float, chassis: str) -> None:
-        """Record that reports wait for an acknowledgement; log a warning when it is overdue.
-
-        :param now: seconds of the monotonic clock
-        """
-        if self._since is None:
-            self._since = now
-        elif now - self._since > _PATIENCE and not self.overdue:
-            self.overdue = True
-            LOG.warning(
-                "No agent has acknowledged reports for %d s. They are kept. Is an agent active, is"
-                " [%s] key that of chassis %s, and does UDP pass to and from the agent's port?",
-                now - self._since,
-                statistics.SECTION,
-                chassis,
-            )
 
 
 class Collector:

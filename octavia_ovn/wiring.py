@@ -22,12 +22,9 @@ from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.config import octavia as config
-from octavia_ovn.config.requests import RequestOptions
 from octavia_ovn.controller.drift.compare import Repair
 from octavia_ovn.controller.record import Recorder
-from octavia_ovn.core.model import Application, Mechanism
-from octavia_ovn.core.request.admission import Admission
-from octavia_ovn.core.request.limits import Usual
+from octavia_ovn.core.model import Mechanism
 from octavia_ovn.errors import NotFound
 from octavia_ovn.observer import SILENT, Observer
 
@@ -88,10 +85,7 @@ def build(settings: config.Settings, observer: Observer = SILENT) -> Runtime:
         endpoint, "OVN_Northbound", settings.connection_timeout, settings.probe_interval
     )
     neutron = Neutron(settings.neutron, observer)
-    defaults = DriverDefaults(
-        Mechanism(settings.session_persistence),
-        Usual(settings.requests.filled_in, settings.requests.strict_options),
-    )
+    defaults = DriverDefaults(Mechanism(settings.session_persistence), settings.usual)
     sockets = Sockets(settings.status_socket, settings.stats_socket, settings.get_socket)
     driver_agent = DriverAgent(choose(settings.status_path, sockets), observer)
     listing = OctaviaApi(settings.octavia, observer=observer)
@@ -100,7 +94,7 @@ def build(settings: config.Settings, observer: Observer = SILENT) -> Runtime:
             IntentRows(session),
             settings.connection_timeout,
             neutron.subnet,
-            _admission(settings.requests),
+            settings.admission,
         ),
         neutron=neutron,
         vip_ports=VipPorts(neutron),
@@ -109,19 +103,4 @@ def build(settings: config.Settings, observer: Observer = SILENT) -> Runtime:
         octavia=Octavia(driver_agent, defaults, listing),
         listing=listing,
         grace=settings.pending_grace,
-    )
-
-
-def _admission(options: RequestOptions) -> Admission:
-    switches = {
-        Application.HTTP: options.http_as_tcp,
-        Application.HTTPS: options.https_as_tcp,
-    }
-    carried = frozenset(each for each, on in switches.items() if on)
-    return Admission(
-        strict_algorithms=options.strict_algorithms,
-        carried=carried,
-        max_members=options.max_members,
-        max_allowed_cidrs=options.max_allowed_cidrs,
-        max_denied_cidrs=options.max_denied_cidrs,
     )

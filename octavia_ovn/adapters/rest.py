@@ -29,7 +29,7 @@ from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Un
 from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
-    from octavia_ovn.config.octavia import Service
+    from octavia_ovn.config.services import Service
 
 Query = Mapping[str, str | Sequence[str]]
 

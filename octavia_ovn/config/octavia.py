@@ -12,28 +12,23 @@ there, the rest with a private parser of the same files.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from keystoneauth1 import loading
-from keystoneauth1.exceptions import NoMatchingPlugin
 from oslo_config import cfg
 
 from octavia_ovn.config.databases import SOUTHBOUND_OPTS, Database, database_opts
-from octavia_ovn.config.requests import OCTAVIA_OPTS, OVN_OPTS, RequestOptions
+from octavia_ovn.config.reader import Reader, register_missing
+from octavia_ovn.config.requests import OCTAVIA_OPTS, OVN_OPTS, admission, usual
+from octavia_ovn.config.services import (
+    FALLBACK,
+    NEUTRON_OPTS,
+    Service,
+    service,
+    service_opts,
+)
 from octavia_ovn.config.statistics import AGENT_OPTS, SECTION, AgentStatistics
-from octavia_ovn.errors import BadConfiguration
-
-_FALLBACK = "service_auth"
-_HTTP_TIMEOUT = 10.0
-_PREDECESSORS: Mapping[str, tuple[str, Callable[[str], object]]] = {
-    "endpoint_override": ("endpoint", str),
-    "cafile": ("ca_certificates_file", str),
-    "valid_interfaces": ("endpoint_type", lambda kind: [kind.removesuffix("URL")]),
-}
-"""Deprecated names in `[neutron]`, and how to read their values."""
-
+from octavia_ovn.core.request.admission import Admission
+from octavia_ovn.core.request.limits import Usual
 
 _OVN_OPTS = [
     *database_opts("ovn_nb", "OVN Northbound", 6641),
@@ -122,27 +117,6 @@ _OVN_OPTS = [
     ),
 ]
 
-_NEUTRON_OPTS = [
-    cfg.StrOpt(
-        "endpoint",
-        help="URL of Neutron, instead of the one in Keystone's catalog.",
-        deprecated_for_removal=True,
-        deprecated_reason="endpoint_override replaces it.",
-    ),
-    cfg.StrOpt(
-        "endpoint_type",
-        help="Interface of Neutron in Keystone's catalog.",
-        deprecated_for_removal=True,
-        deprecated_reason="valid_interfaces replaces it.",
-    ),
-    cfg.StrOpt(
-        "ca_certificates_file",
-        help="CA certificates that Neutron is verified with.",
-        deprecated_for_removal=True,
-        deprecated_reason="cafile replaces it.",
-    ),
-]
-
 _DRIVER_AGENT_OPTS = [
     cfg.StrOpt(
         f"{name}_socket_path",
@@ -151,32 +125,6 @@ _DRIVER_AGENT_OPTS = [
     )
     for name in ("status", "stats", "get")
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Access to an OpenStack service.
-
-    :param section: the section that the options come from, for messages
-    :param auth_type: keystoneauth's name of the way to authenticate; empty when none is set
-    :param auth: the options of that way, with secrets
-    :param cafile: path of a PEM file, or None; so are the next two
-    :param insecure: whether the certificate of an HTTPS endpoint goes unverified
-    :param timeout: seconds for connecting and for each wait for data
-    :param interfaces: names in order of preference; empty means keystoneauth's default
-    """
-
-    section: str
-    auth_type: str
-    auth: Mapping[str, Any] = field(repr=False)
-    cafile: str | None
-    certfile: str | None
-    keyfile: str | None
-    insecure: bool
-    timeout: float
-    region_name: str | None
-    interfaces: tuple[str, ...]
-    endpoint_override: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +145,8 @@ class Settings:
     ovsdb_retry_max_interval: int
     probe_interval: int
     session_persistence: str
-    requests: RequestOptions
+    admission: Admission
+    usual: Usual
     sync_interval: int
     pending_grace: int
     retry_max_interval: int
@@ -220,7 +169,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options by section, for oslo-config-generator."""
     return [
         ("ovn", list(_OVN_OPTS)),
-        ("neutron", list(_NEUTRON_OPTS)),
+        ("neutron", list(NEUTRON_OPTS)),
         (SECTION, list(AGENT_OPTS)),
     ]
 
@@ -230,16 +179,12 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
 
     :func:`load` does not need it.
     """
-    services = [
-        *loading.get_session_conf_options(),
-        *loading.get_adapter_conf_options(include_deprecated=False),
-        *loading.get_auth_common_conf_options(),
-    ]
-    _register_missing(conf, "ovn", _OVN_OPTS)
-    _register_missing(conf, SECTION, AGENT_OPTS)
-    _register_missing(conf, "driver_agent", _DRIVER_AGENT_OPTS)
-    _register_missing(conf, "neutron", [*_NEUTRON_OPTS, *services])
-    _register_missing(conf, _FALLBACK, services)
+    access = service_opts()
+    register_missing(conf, "ovn", _OVN_OPTS)
+    register_missing(conf, SECTION, AGENT_OPTS)
+    register_missing(conf, "driver_agent", _DRIVER_AGENT_OPTS)
+    register_missing(conf, "neutron", [*NEUTRON_OPTS, *access])
+    register_missing(conf, FALLBACK, access)
 
 
 def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
@@ -248,15 +193,18 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
     :param conf: a parsed configuration; it is not changed
     :raises BadConfiguration: naming the option whose value is wrong
     """
-    reader = _Reader(conf)
+    reader = Reader(conf, register_opts)
+    for section, opt in OCTAVIA_OPTS:
+        reader.add(section, [opt])
     return Settings(
         nb=_database(reader, "ovn_nb"),
         sb=_database(reader, "ovn_sb"),
         connection_timeout=reader.get("ovn", "ovsdb_connection_timeout"),
         probe_interval=reader.get("ovn", "ovsdb_probe_interval"),
-        requests=RequestOptions.read(reader.get),
-        neutron=_service(reader, "neutron"),
-        octavia=_service(reader, _FALLBACK),
+        admission=admission(reader.get),
+        usual=usual(reader.get),
+        neutron=service(reader, "neutron"),
+        octavia=service(reader, FALLBACK),
         **{name: reader.get("ovn", name) for name in _AS_NAMED},
         status_socket=reader.get("driver_agent", "status_socket_path"),
         stats_socket=reader.get("driver_agent", "stats_socket_path"),
@@ -267,141 +215,5 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
     )
 
 
-class _Reader:
-    """Reads options, registered with the process's configuration or not."""
-
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._conf = conf
-        self._own = cfg.ConfigOpts()
-        self._own(
-            args=[],
-            project="octavia",
-            default_config_files=_names(conf, "config_file"),
-            default_config_dirs=_names(conf, "config_dir"),
-        )
-        register_opts(self._own)
-        for section, opt in OCTAVIA_OPTS:
-            self.add(section, [opt])
-
-    def get(self, section: str, name: str) -> Any:
-        """Return the value of an option, its default when it is not set.
-
-        :raises BadConfiguration: when the value is not valid
-        """
-        conf = self._conf if _is_registered(self._conf, section, name) else self._own
-        try:
-            return conf[section][name]
-        except (cfg.Error, ValueError) as error:
-            raise BadConfiguration(f"[{section}] {name} is wrong: {error}") from error
-
-    def add(self, section: str, opts: Iterable[cfg.Opt]) -> None:
-        """Make more options readable."""
-        _register_missing(self._own, section, opts)
-
-
-def _names(conf: cfg.ConfigOpts, option: str) -> list[str]:
-    """Return the files or folders that a configuration was parsed from."""
-    return list(getattr(conf, option, None) or [])
-
-
-def _is_registered(conf: cfg.ConfigOpts, section: str, name: str) -> bool:
-    try:
-        return name in conf[section]
-    except cfg.NoSuchOptError:
-        return False
-
-
-def _register_missing(conf: cfg.ConfigOpts, section: str, opts: Iterable[cfg.Opt]) -> None:
-    for opt in opts:
-        if not _is_registered(conf, section, opt.dest):
-            conf.register_opt(opt, group=section)
-
-
-def _database(reader: _Reader, prefix: str) -> Database:
+def _database(reader: Reader, prefix: str) -> Database:
     return Database.read(functools.partial(reader.get, "ovn"), prefix)
-
-
-def _service(reader: _Reader, section: str) -> Service:
-    """Return how to reach the service of a section.
-
-    A section without credentials of its own borrows what it does not set from `[service_auth]`, as
-    deployments that were configured before Octavia had complete `[neutron]` sections rely on. One
-    with credentials borrows nothing: half of one account and half of another is neither.
-    """
-    auth_type = _auth_option(reader, section, "auth_type") or _auth_option(
-        reader, _FALLBACK, "auth_type"
-    )
-    opts = _plugin_options(auth_type, section)
-    auth = _auth_values(reader, section, opts)
-    sections = [section]
-    if section != _FALLBACK and _is_incomplete(opts, auth):
-        sections.append(_FALLBACK)
-        auth = {**_auth_values(reader, _FALLBACK, opts), **auth}
-
-    def first(name: str) -> Any:
-        values = (_service_option(reader, each, name) for each in sections)
-        return next((value for value in values if value), None)
-
-    return Service(
-        section=section,
-        auth_type=auth_type or "",
-        auth=auth,
-        cafile=first("cafile"),
-        certfile=first("certfile"),
-        keyfile=first("keyfile"),
-        insecure=bool(first("insecure")),
-        timeout=reader.get(section, "timeout") or _HTTP_TIMEOUT,
-        region_name=first("region_name"),
-        interfaces=tuple(first("valid_interfaces") or ()),
-        endpoint_override=_service_option(reader, section, "endpoint_override"),
-    )
-
-
-def _service_option(reader: _Reader, section: str, name: str) -> Any:
-    """Return an option of keystoneauth, or that of its deprecated predecessor in `[neutron]`."""
-    value = reader.get(section, name)
-    if value or section != "neutron" or name not in _PREDECESSORS:
-        return value
-    predecessor, converted = _PREDECESSORS[name]
-    old = reader.get(section, predecessor)
-    return converted(old) if old else value
-
-
-def _auth_section(reader: _Reader, section: str) -> str:
-    """Return the section that holds the credentials for another one."""
-    return reader.get(section, "auth_section") or section
-
-
-def _auth_option(reader: _Reader, section: str, name: str) -> str | None:
-    section = _auth_section(reader, section)
-    reader.add(section, loading.get_auth_common_conf_options())
-    value: str | None = reader.get(section, name)
-    return value
-
-
-def _plugin_options(auth_type: str | None, section: str) -> list[cfg.Opt]:
-    """Return the options of a way to authenticate.
-
-    :raises BadConfiguration: when keystoneauth does not know it
-    """
-    if not auth_type:
-        return []
-    try:
-        return list(loading.get_auth_plugin_conf_options(auth_type))
-    except NoMatchingPlugin as error:
-        raise BadConfiguration(f"[{section}] auth_type is wrong: {error}") from error
-
-
-def _auth_values(reader: _Reader, section: str, opts: list[cfg.Opt]) -> dict[str, Any]:
-    """Return the options of a way to authenticate that are set."""
-    section = _auth_section(reader, section)
-    reader.add(section, opts)
-    values = {opt.dest: reader.get(section, opt.dest) for opt in opts}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _is_incomplete(opts: list[cfg.Opt], auth: Mapping[str, Any]) -> bool:
-    """Whether a section cannot authenticate alone: no secret in it, or something required not."""
-    secrets = {opt.dest for opt in opts if opt.secret}
-    required = {opt.dest for opt in opts if opt.required}
-    return bool(secrets and not secrets & auth.keys()) or not required <= auth.keys()

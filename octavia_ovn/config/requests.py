@@ -7,11 +7,14 @@ for nothing; so those options of Octavia are read here, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from oslo_config import cfg
+
+from octavia_ovn.core.model import Application
+from octavia_ovn.core.request.admission import Admission
+from octavia_ovn.core.request.limits import TIMEOUTS, Usual
 
 OVN_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
@@ -69,15 +72,9 @@ OVN_OPTS: list[cfg.Opt] = [
     ),
 ]
 
-_TIMEOUTS = {
-    "timeout_client_data": 50000,
-    "timeout_member_connect": 5000,
-    "timeout_member_data": 50000,
-    "timeout_tcp_inspect": 0,
-}
 _AMPHORA, _API = "haproxy_amphora", "api_settings"
 _LISTENER = {
-    **{name: (_AMPHORA, cfg.IntOpt(name, default=usual)) for name, usual in _TIMEOUTS.items()},
+    **{name: (_AMPHORA, cfg.IntOpt(name, default=usual)) for name, usual in TIMEOUTS.items()},
     "tls_ciphers": (_API, cfg.StrOpt("default_listener_ciphers")),
     "tls_versions": (_API, cfg.ListOpt("default_listener_tls_versions")),
     "alpn_protocols": (_API, cfg.ListOpt("default_listener_alpn_protocols")),
@@ -93,33 +90,21 @@ OCTAVIA_OPTS: list[tuple[str, cfg.Opt]] = [
 ]
 """Options of Octavia's with the section of each, for a process that has not loaded Octavia."""
 
+Get = Callable[[str, str], Any]
+"""Returns the value of an option, given its section and name."""
 
-@dataclass(frozen=True, slots=True)
-class RequestOptions:
-    """Restrictions of requests; 0 means no limit.
 
-    :param filled_in: what Octavia puts in the place of an option that a request does not name, by
-        kind of object and option
-    """
+def admission(get: Get) -> Admission:
+    """Return the operator's restrictions on requests."""
+    carried = (each for each in Application if get("ovn", f"{each.value.lower()}_as_tcp"))
+    names = ("strict_algorithms", "max_members", "max_allowed_cidrs", "max_denied_cidrs")
+    return Admission(carried=frozenset(carried), **{name: get("ovn", name) for name in names})
 
-    strict_algorithms: bool = False
-    https_as_tcp: bool = True
-    http_as_tcp: bool = True
-    strict_options: bool = False
-    max_members: int = 500
-    max_allowed_cidrs: int = 256
-    max_denied_cidrs: int = 8192
-    filled_in: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, get: Callable[[str, str], Any]) -> RequestOptions:
-        """Read the options.
-
-        :param get: returns the value of an option, given its section and name
-        """
-        filled_in = {
-            kind: {name: get(section, opt.dest) for name, (section, opt) in table.items()}
-            for kind, table in _FILLED_IN.items()
-        }
-        own = {opt.dest: get("ovn", opt.dest) for opt in OVN_OPTS}
-        return cls(**own, filled_in=filled_in)
+def usual(get: Get) -> Usual:
+    """Return the values of options that ask for nothing."""
+    filled_in = {
+        kind: {name: get(section, opt.dest) for name, (section, opt) in table.items()}
+        for kind, table in _FILLED_IN.items()
+    }
+    return Usual(filled_in, get("ovn", "strict_options"))

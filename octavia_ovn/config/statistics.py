@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from oslo_config import cfg
 
 from octavia_ovn.config.databases import SOUTHBOUND_OPTS, Database
+from octavia_ovn.config.reader import value
 from octavia_ovn.core.statistics.keys import MIN_MASTER, is_chassis_key
 from octavia_ovn.errors import BadConfiguration
 
@@ -157,14 +157,7 @@ def collector(conf: cfg.ConfigOpts) -> CollectorStatistics:
     :param conf: a parsed configuration with the options of :func:`list_opts` registered
     :raises BadConfiguration: naming the option that is missing or wrong
     """
-
-    def get(section: str, name: str) -> Any:
-        try:
-            return conf[section][name]
-        except (cfg.Error, ValueError) as error:
-            raise BadConfiguration(f"[{section}] {name} is wrong: {error}") from error
-
-    values = {opt.dest: get(SECTION, opt.dest) for opt in COLLECTOR_OPTS}
+    values = {opt.dest: value(conf, SECTION, opt.dest) for opt in COLLECTOR_OPTS}
     if not is_chassis_key(values["key"]):
         msg = (
             f"[{SECTION}] key is {'not the key of a chassis' if values['key'] else 'empty'}: set"
@@ -175,7 +168,7 @@ def collector(conf: cfg.ConfigOpts) -> CollectorStatistics:
         msg = f"[{SECTION}] controllers is empty: name the hosts that run octavia-driver-agent"
         raise BadConfiguration(msg)
     controllers = tuple(_controller(text) for text in values.pop("controllers"))
-    sb = Database.read(functools.partial(get, "ovn"), "ovn_sb")
+    sb = Database.read(functools.partial(value, conf, "ovn"), "ovn_sb")
     return CollectorStatistics(sb=sb, controllers=controllers, **values)
 
 

@@ -11,7 +11,7 @@ from octavia_ovn.supervised import SupervisedThread
 
 
 class LeaderThread:
-    """The thread, and the state that it shares with the main loop.
+    """The thread, and the state that it shares with the main loop; a base class.
 
     :param work: what the thread does until it is closed; it waits on :attr:`changed`
     :param name: of the thread
@@ -27,7 +27,6 @@ class LeaderThread:
         """The number of the leadership term; nothing is kept from one term to the next."""
         self._thread = SupervisedThread(work, name, observer)
 
-    @property
     def running(self) -> bool:
         """Whether to work."""
         return self.is_leader and not self.closed

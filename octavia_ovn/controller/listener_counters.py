@@ -46,7 +46,7 @@ class Shown(Protocol):
         """Return the counters of a listener; None when there is none."""
 
 
-class ObjectStatus(Protocol):
+class StatisticsSink(Protocol):
     """Where statistics are reported to Octavia."""
 
     def update_statistics(self, statistics: Mapping[str, object]) -> None:
@@ -57,7 +57,7 @@ class Accounts:
     """The counters of listeners: what Octavia showed before, and what has come since.
 
     :param shown: asked once for each listener that has traffic
-    :param told: receives what has changed
+    :param sink: receives what has changed
     :param ask: returns the ids of listeners by key
     :param observer: is notified of listeners whose traffic is dropped
     :param clock: seconds, monotonic
@@ -66,13 +66,13 @@ class Accounts:
     def __init__(
         self,
         shown: Shown,
-        told: ObjectStatus,
+        sink: StatisticsSink,
         ask: Callable[[Collection[str]], Mapping[Key, str]],
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shown = shown
-        self._told = told
+        self._sink = sink
         self._ask = ask
         self._observer = observer
         self._clock = clock
@@ -82,7 +82,7 @@ class Accounts:
         """Listeners whose counters Octavia did not give, and when to ask again."""
         self._refusals: dict[str, int] = {}
 
-    def tell(self, batch: Batch) -> None:
+    def report(self, batch: Batch) -> None:
         """Report a batch to Octavia, except what belongs to no listener.
 
         When this returns, the batch is done with; a part of it may wait here.
@@ -162,7 +162,7 @@ class Accounts:
         One that it refuses makes it refuse the whole message, so halves are sent then.
         """
         try:
-            self._told.update_statistics(
+            self._sink.update_statistics(
                 {"listeners": [{"id": each, **counters} for each, counters in records]}
             )
         except Refused as error:

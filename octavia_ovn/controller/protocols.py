@@ -12,7 +12,7 @@ from octavia_ovn.core.health import HealthState, Source, SwitchPort
 from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.pending import Key
 from octavia_ovn.core.rows import Operation, Row
-from octavia_ovn.core.topology import Subnet, Topology
+from octavia_ovn.core.topology import FloatingIp, Subnet, Topology
 
 
 class SwitchPorts(Protocol):
@@ -88,22 +88,6 @@ class Northbound(Topology, Protocol):
 
         :returns: whether anything was written
         """
-
-
-class FloatingIp(Protocol):
-    """A floating IP as OVN has it."""
-
-    @property
-    def id(self) -> str:
-        """Its id in Neutron."""
-
-    @property
-    def router(self) -> str:
-        """The name of its router."""
-
-    @property
-    def distributed(self) -> bool:
-        """Whether the member's hypervisor translates it, instead of the router's gateway."""
 
 
 class Southbound(Protocol):

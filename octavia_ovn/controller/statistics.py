@@ -120,7 +120,7 @@ class StatisticsReceiver:
             self._take(*received)
         if self._clock() >= self._due:
             self._due = self._clock() + self._interval
-            self._tell()
+            self._report()
 
     def _take(self, message: Message, sender: object) -> None:
         if not isinstance(message, Report | OpenConnections):
@@ -131,17 +131,17 @@ class StatisticsReceiver:
         if answer is not None:
             self._chassis.send(answer, sender)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         batch = self._totals.batch(self._clock())
         self._senders = {
             name: sender for name, sender in self._senders.items() if self._totals.knows(name)
         }
         if not batch and not self._accounts.waits:
             return
-        error = failure(lambda: self._accounts.tell(batch))
+        error = failure(lambda: self._accounts.report(batch))
         if error is not None:
             if str(error) != self._complaint:
-                LOG.warning("Octavia could not be told statistics, which wait: %s", error)
+                LOG.warning("Statistics could not be reported to Octavia, and wait: %s", error)
             self._complaint = str(error)
             return
         self._complaint = ""
@@ -152,8 +152,8 @@ class StatisticsReceiver:
                 self._chassis.send(acknowledgement, self._senders[name])
 
 
-class Statistics:
-    """A thread that listens to the chassis while this agent is the leader.
+class Statistics(LeaderThread):
+    """Listens to the chassis while this agent is the leader.
 
     :param listen: opens the way to the collectors
     :param ledger: makes a new ledger for it
@@ -166,49 +166,31 @@ class Statistics:
         ledger: Callable[[Chassis], StatisticsReceiver],
         observer: Observer = SILENT,
     ) -> None:
+        super().__init__(self._run, "statistics", observer)
         self._listen = listen
         self._ledger = ledger
-        self._leader = LeaderThread(self._run, "statistics", observer)
-
-    def start(self) -> None:
-        """Begin."""
-        self._leader.start()
-
-    def set_leader(self, *, is_leader: bool) -> None:
-        """Set whether this agent is the leader."""
-        self._leader.set_leader(is_leader=is_leader)
-
-    def close(self, timeout: float) -> None:
-        """Stop, in that many seconds at most; a report in progress ends by itself."""
-        self._leader.close(timeout)
 
     def _run(self) -> None:
         while self._wait():
-            self._try()
-
-    def _try(self) -> None:
-        error = failure(self._serve)
-        if error is not None:
-            LOG.warning("%s", error)
-            self._pause()
+            error = failure(self._serve)
+            if error is not None:
+                LOG.warning("%s", error)
+                with self.changed:
+                    self.changed.wait_for(lambda: not self.running(), _RETRY)
 
     def _serve(self) -> None:
-        term = self._leader.term
+        term = self.term
         chassis = self._listen()
         try:
             ledger = self._ledger(chassis)
             # Another agent may have reported between two terms: start with what Octavia shows.
-            while self._leader.running and self._leader.term == term:
+            while self.running() and self.term == term:
                 ledger.turn()
         finally:
             chassis.close()
 
     def _wait(self) -> bool:
         """Wait until this agent is the leader; return False when closed."""
-        with self._leader.changed:
-            self._leader.changed.wait_for(lambda: self._leader.is_leader or self._leader.closed)
-        return not self._leader.closed
-
-    def _pause(self) -> None:
-        with self._leader.changed:
-            self._leader.changed.wait_for(lambda: not self._leader.running, _RETRY)
+        with self.changed:
+            self.changed.wait_for(lambda: self.is_leader or self.closed)
+        return not self.closed

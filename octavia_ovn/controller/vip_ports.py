@@ -19,7 +19,7 @@ from octavia_ovn.core import model
 from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.errors import NotFound
 
-CHECK, _MAKE, _RETURN = "vip-port", "vip-port-anew", "vip-address"
+CHECK, _MAKE, _RETURN = "vip-port", "vip-port-again", "vip-address"
 """Kinds of calls. No event is about the ports that are checked, so their results get outdated."""
 
 
@@ -68,7 +68,7 @@ class VipGuard:
             return vip, ""
         if isinstance(done.refusal, NotFound):
             why = f"its port {vip.port_id} was deleted in Neutron"
-            return self._anew(lb, index, vip, why)
+            return self._recreated(lb, index, vip, why)
         if done.value is None or any(each.address == vip.address for each in done.value.fixed_ips):
             return vip, ""
         why = f"its port {vip.port_id} has another address in Neutron"
@@ -76,7 +76,7 @@ class VipGuard:
         ours = done.value.is_vip_of(lb.id)
         return self._returned(lb, vip, why) if ours else (vip, why)
 
-    def _anew(
+    def _recreated(
         self, lb: model.LoadBalancer, index: int, vip: model.Vip, why: str
     ) -> tuple[model.Vip, str]:
         if vip.user_port or vip.port_id is None or vip.network_id is None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from octavia_ovn.core import rows
 from octavia_ovn.core.rows import Operation, Row
@@ -12,28 +12,21 @@ _MAPS = ("vips", "ip_port_mappings", "options", "external_ids")
 _PARENTS = ((rows.SWITCH, "switches"), (rows.ROUTER, "routers"))
 
 
-def diff(
-    existing: Sequence[Row],
-    wanted: Sequence[Row],
-    ours: Callable[[str], bool] = lambda _: True,
-) -> tuple[Operation, ...]:
-    """Return the operations that turn existing rows into wanted ones.
-
-    Rows are paired by uuid. Keys of external_ids that are not `ours` are left as they are.
-    """
+def diff(existing: Sequence[Row], wanted: Sequence[Row]) -> tuple[Operation, ...]:
+    """Return the operations that turn existing rows into wanted ones, paired by uuid."""
     before = {row.uuid: row for row in existing}
     kept = {row.uuid for row in wanted if row.uuid}
     operations: list[Operation] = []
     for row in wanted:
         if row.uuid:
-            operations.extend(_update(before[row.uuid], row, ours))
+            operations.extend(_update(before[row.uuid], row))
         else:
             operations.append(rows.InsertRow(row))
     operations.extend(rows.DeleteRow(row) for row in existing if row.uuid not in kept)
     return tuple(operations)
 
 
-def _update(old: Row, new: Row, ours: Callable[[str], bool]) -> Iterator[Operation]:
+def _update(old: Row, new: Row) -> Iterator[Operation]:
     protocol = frozenset({new.protocol} - {""})
     if old.protocol != new.protocol:
         yield rows.SetColumn(old.uuid, "protocol", protocol)
@@ -41,9 +34,6 @@ def _update(old: Row, new: Row, ours: Callable[[str], bool]) -> Iterator[Operati
         yield rows.SetColumn(old.uuid, "selection_fields", new.selection_fields)
     for column in _MAPS:
         put, remove = _map_difference(getattr(old, column), getattr(new, column))
-        if column == "external_ids":
-            put = {key: each for key, each in put.items() if ours(key)}
-            remove = frozenset(filter(ours, remove))
         if put or remove:
             yield rows.SetKeys(old.uuid, column, put, remove)
     yield from _check_operations(old, new)

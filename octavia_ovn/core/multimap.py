@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Items by a key that several may share."""
+"""Items and values by keys that several may share."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item", bound=Hashable)
+Value = TypeVar("Value")
 
 
 class MultiMap(Generic[Key, Item]):
@@ -53,3 +54,48 @@ class MultiMap(Generic[Key, Item]):
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._items)
+
+
+class Indexed(Generic[Key, Value]):
+    """Values by an identity, such as the UUID of a row, and by keys that several may share.
+
+    :param keys: returns the keys of a value
+    """
+
+    def __init__(self, keys: Callable[[Value], Iterable[Key]]) -> None:
+        self._keys = keys
+        self._values: dict[Hashable, Value] = {}
+        self._by_key: MultiMap[Key, Hashable] = MultiMap()
+
+    def put(self, identity: Hashable, value: Value | None) -> tuple[Value, ...]:
+        """Replace a value, or remove it with None.
+
+        :returns: the values before and after, where there is one; nothing if they are equal
+        """
+        before = self._values.get(identity)
+        if before == value:
+            return ()
+        if before is not None:
+            del self._values[identity]
+            for key in self._keys(before):
+                self._by_key.discard(key, identity)
+        if value is not None:
+            self._values[identity] = value
+            for key in self._keys(value):
+                self._by_key.add(key, identity)
+        return tuple(each for each in (before, value) if each is not None)
+
+    def of(self, key: Key) -> list[Value]:
+        """Return the values that have a key, those first that have been put first."""
+        return [self._values[each] for each in self._by_key.of(key)]
+
+    def first(self, key: Key) -> Value | None:
+        """Return the value with a key that has been put first; None when there is none."""
+        return next(iter(self.of(key)), None)
+
+    def values(self) -> Collection[Value]:
+        """Return all values."""
+        return self._values.values()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_key

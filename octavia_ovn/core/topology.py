@@ -60,6 +60,26 @@ class RouterPort:
         return any(model.family(each) in families for each in self.networks)
 
 
+@dataclass(frozen=True, slots=True)
+class FloatingIp:
+    """A floating IP, as the NAT row of Neutron's describes it.
+
+    :param address: for clients outside
+    :param logical_ip: the address that it is translated to
+    :param port_id: of the Neutron port that has this address
+    :param router: the name of the router that translates it
+    :param id: in Neutron
+    :param distributed: whether the port's hypervisor translates it, instead of the gateway
+    """
+
+    address: str
+    logical_ip: str
+    port_id: str
+    router: str
+    id: str
+    distributed: bool = False
+
+
 class Topology(Protocol):
     """The networks and routers in the Northbound database."""
 

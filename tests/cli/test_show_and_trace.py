@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that look at one load balancer: what they print and return."""
+"""The commands that show one load balancer: what they print and return."""
 
 import dataclasses
 import itertools

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading octavia.conf, whoever else has registered its options."""
+"""Reading octavia.conf, also when others have registered its options."""
 
 import dataclasses
 
@@ -107,9 +107,8 @@ def test_ovn_section(conf):
     assert settings.sb.connections == ("unix:/run/sb.sock",)
     assert settings.sync_interval == 0
     assert settings.session_persistence == "affinity"
-    assert settings.requests.strict_algorithms
-    assert not settings.requests.https_as_tcp
-    assert not settings.requests.http_as_tcp
+    assert settings.admission.strict_algorithms
+    assert settings.admission.carried == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -270,7 +269,7 @@ def _octavia_options(conf):
 
 @pytest.mark.parametrize(("before", "usual"), [((), 50000), ([_octavia_options], 2)])
 def test_what_octavia_fills_in_is_known_whether_it_is_loaded_or_not(conf, before, usual):
-    filled_in = config.load(conf(FILLED_IN, before)).requests.filled_in
+    filled_in = config.load(conf(FILLED_IN, before)).usual.filled_in
 
     assert filled_in["listener"]["timeout_client_data"] == 600000
     assert filled_in["listener"]["timeout_member_data"] == usual

@@ -62,7 +62,7 @@ class Agent:
         return nb, Southbound(), Octavia(), Neutron(nb)
 
     def successor(self, **options):
-        """The agent that goes on when this one has died: it knows what is outside only."""
+        """The agent that takes over when this one has died: it knows only what is outside."""
         outside = self.nb, self.sb, self.octavia, self.neutron
         successor = Agent(outside=outside, **options)
         successor.count = self.count
@@ -117,7 +117,7 @@ class Agent:
         return self.executor.run() + self.sender.run()
 
     def settle(self, *, most=50):
-        """Go on until there is nothing to do that can be done now."""
+        """Continue until there is nothing to do that can be done now."""
         for _ in range(most):
             due = self.turn()
             if not self.work() and due != 0.0:

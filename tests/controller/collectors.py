@@ -35,7 +35,7 @@ def counters(connections=0, octets=0, active=0, **others):
 
 
 class Octavia:
-    """Its statistics; validates what it is told as its model does, and all of a message or none."""
+    """Its statistics; validates reports as its model does, and takes a message as a whole."""
 
     def __init__(self):
         self.shown = {"web": counters(100, 1000), "dns": counters(bytes_out=7)}
@@ -75,7 +75,7 @@ class Chassis:
         self.sent = []
         self.sessions = {}
         self.repeats = False
-        """Whether somebody sends what he has recorded."""
+        """Whether an attacker repeats recorded messages."""
         self.closed = False
 
     def receive(self, timeout):
@@ -124,7 +124,7 @@ class World:
     def look_up(self, hints):
         return {key: each for key, each in self.ids.items() if key.row_uuid_prefix in hints}
 
-    def hear(self, *messages):
+    def arrive(self, *messages):
         self.chassis.inbox += messages
         until = self.clock.now + INTERVAL
         while self.clock.now <= until:

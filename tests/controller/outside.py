@@ -6,7 +6,7 @@ import dataclasses
 from concurrent.futures import Executor, Future
 
 from octavia_ovn.core.health import HealthState, Source
-from octavia_ovn.core.topology import Subnet
+from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
 from tests.core.database import Database
@@ -16,7 +16,7 @@ SERVICE, TENANT = "service", "tenant"
 
 
 class Clock:
-    """Time that passes when told."""
+    """Time that passes only when the test says so."""
 
     def __init__(self):
         self.now = 1000.0
@@ -29,7 +29,7 @@ class Clock:
 
 
 class Later(Executor):
-    """Runs what was submitted when told."""
+    """Runs submitted functions only when the test says so."""
 
     def __init__(self):
         self._work = collections.deque()
@@ -87,7 +87,7 @@ class SwitchPorts:
         return name and SwitchPort(name, name not in self.down, name in self.virtual)
 
     def monitor_source(self, subnet_id, projects):
-        """The source, if one of the projects has it; it is the service's unless told."""
+        """The source, if one of the projects has it; the service's project unless set otherwise."""
         address = self.sources.get(subnet_id)
         if address is None or self.owners.get(subnet_id, SERVICE) not in projects:
             return None
@@ -95,11 +95,9 @@ class SwitchPorts:
         return Source(port or f"hm-{subnet_id}", address, answers=port is not None)
 
 
-@dataclasses.dataclass(frozen=True)
-class FloatingIp:
-    id: str
-    router: str
-    distributed: bool
+def member_fip(fip_id, router, *, distributed):
+    """Return the floating IP of a member."""
+    return FloatingIp("203.0.113.9", "10.0.0.1", "port1", router, fip_id, distributed)
 
 
 class Northbound:
@@ -320,7 +318,7 @@ class Neutron:
 
 
 class Octavia:
-    """Octavia: its trees, and what it has been told. With `error` set it hears nothing."""
+    """Octavia: its trees, and the reports it has received. With `error` set it receives none."""
 
     def __init__(self):
         self.trees = {}
@@ -345,7 +343,7 @@ class Octavia:
         return self.leaving
 
     def belonging(self, lb_id, keys):
-        """Whatever rows say belongs to it, but for what a test has put into `kept`."""
+        """All that rows say belongs to it, but for what a test has put into `kept`."""
         if self.error is not None:
             raise self.error
         return frozenset(keys) - self.kept

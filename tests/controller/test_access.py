@@ -105,7 +105,7 @@ def test_follows_floating_ips_and_networks():
     assert "10.73.1.171" not in group(agent).acls[0].match
 
 
-def test_what_other_hands_did_is_put_right():
+def test_what_another_client_changed_is_repaired():
     agent = agent_with()
     wanted = agent.db.access()
     agent.db.put_access(dataclasses.replace(group(agent), acls=()))

@@ -9,7 +9,7 @@ from tests.core.builders import member, monitor
 
 
 class TestWhereChecksComeFrom:
-    """Only from a port that nobody but the service, or the member's owner, can have made."""
+    """Only from a port that the service or the member's owner has made."""
 
     def checked(self, **switch):
         agent = Agent()
@@ -74,7 +74,7 @@ class TestWhereChecksComeFrom:
         assert self.sources(agent) == {"10.0.0.19"}
         agent.assert_ended(CHECKED)
 
-    def test_they_follow_when_it_is_deleted_and_made_anew(self):
+    def test_they_follow_when_it_is_deleted_and_created_again(self):
         agent = self.checked(sources={"sub1": "10.0.0.19"})
         self.sees(agent, sources={})
         assert "ovn-lb-hm-sub1" in agent.neutron.ports

@@ -23,7 +23,7 @@ from tests.controller.test_loop import CHECKED, SITE
 
 DAY = 24 * 3600.0
 STEP = 10.0
-"""Seconds that pass at once: the longest pause of what tells Octavia."""
+"""Seconds that pass at once: the longest pause of the reporter."""
 RETRY_MAX = 60.0
 PROBLEMS = {
     "no answer": Unanswered("no answer in time"),

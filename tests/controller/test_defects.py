@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A defect that one load balancer brings out, in whatever step, does not hold up others."""
+"""A defect that one load balancer brings out, in any step, does not delay others."""
 
 import pytest
 
@@ -28,16 +28,16 @@ def bench(metrics):
 
 
 class Broken:
-    """Has a step raise for some load balancers, as long as it is not mended."""
+    """Has a step raise for some load balancers until `repaired` is set."""
 
     def __init__(self, step, *victims):
         self.step = step
         self.victims = victims
-        self.mended = False
+        self.repaired = False
         self.count = 0
 
     def __call__(self, named, function, *args, **kwargs):
-        if named in self.victims and not self.mended:
+        if named in self.victims and not self.repaired:
             self.count += 1
             raise KeyError(f"a defect of {named}")
         return function(*args, **kwargs)
@@ -68,8 +68,8 @@ class Broken:
         update = bench.octavia.update_status
 
         def spoilt(message):
-            told = {each["id"] for each in message.get("loadbalancers", ())}
-            named = next(iter(told & set(self.victims)), None)
+            reported = {each["id"] for each in message.get("loadbalancers", ())}
+            named = next(iter(reported & set(self.victims)), None)
             return self(named, update, message)
 
         bench.octavia.update_status = spoilt
@@ -85,7 +85,7 @@ def value(metrics, name, **labels):
 
 
 @pytest.mark.parametrize("step", [Defect.RECONCILE, Defect.COMMIT, Defect.RESULT, Defect.REPORT])
-def test_the_others_go_on_and_it_is_shown_until_it_is_over(bench, metrics, step, caplog):
+def test_the_others_continue_and_it_is_shown_until_it_is_over(bench, metrics, step, caplog):
     broken = Broken(step, VICTIM)
     bench.created(SITE, *NAMES)
     broken.install(bench)
@@ -97,13 +97,13 @@ def test_the_others_go_on_and_it_is_shown_until_it_is_over(bench, metrics, step,
     tracebacks = [each for each in caplog.records if each.exc_info]
     assert any(f"a defect of {VICTIM}" in str(each.exc_info[1]) for each in tracebacks)
 
-    broken.mended = True
+    broken.repaired = True
     bench.until(lambda: VICTIM in bench.octavia.provisioning)
     bench.until(lambda: value(metrics, "defective_load_balancers") == 0)
 
 
 @pytest.mark.parametrize("victims", [1, 2, 20])
-def test_who_spoils_a_transaction_is_found_by_halves(bench, victims):
+def test_a_load_balancer_that_fails_a_transaction_is_found_by_halves(bench, victims):
     chosen = NAMES[7 : 7 + victims]
     broken = Broken(Defect.COMMIT, *chosen)
     bench.created(SITE, *NAMES)
@@ -118,7 +118,7 @@ def test_who_spoils_a_transaction_is_found_by_halves(bench, victims):
 
 
 @pytest.mark.parametrize("error", [KeyError("a defect"), Refused("a constraint")])
-def test_who_has_spoilt_a_transaction_does_not_spoil_the_next(bench, error):
+def test_a_load_balancer_that_failed_a_transaction_does_not_fail_the_next(bench, error):
     spoilt = []
     commit = bench.nb.commit
 
@@ -137,7 +137,7 @@ def test_who_has_spoilt_a_transaction_does_not_spoil_the_next(bench, error):
     for lb_id in NAMES:
         bench.controller.enqueue(lb_id)
     bench.until(lambda: len(spoilt) >= 3)
-    # One row is one load balancer's: it was looked at alone each time.
+    # One row is one load balancer's: it was reconciled alone each time.
     assert {len({each.uuid for each in operations}) for operations in spoilt} == {1}
 
 

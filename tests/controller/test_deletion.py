@@ -73,10 +73,10 @@ class TestDelete:
     def test_ends_in_error_while_neutron_refuses(self, error):
         """The row stays, so that no comparison has it served again."""
         agent = self.refused(error)
-        told = len(agent.octavia.messages)
+        before = len(agent.octavia.messages)
         agent.waits(REFUSAL_AGE)
 
-        assert len(agent.octavia.messages) == told
+        assert len(agent.octavia.messages) == before
         assert agent.db.vips() == {}
         assert agent.pending().deleting
 
@@ -98,7 +98,7 @@ class TestDelete:
         self.assert_gone(agent)
 
     def test_gives_way_to_a_failover(self):
-        """Nothing of what Octavia still has is told to be deleted."""
+        """Nothing that Octavia still has is reported DELETED."""
         agent = self.refused(Refused("port in use"))
         agent.octavia.trees["lb1"] = CHECKED
         agent.neutron.error = None
@@ -118,7 +118,7 @@ class TestDelete:
 
         self.assert_gone(agent)
 
-    def test_octavia_hears_before_the_row_goes(self):
+    def test_octavia_gets_the_report_before_the_row_is_deleted(self):
         agent = self.deleting()
         agent.octavia.error = DOWN
         agent.settle()
@@ -152,7 +152,7 @@ class TestDelete:
         assert agent.rows == ()
         assert agent.octavia.provisioning["lb1"] == "DELETED"
 
-    def test_gives_a_brought_port_its_addresses_back(self):
+    def test_gives_a_user_provided_port_its_addresses_back(self):
         agent = agent_with(
             dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", user_port=True),))
         )
@@ -174,16 +174,16 @@ class TestDelete:
     def test_orphans_go_in_silence(self):
         agent = agent_with()
         agent.neutron.ports["vip-port"] = Port("vip-port", "ovn-lb-vip-lb1")
-        heard = len(agent.octavia.messages)
+        before = len(agent.octavia.messages)
         agent.asked(changes.Abandon("lb1"))
         agent.settle()
 
         assert agent.rows == ()
         assert agent.neutron.ports == {}
-        assert len(agent.octavia.messages) == heard
+        assert len(agent.octavia.messages) == before
 
 
-def test_a_load_balancer_without_rows_is_nobodys():
+def test_a_load_balancer_without_rows_is_not_reported():
     agent = agent_with()
     uuid = agent.row.uuid
     del agent.db[uuid]

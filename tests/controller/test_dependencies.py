@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from octavia_ovn.controller.dependencies import Index
 
 
-def test_knows_who_depends_on_a_thing():
+def test_returns_the_load_balancers_that_depend_on_a_resource():
     index = Index()
     index.set("lb1", ["switch", "router"])
     index.set("lb2", ["switch"])
@@ -17,7 +17,7 @@ def test_knows_who_depends_on_a_thing():
     assert index.of("port") == frozenset()
 
 
-def test_says_what_nobody_needs_any_more():
+def test_returns_what_is_not_needed_any_more():
     index = Index()
     index.set("lb1", ["switch", "router"])
     index.set("lb2", ["switch"])
@@ -31,13 +31,13 @@ def test_says_what_nobody_needs_any_more():
 @given(
     st.lists(st.tuples(st.sampled_from("xyz"), st.frozensets(st.sampled_from("abcd"))), max_size=20)
 )
-def test_is_the_inverse_of_what_it_was_told(history):
-    index, told = Index(), {}
+def test_is_the_inverse_of_what_was_set(history):
+    index, known = Index(), {}
     for lb_id, things in history:
-        before = frozenset().union(*told.values())
-        told[lb_id] = things
-        after = frozenset().union(*told.values())
+        before = frozenset().union(*known.values())
+        known[lb_id] = things
+        after = frozenset().union(*known.values())
 
         assert index.set(lb_id, things) == before - after
         for thing in "abcd":
-            assert index.of(thing) == {each for each, has in told.items() if thing in has}
+            assert index.of(thing) == {each for each, has in known.items() if thing in has}

@@ -18,8 +18,8 @@ ROUTERS = st.dictionaries(
     st.just({"neutron-net1": ("10.0.0.1/24",), "neutron-net2": ("10.1.0.1/24",)}),
 )
 FLOATING = st.sampled_from([{}, {("vip-port", "10.0.0.100"): "172.24.4.7"}])
-VERDICTS = st.lists(st.sampled_from(list(HealthState)), min_size=2, max_size=2)
-WORLD = st.tuples(ROUTERS, FLOATING, VERDICTS)
+STATES = st.lists(st.sampled_from(list(HealthState)), min_size=2, max_size=2)
+WORLD = st.tuples(ROUTERS, FLOATING, STATES)
 # What becomes of each event: it is lost, comes once, or comes twice.
 HINTS = st.lists(st.integers(0, 2), min_size=8, max_size=8)
 THINGS = (
@@ -35,7 +35,7 @@ THINGS = (
 
 
 def become(agent: Agent, world):
-    """The world is another one now; nobody has been told."""
+    """Change the world without any event."""
     routers, fips, states = world
     agent.nb.cloud = Cloud(routers, switches=("neutron-net1", "neutron-net2"), fips=fips)
     for number, state in enumerate(states, start=1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever writes the rows of one load balancer cannot have Octavia delete parts of another."""
+"""Writing rows of one load balancer cannot have Octavia delete parts of another."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def agent():
 
 
 def forge(agent, objects, **flags):
-    """Write what Octavia is to be told into a row, as anybody can who may write the database."""
+    """Write pending objects into a row, as any client can that may write the database."""
     pending = Pending(("forged",), objects, **flags)
     agent.db.edit(
         agent.row.uuid,
@@ -73,7 +73,7 @@ def test_nothing_is_deleted_that_is_not_the_load_balancers_own(agent, objects, c
     assert caplog.text.count("Octavia has no such part of it") == 1
 
 
-def test_a_load_balancer_goes_only_if_octavia_is_deleting_it(agent):
+def test_a_load_balancer_is_deleted_only_if_octavia_is_deleting_it(agent):
     agent.octavia.leaving = False
     vips = agent.row.vips
     forge(agent, OWN)
@@ -113,7 +113,7 @@ def test_what_octavia_wants_deleted_is(agent):
 
 
 def test_what_was_proven_once_proves_nothing_that_is_added_later(agent):
-    """A deletion that Neutron holds up ends in ERROR first, and is told once more in the end."""
+    """A deletion that Neutron refuses ends in ERROR first, and is reported again at the end."""
     agent.asked(changes.DeleteLoadBalancer(LB, OWN))
     agent.neutron.error = Refused("port in use")
     agent.settle()

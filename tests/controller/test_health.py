@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stories of monitored members: from where they are checked, and what Octavia hears of them."""
+"""Stories of monitored members: from where they are checked, and what is reported of them."""
 
 import pytest
 
@@ -30,7 +30,7 @@ class TestHealth:
         agent.changed(("backend", f"10.0.0.{number}"))
         agent.settle()
 
-    def test_a_dead_member_is_told_and_nothing_else_is_touched(self):
+    def test_a_dead_member_is_reported_and_nothing_else_is_touched(self):
         agent = agent_with(CHECKED)
         self.dies(agent, 1)
 
@@ -265,7 +265,7 @@ class TestHealth:
         assert agent.index.of(("monitored", "sub1")) == frozenset()
         agent.assert_ended(SITE)
 
-    def test_the_address_is_made_again_when_somebody_has_deleted_it(self):
+    def test_the_address_is_created_again_when_another_client_has_deleted_it(self):
         agent = agent_with(CHECKED, source=None)
         ports = agent.nb.ports["neutron-net1"]
         ports.sources["sub1"] = "10.0.0.9"
@@ -338,7 +338,7 @@ class TestHealth:
 
         self.assert_checked(agent)
 
-    def test_a_monitor_recovers_though_another_agent_has_told_of_its_error(self):
+    def test_a_monitor_recovers_though_another_agent_has_reported_its_error(self):
         agent = self.refused(Conflict("quota")).successor()
         agent.enqueue()
         agent.settle()

@@ -181,7 +181,7 @@ def test_what_an_unanswered_message_has_not_done_is_reported_again(bench):
 
 
 @pytest.mark.parametrize("silence", [Unavailable("away"), Refused("no"), KeyError("unforeseen")])
-def test_nothing_is_held_back_for_ever_because_octavia_does_not_answer(bench, silence):
+def test_nothing_is_delayed_without_end_because_octavia_does_not_answer(bench, silence):
     bench.octavia.silence = silence
     bench.octavia.problem = Unanswered("the process was killed")
     bench.delete("lb", 3)

@@ -12,7 +12,7 @@ from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import SILENT
 from tests.controller.agent import Agent
-from tests.controller.outside import SERVICE, FloatingIp
+from tests.controller.outside import SERVICE, member_fip
 from tests.core.builders import VIP, balancer, listener, member, monitor, pool, vip
 
 SITE = balancer(
@@ -48,7 +48,7 @@ def test_rests_when_all_is_done(bench):
     bench.until(lambda: bench.controller.turn() is None)
 
 
-def test_ports_are_followed_as_long_as_somebody_needs_them(bench):
+def test_ports_are_followed_as_long_as_they_are_needed(bench):
     open_to_all = {"lb1": listener("l1"), "lb2": listener("l2")}
     for lb_id, each in open_to_all.items():
         restricted = dataclasses.replace(each, allowed_cidrs=("10.0.0.0/8",))
@@ -96,7 +96,7 @@ def test_what_the_database_refuses_does_not_hold_up_others(bench):
     assert bench.controller.turn() is not None
 
 
-def test_a_load_balancer_that_cannot_be_looked_at_does_not_hold_up_others():
+def test_a_load_balancer_that_cannot_be_reconciled_does_not_delay_others():
     bench = Agent(observer=SILENT)
     rows = bench.nb.rows
 
@@ -113,7 +113,7 @@ def test_a_load_balancer_that_cannot_be_looked_at_does_not_hold_up_others():
     bench.until(lambda: "lb2" in bench.octavia.provisioning)
 
 
-def test_looks_at_those_that_depend_on_what_has_changed(bench):
+def test_reconciles_those_that_depend_on_what_has_changed(bench):
     bench.created(SITE, "lb1")
     bench.until(lambda: bench.db.vips("lb1"))
     bench.nb.cloud = type(bench.nb.cloud)({"R2": {"neutron-net1": ("10.0.0.1/24",)}})
@@ -124,7 +124,7 @@ def test_looks_at_those_that_depend_on_what_has_changed(bench):
     assert found.routers == {"R2"}
 
 
-def test_looks_at_all(bench):
+def test_reconciles_all(bench):
     bench.db.write(record.record((), changes.CreateLoadBalancer(SITE), "r1"))
     bench.controller.turn()
     assert bench.db.vips() == {}
@@ -148,7 +148,7 @@ class TestGivingBack:
             bench.asked(changes.DeleteMonitor("p1", "hm1"), each)
         bench.controller.turn()
 
-    def test_the_address_of_checks_that_nobody_needs(self, checked):
+    def test_the_address_of_checks_that_is_not_needed(self, checked):
         self.without_monitor(checked, "lb1")
         checked.executor.run()
         assert "ovn-lb-hm-sub1" in checked.neutron.ports
@@ -156,14 +156,14 @@ class TestGivingBack:
         self.without_monitor(checked, "lb2")
         checked.until(lambda: "ovn-lb-hm-sub1" not in checked.neutron.ports)
 
-    def test_not_before_all_have_been_looked_at(self, checked):
+    def test_not_before_all_have_been_reconciled(self, checked):
         checked.controller.enqueue_all()
         self.without_monitor(checked, "lb1")
         checked.executor.run()
 
         assert "ovn-lb-hm-sub1" in checked.neutron.ports
 
-    def test_not_what_somebody_needs_still(self, checked):
+    def test_not_what_is_still_needed(self, checked):
         checked.controller.release_source("sub1")
         checked.controller.turn()
         checked.executor.run()
@@ -221,7 +221,7 @@ class TestGivingBack:
     @pytest.fixture
     def heir(self, checked):
         """An agent that takes over when the deletion of what it has never seen is asked for."""
-        checked.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
+        checked.nb.member_fips["10.0.0.1"] = [member_fip("fip1", "R1", distributed=False)]
         heir = checked.successor()
         for lb_id in ("lb1", "lb2"):
             heir.asked(
@@ -253,7 +253,7 @@ class TestGivingBack:
         bench.until(lambda: bench.neutron.ports == {})
 
     def test_a_members_floating_ip(self, bench):
-        bench.nb.member_fips["10.0.0.1"] = [FloatingIp("fip1", "R1", distributed=False)]
+        bench.nb.member_fips["10.0.0.1"] = [member_fip("fip1", "R1", distributed=False)]
         bench.created(SITE, "lb1")
         bench.until(lambda: bench.octavia.provisioning.keys() >= {"lb1"})
         bench.asked(changes.DeleteMember("p1", "m1"), "lb1")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the controller tells who watches it."""
+"""What the controller reports to an observer."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.controller.test_loop import CHECKED, SITE
 
 
 class Recorder(Observer):
-    """Writes down what it is told."""
+    """Records what it is notified of."""
 
     def __init__(self):
         self.ended, self.retried, self.shown, self.vanished = [], [], {}, []
@@ -69,7 +69,7 @@ def bench(recorder):
 # --- requests
 
 
-def test_a_request_is_told_until_it_has_ended_and_its_end_once(bench, recorder):
+def test_a_request_is_observed_until_it_has_ended_and_its_end_once(bench, recorder):
     bench.created(SITE, "lb1")
     bench.until(lambda: bench.ended("lb1"))
 
@@ -119,7 +119,7 @@ def test_a_deletion_ends_before_the_load_balancer_vanishes(bench, recorder):
 @pytest.mark.parametrize(
     ("who", "step"), [("nb", Step.RECONCILE), ("octavia", Step.REPORT), ("neutron", Step.TASK)]
 )
-def test_each_step_tells_its_retries(bench, recorder, who, step):
+def test_each_step_reports_its_retries(bench, recorder, who, step):
     getattr(bench, who).error = Unavailable("away")
     bench.created(CHECKED, "lb1")
     bench.until(lambda: len(recorder.retried) > 1)
@@ -190,7 +190,7 @@ def world(recorder):
     return World(recorder)
 
 
-def test_what_is_mended_was_found_first(world, recorder):
+def test_what_is_repaired_was_found_first(world, recorder):
     world.octavia.has(WEB)
     assert world.round()
 
@@ -217,7 +217,7 @@ def test_a_port_that_was_left(world, recorder):
     assert recorder.found == recorder.repaired == [Drift.LEFT_PORT]
 
 
-def test_what_cannot_be_compared_is_found_and_not_mended(world, recorder):
+def test_what_cannot_be_compared_is_found_and_not_repaired(world, recorder):
     world.octavia.has(WEB)
     world.octavia.trees["lb1"] = Unavailable("no answer")
     world.round()

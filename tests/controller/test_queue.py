@@ -13,7 +13,7 @@ def queue(**options):
     return Queue(clock, **options), clock
 
 
-def test_a_key_is_looked_at_once_however_often_it_is_added():
+def test_a_key_is_ready_once_however_often_it_is_added():
     keys, _ = queue()
     for key in "aba":
         keys.add(key)

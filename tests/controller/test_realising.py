@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stories of what is asked for: rows that serve it, and what Octavia hears."""
+"""Stories of what is asked for: rows that serve it, and what is reported."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ class TestCreate:
         assert agent.row.switches == {"neutron-net1"}
         assert agent.row.routers == {"R1"}
 
-    def test_octavia_hears_once_and_is_remembered_to_have(self):
+    def test_an_end_is_reported_once(self):
         agent = agent_with()
 
         (message,) = agent.octavia.messages
@@ -53,7 +53,7 @@ class TestCreate:
 
         agent.assert_ended(SITE)
 
-    def test_a_look_in_between_does_not_tell_twice(self):
+    def test_reconciling_in_between_does_not_report_twice(self):
         agent = Agent()
         agent.created(SITE)
         agent.turn()
@@ -74,7 +74,7 @@ class TestCreate:
         assert successor.history.count(VIPS) == len(successor.history)
         successor.assert_ended(SITE)
 
-    def test_a_request_while_octavia_is_being_told(self):
+    def test_a_request_while_a_report_is_being_sent(self):
         agent = Agent()
         agent.created(SITE)
         agent.turn()
@@ -115,7 +115,7 @@ class TestFacts:
         assert agent.db.vips() == {("tcp", f"{VIP}:80"): "10.2.0.7:80"}
         agent.assert_ended(lb)
 
-    def test_others_go_on_meanwhile(self):
+    def test_others_continue_meanwhile(self):
         agent = Agent()
         agent.neutron.error = DOWN
         agent.created(site(member(7, address="10.2.0.7", subnet_id="sub2")))
@@ -140,13 +140,13 @@ class TestFacts:
 
 
 class TestBroughtPorts:
-    BROUGHT = dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", user_port=True),))
+    USER_PORT = dataclasses.replace(SITE, vips=(vip(cidr="10.0.0.0/24", user_port=True),))
 
     @pytest.mark.parametrize(("addresses", "cleared"), [(True, ["vip-port"]), (False, [])])
     def test_lose_their_addresses(self, addresses, cleared):
         agent = Agent()
         agent.nb.addresses["vip-port"] = addresses
-        agent.created(self.BROUGHT)
+        agent.created(self.USER_PORT)
         agent.turn()
 
         assert agent.db.cleared == cleared
@@ -154,7 +154,7 @@ class TestBroughtPorts:
     def test_are_waited_for(self):
         agent = Agent()
         agent.nb.addresses["vip-port"] = None
-        agent.created(self.BROUGHT)
+        agent.created(self.USER_PORT)
         agent.settle()
         assert agent.octavia.messages == []
 
@@ -162,7 +162,7 @@ class TestBroughtPorts:
         agent.changed(("port", "vip-port"))
         agent.settle()
 
-        agent.assert_ended(self.BROUGHT)
+        agent.assert_ended(self.USER_PORT)
 
 
 def test_pools_of_different_algorithms_move_apart_without_interruption():

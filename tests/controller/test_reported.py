@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Octavia has been told and has accepted."""
+"""Which reports Octavia has accepted."""
 
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's part: what it hears, tells and acknowledges; with whom it can do without."""
+"""The agent's part of statistics: what it receives, reports and acknowledges."""
 
 import dataclasses
 import threading
@@ -28,7 +28,7 @@ def world():
 
 
 def test_what_has_come_is_added_to_what_octavia_shows(world):
-    world.hear(report(web=(3, 300)), report(chassis="two", web=(4, 400), dns=(1, 50)))
+    world.arrive(report(web=(3, 300)), report(chassis="two", web=(4, 400), dns=(1, 50)))
 
     assert world.octavia.shown == {
         "web": counters(107, 1700),
@@ -37,10 +37,10 @@ def test_what_has_come_is_added_to_what_octavia_shows(world):
     assert len(world.octavia.messages) == 1
 
 
-def test_octavia_is_asked_for_each_listener_once_and_told_only_of_changes(world):
-    world.hear(report(web=(3, 300)))
-    world.hear(report(2, web=(1, 100)))
-    world.hear()
+def test_octavia_is_asked_for_each_listener_once_and_gets_only_changes(world):
+    world.arrive(report(web=(3, 300)))
+    world.arrive(report(2, web=(1, 100)))
+    world.arrive()
 
     assert world.octavia.asked == ["web"]
     assert [[each["id"] for each in message] for message in world.octavia.messages] == [["web"]] * 2
@@ -49,70 +49,70 @@ def test_octavia_is_asked_for_each_listener_once_and_told_only_of_changes(world)
 
 def test_reports_are_acknowledged_when_octavia_has_them(world):
     world.octavia.fails = Unavailable("down")
-    world.hear(report(web=(1, 10)), report(2, web=(1, 10)))
+    world.arrive(report(web=(1, 10)), report(2, web=(1, 10)))
     assert world.chassis.sent == []
 
     world.octavia.fails = None
-    world.hear()
+    world.arrive()
     assert world.chassis.sent == [(Acknowledgement("one", "life", (1, 2)), "there")]
 
 
 def test_an_acknowledgement_that_was_lost_comes_again_and_nothing_counts_twice(world):
-    world.hear(report(web=(3, 300)))
+    world.arrive(report(web=(3, 300)))
     world.chassis.sent.clear()
-    world.hear(report(web=(3, 300)))
+    world.arrive(report(web=(3, 300)))
 
     assert world.chassis.sent == [(Acknowledgement("one", "life", (1,)), "there")]
     assert world.octavia.shown["web"] == counters(103, 1300)
 
 
 def test_an_agent_that_takes_over_running_from_what_octavia_shows(world):
-    world.hear(report(web=(3, 300)))
+    world.arrive(report(web=(3, 300)))
     world.ledger = world.new_ledger()
-    world.hear(report(2, web=(2, 200)))
+    world.arrive(report(2, web=(2, 200)))
 
     assert world.octavia.shown["web"] == counters(105, 1500)
 
 
 def test_while_octavia_is_down_traffic_waits_and_one_line_is_logged(world, caplog):
     world.octavia.fails = Unavailable("down")
-    world.hear(report(web=(3, 300)))
-    world.hear(report(2, web=(1, 100)))
+    world.arrive(report(web=(3, 300)))
+    world.arrive(report(2, web=(1, 100)))
     world.octavia.fails = None
-    world.hear()
+    world.arrive()
 
     assert world.octavia.shown["web"] == counters(104, 1400)
-    assert caplog.text.count("Octavia could not be told statistics") == 1
+    assert caplog.text.count("Statistics could not be reported to Octavia") == 1
 
 
-def test_what_is_not_ours_or_gone_from_octavia_is_nobodys(world):
+def test_what_is_foreign_or_gone_from_octavia_is_not_reported(world):
     world.ids[FOREIGN] = "deleted"
-    world.hear(report(web=(1, 10), foreign=(9, 90)))
-    world.hear(Report("one", "", "life", 2, 2, {Key("dddddddd", 1): Traffic(5)}))
+    world.arrive(report(web=(1, 10), foreign=(9, 90)))
+    world.arrive(Report("one", "", "life", 2, 2, {Key("dddddddd", 1): Traffic(5)}))
 
     assert set(world.octavia.shown) == {"web", "dns"}
     assert len(world.chassis.sent) == 2
 
 
 def test_open_connections(world):
-    world.hear(OpenConnections("one", "", 1, {WEB: 3}), OpenConnections("two", "", 1, {WEB: 4}))
+    world.arrive(OpenConnections("one", "", 1, {WEB: 3}), OpenConnections("two", "", 1, {WEB: 4}))
     assert world.octavia.shown["web"] == counters(100, 1000, active=7)
 
-    world.hear(OpenConnections("one", "", 2, {WEB: 0}))
+    world.arrive(OpenConnections("one", "", 2, {WEB: 0}))
     assert world.octavia.shown["web"] == counters(100, 1000, active=4)
 
 
 def test_acknowledgements_of_others_are_ignored(world):
-    world.hear(Acknowledgement("one", "life", (1,)))
+    world.arrive(Acknowledgement("one", "life", (1,)))
 
     assert world.chassis.sent == []
 
 
 def test_not_all_listeners_there_ever_were_are_remembered(world, monkeypatch):
     monkeypatch.setattr(listener_counters, "_MOST", 1)
-    world.hear(report(web=(1, 10), dns=(1, 10)))
-    world.hear(report(2, dns=(1, 10)))
-    world.hear(report(3, web=(2, 20)))
+    world.arrive(report(web=(1, 10), dns=(1, 10)))
+    world.arrive(report(2, dns=(1, 10)))
+    world.arrive(report(3, web=(2, 20)))
 
     assert world.octavia.asked == ["web", "dns", "web"]
     assert world.octavia.shown["web"] == counters(103, 1030)
@@ -120,7 +120,7 @@ def test_not_all_listeners_there_ever_were_are_remembered(world, monkeypatch):
 
 def test_large_messages_are_split(world, monkeypatch):
     monkeypatch.setattr(listener_counters, "_RECORDS", 1)
-    world.hear(report(web=(1, 10), dns=(1, 10)))
+    world.arrive(report(web=(1, 10), dns=(1, 10)))
 
     assert [len(message) for message in world.octavia.messages] == [1, 1]
 
@@ -129,28 +129,28 @@ def test_large_messages_are_split(world, monkeypatch):
 
 
 def test_a_collector_that_is_unknown_is_given_a_session_and_counted(world):
-    world.hear(report(web=(1, 10)))
+    world.arrive(report(web=(1, 10)))
 
     assert world.chassis.sessions.keys() == {"one"}
     assert world.octavia.shown["web"] == counters(101, 1010)
 
 
 def test_a_recording_does_not_count_under_the_next_agent(world):
-    world.hear(report(web=(3, 300)))
+    world.arrive(report(web=(3, 300)))
     recorded = dataclasses.replace(report(web=(3, 300)), session=world.chassis.sessions["one"])
     world.chassis.sent.clear()
     world.ledger = world.new_ledger()
     world.chassis.repeats = True
-    world.hear(recorded, recorded)
+    world.arrive(recorded, recorded)
 
     assert world.octavia.shown["web"] == counters(103, 1300)
     assert [type(message) for message, _ in world.chassis.sent] == [Challenge] * 2
 
 
 def test_a_sender_is_forgotten_with_its_chassis(world):
-    world.hear(report(web=(1, 10)))
+    world.arrive(report(web=(1, 10)))
     world.clock.sleep(2 * 86400)
-    world.hear()
+    world.arrive()
 
     assert world.ledger._senders == {}
 
@@ -167,10 +167,10 @@ def test_the_main_loop_answers():
     asker.join(5)
 
     assert found == [{WEB: "web"}]
-    listeners.answer(lambda _: pytest.fail("nobody has asked"))
+    listeners.answer(lambda _: pytest.fail("no request is waiting"))
 
 
-def test_a_main_loop_that_hangs(monkeypatch):
+def test_a_main_loop_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(statistics, "_PATIENCE", 0.01)
 
     with pytest.raises(Unavailable, match="main loop"):
@@ -178,7 +178,7 @@ def test_a_main_loop_that_hangs(monkeypatch):
 
 
 class Thread:
-    """The thread with a ledger that fails as told."""
+    """The thread, with a ledger that fails as the test sets it."""
 
     def __init__(self, *failures):
         self.failures = list(failures)
@@ -215,7 +215,7 @@ def test_each_term_begins_with_what_octavia_shows():
     thread.statistics.set_leader(is_leader=True)
     assert thread.turned.wait(5)
 
-    with thread.statistics._leader.changed:  # so fast that the thread does not see it
+    with thread.statistics.changed:  # so fast that the thread does not see it
         thread.statistics.set_leader(is_leader=False)
         thread.statistics.set_leader(is_leader=True)
 

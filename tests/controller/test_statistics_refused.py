@@ -33,23 +33,23 @@ def test_records_that_octavia_refuses_do_not_hold_up_the_others(world, caplog, b
     world.octavia.shown = {each: counters() for each in world.ids.values()}
     world.octavia.refused = {f"listener-{port}" for port in bad}
 
-    world.hear(*messages)
+    world.arrive(*messages)
 
-    told = {each for each, shown in world.octavia.shown.items() if shown == counters(1, 10)}
-    assert told == set(world.ids.values()) - world.octavia.refused
+    reported = {each for each, shown in world.octavia.shown.items() if shown == counters(1, 10)}
+    assert reported == set(world.ids.values()) - world.octavia.refused
     assert len(world.chassis.sent) == 20
-    world.hear()
-    world.hear()
+    world.arrive()
+    world.arrive()
     assert world.drops.dropped == len(bad)
     assert caplog.text.count("Octavia refuses the statistics of listener") == len(bad)
     assert not world.ledger._accounts.waits
 
 
-def test_a_record_that_octavia_refuses_once_is_told_later(world):
+def test_a_record_that_octavia_refuses_once_is_reported_later(world):
     world.octavia.refused = {"web"}
-    world.hear(report(web=(3, 300)), report(2, dns=(1, 10)))
+    world.arrive(report(web=(3, 300)), report(2, dns=(1, 10)))
     world.octavia.refused = set()
-    world.hear()
+    world.arrive()
 
     assert world.octavia.shown["web"] == counters(103, 1300)
     assert world.drops.dropped == 0
@@ -58,17 +58,17 @@ def test_a_record_that_octavia_refuses_once_is_told_later(world):
 def test_a_listener_that_is_refused_for_good_is_tried_with_its_next_traffic(world, caplog):
     world.octavia.refused = {"web"}
     for number in range(1, 6):
-        world.hear(report(number, web=(1, 10)))
+        world.arrive(report(number, web=(1, 10)))
     assert world.drops.dropped == 3
     assert caplog.text.count("Octavia refuses the statistics of listener") == 1
 
     world.octavia.refused = set()
-    world.hear(report(6, web=(1, 10)))
+    world.arrive(report(6, web=(1, 10)))
     assert world.octavia.shown["web"] == counters(101, 1010)
 
 
 def test_counters_stop_at_what_octavia_can_hold(world):
-    world.hear(report(web=(MAX_COUNT, MAX_COUNT)), OpenConnections("one", "", 1, {WEB: 2**40}))
+    world.arrive(report(web=(MAX_COUNT, MAX_COUNT)), OpenConnections("one", "", 1, {WEB: 2**40}))
 
     assert world.octavia.shown["web"] == counters(MAX_COUNT, MAX_COUNT, 2**31 - 1)
     assert len(world.chassis.sent) == 1
@@ -80,11 +80,11 @@ def test_counters_stop_at_what_octavia_can_hold(world):
     ids=repr,
 )
 def test_a_listener_that_octavia_does_not_give_waits_alone(world, caplog, error):
-    world.hear(report(dns=(1, 10)))
+    world.arrive(report(dns=(1, 10)))
     world.octavia.unreadable = {"web": error}
-    world.hear(report(2, web=(3, 300), dns=(1, 10)), OpenConnections("one", "", 1, {WEB: 4}))
+    world.arrive(report(2, web=(3, 300), dns=(1, 10)), OpenConnections("one", "", 1, {WEB: 4}))
     for number in range(3, 12):
-        world.hear(report(number, web=(1, 100), dns=(1, 10)))
+        world.arrive(report(number, web=(1, 100), dns=(1, 10)))
 
     assert world.octavia.shown["dns"] == counters(11, 110, bytes_out=7)
     assert caplog.text.count("Octavia does not give counters of listener web") == 1
@@ -93,26 +93,26 @@ def test_a_listener_that_octavia_does_not_give_waits_alone(world, caplog, error)
 
     world.octavia.unreadable = {}
     for _ in range(7):
-        world.hear()
+        world.arrive()
     assert world.octavia.shown["web"] == counters(112, 2200, active=4)
 
 
 def test_a_listener_that_octavia_never_gave_does_not_come_before_the_others(world):
     world.octavia.unreadable = {"web": Unavailable("500")}
-    world.hear(report(web=(3, 300), dns=(1, 10)))
-    world.hear()
+    world.arrive(report(web=(3, 300), dns=(1, 10)))
+    world.arrive()
 
     assert world.octavia.shown["dns"] == counters(1, 10, bytes_out=7)
 
 
 def test_while_octavia_gives_nothing_all_waits_and_nothing_is_acknowledged(world):
-    world.hear(report(web=(1, 10)))
+    world.arrive(report(web=(1, 10)))
     world.chassis.sent.clear()
     world.octavia.unreadable = dict.fromkeys(("web", "dns"), Unavailable("down"))
-    world.hear(report(2, web=(1, 10), dns=(1, 10)))
+    world.arrive(report(2, web=(1, 10), dns=(1, 10)))
     assert world.chassis.sent == []
 
     world.octavia.unreadable = {}
-    world.hear()
+    world.arrive()
     assert world.octavia.shown["dns"] == counters(1, 10, bytes_out=7)
     assert world.octavia.shown["web"] == counters(102, 1020)

@@ -3,7 +3,7 @@
 
 from octavia_ovn.core import codec
 from tests.controller.agent import Agent
-from tests.controller.outside import FloatingIp
+from tests.controller.outside import member_fip
 from tests.controller.stories import GONE, SITE, VIPS, agent_with
 from tests.core.builders import VIP, Cloud
 
@@ -72,8 +72,8 @@ class TestAMembersFloatingIp:
 
     def becomes(self, agent, *, distributed):
         agent.nb.member_fips["10.0.0.1"] = [
-            FloatingIp("fip1", "R1", distributed=distributed),
-            FloatingIp("fip2", "R9", distributed=True),
+            member_fip("fip1", "R1", distributed=distributed),
+            member_fip("fip2", "R9", distributed=True),
         ]
         agent.changed(("member", "10.0.0.1"))
         agent.settle()
@@ -113,7 +113,7 @@ class TestAMembersFloatingIp:
 
 
 class TestAVipWithoutRouter:
-    """A router of ours answers for it, as long as no other leads there."""
+    """A responder answers for it, as long as no router leads there."""
 
     ISOLATED = Cloud(switches=["neutron-net1"])
     ROUTED = Cloud({"R1": {"neutron-net1": ("10.0.0.1/24",)}})
@@ -154,7 +154,7 @@ class TestAVipWithoutRouter:
         assert agent.db.answers == ANSWERS
         assert agent.row.routers == frozenset()
 
-    def test_is_answered_for_anew_when_somebody_broke_it(self):
+    def test_is_answered_for_again_when_another_client_broke_it(self):
         agent = self.isolated()
         agent.db.answers[("lb1", "neutron-net1")] = frozenset()
         agent.enqueue()

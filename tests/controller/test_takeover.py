@@ -48,7 +48,7 @@ class TestTakingOver:
         agent = self.taken(legacy())
 
         assert agent.history == [VIPS]
-        assert codec.decode(agent.rows).adopted
+        assert codec.keys.LOAD_BALANCER in agent.row.external_ids
         assert agent.row.uuid == "u1"
         assert (agent.row.switches, agent.row.routers) == ({"neutron-net1"}, {"R1"})
         assert agent.octavia.messages == []
@@ -62,7 +62,7 @@ class TestTakingOver:
         (found,) = codec.decode(agent.rows).lb.vips
         assert found == dataclasses.replace(KNOWN, user_port=False)
 
-    def test_leaves_a_brought_port_alone(self):
+    def test_leaves_a_user_provided_port_alone(self):
         agent = self.taken(legacy(), port=Port("vip-port", "mine", "compute:nova"))
 
         assert agent.neutron.ports["vip-port"].device_owner == "compute:nova"

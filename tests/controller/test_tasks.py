@@ -1,46 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slow questions, asked once each beside the main loop, and again while nobody answers."""
+"""Background calls: each is made once beside the main loop, and again until it is answered."""
 
 import logging
 
 import pytest
 
-from octavia_ovn.controller import tasks
-from octavia_ovn.controller.tasks import ANSWER_AGE, REFUSAL_AGE, Done, Tasks
+from octavia_ovn.controller.tasks import REFUSAL_AGE, Done
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
-from tests.controller.outside import Clock, Later
-
-
-class Service:
-    """Answers, or raises the error that is set."""
-
-    def __init__(self):
-        self.asked = 0
-        self.error = None
-
-    def __call__(self):
-        self.asked += 1
-        if self.error is not None:
-            raise self.error
-        return f"answer {self.asked}"
-
-
-class Bench:
-    def __init__(self, longest=10.0):
-        self.clock, self.executor, self.service = Clock(), Later(), Service()
-        self.posted, self.woken = [], []
-        self.tasks = Tasks(
-            self.executor, self.posted.append, self.woken.append, self.clock, longest=longest
-        )
-
-    def get(self, waiter="lb1"):
-        return self.tasks.get("key", self.service, waiter)
-
-    def work(self):
-        """The executor works, then the main loop."""
-        self.executor.run()
-        while self.posted:
-            self.posted.pop(0)()
+from tests.controller.task_bench import Bench
 
 
 @pytest.fixture
@@ -48,7 +15,7 @@ def bench():
     return Bench()
 
 
-def test_an_answer_is_there_at_the_next_look(bench):
+def test_an_answer_is_there_at_the_next_request(bench):
     assert bench.get() is None
     assert bench.woken == []
 
@@ -118,7 +85,7 @@ def test_log_lines_name_a_task_without_its_requests(bench, error, caplog):
     assert "Task ports lb1 w" in caplog.text
 
 
-def test_who_waits_hears_of_a_failure_once_and_of_the_answer_if_it_still_waits(bench):
+def test_a_waiter_is_woken_by_a_failure_once_and_by_the_answer_if_it_still_waits(bench):
     bench.service.error = Unavailable("503")
     bench.get("lb1")
     bench.get("lb2")
@@ -134,7 +101,7 @@ def test_who_waits_hears_of_a_failure_once_and_of_the_answer_if_it_still_waits(b
     assert bench.woken == ["lb1", "lb2", "lb1"]
 
 
-def test_tells_the_first_attempt_from_later_ones(bench):
+def test_distinguishes_the_first_attempt_from_later_ones(bench):
     bench.service.error = Unavailable("503")
     assert not bench.tasks.is_first_attempt("key", "lb1")
     bench.get()
@@ -145,20 +112,8 @@ def test_tells_the_first_attempt_from_later_ones(bench):
     assert not bench.tasks.is_first_attempt("key", "lb1")
 
 
-def test_an_answer_counts_until_it_is_forgotten(bench):
-    bench.get()
-    bench.work()
-    bench.tasks.forget("key")
-
-    assert bench.get() is None
-
-    bench.work()
-
-    assert bench.get() == Done("answer 2")
-
-
 @pytest.mark.parametrize("error", [None, Refused("no")])
-def test_a_deed_is_done_as_often_as_it_is_asked_for(bench, error):
+def test_a_one_time_task_runs_as_often_as_it_is_requested(bench, error):
     bench.service.error = error
     for count in (1, 2):
         bench.tasks.run_once("key", bench.service, "lb1")
@@ -172,161 +127,8 @@ def test_a_deed_is_done_as_often_as_it_is_asked_for(bench, error):
     assert bench.tasks._done == {}
 
 
-@pytest.mark.parametrize("error", [Refused("quota"), Conflict("taken"), NotFound("no subnet")])
-class TestRefusals:
-    @pytest.fixture
-    def refused(self, bench, error):
-        bench.service.error = error
-        bench.get()
-        bench.work()
-        bench.get()
-        bench.service.error = None
-        bench.woken.clear()
-        return bench
-
-    def test_one_is_asked_for_anew_and_counts_meanwhile(self, refused, error):
-        refused.tasks.forget_refusals()
-
-        assert refused.get("lb2") == Done(None, error)
-        refused.work()
-        assert refused.woken == ["lb1", "lb2"]
-        assert refused.get() == Done("answer 2")
-
-    def test_one_that_is_old_wakes_those_who_use_it(self, refused, error):
-        refused.clock.passes(REFUSAL_AGE - 1)
-        refused.tasks.retry_due()
-        assert refused.woken == []
-        assert refused.tasks.next_due() == pytest.approx(1)
-
-        refused.clock.passes(1)
-        refused.tasks.retry_due()
-
-        assert refused.woken == ["lb1"]
-        assert refused.tasks.next_due() is None
-        assert refused.get() == Done(None, error)
-        refused.work()
-        assert refused.get() == Done("answer 2")
-
-    def test_one_that_nobody_uses_any_more_is_not_asked_for(self, refused, error):
-        refused.tasks.forget("key")
-        refused.clock.passes(REFUSAL_AGE)
-        refused.tasks.retry_due()
-
-        assert refused.woken == []
-        assert len(refused.executor) == 0
-
-    def test_one_counts_while_the_service_is_away(self, refused, error):
-        refused.service.error = Unavailable("503")
-        refused.tasks.forget_refusals()
-        refused.get()
-        refused.work()
-
-        assert refused.get() == Done(None, error)
-
-
-def test_an_answer_that_is_used_for_long_is_asked_for_anew(bench):
-    bench.get()
-    bench.work()
-    bench.clock.passes(ANSWER_AGE)
-
-    assert bench.get() == Done("answer 1")
-    bench.work()
-    assert bench.get() == Done("answer 2")
-
-
-def test_an_answer_is_asked_for_anew_when_an_event_says_so(bench):
-    bench.get()
-    bench.work()
-    bench.tasks.expire("key")
-    bench.tasks.expire("never asked")
-
-    assert bench.get() == Done("answer 1")
-    bench.work()
-    assert bench.get() == Done("answer 2")
-
-
-def test_keeps_a_bounded_number_of_answers(bench, monkeypatch):
-    monkeypatch.setattr(tasks, "MOST", 3)
-    for number in range(3):
-        bench.tasks.get(number, bench.service, "lb1")
-        bench.work()
-    bench.tasks.get(0, bench.service, "lb1")
-    bench.tasks.get(3, bench.service, "lb1")
-    bench.work()
-
-    assert list(bench.tasks._done) == [2, 0, 3]
-
-
-class TestForgettingWhatIsUnderWay:
-    """An answer to a question that was taken back meanwhile is nobody's answer."""
-
-    @pytest.mark.parametrize("error", [None, Refused("quota"), Unavailable("503")])
-    def test_its_result_does_not_count(self, bench, error):
-        bench.service.error = error
-        bench.get()
-        bench.executor.run()
-        bench.tasks.forget("key")
-        bench.work()
-
-        assert bench.tasks._done == {}
-        assert bench.woken == ["lb1"]
-        assert bench.tasks.next_due() is None
-
-    @pytest.mark.parametrize("error", [None, Refused("quota")])
-    def test_who_asks_anew_gets_a_new_answer_after_the_old_attempt(self, bench, error):
-        bench.service.error = error
-        bench.get()
-        bench.executor.begin()
-        bench.tasks.forget("key")
-        assert bench.get("lb2") is None
-        assert len(bench.executor) == 1
-        bench.work()
-        assert bench.woken == []
-
-        bench.service.error = None
-        bench.work()
-
-        assert bench.woken == ["lb1", "lb2"]
-        assert bench.get() == Done("answer 2")
-
-    def test_who_asks_anew_waits_while_the_service_is_away(self, bench):
-        bench.service.error = Unavailable("503")
-        bench.get()
-        bench.executor.begin()
-        bench.tasks.forget("key")
-        bench.get("lb2")
-        bench.work()
-        bench.service.error = None
-        bench.clock.passes(1)
-        bench.tasks.retry_due()
-        bench.work()
-
-        assert bench.get() == Done("answer 2")
-
-    def test_an_attempt_that_has_not_begun_is_not_made(self, bench):
-        bench.get()
-        bench.tasks.forget("key")
-        bench.work()
-
-        assert bench.service.asked == 0
-        assert bench.woken == ["lb1"]
-
-    def test_a_retry_is_given_up(self, bench):
-        bench.service.error = Unavailable("503")
-        bench.get()
-        bench.work()
-        bench.get()
-        bench.tasks.forget("key")
-        bench.clock.passes(1)
-        bench.tasks.retry_due()
-
-        assert len(bench.executor) == 0
-        assert bench.woken == ["lb1", "lb1"]
-        assert not bench.tasks.is_running("key", "lb1")
-
-
 class TestOrder:
-    def test_a_deed_follows_a_task_that_is_under_way(self, bench):
+    def test_a_one_time_task_follows_a_task_that_is_under_way(self, bench):
         order = []
         bench.tasks.get("source", lambda: order.append("source"), "lb1")
         bench.executor.begin()
@@ -339,7 +141,7 @@ class TestOrder:
         assert order == ["source", "release"]
         assert not bench.tasks.is_running("release", "lb1")
 
-    def test_a_deed_follows_nothing_that_has_ended_or_waits_for_its_retry(self, bench):
+    def test_a_one_time_task_follows_nothing_that_has_ended_or_waits_for_its_retry(self, bench):
         bench.service.error = Unavailable("503")
         bench.get()
         bench.work()
@@ -348,7 +150,7 @@ class TestOrder:
 
         assert len(bench.executor) == 1
 
-    def test_a_deed_that_is_asked_for_while_it_is_being_done_is_done_again(self, bench):
+    def test_a_one_time_task_that_is_requested_while_it_runs_runs_again(self, bench):
         def work():
             if bench.service.asked == 0:
                 bench.tasks.run_once("key", bench.service, "lb2")
@@ -364,7 +166,7 @@ class TestOrder:
         assert bench.woken == ["lb1", "lb2"]
 
 
-def test_who_does_not_act_any_more_begins_nothing(bench):
+def test_an_agent_that_is_not_active_any_more_begins_nothing(bench):
     """Not what waits for a thread, for its retry or for another task."""
     bench.get()
     bench.tasks.run_once("release", bench.service, "lb1", after="key")
@@ -437,9 +239,3 @@ def test_waits_only_for_what_has_been_started(bench):
 
     assert bench.woken == ["lb1", "lb2"]
     assert not bench.tasks.is_running("key", "lb2")
-
-
-def test_forgetting_what_nobody_asked_is_fine(bench):
-    bench.tasks.forget("key")
-
-    assert bench.get() is None

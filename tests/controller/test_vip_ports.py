@@ -13,13 +13,13 @@ from tests.core.builders import VIP, balancer, listener, member, pool, vip
 OTHER = "10.0.0.77"
 
 
-def brought_by_user(lb):
+def with_user_port(lb):
     vips = tuple(vip(cidr="10.0.0.0/24", user_port=True) for _ in lb.vips)
     return balancer(lb.listeners, lb.pools, vips=vips)
 
 
 def lose(agent, *others):
-    """Somebody deletes the VIP's port; other ports are there then."""
+    """Delete the VIP's port; other ports exist afterwards."""
     agent.neutron.ports = {each.id: each for each in others}
     agent.nb.held["vip-port"] = False
     agent.changed(("port", "vip-port"))
@@ -27,7 +27,7 @@ def lose(agent, *others):
 
 
 def move(agent, *others):
-    """Somebody gives the VIP's port another address."""
+    """Give the VIP's port another address."""
     port = Port("vip-port", "ovn-lb-vip-lb1", fixed_ips=(FixedIp(OTHER, "sub1"),))
     lose(agent, port, *others)
 
@@ -48,7 +48,7 @@ def assert_closed(agent, caplog, why):
     assert caplog.text.count(f"VIP {VIP} of load balancer lb1 is not served") == 1
 
 
-def test_a_deleted_port_is_made_anew_while_the_address_is_free(caplog):
+def test_a_deleted_port_is_created_again_while_the_address_is_free(caplog):
     agent = agent_with()
     lose(agent)
 
@@ -95,7 +95,7 @@ def replaced(vip_, port_id):
     return type(vip_)(vip_.address, port_id, vip_.subnet_id, vip_.network_id, vip_.cidr, False)
 
 
-def test_an_address_that_somebody_else_has_is_not_served(caplog):
+def test_an_address_that_another_port_has_is_not_served(caplog):
     agent = agent_with()
     lose(agent, TAKEN)
 
@@ -113,8 +113,8 @@ def test_an_address_that_somebody_else_has_is_not_served(caplog):
 
 
 @pytest.mark.parametrize("happens", [lose, move])
-def test_a_port_that_the_user_brought_is_left_alone(happens, caplog):
-    agent = agent_with(brought_by_user(SITE))
+def test_a_user_provided_port_is_left_alone(happens, caplog):
+    agent = agent_with(with_user_port(SITE))
     happens(agent)
 
     assert_closed(agent, caplog, "vip-port")
@@ -127,7 +127,7 @@ def test_a_port_that_the_user_brought_is_left_alone(happens, caplog):
     assert agent.octavia.operating["lb1"] == "ONLINE"
 
 
-def test_a_port_of_ours_gets_its_address_back_while_that_is_free():
+def test_a_port_of_the_driver_gets_its_address_back_while_that_is_free():
     agent = agent_with()
     move(agent)
 
@@ -136,7 +136,7 @@ def test_a_port_of_ours_gets_its_address_back_while_that_is_free():
     assert agent.db.vips() == VIPS
 
 
-def test_a_port_of_somebody_else_that_the_rows_name_is_left_alone(caplog):
+def test_a_foreign_port_that_the_rows_name_is_left_alone(caplog):
     agent = agent_with()
     victim = Port("vip-port", "database", fixed_ips=(FixedIp(OTHER, "sub1"),))
     lose(agent, victim)
@@ -145,14 +145,14 @@ def test_a_port_of_somebody_else_that_the_rows_name_is_left_alone(caplog):
     assert victim.fixed_ips == (FixedIp(OTHER, "sub1"),)
 
 
-def test_a_port_of_ours_does_not_get_back_what_somebody_else_has(caplog):
+def test_a_port_of_the_driver_does_not_get_back_an_address_that_another_port_has(caplog):
     agent = agent_with()
     move(agent, TAKEN)
 
     assert_closed(agent, caplog, "has another address")
 
 
-def test_a_successor_tells_what_octavia_has_not_heard():
+def test_a_successor_reports_what_octavia_has_not_received():
     agent = agent_with()
     agent.octavia.error = DOWN
     lose(agent, TAKEN)

@@ -84,12 +84,3 @@ def test_makes_and_deletes_rows():
     new = row(uuid="")
 
     assert diff([BEFORE], [new]) == (r.InsertRow(new), r.DeleteRow(BEFORE))
-
-
-def test_leaves_keys_of_others_alone():
-    mine = dataclasses.replace(BEFORE, external_ids={"a": "1", "b": "1", "foreign": "1"})
-    wanted = dataclasses.replace(mine, external_ids={"a": "2", "other": "2"})
-
-    operations = diff([mine], [wanted], ours=lambda key: key in {"a", "b"})
-
-    assert operations == (r.SetKeys("u1", "external_ids", {"a": "2"}, frozenset({"b"})),)

@@ -12,7 +12,7 @@ from tests.lab.store import MYSQL, POSTGRESQL
 pytestmark = pytest.mark.slow
 
 
-def test_requests_end_whatever_is_killed(own_run_dir, tmp_path):
+def test_requests_end_with_any_process_killed(own_run_dir, tmp_path):
     seed = random.SystemRandom().randrange(10**6)
     choices = random.Random(seed)
     flavor, in_process = choices.choice((MYSQL, POSTGRESQL)), choices.choice((False, True))

@@ -198,7 +198,7 @@ def test_no_port_is_left_when_neutron_fails_the_api(lab, tenant, name):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_others_go_on_while_neutron_fails_the_agent(lab, tenant, serving, name):
+def test_others_continue_while_neutron_fails_the_agent(lab, tenant, serving, name):
     lb_id, pool_id = serving
     with fault(lab.agent_neutron, path="/ports", **FAULTS[name]):
         waiting = lab.octavia.create_health_monitor(pool_id, **MONITOR)

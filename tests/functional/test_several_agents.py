@@ -59,7 +59,7 @@ class Controllers:
         return agent
 
     def acting(self):
-        """The agent that acts, once there is exactly one."""
+        """The active agent, once there is exactly one."""
         assert wait_until(lambda: len(self._acting()) == 1, 15) is not None
         return self._acting()[0]
 
@@ -154,7 +154,7 @@ def test_one_of_three_acts_and_each_end_of_it_is_made_good(lab, controllers, ten
     is_well(lab, lb.id)
     row = lab.nb.select("Load_Balancer", [["name", "==", lb.id]])[0]
     assert f"{fip['floating_ip_address']}:80" in row["vips"]
-    # Four agents have had a look at the monitor: there is one port to check from.
+    # Four agents have reconciled the monitor: there is one port to check from.
     assert lab.agent_neutron.requests["POST /v2.0/ports"] == 1
 
 

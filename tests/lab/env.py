@@ -28,7 +28,7 @@ def isolate_octavia_run_dir():
     """
     clone_newns, ms_rec, ms_private = 0x20000, 0x4000, 1 << 18
     libc = ctypes.CDLL(None, use_errno=True)
-    # Not on the octavia directory itself: should anybody outside remove that
+    # Not on the octavia directory itself: should another process remove that
     # one, the kernel would drop our mount with it.
     target = str(OCTAVIA_RUN_DIR.parent.resolve()).encode()
     for failed in (
@@ -42,7 +42,7 @@ def isolate_octavia_run_dir():
 
 @contextlib.contextmanager
 def hold_octavia_run_dir():
-    """Own /var/run/octavia, or refuse when somebody else is using it."""
+    """Own /var/run/octavia, or refuse when another process uses it."""
     OCTAVIA_RUN_DIR.mkdir(parents=True, exist_ok=True)
     with open(OCTAVIA_RUN_DIR / "lab.lock", "w", encoding="ascii") as lock:
         try:
@@ -77,7 +77,7 @@ def wait_until(predicate, timeout, interval=0.005):
 
 
 def stop_process(process, timeout=10):
-    """Terminate a child of ours, by pid, and reap it."""
+    """Terminate a child process, by pid, and reap it."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:

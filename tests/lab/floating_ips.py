@@ -76,7 +76,7 @@ class FloatingIps(Routers):
             if not wanted:
                 return self.disassociate_fip(fip_id) if fip["port_id"] else fip
             if wanted == fip["port_id"]:
-                # Neutron works out anew whether the floating IP may be distributed.
+                # Neutron computes again whether the floating IP may be distributed.
                 self._mirror.refresh_fip(fip, self.port(wanted), self._is_distributed(fip))
                 return fip
             if fip["port_id"]:

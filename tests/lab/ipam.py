@@ -52,7 +52,7 @@ class Addresses:
         raise BadRequest(f"{address} is on no subnet of the network")
 
     def free(self, subnet_id):
-        """Return an address that nobody has, nor the gateway."""
+        """Return a free address that is not the gateway's."""
         subnet = self._subnets[subnet_id]
         used = self._used[subnet_id]
         net = ipaddress.ip_network(subnet["cidr"])

@@ -17,7 +17,7 @@ from tests.lab.ovsdb import OvsdbError
 from tests.lab.tap import OvsdbTap
 from tests.lab.workers import INSIDE, Agent
 
-# Of a lab that kills, so that nobody waits for the defaults of production.
+# Of a lab that kills, so that no test waits for the defaults of production.
 CONFIG = {
     "ovn": {
         "ovsdb_connection_timeout": "10",
@@ -33,7 +33,7 @@ CLOCKS = ("agent", "worker")
 class Client(ovsdb.OvsdbClient):
     """Connects again to a server that was restarted.
 
-    Only for a server that is killed while nobody of the lab writes: a transaction is done again
+    Only for a server that is killed while the lab writes nothing: a transaction is done again
     when its answer was lost.
     """
 
@@ -95,7 +95,7 @@ class MortalAgent(Agent):
 
 
 class Points:
-    """The points between two deeds of a process; at one of them it is killed.
+    """The points between two writes of a process; at one of them it is killed.
 
     :param kill: kills it, and returns when it is dead
     """
@@ -124,7 +124,7 @@ class Points:
 
 
 class PointedTap(OvsdbTap):
-    """A tap that tells of each transaction that writes, before and after it."""
+    """A tap that reports each transaction that writes, before and after it."""
 
     def __init__(self, path, server, points):
         super().__init__(path, server)
@@ -145,8 +145,8 @@ class PointedTap(OvsdbTap):
 class MortalLab(Lab):
     """A laboratory that outlives its processes.
 
-    The agent reaches Neutron at an address of its own, so that its requests can be told from those
-    of the API's workers.
+    The agent reaches Neutron at an address of its own, so that its requests can be distinguished
+    from those of the API's workers.
     """
 
     def __init__(self, *args, **options):
@@ -167,7 +167,7 @@ class MortalLab(Lab):
 
     @staticmethod
     def _watch(http, points):
-        """Look at requests that change something: after a question all is as before it."""
+        """Watch requests that change something: a read leaves all as it was."""
 
         def reach(when, what):
             if not what.startswith("GET"):
@@ -233,7 +233,7 @@ class MortalLab(Lab):
 
     def restart_nb(self):
         """Kill the northbound database's server, and start it again."""
-        # Whoever holds this lock may be writing for Neutron, which has a journal for that.
+        # The holder of this lock may be writing for Neutron, which has a journal for that.
         with self.neutron.locked():
             self.env.nb.kill()
             self.env.nb.start()
@@ -248,7 +248,7 @@ class MortalLab(Lab):
         return {row["name"] for row in rows if "octavia:pending" in row["external_ids"]}
 
     def settle(self, timeout=20):
-        """Wait until nobody waits for anything; return whether that came true."""
+        """Wait until nothing is pending; return whether that came true."""
         return (
             env.wait_until(
                 lambda: not self.octavia.stuck() and not self.waited_for(), timeout, 0.02

@@ -32,7 +32,7 @@ class OvnMirror:
         self._router_ports = {}
 
     def find_rows(self):
-        """Learn the rows that somebody else has written for Neutron's objects."""
+        """Learn the rows that another client has written for Neutron's objects."""
         nb = self._nb.snapshot("Logical_Switch_Port", "Logical_Router_Port", "NAT")
         self._ports = {row["name"]: row["_uuid"] for row in nb["Logical_Switch_Port"]}
         self._router_ports = {

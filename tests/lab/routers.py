@@ -98,7 +98,7 @@ class Routers(Networks):
                     self._remove_router_port(router_id, port)
 
     def vanish_network(self, network_id):
-        """Let a network go with all that is on it, as nobody should be able to."""
+        """Delete a network with all that is on it, which no API allows."""
         with self._lock:
             for port in [p for p in self.ports.values() if p["network_id"] == network_id]:
                 if port["device_owner"] in (ROUTER_INTERFACE, ROUTER_GATEWAY):

@@ -89,7 +89,7 @@ class StatusUpdater:
             self._deallocate_vip(lb)
 
     def _delete(self, table, row_id):
-        """Delete a row and what hangs on it, as the SQL models cascade."""
+        """Delete a row and what refers to it, as the SQL models cascade."""
         with self._store.begin() as transaction:
             _delete_tree(transaction, table, row_id)
             if table == "pools":

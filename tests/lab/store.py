@@ -5,7 +5,7 @@ Only what decides how driver statuses and API transactions meet is modelled:
 
 * an UPDATE or DELETE waits while another transaction has written, inserted
   or locked that row, until it commits or rolls back;
-* a plain read sees committed rows only, and waits for nobody;
+* a plain read sees committed rows only, and never waits;
 * an UPDATE of a row whose INSERT is not committed yet waits for it (MySQL,
   InnoDB) or finds no such row and changes nothing (PostgreSQL).
 """
@@ -109,7 +109,7 @@ class Store:
             self.changed.notify_all()
 
     def _index(self, table, row_id, before, columns):
-        """Keep the way from parents to children; oldest first, as long as nobody moves."""
+        """Keep the way from parents to children; oldest first, as long as no parent changes."""
         for column in PARENTS:
             old = before.get(column)
             new = None if columns is None else columns.get(column, old)

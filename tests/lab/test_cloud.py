@@ -129,7 +129,7 @@ def test_faults(neutron):
     request(neutron, "/networks")
 
 
-def test_transaction_log_tells_the_lab_from_others(env, neutron, nb):
+def test_transaction_log_distinguishes_the_lab_from_others(env, neutron, nb):
     log = TransactionLog(env.nb.path)
     neutron.add_network("seen")
     assert log.count_foreign() == 0

@@ -76,9 +76,7 @@ def test_reasons_that_never_repeat_do_not_fill_the_log(clock, work, caplog):
     assert len(lines(caplog)) < 50
 
 
-def test_an_error_that_nobody_has_foreseen_is_held_counted_and_followed_by_a_pause(
-    clock, work, caplog
-):
+def test_an_unexpected_error_is_caught_counted_and_followed_by_a_pause(clock, work, caplog):
     found = attempts(clock)
     work.error = KeyError("match")
     assert not found.run(work)

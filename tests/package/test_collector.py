@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A collector's loop: its pace, and what it does while its surroundings fail."""
+"""A collector's loop: its pace, and what it does while what it needs fails."""
 
 import contextlib
 import math
@@ -11,8 +11,9 @@ import pytest
 from octavia_ovn import collector
 from octavia_ovn.adapters.openvswitch.bridge import Reading
 from octavia_ovn.adapters.openvswitch.host import Identity
+from octavia_ovn.adapters.statistics.ack_watchdog import AckWatchdog
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
-from octavia_ovn.collector import AckWatchdog, Collector, Schedule
+from octavia_ovn.collector import Collector, Schedule
 from octavia_ovn.config.databases import Database
 from octavia_ovn.config.statistics import CollectorStatistics
 from octavia_ovn.controller.listener_counters import Accounts
@@ -175,7 +176,7 @@ class World:
 
     @contextlib.contextmanager
     def acting(self):
-        """An agent that acts; it does not know what one before it did."""
+        """An active agent; it does not know what the one before it did."""
         ended = threading.Event()
         accounts = Accounts(self.octavia, self.octavia, lambda _: {Key("aaaaaaaa", 80): "web"})
         socket = AgentSocket("127.0.0.1", self.port, MASTER)
@@ -254,7 +255,7 @@ def test_nothing_is_lost_or_counted_twice_when_agents_take_over(world):
                 world.await_counters(total_connections=7 * turn)
 
 
-def test_that_no_connection_is_open_any_more_is_told_after_a_restart(world):
+def test_that_no_connection_is_open_any_more_is_reported_after_a_restart(world):
     with world.acting():
         world.around.open = 500
         with world.collecting():

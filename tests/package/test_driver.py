@@ -78,7 +78,7 @@ POLICY = {"l7policy_id": "policy", "listener_id": "l1", "rules": RULES}
 
 
 class GetSocket:
-    """Octavia's answers; of a rule it is not told whose listener it is."""
+    """Octavia's answers; those about a rule do not name its listener."""
 
     def get(self, kind, object_id):
         known = {
@@ -195,14 +195,14 @@ class Ports:
         self.policies[port_id] = policy_id
 
 
-BROUGHT = {"vip_port_id": "port", "vip_qos_policy_id": "new"}
+USER_PORT = {"vip_port_id": "port", "vip_qos_policy_id": "new"}
 POLICED = {
     "update": lambda driver: driver.loadbalancer_update(
         data_models.LoadBalancer(loadbalancer_id="lb1", vip_port_id="port"),
         data_models.LoadBalancer(loadbalancer_id="lb1", vip_qos_policy_id="new"),
     ),
-    "a port that the user brought": lambda driver: driver.loadbalancer_create(
-        data_models.LoadBalancer(loadbalancer_id="lb1", vip_address="10.0.0.9", **BROUGHT)
+    "a user-provided port": lambda driver: driver.loadbalancer_create(
+        data_models.LoadBalancer(loadbalancer_id="lb1", vip_address="10.0.0.9", **USER_PORT)
     ),
 }
 

@@ -54,7 +54,7 @@ def test_a_crash_is_logged_counted_and_followed_by_another_run(caplog):
     assert metrics.registry.get_sample_value(name, {"thread": "watch"}) == 3
 
 
-def test_a_thread_that_crashes_for_ever_can_be_stopped(monkeypatch, caplog):
+def test_a_thread_that_crashes_each_time_can_be_stopped(monkeypatch, caplog):
     caplog.set_level(logging.CRITICAL)
     monkeypatch.setattr(supervised, "FIRST_PAUSE", 3600.0)
     monkeypatch.setattr(supervised, "LONGEST_PAUSE", 3600.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update changes what it names and nothing else, whatever Octavia tells of the old object."""
+"""An update changes what it names and nothing else, though Octavia gives more of the old object."""
 
 import dataclasses
 

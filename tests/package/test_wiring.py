@@ -24,7 +24,7 @@ TWO = ("10.0.0.0/24", "10.2.0.0/24")
         ("strict_algorithms = yes", balancer(pools=[pool(algorithm=model.Algorithm.ROUND_ROBIN)])),
     ],
 )
-def test_what_is_switched_off_is_refused_before_anybody_is_asked(tmp_path, option, lb):
+def test_what_is_switched_off_is_refused_before_any_service_is_asked(tmp_path, option, lb):
     path = tmp_path / "octavia.conf"
     path.write_text(f"[ovn]\n{option}\n", encoding="utf-8")
     conf = cfg.ConfigOpts()

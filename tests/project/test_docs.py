@@ -56,7 +56,7 @@ FEATURES = [(name, key) for name in MATRICES for key in _matrix(name)]
 
 
 @pytest.mark.parametrize(("name", "key"), FEATURES)
-def test_each_cell_of_ours_names_tests_that_exist(name, key):
+def test_each_cell_of_this_driver_names_tests_that_exist(name, key):
     named = _TEST.findall(_matrix(name)[key].get("driver-notes.octavia-ovn", ""))
 
     assert named

@@ -74,7 +74,7 @@ def expressions():
 
 @pytest.fixture(scope="module")
 def known(exported):
-    """All names that a scrape has, and of ours the labels."""
+    """All names that a scrape has, and the labels of this project's."""
     families = Metrics().registry.collect()
     foreign = {sample.name: () for each in families for sample in each.samples}
     chassis = {

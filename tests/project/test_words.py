@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 WORDS = {
     r"acting agent": 0,
     r"acts now": 0,
-    r"anew": 1,
+    r"anew": 0,
     r"anybody": 0,
     r"brought": 2,
     r"deeds?": 0,

@@ -6,11 +6,11 @@ kubernetes/cloud-provider-openstack, pkg/openstack/loadbalancer.go, sends them w
 ``lb-provider=ovn`` and ``manage-security-groups=true`` (read at commit 98668a4b). Its client,
 gophercloud, leaves out what is empty and calls Octavia's API by the name v2.0.
 
-While something is not ACTIVE, the controller looks again after a second, and then after ever longer
+While something is not ACTIVE, the controller asks again after a second, and then after ever longer
 pauses; here they begin at a fifth of one, so that the next request comes as soon as it may.
 
 What of the tree is not ACTIVE when the load balancer is would fail its next request, or be
-shown to the user as an error: every wait here ends with looking at all of it.
+shown to the user as an error: every wait here ends with reading all of it.
 """
 
 from __future__ import annotations
@@ -19,54 +19,16 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
+from tests.sandbox.kubernetes_service import CLUSTER, OWN, Port, Service
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandbox.api import Cloud, Json
     from sandbox.guests import Guest
 
-_CLUSTER = "kubernetes"
-_OWN = "kube_service_"
 _FIRST_WAIT, _FACTOR, _STEPS = 0.2, 1.2, 23  # seconds; wait.Backoff of WaitActiveAndGet...
 _MONITORS = {"TCP": "TCP", "UDP": "UDP-CONNECT"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Port:
-    """One of `spec.ports`."""
-
-    protocol: str
-    port: int
-    node_port: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Service:
-    """A Service of type LoadBalancer."""
-
-    name: str
-    ports: tuple[Port, ...]
-    version: int = 4
-    """IP version of the first of `spec.ipFamilies`, the only one that is served."""
-    client_ip: bool = False
-    """`spec.sessionAffinity: ClientIP`."""
-    source_ranges: tuple[str, ...] = ()
-    """`spec.loadBalancerSourceRanges`."""
-
-    @property
-    def tag(self) -> str:
-        """Name of its load balancer; also its mark on what it uses."""
-        return f"{_OWN}{_CLUSTER}_default_{self.name}"
-
-    @property
-    def security_group(self) -> str:
-        """Name of the group that opens the node ports to its clients."""
-        return f"lb-sg-{self.name}-default-{self.name}"
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """Who may be a client."""
-        return self.source_ranges or ("0.0.0.0/0" if self.version == 4 else "::/0",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,7 +86,7 @@ class Controller:
         found = self._get(lb["id"])
         assert found["provisioning_status"] == "ACTIVE"
         others = [tag for tag in found["tags"] if tag != service.tag]
-        if any(tag.startswith(_OWN) for tag in others):
+        if any(tag.startswith(OWN) for tag in others):
             self._delete_part(found, service)
             self._update_tags(found, others)
         else:
@@ -148,7 +110,7 @@ class Controller:
         body = {
             "name": service.tag,
             "description": f"Kubernetes external service default/{service.name}"
-            f" from cluster {_CLUSTER}",
+            f" from cluster {CLUSTER}",
             "vip_subnet_id": self.subnet,
             "provider": "ovn",
             "tags": [service.tag],
@@ -177,7 +139,7 @@ class Controller:
                 floating_network_id=self.floating_network,
                 port_id=lb["vip_port_id"],
                 description=f"Floating IP for Kubernetes external service default/{service.name}"
-                f" from cluster {_CLUSTER}",
+                f" from cluster {CLUSTER}",
             )
 
     def _delete_part(self, lb: Json, service: Service) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.kubernetes import Controller, Port, Service
+from tests.sandbox.kubernetes import Controller
+from tests.sandbox.kubernetes_service import Port, Service
 from tests.sandbox.plane import CROWD
 from tests.sandbox.waiting import until
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators met, told from outside: API calls in; rows, ports and statuses out."""
+"""What operators met, seen from outside: API calls in; rows, ports and statuses out."""
 
 import pytest
 

@@ -113,7 +113,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def _foreign_rows(lab):
-    """Rows of Neutron's port forwarding, and of somebody unknown."""
+    """Rows of Neutron's port forwarding, and of an unknown owner."""
     for name, external_ids in (
         ("pf-floatingip-10-tcp", {"neutron:device_owner": "port_forwarding_plugin"}),
         ("somebody-else", {"owner": "unknown"}),

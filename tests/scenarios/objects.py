@@ -125,7 +125,7 @@ class LoadBalancer(Thing):
         return [row for row in found if all(row[name] == value for name, value in columns.items())]
 
     def state(self):
-        """What the rows say once nobody writes any more, whenever that was written."""
+        """What the rows say once all writes are done, whenever that was written."""
         self.project.quiesce()
         return {row["_uuid"]: {**row, "_version": None} for row in self.rows()}
 
@@ -168,7 +168,7 @@ class LoadBalancer(Thing):
         }
 
     def is_on(self, *parents):
-        """Whether all rows hang on these networks and routers."""
+        """Whether all rows refer to these networks and routers."""
         uuids = {row["_uuid"] for row in self.rows()}
         return bool(uuids) and all(uuids <= self.project.attached(parent) for parent in parents)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words in which the scenarios are told.
+"""The steps of the scenarios.
 
-Every call of Octavia's API goes through Project.do(), which waits for its end and then looks at all
+Every call of Octavia's API goes through Project.do(), which waits for its end and then checks all
 that must hold after any call: tests.lab.invariants, one transaction, statuses in order.
 """
 
@@ -25,7 +25,7 @@ FINAL = ("ACTIVE", "ERROR", "DELETED")
 
 
 class Project:
-    """Somebody's networks and load balancers in a laboratory shared with others."""
+    """A tenant's networks and load balancers in a laboratory shared with others."""
 
     def __init__(self, lab, check_invariants=True):
         self.lab = lab
@@ -124,7 +124,7 @@ class Project:
     # Assert
 
     def wait(self, condition, what, timeout=SETTLING):
-        """Wait until a condition holds, and until what was told to Octavia is noted in the rows."""
+        """Wait until a condition holds, and until the rows show that all is reported to Octavia."""
         assert wait_until(condition, timeout, 0.01) is not None, f"not within time: {what}"
         self.quiesce()
 
@@ -179,7 +179,7 @@ class Project:
         return [message.status for message in self.lab.octavia.statuses[count:]]
 
     def look_again(self):
-        """Make the agent look at every load balancer; it must find nothing to do."""
+        """Make the agent reconcile every load balancer; it must find nothing to do."""
         self.quiesce()
         lbs = [lb_id for lb_id in self._lbs if self._lb_exists(lb_id)]
         before = {lb_id: self._rows_of(lb_id) for lb_id in lbs}
@@ -248,9 +248,9 @@ class Project:
     def _check_repeated(self, table, record):
         """A status that comes while nothing is pending may only repeat what Octavia knows."""
         row = self.lab.octavia.store.get(table, record["id"])
-        told = record.get("provisioning_status")
-        if row and told:
-            assert told == row["provisioning_status"], f"a refused call made {table} {record}"
+        reported = record.get("provisioning_status")
+        if row and reported:
+            assert reported == row["provisioning_status"], f"a refused call made {table} {record}"
 
     def _check_operation(self, operation, statuses):
         """All that was pending is reported, the load balancer not before the others."""
@@ -285,3 +285,13 @@ def _is_uuid(text):
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
+
+
+def addresses_of(pool):
+    """The addresses of a pool's members."""
+    return [member.row["ip_address"] for member in pool.members()]
+
+
+def becomes(project, thing, status):
+    """Wait until an object has an operating status."""
+    project.wait(lambda: thing.operating == status, f"{thing.name} becomes {status}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Listeners that only some clients may use.
 
-Who is kept out, and where, is looked at by the invariants after every step.
+Who is kept out, and where, is checked by the invariants after every step.
 """
 
 import pytest
@@ -155,7 +155,7 @@ def _is(row):
         say_less,
     ],
 )
-def test_what_other_hands_did_is_put_right(project, damage):
+def test_what_another_client_changed_is_repaired(project, damage):
     network = project.network()
     project.router(network)
     lb = restricted(project, network, "10.0.0.0/8")

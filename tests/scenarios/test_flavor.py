@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flavors: what the operator sets for a load balancer, for ever."""
+"""Flavors: what the operator sets for a load balancer once."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_a_flavor_says_how_clients_are_kept(project):
 
 
 def test_a_flavor_may_be_strict(project):
-    """Its pools cannot be ROUND_ROBIN, now and later; other changes go on."""
+    """Its pools cannot be ROUND_ROBIN, now and later; other changes continue."""
     lb = project.serving(project.network(), flavor={"strict_algorithms": True})
     refusal = project.refused("create_pool", lb.id, protocol="TCP", lb_algorithm="ROUND_ROBIN")
     assert "flavor" in str(refusal)

@@ -87,7 +87,7 @@ def test_d28_floating_ip_of_an_additional_vip_comes_and_goes(project, network):
 
 
 def test_d6_floating_ip_on_the_users_own_port(project, network):
-    """A VIP port that the user brought is found by its id, not by its name."""
+    """A user-provided VIP port is found by its id, not by its name."""
     port = project.neutron.create_port(network.id, name="mine")
     address = port["fixed_ips"][0]["ip_address"]
     lb = project.serving(network, vip_port_id=port["id"], vip_address=address)
@@ -106,7 +106,7 @@ def test_d6_floating_ip_that_is_there_before_the_load_balancer(project, network)
 
 
 def test_d16_floating_ip_while_a_member_is_added(project, network):
-    """Whoever writes last, vips hold the floating IP and the member."""
+    """In any order of writes, vips hold the floating IP and the member."""
     lb = project.serving(network)
     fips = []
     project.lab.worker_tap.before_write(lambda: fips.append(project.floating_ip(lb.vip_port)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VIPs on networks without a router: a router of ours answers for them, a responder."""
+"""VIPs on networks without a router: a responder answers for them."""
 
 import pytest
 
@@ -52,7 +52,7 @@ class Responder:
         self._project.wait(lambda: not self.exists, "the responder is gone")
 
     def delete(self, part):
-        """Have somebody delete a part of it."""
+        """Delete a part of it, as another client."""
         if part == "router":
             self._nb.transact(delete("Logical_Router", [["name", "==", self._names.router]]))
             return
@@ -66,7 +66,7 @@ class Responder:
         )
 
     def spoil(self, part):
-        """Have somebody change a part of it."""
+        """Change a part of it, as another client."""
         table, name, columns = {
             "networks": (
                 "Logical_Router_Port",
@@ -162,7 +162,7 @@ def test_goes_while_the_load_balancer_is_switched_off(project):
 
 
 @pytest.mark.parametrize("part", ["router", "switch port"])
-def test_is_made_anew_when_somebody_deletes_a_part(project, part):
+def test_is_created_again_when_another_client_deletes_a_part(project, part):
     network = project.network()
     found = Responder(project, network)
     lb = project.serving(network)
@@ -175,7 +175,7 @@ def test_is_made_anew_when_somebody_deletes_a_part(project, part):
 
 
 @pytest.mark.parametrize("part", ["networks", "addresses", "mark"])
-def test_is_made_right_when_somebody_changes_a_part(project, part):
+def test_is_repaired_when_another_client_changes_a_part(project, part):
     network = project.network()
     found = Responder(project, network)
     lb = project.serving(network)
@@ -200,7 +200,7 @@ def test_goes_when_the_rows_of_the_load_balancer_are_lost(project):
     found.becomes(f"{lb.vip}/24")
 
 
-def test_its_router_port_answers_for_nobody_on_other_networks(project):
+def test_its_router_port_answers_no_client_on_other_networks(project):
     networks = project.network(), project.network()
     lbs = [project.serving(network) for network in networks]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listeners, and what hangs on them."""
+"""Listeners, and what belongs to them."""
 
 import pytest
 
@@ -151,7 +151,7 @@ def test_d27_disabled_load_balancer_does_not_serve_a_new_protocol(project):
 
 
 def test_disabled_listener_is_offline_and_serves_nothing(project):
-    """Disable and enable are each other's inverse; another listener goes on."""
+    """Disable and enable are each other's inverse; another listener keeps serving."""
     network = project.network()
     lb = project.serving(network)
     other = lb.listener(81)

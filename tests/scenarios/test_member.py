@@ -118,7 +118,7 @@ def test_b36_b37_disabled_member_gets_no_traffic(project):
 
 
 def test_b38_member_that_the_row_does_not_know_can_be_deleted(project):
-    """Somebody has emptied the pool's key: the member is DELETED all the same."""
+    """The pool's key was emptied: the member is DELETED all the same."""
     lb = project.serving(project.network(), members=2)
     member = lb.pools()[0].members()[0]
     row = lb.rows()[0]
@@ -150,7 +150,7 @@ def test_b42_backends_parse_as_address_and_port(project):
 
 
 @pytest.mark.parametrize("count", [2, 40])
-def test_b43_d63_batch_costs_the_same_whatever_its_size(project, count):
+def test_b43_d63_batch_costs_the_same_with_any_size(project, count):
     """Transactions, status messages and Neutron requests do not grow with the members."""
     network = project.network()
     lb = project.serving(network, members=0)

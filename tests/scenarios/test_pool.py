@@ -18,12 +18,12 @@ def test_b25_pool_created_with_a_listener_is_online_at_once(project):
     listener = lb.listener()
     statuses = len(project.lab.octavia.statuses)
     pool = lb.pool(listener)
-    told = [
+    reported = [
         record.get("operating_status")
         for message in project.messages_since(statuses)
         for record in message.get("pools", ())
     ]
-    assert "OFFLINE" not in told
+    assert "OFFLINE" not in reported
     assert pool.operating == "ONLINE"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults: what was accepted ends, what was refused leaves nothing, others go on."""
+"""Faults: what was accepted ends, what was refused leaves nothing, others continue."""
 
 import concurrent.futures
 import os
@@ -62,7 +62,7 @@ def test_agent_killed_while_requests_run(project, own_lab):
 
 
 def test_d43_worker_killed_after_its_answer_loses_nothing(project, own_lab):
-    """A request that was answered is in the database, whatever becomes of the process."""
+    """A request that was answered is in the database, even if the process dies."""
     network = project.network()
     own_lab.stop_agent()
     operation = start(project, "create_load_balancer", network.subnet)
@@ -230,7 +230,7 @@ def test_b86_b84_many_requests_leak_neither_descriptors_nor_threads(project, own
     assert (open_files(worker.pid), threads(worker.pid)) <= before
 
 
-def test_d44_driver_object_needs_nobody(project, own_lab):
+def test_d44_driver_object_needs_no_service(project, own_lab):
     """Its constructor succeeds while every service is down, and at once."""
     own_lab.worker_tap.down()
     own_lab.octavia.driver_listener.stop()
@@ -330,7 +330,7 @@ def test_d50_d51_nothing_is_lost_on_a_database_that_does_not_block(lab):
 
 
 def test_agents_that_stop_leave_the_lock_to_another(project, own_lab):
-    """A second agent stands by, and goes on when the first is killed."""
+    """A second agent stands by, and takes over when the first is killed."""
     first = own_lab.agent
     own_lab.start_agent()
     second = own_lab.agent

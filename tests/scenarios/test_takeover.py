@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load balancers that ovn-octavia-provider has made, from the moment ours looks at them."""
+"""Load balancers that ovn-octavia-provider has made, from when this driver first reads them."""
 
 import json
 import pathlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routers, switches, and which of them a load balancer hangs on."""
+"""Routers, switches, and which of them a load balancer is attached to."""
 
 import itertools
 
@@ -120,7 +120,7 @@ def test_b65_interface_that_goes_during_the_creation(project):
 
 
 def test_b66_gateway_of_the_vips_provider_network(project):
-    """A VIP on a provider network hangs on the router whose gateway is there, when it is."""
+    """A VIP on a provider network is attached to the router whose gateway is there, if any."""
     public = project.network(physical_network="public", external=True)
     inside = project.network()
     router = project.router(inside)
@@ -151,7 +151,7 @@ def test_b66_b69_gateway_of_a_tenant_router_changes_nothing_inside(project):
 
 @pytest.mark.parametrize("binding", ["gateway_chassis", "ha_chassis_group"])
 def test_b72_b73_gateway_port_is_known_by_its_mark(project, binding):
-    """Whatever binds it to a chassis, the external switch is left out."""
+    """However it is bound to a chassis, the external switch is left out."""
     network = project.network()
     router = project.router(network)
     project.neutron.set_gateway(router.id, project.external.id, **{binding: f"hv-{router.id}"})

@@ -13,9 +13,9 @@ from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.codec.keys import ACCESS_LISTENER
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.diagnosis.acls import Acl
-from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Port, Switch
+from octavia_ovn.core.diagnosis.snapshot import Port, Switch
 from octavia_ovn.core.rows import Row
-from octavia_ovn.core.topology import RouterPort
+from octavia_ovn.core.topology import FloatingIp, RouterPort
 
 _DROPPED = "no rule of a security group allows it"
 _PORT_COLUMNS = ("name", "type", "addresses", "enabled", "external_ids", "options")
@@ -127,18 +127,10 @@ class NorthboundRows:
 
     def floating_ips(self, port_ids: Iterable[str]) -> dict[str, FloatingIp]:
         """Return the floating IPs of ports, by the address that they translate to."""
-        columns = ("type", "logical_ip", "external_ip", "external_ids")
+        columns = neutron.NAT_COLUMNS
         rows = self._select.with_key("NAT", neutron.FIP_PORT, port_ids, columns)
-        return {
-            row["logical_ip"]: FloatingIp(
-                address=row["external_ip"],
-                logical_ip=row["logical_ip"],
-                port_id=row["external_ids"][neutron.FIP_PORT],
-                router=neutron.nat_router(row["external_ids"]),
-            )
-            for row in rows
-            if row["type"] == neutron.FLOATING_IP
-        }
+        found = (neutron.floating_ip(*(row[each] for each in columns)) for row in rows)
+        return {each.logical_ip: each for each in found if each is not None}
 
     def rules(self, ports: Sequence[Port]) -> tuple[dict[str, set[str]], tuple[Acl, ...]]:
         """Return the port groups that ports are in, by the ports' uuids, and the groups' ACLs."""

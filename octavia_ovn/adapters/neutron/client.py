@@ -22,7 +22,7 @@ from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
-    from octavia_ovn.config.octavia import Service
+    from octavia_ovn.config.services import Service
 
 LOG = logging.getLogger(__name__)
 
@@ -85,10 +85,6 @@ class Neutron:
     def ports_of(self, device_id: str) -> tuple[NeutronPort, ...]:
         """Return the ports of a device, the smallest id first."""
         return self._ports({"device_id": device_id})
-
-    def ports_named(self, name: str) -> tuple[NeutronPort, ...]:
-        """Return the ports of a name, the smallest id first."""
-        return self._ports({"name": name})
 
     def list_our_ports(self) -> tuple[NeutronPort, ...]:
         """Return all VIP and health monitor ports in the cloud whose name and device agree."""

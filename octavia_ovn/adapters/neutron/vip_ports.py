@@ -122,15 +122,8 @@ class VipPorts:
             # It gets its QoS policy when the load balancer is recorded: it stays if that fails.
             port = self._neutron.port(vip["vip_port_id"])
         else:
-            port = self._neutron.create_vip_port(
-                request.lb_id,
-                request.project_id,
-                vip["vip_network_id"],
-                subnet_id=subnet_id,
-                address=address,
-                qos_policy_id=vip.get("vip_qos_policy_id"),
-            )
-            self._made.append(port.id)
+            policy_id, network_id = vip.get("vip_qos_policy_id"), vip["vip_network_id"]
+            port = self._make(request, network_id, subnet_id, address, qos_policy_id=policy_id)
         fixed_ip = _choose(port, subnet_id, address)
         return {
             **vip,
@@ -140,19 +133,26 @@ class VipPorts:
             "vip_address": fixed_ip.address,
         }
 
+    def _make(
+        self, request: VipRequest, network_id: str, subnet_id: Any, address: Any, **others: Any
+    ) -> NeutronPort:
+        port = self._neutron.create_vip_port(
+            request.lb_id,
+            request.project_id,
+            network_id,
+            subnet_id=subnet_id,
+            address=address,
+            **others,
+        )
+        self._made.append(port.id)
+        return port
+
     def _additional(
         self, request: VipRequest, index: int, vip: Mapping[str, Any]
     ) -> dict[str, Any]:
         subnet_id, address = vip.get("subnet_id"), vip.get("ip_address")
-        port = self._neutron.create_vip_port(
-            request.lb_id,
-            request.project_id,
-            vip.get("network_id") or request.vip["vip_network_id"],
-            subnet_id=subnet_id,
-            address=address,
-            index=index,
-        )
-        self._made.append(port.id)
+        network_id = vip.get("network_id") or request.vip["vip_network_id"]
+        port = self._make(request, network_id, subnet_id, address, index=index)
         fixed_ip = _choose(port, subnet_id, address)
         return {
             **vip,

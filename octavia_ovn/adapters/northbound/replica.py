@@ -9,6 +9,7 @@ responders, NAT rows only of floating IPs.
 from __future__ import annotations
 
 import functools
+import operator
 import time
 import uuid
 from collections.abc import (
@@ -31,9 +32,8 @@ from octavia_ovn.adapters.northbound.switch_ports import (
     SwitchPorts,
     addresses,
 )
-from octavia_ovn.adapters.northbound.tables import CHECKS, TABLE
+from octavia_ovn.adapters.northbound.tables import CHECKS, TABLE, Place
 from octavia_ovn.adapters.northbound.topology import NorthboundTopology
-from octavia_ovn.adapters.northbound.vip_index import VipIndex
 from octavia_ovn.adapters.northbound.writer import Writer
 from octavia_ovn.adapters.ovsdb.channel import MAX_BACKOFF
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
@@ -46,7 +46,7 @@ from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.desired.access_control import Access
-from octavia_ovn.core.multimap import MultiMap
+from octavia_ovn.core.multimap import Indexed, MultiMap
 from octavia_ovn.core.rows import HealthCheck, Operation, Row
 from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS, Key, listeners
 from octavia_ovn.errors import OctaviaOvnError, Refused
@@ -107,7 +107,7 @@ class Northbound(NorthboundTopology):
             table: MultiMap() for table in _PARENTS
         }
         self._by_prefix: MultiMap[str, uuid.UUID] = MultiMap()
-        self._vips = VipIndex()
+        self._vips: Indexed[Place, frozenset[Place]] = Indexed(frozenset)
         self.replica = Replica(
             endpoint,
             DATABASE,
@@ -194,8 +194,10 @@ class Northbound(NorthboundTopology):
             self._row_lost(row.name)
 
     def _note_vips(self, row: Any, *, gone: bool) -> None:
-        external_ids = None if gone else contents(row, "external_ids")
-        for _, address in sorted(self._vips.update(row.uuid, external_ids)):
+        places = frozenset() if gone else tables.vip_places(contents(row, "external_ids"))
+        none: frozenset[Place] = frozenset()
+        changed = self._vips.put(row.uuid, places or None)
+        for _, address in sorted(functools.reduce(operator.xor, changed, none)):
             self._changed(Dependency(Resource.MEMBER, address))
 
     def _note_prefix(self, identity: uuid.UUID, *, gone: bool) -> None:

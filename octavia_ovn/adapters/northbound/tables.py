@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from octavia_ovn.core import codec
 from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.topology import switch_name
 
 TABLE, CHECKS = "Load_Balancer", "Load_Balancer_Health_Check"
 COLUMNS = (
@@ -20,6 +22,9 @@ COLUMNS = (
     "health_check",
 )
 CHECK_COLUMNS = ("vip", "options", "external_ids")
+
+Place = tuple[str, str]
+"""Switch and address."""
 
 
 def row(
@@ -54,3 +59,12 @@ def row(
 def check(values: Mapping[str, Any]) -> HealthCheck:
     """Return a row of :data:`CHECKS`."""
     return HealthCheck(values["vip"], values["options"], values["external_ids"], values["_uuid"])
+
+
+def vip_places(external_ids: Mapping[str, str]) -> frozenset[Place]:
+    """Return where the VIPs of a row are, as far as it says so."""
+    return frozenset(
+        (switch_name(vip.network_id), vip.address)
+        for vip in codec.vips(external_ids)
+        if vip.network_id
+    )

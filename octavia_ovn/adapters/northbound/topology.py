@@ -7,26 +7,20 @@ Lookups take constant time: nothing here is searched.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Dependency, Resource
-from octavia_ovn.core.multimap import MultiMap
-from octavia_ovn.core.topology import RouterPort, Subnet
+from octavia_ovn.core.multimap import Indexed
+from octavia_ovn.core.topology import FloatingIp, RouterPort, Subnet
 
+_SWITCH, _ROUTER = Resource.SWITCH, Resource.ROUTER
+_PORT, _MEMBER = Resource.PORT, Resource.MEMBER
+_Table = tuple[Indexed[Any, Any], Callable[[Any], Any], Callable[[Any], list[tuple[Any, str]]]]
+"""What is kept of the rows of a table, how a row is read, and what depends on it."""
 _REMEMBERED = 10_000  # subnets without an interface; unknown ones are read from Neutron
-
-
-@dataclass(frozen=True, slots=True)
-class _Nat:
-    port_id: str
-    logical_ip: str
-    external_ip: str
-    id: str
-    router: str
-    distributed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,156 +37,98 @@ class NorthboundTopology:
 
     def __init__(self, changed: Callable[[Dependency], None]) -> None:
         self._changed = changed
-        self._switches: dict[str, _Switch] = {}
-        self._switches_by_name: MultiMap[str, str] = MultiMap()
-        self._routers: dict[str, str] = {}
-        self._routers_by_name: MultiMap[str, str] = MultiMap()
-        self._ports: dict[str, RouterPort] = {}
-        self._by_switch: MultiMap[str, str] = MultiMap()
-        self._by_router: MultiMap[str, str] = MultiMap()
-        self._by_address: MultiMap[tuple[str, str], str] = MultiMap()
+        self._switches: Indexed[str, _Switch] = Indexed(lambda switch: (switch.name,))
+        self._routers: Indexed[str, str] = Indexed(lambda name: (name,))
+        self._ports: Indexed[tuple[str, str], RouterPort] = Indexed(_port_keys)
+        self._fips: Indexed[tuple[str, str], FloatingIp] = Indexed(_fip_keys)
         self._subnets: dict[str, Subnet] = {}
-        self._nats: dict[str, _Nat] = {}
-        self._nats_by_address: MultiMap[str, str] = MultiMap()
-        self._fips: MultiMap[tuple[str, str], str] = MultiMap()
-        self._handlers: dict[str, Callable[[str, Any], None]] = {
-            "Logical_Switch": self._switch,
-            "Logical_Router": self._router,
-            "Logical_Router_Port": self._router_port,
-            "NAT": self._nat,
+        self._tables: Mapping[str, _Table] = {
+            "Logical_Switch": (self._switches, _switch, lambda switch: [(_SWITCH, switch.name)]),
+            "Logical_Router": (self._routers, lambda row: row.name, lambda name: [(_ROUTER, name)]),
+            "Logical_Router_Port": (self._ports, _router_port, lambda port: _port_keys(port)[:2]),
+            "NAT": (self._fips, _floating_ip, _fip_keys),
         }
 
     # --- events
 
     def update(self, table: str, uuid: str, row: Any | None) -> None:
         """Process an event: the row as it is now, or None when it was deleted."""
-        handler = self._handlers.get(table)
-        if handler is not None:
-            handler(uuid, row)
-
-    def _switch(self, uuid: str, row: Any | None) -> None:
-        before = self._switches.pop(uuid, None)
-        if before is not None:
-            self._switches_by_name.discard(before.name, uuid)
-        after = (
-            None if row is None else _Switch(row.name, neutron.PHYSICAL_NETWORK in row.external_ids)
-        )
-        if after is not None:
-            self._switches[uuid] = after
-            self._switches_by_name.add(after.name, uuid)
-        if before != after:
-            for switch in filter(None, (before, after)):
-                self._changed(Dependency(Resource.SWITCH, switch.name))
-
-    def _router(self, uuid: str, row: Any | None) -> None:
-        before = self._routers.pop(uuid, None)
-        if before is not None:
-            self._routers_by_name.discard(before, uuid)
-        after = None if row is None else row.name
-        if after is not None:
-            self._routers[uuid] = after
-            self._routers_by_name.add(after, uuid)
-        if before != after:
-            for name in filter(None, (before, after)):
-                self._changed(Dependency(Resource.ROUTER, name))
-
-    def _router_port(self, uuid: str, row: Any | None) -> None:
-        before = self._ports.pop(uuid, None)
-        if before is not None:
-            self._by_switch.discard(before.switch, uuid)
-            self._by_router.discard(before.router, uuid)
-            for address in _addresses(before):
-                self._by_address.discard((before.switch, address), uuid)
-        after = (
-            None if row is None else neutron.router_port(row.name, row.networks, row.external_ids)
-        )
-        if after is not None:
-            self._ports[uuid] = after
-            self._by_switch.add(after.switch, uuid)
-            self._by_router.add(after.router, uuid)
-            for address in _addresses(after):
-                self._by_address.add((after.switch, address), uuid)
-            self._keep(after.subnets)
-        if before != after:
-            for port in filter(None, (before, after)):
-                self._changed(Dependency(Resource.SWITCH, port.switch))
-                self._changed(Dependency(Resource.ROUTER, port.router))
+        if table not in self._tables:
+            return
+        index, read, dependencies = self._tables[table]
+        value = None if row is None else read(row)
+        changed = index.put(uuid, value)
+        if isinstance(value, RouterPort):
+            self._keep(value.subnets)
+        for each in changed:
+            for dependency in dependencies(each):
+                self._changed(Dependency(*dependency))
 
     def _keep(self, subnets: Iterable[Subnet]) -> None:
         """Keep subnets, which never change, for some time also after their interface is deleted."""
         self._subnets.update({subnet.id: subnet for subnet in subnets})
-        if len(self._subnets) > len(self._ports) + _REMEMBERED:
-            present = (subnet for port in self._ports.values() for subnet in port.subnets)
-            self._subnets = {subnet.id: subnet for subnet in present}
-
-    def _nat(self, uuid: str, row: Any | None) -> None:
-        before = self._nats.pop(uuid, None)
-        if before is not None:
-            self._fips.discard((before.port_id, before.logical_ip), uuid)
-            self._nats_by_address.discard(before.logical_ip, uuid)
-        after = None if row is None else _nat(row)
-        if after is not None:
-            self._nats[uuid] = after
-            self._fips.add((after.port_id, after.logical_ip), uuid)
-            self._nats_by_address.add(after.logical_ip, uuid)
-        if before != after:
-            for nat in filter(None, (before, after)):
-                self._changed(Dependency(Resource.PORT, nat.port_id))
-                self._changed(Dependency(Resource.MEMBER, nat.logical_ip))
+        ports = self._ports.values()
+        if len(self._subnets) > len(ports) + _REMEMBERED:
+            self._subnets = {subnet.id: subnet for port in ports for subnet in port.subnets}
 
     # --- answers
 
     def has_switch(self, switch: str) -> bool:
         """Whether the Logical_Switch exists."""
-        return switch in self._switches_by_name
+        return switch in self._switches
 
     def has_router(self, router: str) -> bool:
         """Whether the Logical_Router exists."""
-        return router in self._routers_by_name
+        return router in self._routers
 
     def is_provider(self, switch: str) -> bool:
         """Whether the switch is that of a provider network."""
-        return any(self._switches[uuid].provider for uuid in self._switches_by_name.of(switch))
+        return any(each.provider for each in self._switches.of(switch))
 
     def ports_on_switch(self, switch: str) -> Iterable[RouterPort]:
         """The router interfaces on a switch."""
-        return [self._ports[uuid] for uuid in self._by_switch.of(switch)]
+        return self._ports.of((_SWITCH, switch))
 
     def ports_of_router(self, router: str) -> Iterable[RouterPort]:
         """The interfaces of a router."""
-        return [self._ports[uuid] for uuid in self._by_router.of(router)]
+        return self._ports.of((_ROUTER, router))
 
     def has_router_address(self, switch: str, address: str) -> bool:
         """Whether a router has an address on a switch."""
-        return (switch, address) in self._by_address
+        return (switch, address) in self._ports
 
     def floating_ip(self, port_id: str, address: str) -> str | None:
         """The floating IP of an address of a Neutron port."""
-        found = self._fips.first((port_id, address))
-        return None if found is None else self._nats[found].external_ip
+        found = self._fips.of((_PORT, port_id))
+        return next((each.address for each in found if each.logical_ip == address), None)
 
-    def member_floating_ips(self, address: str) -> Iterable[_Nat]:
+    def member_floating_ips(self, address: str) -> Iterable[FloatingIp]:
         """Return the floating IPs of ports that have an address, in any network."""
-        return [self._nats[uuid] for uuid in self._nats_by_address.of(address)]
+        return self._fips.of((_MEMBER, address))
 
     def subnet(self, subnet_id: str) -> Subnet | None:
         """Return a subnet in which a router has, or has had, an interface."""
         return self._subnets.get(subnet_id)
 
 
-def _addresses(port: RouterPort) -> Iterable[str]:
-    return [str(ipaddress.ip_interface(each).ip) for each in port.networks]
+def _port_keys(port: RouterPort) -> list[tuple[str, str]]:
+    """Return what depends on an interface, and its addresses on the switch."""
+    addresses = (str(ipaddress.ip_interface(each).ip) for each in port.networks)
+    places = ((port.switch, address) for address in addresses)
+    return [(_SWITCH, port.switch), (_ROUTER, port.router), *places]
 
 
-def _nat(row: Any) -> _Nat | None:
-    port_id = row.external_ids.get(neutron.FIP_PORT)
-    if row.type != neutron.FLOATING_IP or not port_id:
-        return None
-    return _Nat(
-        port_id,
-        row.logical_ip,
-        row.external_ip,
-        neutron.floating_ip_id(row.external_ids),
-        neutron.nat_router(row.external_ids),
-        bool(row.external_mac),
-    )
+def _fip_keys(fip: FloatingIp) -> list[tuple[str, str]]:
+    return [(_PORT, fip.port_id), (_MEMBER, fip.logical_ip)]
+
+
+def _switch(row: Any) -> _Switch:
+    return _Switch(row.name, neutron.PHYSICAL_NETWORK in row.external_ids)
+
+
+def _router_port(row: Any) -> RouterPort | None:
+    return neutron.router_port(row.name, row.networks, row.external_ids)
+
+
+def _floating_ip(row: Any) -> FloatingIp | None:
+    return neutron.floating_ip(*(getattr(row, each) for each in neutron.NAT_COLUMNS))

@@ -36,15 +36,12 @@ class Writer:
         self._responders = responders
         self._verified: set[str] = set()
 
+    @functools.singledispatchmethod
     def write(self, operation: Operation) -> None:
         """Write one operation.
 
         :raises Refused: when the schema does not allow it
         """
-        self._write(operation)
-
-    @functools.singledispatchmethod
-    def _write(self, operation: object) -> None:
         raise TypeError(operation)
 
     def _lb(self, uuid_: str) -> Any:
@@ -59,7 +56,12 @@ class Writer:
         # A switch or router that was deleted meanwhile needs no reference.
         return iter(self._replica.find(table, "name", name))
 
-    @_write.register
+    def _all_parents(self, row: rows.Row) -> Iterator[Any]:
+        for table, names in ((rows.SWITCH, row.switches), (rows.ROUTER, row.routers)):
+            for name in sorted(names):
+                yield from self._parents(table, name)
+
+    @write.register
     def _(self, operation: rows.InsertRow) -> None:
         row = operation.row
         new = self._txn.insert(
@@ -73,24 +75,17 @@ class Writer:
             ip_port_mappings=dict(row.ip_port_mappings),
             health_check=[self._new_check(check) for check in row.health_checks],
         )
-        for table, names in ((rows.SWITCH, row.switches), (rows.ROUTER, row.routers)):
-            for name in sorted(names):
-                for parent in self._parents(table, name):
-                    self._txn.addvalue(parent, "load_balancer", new)
+        for parent in self._all_parents(row):
+            self._txn.addvalue(parent, "load_balancer", new)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.DeleteRow) -> None:
         row = self._lb(operation.row.uuid)
-        for table, names in (
-            (rows.SWITCH, operation.row.switches),
-            (rows.ROUTER, operation.row.routers),
-        ):
-            for name in sorted(names):
-                for parent in self._parents(table, name):
-                    self._txn.delvalue(parent, "load_balancer", row)
+        for parent in self._all_parents(operation.row):
+            self._txn.delvalue(parent, "load_balancer", row)
         self._txn.delete(row)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.SetKeys) -> None:
         row = self._lb(operation.uuid)
         for key in sorted(operation.remove):
@@ -98,55 +93,55 @@ class Writer:
         for key, value in operation.put.items():
             self._txn.setkey(row, operation.column, key, value)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.SetColumn) -> None:
         self._txn.set(self._lb(operation.uuid), operation.column, sorted(operation.values))
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.AddHealthCheck) -> None:
         check = self._new_check(operation.check)
         self._txn.addvalue(self._lb(operation.uuid), "health_check", check)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.UpdateHealthCheck) -> None:
         row = self._replica.get(CHECKS, uuid.UUID(operation.check.uuid))
         if row is not None:
             self._txn.set(row, "options", dict(operation.check.options))
             self._txn.set(row, "external_ids", dict(operation.check.external_ids))
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.RemoveHealthCheck) -> None:
         check = self._replica.get(CHECKS, uuid.UUID(operation.check.uuid))
         if check is not None:
             self._txn.delvalue(self._lb(operation.uuid), "health_check", check)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.Attach) -> None:
         row = self._lb(operation.uuid)
         for parent in self._parents(operation.table, operation.name):
             self._txn.addvalue(parent, "load_balancer", row)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.Detach) -> None:
         row = self._lb(operation.uuid)
         for parent in self._parents(operation.table, operation.name):
             self._txn.delvalue(parent, "load_balancer", row)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.ClearAddresses) -> None:
         for row in self._replica.find(switch_ports.TABLE, "name", operation.port):
             row.verify("addresses")
             self._txn.set(row, "addresses", [])
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.PutAccessRow) -> None:
         self._access_rows.put(self._txn, operation.row)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.DeleteAccessRow) -> None:
         self._access_rows.delete(self._txn, operation.row)
 
-    @_write.register
+    @write.register
     def _(self, operation: rows.Answer) -> None:
         self._responders.add(operation)
 

@@ -21,7 +21,7 @@ from octavia_ovn.errors import NotFound
 from octavia_ovn.observer import SILENT, Observer
 
 if TYPE_CHECKING:
-    from octavia_ovn.config.octavia import Service
+    from octavia_ovn.config.services import Service
 
 # Octavia loads each load balancer with all that belongs to it, so large pages would take too long.
 _PAGE = 200

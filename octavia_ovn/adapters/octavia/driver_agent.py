@@ -58,19 +58,19 @@ class DriverAgent:
         self._observer = observer
 
     def update_status(self, status: Mapping[str, object]) -> None:
-        """Tell Octavia statuses; when this returns it has committed them.
+        """Report statuses to Octavia; when this returns it has committed them.
 
         :param status: lists of records with `id`, `provisioning_status` and `operating_status`, by
             kind: `loadbalancers`, `listeners` and so on
         :raises StatusRefused: when it cannot apply a record
         :raises Unanswered: when it does not answer in time, and may still be at work
-        :raises Unavailable: when the driver agent or its database cannot be told
+        :raises Unavailable: when the driver agent or its database does not answer
         """
         with self._observer.calls(_NAME, Service.STATUS.value):
             _check(self._transport.ask(Service.STATUS, status), Service.STATUS)
 
     def update_statistics(self, statistics: Mapping[str, object]) -> None:
-        """Tell Octavia the counters of listeners.
+        """Report the counters of listeners to Octavia.
 
         :param statistics: records with `id`, `bytes_in`, `bytes_out`, `active_connections`,
             `total_connections` and `request_errors`, in the list `listeners`

@@ -157,11 +157,6 @@ def ovs_uuid(value: object) -> list[object]:
     return ["uuid", str(value)]
 
 
-def named_uuid(name: str) -> list[object]:
-    """Return a reference to the row inserted by the operation with this `uuid-name`."""
-    return ["named-uuid", name]
-
-
 def decode(value: Any, *, is_set: bool = False) -> Any:
     """Return the Python value of a wire value.
 

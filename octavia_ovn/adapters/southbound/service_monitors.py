@@ -16,7 +16,7 @@ from octavia_ovn.adapters.ovsdb.wire import Schema
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import canonical_address
-from octavia_ovn.core.multimap import MultiMap
+from octavia_ovn.core.multimap import Indexed
 
 _DATABASE = "OVN_Southbound"
 TABLE = "Service_Monitor"
@@ -51,8 +51,7 @@ class Southbound:
         self._timeout = timeout
         self._probe_interval = probe_interval
         self._max_backoff = max_backoff
-        self._states: dict[str, tuple[Key, HealthState]] = {}
-        self._by_key: MultiMap[Key, str] = MultiMap()
+        self._states: Indexed[Key, tuple[Key, HealthState]] = Indexed(lambda state: state[:1])
         self._replica: Replica | None = None
 
     def fetch_schema(self) -> Schema:
@@ -106,21 +105,13 @@ class Southbound:
 
     def health_state(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return the result of OVN's check of a backend."""
-        found = self._by_key.first((switch_port, address, port, protocol))
-        return HealthState.UNKNOWN if found is None else self._states[found][1]
+        found = self._states.first((switch_port, address, port, protocol))
+        return HealthState.UNKNOWN if found is None else found[1]
 
     def _event(self, _: str, event: str, row: Any, __: Any) -> None:
-        uuid = str(row.uuid)
-        before = self._states.pop(uuid, None)
-        if before is not None:
-            self._by_key.discard(before[0], uuid)
-        after = None if event == DELETE else member_state(row)
-        if after is not None:
-            self._states[uuid] = after
-            self._by_key.add(after[0], uuid)
-        if before != after:
-            for backend in filter(None, (before, after)):
-                self._changed(Dependency(Resource.BACKEND, backend[0][1]))
+        state = None if event == DELETE else member_state(row)
+        for key, _state in self._states.put(row.uuid, state):
+            self._changed(Dependency(Resource.BACKEND, key[1]))
 
 
 def member_state(row: Any) -> tuple[Key, HealthState] | None:

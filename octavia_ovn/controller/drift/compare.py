@@ -237,20 +237,20 @@ class Repair:
             return Finding(lb_id, DriftState.RIGHT, "the agent is at work on it", pending=True)
         in_pending = listed.provisioning_status.startswith("PENDING")
         grace = self._grace if in_pending else min(self._grace, _SETTLING)
-        if (in_pending or suspect) and listed.idle >= grace:
-            objects = self._listing.pending(lb_id)
-            if objects:
-                return self._stuck(listed, objects, rows)
-        if in_pending:
+        due = (in_pending or suspect) and listed.idle >= grace
+        objects = self._listing.pending(lb_id) if due else {}
+        if in_pending and not objects:
             return Finding(lb_id, DriftState.RIGHT, "a request has just come in", pending=True)
-        if depth is Depth.LISTS and _looks_right(listed, rows):
+        if not objects and depth is Depth.LISTS and _looks_right(listed, rows):
             return _as_it_should_be(lb_id, rows)
-        return self._compare_tree(lb_id, rows)
-
-    def _compare_tree(self, lb_id: str, rows: Sequence[Row]) -> Finding:
         tree = self._octavia.tree(lb_id)
         if tree is None:
             return Finding(lb_id, DriftState.RIGHT, "it has just been deleted")
+        if objects:
+            return _stuck(listed, tree, objects, rows)
+        return self._compare_tree(lb_id, tree, rows)
+
+    def _compare_tree(self, lb_id: str, tree: model.LoadBalancer, rows: Sequence[Row]) -> Finding:
         change = changes.Restore(tree)
         operations = self._store.plan(change, rows)
         if not operations:
@@ -258,20 +258,6 @@ class Repair:
         state = DriftState.DIFFERENT if rows else DriftState.MISSING
         detail = describe(operations, rows) if rows else "it has no rows"
         return Finding(lb_id, state, detail, change, rows)
-
-    def _stuck(self, listed: Listed, objects: Objects, rows: Sequence[Row]) -> Finding:
-        lb_id = listed.id
-        tree = self._octavia.tree(lb_id)
-        if tree is None:
-            return Finding(lb_id, DriftState.RIGHT, "it has just been deleted")
-        change: changes.Change = changes.Restore(without(tree, _gone(objects)), objects)
-        if objects.get((Kind.LOAD_BALANCER, lb_id)) is Final.DELETED:
-            children = dict.fromkeys(changes.objects(tree), Final.DELETED)
-            change = changes.DeleteLoadBalancer(replace(tree, listeners=(), pools=()), children)
-        detail = f"{listed.provisioning_status} for {listed.idle:.0f} s"
-        if (Kind.LOAD_BALANCER, lb_id) not in objects:
-            detail = ", ".join(sorted({kind.singular for kind, _ in objects})) + " in PENDING"
-        return Finding(lb_id, DriftState.STUCK, detail, change, rows)
 
     def _orphan(self, lb_id: str, rows: Sequence[Row]) -> Finding:
         """Ask once more, by id: a load balancer may have been made since the list.
@@ -285,6 +271,20 @@ class Repair:
         pending = codec.pending(rows) is not None
         detail = "Octavia does not know it"
         return Finding(lb_id, DriftState.ORPHANED, detail, changes.Abandon(lb_id), rows, pending)
+
+
+def _stuck(
+    listed: Listed, tree: model.LoadBalancer, objects: Objects, rows: Sequence[Row]
+) -> Finding:
+    lb_id = listed.id
+    change: changes.Change = changes.Restore(without(tree, _gone(objects)), objects)
+    if objects.get((Kind.LOAD_BALANCER, lb_id)) is Final.DELETED:
+        children = dict.fromkeys(changes.objects(tree), Final.DELETED)
+        change = changes.DeleteLoadBalancer(replace(tree, listeners=(), pools=()), children)
+    detail = f"{listed.provisioning_status} for {listed.idle:.0f} s"
+    if (Kind.LOAD_BALANCER, lb_id) not in objects:
+        detail = ", ".join(sorted({kind.singular for kind, _ in objects})) + " in PENDING"
+    return Finding(lb_id, DriftState.STUCK, detail, change, rows)
 
 
 def _not_listed(

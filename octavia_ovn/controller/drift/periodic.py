@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Repair
@@ -230,16 +230,12 @@ def _surplus(ports: Iterable[NeutronPort]) -> Iterator[str]:
 def _state(finding: Finding) -> Hashable:
     """Return what differs when the rows of a load balancer have been changed."""
     return frozenset(
-        (row.uuid, row.protocol, frozenset(_items(row.external_ids))) for row in finding.rows
+        (row.uuid, row.protocol, frozenset(row.external_ids.items())) for row in finding.rows
     )
 
 
-def _items(texts: Mapping[str, str]) -> Collection[tuple[str, str]]:
-    return texts.items()
-
-
-class PeriodicThread:
-    """A thread that works periodically while this agent is the leader.
+class PeriodicThread(LeaderThread):
+    """Works periodically while this agent is the leader.
 
     :param work: called with a function that says whether to continue; returns whether it succeeded
     :param interval: seconds between two calls; 0 for none at all
@@ -257,6 +253,7 @@ class PeriodicThread:
         *,
         single: Callable[[Collection[str], Callable[[], bool]], Collection[str]] = lambda *_: (),
     ) -> None:
+        super().__init__(self._run, "watch", observer)
         self._work = work
         self._single = single
         self._observer = observer
@@ -267,53 +264,48 @@ class PeriodicThread:
         """When the last comparison of everything has ended."""
         self._suspects: dict[str, float] = {}
         """Load balancers that are to be compared singly, and when."""
-        self._leader = LeaderThread(self._run, "watch", observer)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, unless it never works."""
         if self._interval:
-            self._leader.start()
+            super().start()
 
     def set_leader(self, *, is_leader: bool) -> None:
         """Set whether this agent is the leader."""
-        with self._leader.changed:
-            if is_leader and not self._leader.is_leader:
+        with self.changed:
+            if is_leader and not self.is_leader:
                 self._due = self._clock() + FIRST_DELAY
             if not is_leader:
                 self._suspects.clear()
-            self._leader.set_leader(is_leader=is_leader)
+            super().set_leader(is_leader=is_leader)
 
     def suspect(self, lb_id: str, delay: float = SETTLE) -> None:
         """Have one load balancer compared in some seconds, or all if there are many such."""
-        with self._leader.changed:
-            if self._leader.is_leader and self._interval:
+        with self.changed:
+            if self.is_leader and self._interval:
                 self._suspects.setdefault(lb_id, self._clock() + delay)
-                self._leader.changed.notify_all()
-
-    def close(self, timeout: float) -> None:
-        """Stop, in that many seconds at most; calls in progress end by themselves."""
-        self._leader.close(timeout)
+                self.changed.notify_all()
 
     def left(self) -> float | None:
         """Return the seconds until there is work, None when there is none to be expected."""
-        if not self._leader.is_leader or not self._interval:
+        if not self.is_leader or not self._interval:
             return None
         return max(0.0, min((self._due, *self._suspects.values())) - self._clock())
 
     def turn(self) -> None:
         """Work once."""
-        with self._leader.changed:
+        with self.changed:
             suspects = self._take_suspects()
             due = self._due
         if suspects:
             unknown: Collection[str] = ()
-            for lb_id in self._guarded(lambda: self._single(suspects, self._running), unknown):
+            for lb_id in self._guarded(lambda: self._single(suspects, self.running), unknown):
                 self.suspect(lb_id, RETRY)
         if due > self._clock():
             return
-        succeeded = self._guarded(lambda: self._work(self._running), otherwise=False)
+        succeeded = self._guarded(lambda: self._work(self.running), otherwise=False)
         pause = self._interval if succeeded else min(self._interval, RETRY)
-        with self._leader.changed:
+        with self.changed:
             self._ended = self._clock()
             # Unless another leadership term has begun meanwhile.
             if self._due == due:
@@ -343,19 +335,16 @@ class PeriodicThread:
             self._observer.crashes("watch")
             return otherwise
 
-    def _running(self) -> bool:
-        return self._leader.running
-
     def _run(self) -> None:
         while self._wait():
             self.turn()
 
     def _wait(self) -> bool:
         """Wait for work; return False when closed."""
-        with self._leader.changed:
-            while not self._leader.closed:
+        with self.changed:
+            while not self.closed:
                 left = self.left()
                 if left == 0:
                     return True
-                self._leader.changed.wait(left)
+                self.changed.wait(left)
         return False

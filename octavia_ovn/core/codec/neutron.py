@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 
 from octavia_ovn.core.model import canonical_address
-from octavia_ovn.core.topology import RouterPort, Subnet, switch_name
+from octavia_ovn.core.topology import FloatingIp, RouterPort, Subnet, switch_name
 
 ExternalIds = Mapping[str, str]
 
@@ -29,8 +29,9 @@ FIP_PORT = "neutron:fip_port_id"
 PHYSICAL_NETWORK = "neutron:provnet-physical-network"
 DROP_GROUP = "neutron_pg_drop"
 """The port group whose ACLs drop what no security group allows."""
-FLOATING_IP = "dnat_and_snat"
-"""The type of the NAT row of a floating IP."""
+NAT_COLUMNS = ("type", "external_ip", "logical_ip", "external_mac", "external_ids")
+"""The arguments of :func:`floating_ip`."""
+_FLOATING_IP = "dnat_and_snat"
 
 VIP_OWNERS = ("", "ovn-lb:vip")
 """Owners of VIP ports: this driver's and those of `ovn-octavia-provider`."""
@@ -134,14 +135,20 @@ def security_group(external_ids: ExternalIds) -> str:
     return external_ids.get("neutron:security_group_id", "")
 
 
-def floating_ip_id(external_ids: ExternalIds) -> str:
-    """Return the id of the floating IP that a NAT row is of."""
-    return external_ids.get("neutron:fip_id", "")
-
-
-def nat_router(external_ids: ExternalIds) -> str:
-    """Return the name of the router that a NAT row is of."""
-    return row_name(external_ids.get(ROUTER, ""))
+def floating_ip(
+    kind: str, external_ip: str, logical_ip: str, external_mac: Sized, external_ids: ExternalIds
+) -> FloatingIp | None:
+    """Return the floating IP that a NAT row is of; None for a row of another kind."""
+    if kind != _FLOATING_IP or not external_ids.get(FIP_PORT):
+        return None
+    return FloatingIp(
+        address=external_ip,
+        logical_ip=logical_ip,
+        port_id=external_ids[FIP_PORT],
+        router=row_name(external_ids.get(ROUTER, "")),
+        id=external_ids.get("neutron:fip_id", ""),
+        distributed=bool(external_mac),
+    )
 
 
 # --- ports of load balancers

@@ -27,16 +27,12 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The content of a load balancer's rows; `problems` are sentences about unreadable parts.
-
-    `adopted` is False while a part of it exists only in the format of ovn-octavia-provider.
-    """
+    """The content of a load balancer's rows; `problems` are sentences about unreadable parts."""
 
     lb: model.LoadBalancer
     pending: Pending | None
     member_status: Mapping[str, str]
     problems: tuple[str, ...]
-    adopted: bool
 
 
 class Undecodable(ValueError):
@@ -60,7 +56,6 @@ def decode(rows: Iterable[Row]) -> Decoded:
         pending=reader.pending(),
         member_status=reader.member_status(),
         problems=tuple(reader.problems),
-        adopted=k.LOAD_BALANCER in ordered[0].external_ids,
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired.load_balancer import eligible
-from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Port, Snapshot
-from octavia_ovn.core.topology import RouterPort
+from octavia_ovn.core.diagnosis.snapshot import Port, Snapshot
+from octavia_ovn.core.topology import FloatingIp, RouterPort
 
 
 @dataclass(frozen=True, slots=True)

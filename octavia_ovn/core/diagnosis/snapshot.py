@@ -11,7 +11,7 @@ from octavia_ovn.core.diagnosis.acls import Acl
 from octavia_ovn.core.health import Health
 from octavia_ovn.core.pending import Kind, Pending
 from octavia_ovn.core.rows import Row
-from octavia_ovn.core.topology import RouterPort, Subnet, switch_name
+from octavia_ovn.core.topology import FloatingIp, RouterPort, Subnet, switch_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,6 @@ class Port:
     def title(self) -> str:
         """Name and id for people."""
         return f"{self.label} ({self.name})" if self.label else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class FloatingIp:
-    """A NAT row of an address of a VIP port."""
-
-    address: str
-    logical_ip: str
-    port_id: str
-    router: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from octavia_ovn.core.diagnosis.checks import CHECKS
@@ -24,12 +23,7 @@ class Explanation:
         found = {finding.severity for _, finding in self.findings}
         return next((each for each in Severity if each in found), Severity.OK)
 
-    @property
-    def faults(self) -> tuple[Finding, ...]:
-        """The findings that stop the packet."""
-        return tuple(each for _, each in self.findings if each.severity is Severity.FAULT)
 
-
-def explain(path: Path, checks: Sequence[Check] = CHECKS) -> Explanation:
+def explain(path: Path) -> Explanation:
     """Run all checks on a path, also after the first fault: there may be several."""
-    return Explanation(path, tuple((check, each) for check in checks for each in check.run(path)))
+    return Explanation(path, tuple((check, each) for check in CHECKS for each in check.run(path)))

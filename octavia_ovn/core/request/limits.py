@@ -76,6 +76,13 @@ _NO_TIMEOUT = (
 _NO_HTTP = "OVN opens a connection and sends no HTTP request, and [ovn] strict_options is set"
 _UNUSED_TLS = "there is no TLS to use it for, and [ovn] strict_options is set"
 
+TIMEOUTS = {
+    "timeout_client_data": 50000,
+    "timeout_member_connect": 5000,
+    "timeout_member_data": 50000,
+    "timeout_tcp_inspect": 0,
+}
+"""Time-outs of listeners in milliseconds, with Octavia's own defaults."""
 _TLS = (
     "default_tls_container_ref",
     "sni_container_refs",
@@ -106,15 +113,7 @@ _LISTENER = (
     Limit("insert_headers", f"{_NO_L7}, so it cannot insert headers"),
     Limit("l7policies", f"{_NO_L7}, so it cannot apply policies"),
     Limit("connection_limit", "OVN does not count connections; leave it at -1", -1),
-    *(
-        Limit(option, _NO_TIMEOUT, usual, strict=True)
-        for option, usual in (
-            ("timeout_client_data", 50000),
-            ("timeout_member_connect", 5000),
-            ("timeout_member_data", 50000),
-            ("timeout_tcp_inspect", 0),
-        )
-    ),
+    *(Limit(option, _NO_TIMEOUT, usual, strict=True) for option, usual in TIMEOUTS.items()),
 )
 
 _MEMBER = (

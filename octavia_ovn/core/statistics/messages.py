@@ -22,7 +22,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from octavia_ovn.core.statistics.traffic import Key, Traffic
@@ -122,7 +122,7 @@ def encode(message: Message, key: str) -> bytes:
 
     :param key: of the chassis that the message names
     """
-    content = {"kind": message.kind, **_FIELDS[message.kind][0](message)}
+    content = {"kind": message.kind, **_content(message)}
     header = f"octavia-ovn-stats {VERSION} {message.chassis}\n"
     signed = (header + json.dumps(content, separators=(",", ":"))).encode()
     return signed + _digest(signed, key)
@@ -153,7 +153,7 @@ def decode(datagram: bytes, key_of: Callable[[str], str]) -> Message:
         raise BadMessage(Reason.SIGNATURE, f"it is not signed with the key of chassis {chassis!r}")
     try:
         content = json.loads(signed[header.end() :])
-        return _FIELDS[content["kind"]][1](chassis, content)
+        return _READERS[content["kind"]](chassis, content)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         msg = f"chassis {chassis!r} has signed what is not understood: {error!r}"
         raise BadMessage(Reason.MALFORMED, msg) from error
@@ -166,15 +166,15 @@ def in_parts(levels: Mapping[Key, int]) -> Iterator[Mapping[Key, int]]:
         yield dict(items[start : start + ROWS])
 
 
-def _report(message: Any) -> dict[str, object]:
-    rows = [[*key, each.connections, each.bytes_in] for key, each in message.traffic.items()]
-    return {
-        "session": message.session,
-        "incarnation": message.incarnation,
-        "number": message.number,
-        "floor": message.floor,
-        "rows": rows,
-    }
+def _content(message: Message) -> dict[str, object]:
+    """Return the fields of a message for JSON, without its chassis, which the header names."""
+    content = {each.name: getattr(message, each.name) for each in fields(message)[1:]}
+    if isinstance(message, Report):
+        counts = content.pop("traffic").items()
+        content["rows"] = [[*key, each.connections, each.bytes_in] for key, each in counts]
+    elif isinstance(message, OpenConnections):
+        content["rows"] = [[*key, number] for key, number in content.pop("open").items()]
+    return content
 
 
 def _read_report(chassis: str, content: Any) -> Report:
@@ -189,11 +189,6 @@ def _read_report(chassis: str, content: Any) -> Report:
     )
 
 
-def _levels(message: Any) -> dict[str, object]:
-    rows = [[*key, number] for key, number in message.open.items()]
-    return {"session": message.session, "turn": message.turn, "rows": rows}
-
-
 def _read_levels(chassis: str, content: Any) -> OpenConnections:
     current = {key: _integer(counts[0]) for key, counts in _rows(content, 1)}
     return OpenConnections(
@@ -201,30 +196,21 @@ def _read_levels(chassis: str, content: Any) -> OpenConnections:
     )
 
 
-def _acknowledgement(message: Any) -> dict[str, object]:
-    return {"incarnation": message.incarnation, "numbers": message.numbers}
-
-
 def _read_acknowledgement(chassis: str, content: Any) -> Acknowledgement:
     numbers = tuple(_integer(each, 1) for each in _list(content["numbers"]))
     return Acknowledgement(chassis, _text(content["incarnation"], _TOKEN), numbers)
-
-
-def _challenge(message: Any) -> dict[str, object]:
-    return {"session": message.session}
 
 
 def _read_challenge(chassis: str, content: Any) -> Challenge:
     return Challenge(chassis, _text(content["session"], _TOKEN))
 
 
-_FIELDS: Mapping[str, tuple[Callable[[Any], dict[str, object]], Callable[[str, Any], Message]]] = {
-    Report.kind: (_report, _read_report),
-    OpenConnections.kind: (_levels, _read_levels),
-    Acknowledgement.kind: (_acknowledgement, _read_acknowledgement),
-    Challenge.kind: (_challenge, _read_challenge),
+_READERS: Mapping[str, Callable[[str, Any], Message]] = {
+    Report.kind: _read_report,
+    OpenConnections.kind: _read_levels,
+    Acknowledgement.kind: _read_acknowledgement,
+    Challenge.kind: _read_challenge,
 }
-"""Writer and reader of the fields of a message, by kind."""
 
 
 def _rows(content: Any, counts: int) -> Iterator[tuple[Key, list[Any]]]:

@@ -163,7 +163,7 @@ def run(code):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_who_wants_no_metrics_does_not_load_the_library():
+def test_without_metrics_the_library_is_not_loaded():
     loaded = run(
         """
         import sys

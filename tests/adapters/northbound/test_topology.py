@@ -19,7 +19,7 @@ def interface(number):
     )
 
 
-def test_subnets_whose_interface_has_gone_are_not_kept_for_ever(monkeypatch):
+def test_subnets_whose_interface_is_deleted_are_not_kept(monkeypatch):
     monkeypatch.setattr(northbound_topology, "_REMEMBERED", 2)
     topology = NorthboundTopology(lambda _: None)
     topology.update("Logical_Router_Port", "stays", interface(0))

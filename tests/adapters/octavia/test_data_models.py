@@ -70,7 +70,7 @@ def _with_old_options():
     }
 
 
-def test_what_octavia_has_already_is_served_whatever_its_options():
+def test_what_octavia_has_already_is_served_with_any_options():
     lb = models.existing_load_balancer(_with_old_options(), models.DriverDefaults())
 
     assert [each.id for each in lb.listeners] == ["listener"]

@@ -60,7 +60,7 @@ def collector(port):
     made.close()
 
 
-def test_there_and_back(agent, collector, caplog):
+def test_a_message_and_its_answer(agent, collector, caplog):
     collector.send([REPORT])
     message, sender = agent.receive(5)
     agent.send(ACKNOWLEDGEMENT, sender)

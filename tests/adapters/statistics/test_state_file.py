@@ -29,7 +29,7 @@ def filled(path):
     return memory
 
 
-def test_there_and_back(path):
+def test_what_is_saved_is_loaded(path):
     memory = filled(path)
     StatisticsFile(str(path)).save(memory)
 

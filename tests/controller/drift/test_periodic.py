@@ -103,7 +103,7 @@ def test_the_thread(work, monkeypatch):
     timer.set_leader(is_leader=True)
     assert twice.wait(10)
     timer.close(10)
-    assert not timer._leader._thread.is_alive()
+    assert not timer._thread.is_alive()
 
 
 # --- single load balancers

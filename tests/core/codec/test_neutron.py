@@ -4,7 +4,7 @@
 import pytest
 
 from octavia_ovn.core.codec import neutron
-from octavia_ovn.core.topology import RouterPort, Subnet
+from octavia_ovn.core.topology import FloatingIp, RouterPort, Subnet
 
 INTERFACE = {
     "neutron:network_name": "neutron-net1",
@@ -47,7 +47,6 @@ def test_references_to_rows_have_a_prefix_or_none():
     assert neutron.spellings(["neutron-r1"]) == {"neutron-r1", "r1"}
     assert neutron.switch({}) == ""
     assert neutron.switch({"neutron:network_name": "net1"}) == "neutron-net1"
-    assert neutron.nat_router({"neutron:router_name": "neutron-r1"}) == "neutron-r1"
 
 
 def test_the_addresses_of_a_switch_port():
@@ -90,8 +89,25 @@ def test_ids_are_distinguished_from_names(text, expected):
 
 def test_the_ids_of_rows_that_neutron_owns():
     assert neutron.security_group({"neutron:security_group_id": "sg1"}) == "sg1"
-    assert neutron.floating_ip_id({"neutron:fip_id": "fip1"}) == "fip1"
-    assert neutron.security_group({}) == neutron.floating_ip_id({}) == ""
+    assert neutron.security_group({}) == ""
+
+
+NAT = {
+    "neutron:fip_id": "fip1",
+    "neutron:fip_port_id": "port1",
+    "neutron:router_name": "neutron-r1",
+}
+
+
+@pytest.mark.parametrize(("mac", "distributed"), [([], False), (["fa:16:3e:00:00:01"], True)])
+def test_the_floating_ip_of_a_nat_row(mac, distributed):
+    found = neutron.floating_ip("dnat_and_snat", "192.0.2.9", "10.0.0.5", mac, NAT)
+    assert found == FloatingIp("192.0.2.9", "10.0.0.5", "port1", "neutron-r1", "fip1", distributed)
+
+
+@pytest.mark.parametrize(("kind", "ids"), [("snat", NAT), ("dnat_and_snat", {})])
+def test_other_nat_rows_are_no_floating_ip(kind, ids):
+    assert neutron.floating_ip(kind, "192.0.2.9", "10.0.0.5", [], ids) is None
 
 
 @pytest.mark.parametrize(

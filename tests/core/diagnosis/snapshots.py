@@ -9,12 +9,13 @@ import dataclasses
 
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis.acls import Acl
+from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.diagnosis.path import Client, paths
-from octavia_ovn.core.diagnosis.snapshot import FloatingIp, ObjectStatus, Port, Snapshot, Switch
+from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Port, Snapshot, Switch
 from octavia_ovn.core.diagnosis.trace import explain
 from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.pending import Kind
-from octavia_ovn.core.topology import Attachments, RouterPort, Subnet
+from octavia_ovn.core.topology import Attachments, FloatingIp, RouterPort, Subnet
 from tests.core.builders import (
     SUBNET,
     VIP,
@@ -100,7 +101,9 @@ def snapshot(lb=LB, *, fips=None, mappings=None, **fields):
         ),
         "gateway_chassis": {"lrp-r1-ext": "host2"},
         "ports": {each.name: each for each in PORTS},
-        "floating_ips": {vip: FloatingIp(fip, vip, "vip-port", R1) for vip, fip in fips.items()},
+        "floating_ips": {
+            vip: FloatingIp(fip, vip, "vip-port", R1, "fip1") for vip, fip in fips.items()
+        },
         "acls": ACLS,
         "statuses": {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("web", "ACTIVE", "ONLINE")},
         **fields,
@@ -140,6 +143,11 @@ def trace(found, name=NEAR, address=None, port=None):
     """Explain the path of a client to the one listener."""
     (path,) = paths(found, client(found, name), address, port)
     return explain(path)
+
+
+def faults(explanation):
+    """Return the findings that stop the packet."""
+    return [each for _, each in explanation.findings if each.severity is Severity.FAULT]
 
 
 def one(name):

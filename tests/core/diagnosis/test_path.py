@@ -20,6 +20,7 @@ from tests.core.diagnosis.snapshots import (
     NEAR,
     OUTSIDE,
     client,
+    faults,
     port,
     snapshot,
     trace,
@@ -40,7 +41,7 @@ def test_each_listener_has_a_path():
     ]
     (secure,) = paths(found, client(found, NEAR), port=443)
     assert secure.port == 443
-    assert "no listener on port 444" in trace(found, port=444).faults[0].sentence
+    assert "no listener on port 444" in faults(trace(found, port=444))[0].sentence
 
 
 def test_addresses():

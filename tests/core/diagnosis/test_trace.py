@@ -29,6 +29,7 @@ from tests.core.diagnosis.snapshots import (
     RESTRICTED,
     answering,
     checked,
+    faults,
     port,
     snapshot,
     trace,
@@ -52,7 +53,7 @@ from tests.core.diagnosis.snapshots import (
 def test_all_is_well(found, sender):
     explanation = trace(found, sender)
     assert explanation.severity is Severity.OK
-    assert explanation.faults == ()
+    assert faults(explanation) == []
 
 
 def test_the_names_of_checks_are_different():
@@ -236,4 +237,4 @@ def test_a_vip_of_unknown_network():
     lb = balancer([listener()], LB.pools, vips=(model.Vip(VIP, None),))
     explanation = trace(snapshot(lb), FAR)
     assert explanation.path.vip_switch == ""
-    assert explanation.faults[0].sentence.startswith("No router connects")
+    assert faults(explanation)[0].sentence.startswith("No router connects")

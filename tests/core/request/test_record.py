@@ -329,8 +329,9 @@ class TestRestore:
 
         request(db, changes.Restore(web()))
 
-        assert codec.decode(db.all()).adopted
-        assert [each.uuid for each in db.all()] == ["u1"]
+        (adopted,) = db.all()
+        assert codec.keys.LOAD_BALANCER in adopted.external_ids
+        assert adopted.uuid == "u1"
 
 
 class TestAbandon:

@@ -9,18 +9,19 @@ import pytest
 
 from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from octavia_ovn.adapters.ovsdb.wire import named_uuid, ovs_map, ovs_set
+from octavia_ovn.adapters.ovsdb.wire import ovs_map, ovs_set
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.diagnosis.findings import Severity as Found
 from octavia_ovn.core.diagnosis.overview import overview
 from octavia_ovn.core.diagnosis.path import Client, paths
-from octavia_ovn.core.diagnosis.snapshot import FloatingIp, Switch
+from octavia_ovn.core.diagnosis.snapshot import Switch
 from octavia_ovn.core.diagnosis.trace import explain
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.request.record import rows_of
-from octavia_ovn.core.topology import Subnet
+from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import NotFound, Refused, Unavailable
 from tests.core.builders import balancer, listener, member, monitor, pool, vip
+from tests.core.diagnosis.snapshots import faults
 from tests.functional.ovsdb.server import DATABASE, SCHEMA, Server, endpoint
 
 SB = "OVN_Southbound"
@@ -42,7 +43,7 @@ def insert(table, row, name=""):
 
 
 def refs(*names):
-    return ovs_set([named_uuid(each.replace("-", "_")) for each in names])
+    return ovs_set([["named-uuid", each.replace("-", "_")] for each in names])
 
 
 def switch(name, *ports, **ids):
@@ -137,7 +138,7 @@ def cloud():
 
 
 def binding(key, name, *chassis):
-    row = {"logical_port": name, "datapath": named_uuid("dp"), "tunnel_key": key}
+    row = {"logical_port": name, "datapath": ["named-uuid", "dp"], "tunnel_key": key}
     return insert("Port_Binding", {**row, "chassis": refs(*chassis)})
 
 
@@ -216,7 +217,7 @@ def test_everything_is_read(reader):
     assert snapshot.routers == {R1: "gateway"}
     assert {each.name for each in snapshot.router_ports if each.gateway} == {f"lrp-r1-{EXT}"}
     assert snapshot.gateway_chassis == {f"lrp-r1-{EXT}": "host1"}
-    assert snapshot.floating_ips == {VIP: FloatingIp(FIP, VIP, "vip-port", R1)}
+    assert snapshot.floating_ips == {VIP: FloatingIp(FIP, VIP, "vip-port", R1, id="")}
     assert set(snapshot.ports) == {"vip-port", "one", "two", "hm"}
     one = snapshot.ports["one"]
     assert (one.label, one.switch, one.chassis) == ("one-name", NET1, "host1")
@@ -285,7 +286,7 @@ def test_a_client_and_the_rules_on_its_way(reader):
     (path,) = paths(snapshot, client)
     explanation = explain(path)
     assert explanation.severity is Found.FAULT
-    assert "administratively down" in explanation.faults[0].sentence
+    assert "administratively down" in faults(explanation)[0].sentence
     assert overview(snapshot).root.children[0].ovn == f"{VIP}:80, {FIP}:80"
 
 
@@ -299,7 +300,7 @@ def test_a_client_and_the_rules_on_its_way(reader):
         ("FD00:0::9", ("fd00::9",), None),
     ],
 )
-def test_who_is_meant(reader, text, addresses, name):
+def test_finds_the_port_of_a_client(reader, text, addresses, name):
     _, client = reader.snapshot(LB.id, None, reader.client(text))
     assert client.addresses == addresses
     assert (client.port and client.port.name) == name

@@ -105,7 +105,7 @@ def test_a_second_attempt_takes_the_address_of_the_first(cloud, client, subnet):
     assert [make_vip_port(client, subnet, address="10.0.0.9").id] == list(cloud.ports)
 
 
-def test_when_looking_for_the_port_fails_too_the_first_error_counts(cloud, client, subnet):
+def test_when_the_search_for_the_port_fails_too_the_first_error_counts(cloud, client, subnet):
     cloud.http.inject(path="/ports", method="POST", status=500, kind="First")
     cloud.http.inject(path="/ports", method="GET", status=503)
     with pytest.raises(Unavailable, match="500"):
@@ -187,7 +187,7 @@ def test_a_vip_port_is_deleted_when_the_project_is_not_known(cloud, client, subn
     assert not cloud.ports
 
 
-def test_a_vip_port_that_was_made_anew_is_deleted_in_place_of_the_first(cloud, client, subnet):
+def test_a_vip_port_that_was_created_again_is_deleted_in_place_of_the_first(cloud, client, subnet):
     first = make_vip_port(client, subnet)
     cloud.delete_port(first.id)
     make_vip_port(client, subnet)

@@ -20,19 +20,19 @@ from tests.lab.sockets import DriverSockets
 
 
 class Octavia:
-    """What the server heard, and what it answers."""
+    """What the server has received, and what it answers."""
 
     def __init__(self):
-        self.heard = []
+        self.received = []
         self.answer = {"status_code": 200}
         self.found = {}
 
     def status(self, request):
-        self.heard.append(request)
+        self.received.append(request)
         return self.answer
 
     def get(self, request):
-        self.heard.append(request)
+        self.received.append(request)
         return self.found
 
 
@@ -64,7 +64,7 @@ def agent(paths):
 
 def test_statuses_arrive(octavia, agent):
     agent.update_status(STATUS)
-    assert octavia.heard == [STATUS]
+    assert octavia.received == [STATUS]
 
 
 def test_the_server_is_what_octavia_lib_expects(octavia, agent, paths):
@@ -81,8 +81,8 @@ def test_the_server_is_what_octavia_lib_expects(octavia, agent, paths):
     assert str(ours.value) == theirs.value.fault_string
     assert ours.value.status_object == theirs.value.status_object == "listeners"
     assert ours.value.status_object_id == theirs.value.status_object_id == "i"
-    library_heard, ours_heard = octavia.heard[-2:]
-    assert library_heard == ours_heard
+    library_received, ours_received = octavia.received[-2:]
+    assert library_received == ours_received
 
 
 def test_the_client_is_quick(octavia, agent):
@@ -146,7 +146,7 @@ def test_objects(octavia, agent):
     assert agent.get_load_balancer("l") is None
     octavia.found = {"pool_id": "p", "name": "ä" * 100_000}
     assert agent.get("pools", "p") == octavia.found
-    assert octavia.heard == [
+    assert octavia.received == [
         {"object": "loadbalancers", "id": "l"},
         {"object": "pools", "id": "p"},
     ]
@@ -155,7 +155,7 @@ def test_objects(octavia, agent):
 def test_large_requests(octavia, agent):
     status = {"members": [{"id": str(number)} for number in range(50_000)]}
     agent.update_status(status)
-    assert octavia.heard == [status]
+    assert octavia.received == [status]
 
 
 def test_no_socket(agent, paths):
@@ -163,7 +163,7 @@ def test_no_socket(agent, paths):
         agent.update_status(STATUS)
 
 
-def test_nobody_listens(agent, paths):
+def test_no_process_listens(agent, paths):
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(paths[0])
     with pytest.raises(Unavailable, match="refused"):

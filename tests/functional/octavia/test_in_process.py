@@ -39,7 +39,7 @@ class Session:
 
 
 class Octavia:
-    """Stands in for the two modules: records requests, and answers as it is told."""
+    """Stands in for the two modules: records requests, and gives the answers that the test sets."""
 
     def __init__(self):
         self.requests = []

@@ -31,37 +31,19 @@ from octavia_ovn.core import status
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.errors import Unanswered, Unavailable
 from octavia_ovn.supervised import DaemonExecutor
+from tests.functional.octavia.database_rows import (
+    LOCK_TIMEOUT,
+    MODELS,
+    PENDING,
+    QUOTAS,
+    active,
+    in_use,
+    insert_tree,
+    locked,
+    message,
+    statuses,
+)
 from tests.lab.databases import MariaDB, PostgreSQL
-
-PENDING = {"provisioning_status": "PENDING_UPDATE", "operating_status": "OFFLINE"}
-MODELS = {
-    "members": models.Member,
-    "healthmonitors": models.HealthMonitor,
-    "pools": models.Pool,
-    "l7rules": models.L7Rule,
-    "l7policies": models.L7Policy,
-    "listeners": models.Listener,
-    "loadbalancers": models.LoadBalancer,
-}
-QUOTAS = {
-    "members": "in_use_member",
-    "healthmonitors": "in_use_health_monitor",
-    "pools": "in_use_pool",
-    "l7rules": "in_use_l7rule",
-    "l7policies": "in_use_l7policy",
-    "listeners": "in_use_listener",
-    "loadbalancers": "in_use_load_balancer",
-}
-LOCK_TIMEOUT = {
-    "mysql": (
-        "SET GLOBAL innodb_lock_wait_timeout = 1",
-        "SET GLOBAL innodb_lock_wait_timeout = 50",
-    ),
-    "postgresql": (
-        "ALTER DATABASE octavia SET lock_timeout = 500",
-        "ALTER DATABASE octavia RESET lock_timeout",
-    ),
-}
 
 
 @pytest.fixture(scope="module", params=[MariaDB, PostgreSQL], ids=["mariadb", "postgresql"])
@@ -112,93 +94,7 @@ def agent(connect):
 
 @pytest.fixture
 def tree(database):
-    """Make a load balancer with one object of each kind, all PENDING; return their ids by kind."""
-    project = str(uuid.uuid4())
-    ids = {kind: str(uuid.uuid4()) for kind in MODELS}
-    base = {"project_id": project, "enabled": True, **PENDING}
-    values = {
-        "loadbalancers": {"name": "lb"},
-        "listeners": {
-            "load_balancer_id": ids["loadbalancers"],
-            "protocol": "TCP",
-            "protocol_port": 80,
-            "client_authentication": "NONE",
-        },
-        "pools": {
-            "load_balancer_id": ids["loadbalancers"],
-            "protocol": "TCP",
-            "lb_algorithm": "SOURCE_IP_PORT",
-            "tls_enabled": False,
-        },
-        "members": {
-            "pool_id": ids["pools"],
-            "ip_address": "10.0.0.4",
-            "protocol_port": 80,
-            "backup": False,
-        },
-        "healthmonitors": {
-            "pool_id": ids["pools"],
-            "type": "TCP",
-            "delay": 5,
-            "timeout": 3,
-            "fall_threshold": 3,
-            "rise_threshold": 3,
-        },
-        "l7policies": {"listener_id": ids["listeners"], "action": "REJECT", "position": 1},
-        "l7rules": {
-            "l7policy_id": ids["l7policies"],
-            "type": "PATH",
-            "compare_type": "EQUAL_TO",
-            "value": "/",
-            "invert": False,
-        },
-    }
-    with database.begin() as connection:
-        for kind, extra in values.items():
-            row = {"id": ids[kind], **base, **extra}
-            connection.execute(MODELS[kind].__table__.insert(), [row])
-        vip = {"load_balancer_id": ids["loadbalancers"], "ip_address": "10.0.0.9"}
-        connection.execute(models.Vip.__table__.insert(), [vip])
-        quotas = {"project_id": project, **dict.fromkeys(QUOTAS.values(), 5)}
-        connection.execute(models.Quotas.__table__.insert(), [quotas])
-    return SimpleNamespace(project=project, **ids)
-
-
-def statuses(database, tree):
-    """Return both statuses of each object that is there."""
-    found = {}
-    with database.connect() as connection:
-        for kind, model in MODELS.items():
-            query = select(model.provisioning_status, model.operating_status)
-            row = connection.execute(query.where(model.id == getattr(tree, kind))).first()
-            found[kind] = row and tuple(row)
-    return found
-
-
-def in_use(database, tree):
-    query = select(models.Quotas.__table__).where(models.Quotas.project_id == tree.project)
-    with database.connect() as connection:
-        row = connection.execute(query).mappings().one()
-    return {kind: row[name] for kind, name in QUOTAS.items()}
-
-
-def message(tree, *kinds, **status):
-    return {kind: [{"id": getattr(tree, kind), **status}] for kind in kinds}
-
-
-def active(tree, *kinds):
-    return message(
-        tree, *(kinds or MODELS), provisioning_status="ACTIVE", operating_status="ONLINE"
-    )
-
-
-@contextlib.contextmanager
-def locked(database, tree):
-    """Hold the row of the load balancer, as a request to Octavia's API does."""
-    with database.begin() as connection:
-        query = select(models.LoadBalancer.id).where(models.LoadBalancer.id == tree.loadbalancers)
-        connection.execute(query.with_for_update())
-        yield connection
+    return insert_tree(database)
 
 
 @pytest.fixture
@@ -282,15 +178,15 @@ def test_statistics(agent, database, tree):
 def test_a_status_waits_for_an_open_request(agent, database, tree):
     with ThreadPoolExecutor(1) as pool:
         with locked(database, tree) as request:
-            told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+            reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
             time.sleep(0.3)
-            assert not told.done()
+            assert not reported.done()
             request.execute(
                 update(models.LoadBalancer)
                 .where(models.LoadBalancer.id == tree.loadbalancers)
                 .values(provisioning_status="PENDING_UPDATE")
             )
-        told.result()
+        reported.result()
     assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
 
 
@@ -401,12 +297,12 @@ def test_a_deadlock(agent, database, tree):
         projects = [{"project_id": str(uuid.uuid4())} for _ in range(200)]
         connection.execute(models.Quotas.__table__.insert(), projects)
         connection.execute(name.with_for_update())
-        told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+        reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
         time.sleep(0.3)
-        assert not told.done()
+        assert not reported.done()
         connection.execute(row.values(name="held"))
         with pytest.raises(Unavailable, match=r"(?i)deadlock"):
-            told.result()
+            reported.result()
         connection.rollback()
     agent.update_status(active(tree, "loadbalancers"))
     assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
@@ -432,12 +328,12 @@ def test_a_server_that_restarts(agent, server, database, tree):
 
 def test_connections_that_break_in_use(agent, server, database, tree):
     with ThreadPoolExecutor(1) as pool, contextlib.suppress(Exception), locked(database, tree):
-        told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+        reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
         time.sleep(0.3)
         server.stop()
     server.start()
     with pytest.raises(Unavailable, match="Octavia's database"):
-        told.result()
+        reported.result()
     agent.update_status(active(tree, "loadbalancers"))
     assert statuses(database, tree)["loadbalancers"] == ("ACTIVE", "ONLINE")
 
@@ -468,13 +364,13 @@ def test_a_pool_that_is_used_up(connect, database, tree):
     agent = connect(max_pool_size=1, max_overflow=0, pool_timeout=0.3)
     with ThreadPoolExecutor(1) as pool:
         with locked(database, tree):
-            told = pool.submit(agent.update_status, active(tree, "loadbalancers"))
+            reported = pool.submit(agent.update_status, active(tree, "loadbalancers"))
             time.sleep(0.3)
             with pytest.raises(Unavailable, match="QueuePool limit"):
                 agent.update_status(active(tree, "pools"))
             with pytest.raises(Unavailable, match="QueuePool limit"):
                 agent.get("pools", tree.pools)
-        told.result()
+        reported.result()
     agent.update_status(active(tree, "pools"))
 
 

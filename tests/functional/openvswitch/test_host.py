@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_switch_that_hangs_does_not_hold_the_collector(tmp_path: Path) -> None:
+def test_a_switch_that_does_not_answer_does_not_block_the_collector(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(tmp_path / "ovs-vswitchd.1.ctl"))
         mute.listen()
@@ -25,7 +25,7 @@ def test_a_switch_that_hangs_does_not_hold_the_collector(tmp_path: Path) -> None
             list(LocalSwitch(str(tmp_path), patience=1).connections())
 
 
-def test_a_socket_that_vanishes_while_it_is_looked_at(
+def test_a_socket_that_vanishes_while_it_is_examined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     socket_path = tmp_path / "ovs-vswitchd.1.ctl"

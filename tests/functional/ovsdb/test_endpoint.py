@@ -57,7 +57,7 @@ def test_missing_files_name_the_option(tmp_path: Path) -> None:
         parsed.tls.context()
 
 
-def test_tls_options_are_not_looked_at_without_tls() -> None:
+def test_tls_options_are_not_read_without_tls() -> None:
     assert Endpoint.parse(["tcp:a:1"], "no", "such", "files").tls is None
 
 

@@ -15,7 +15,6 @@ from octavia_ovn.adapters.ovsdb.wire import (
     Schema,
     decode,
     failure,
-    named_uuid,
     ovs_map,
     ovs_set,
     ovs_uuid,
@@ -75,7 +74,6 @@ def test_values() -> None:
     assert decode("a") == "a"
     assert decode("a", is_set=True) == ["a"]
     assert decode(["set", []], is_set=True) == []
-    assert named_uuid("new") == ["named-uuid", "new"]
 
 
 def test_schema() -> None:

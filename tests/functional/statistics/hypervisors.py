@@ -176,7 +176,7 @@ class Hypervisor:
         )
         ip("-n", self.namespace, "link", "set", device, "up")
         ip("-n", inside, "link", "set", "lo", "up")
-        # The userspace datapath gets packets whose checksums nobody would fill in.
+        # The userspace datapath gets packets whose checksums would stay empty.
         subprocess.run(
             ["ip", "netns", "exec", inside, "ethtool", "-K", "eth0", "tx", "off"],
             check=True,
@@ -184,7 +184,7 @@ class Hypervisor:
         )
         ip("-n", inside, "link", "set", "eth0", "address", mac, "mtu", _MTU, "up")
         for address, gateway in zip(addresses, gateways, strict=True):
-            # A new IPv6 address would take a second to find out that nobody has it.
+            # A new IPv6 address would take a second to find out that it is free.
             rest = ["nodad"] if ":" in address else []
             ip("-n", inside, "address", "add", address, "dev", "eth0", *rest)
             ip("-n", inside, "route", "add", "default", "via", gateway)

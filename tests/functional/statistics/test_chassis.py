@@ -60,7 +60,7 @@ for _ in range(int(sys.argv[2])):
 
 
 class Octavia:
-    """Keeps what it is told, as its database does."""
+    """Keeps what is reported to it, as its database does."""
 
     def __init__(self) -> None:
         self.counters: dict[str, Mapping[str, int]] = {}
@@ -155,7 +155,7 @@ class Field:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return UDP ports that nobody uses."""
+    """Return free UDP ports."""
     with contextlib.ExitStack() as held:
         peers = [
             held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -254,7 +254,7 @@ def test_collectors_and_agents_come_and_go(field: Field) -> None:
     with field.agent():
         field.ask("near", 3)
         field.await_connections(3)
-    # Nobody listens.
+    # No process listens.
     field.ask("far", 4)
     assert field.end("one") == 0
     field.ask("near", 5)
@@ -282,7 +282,7 @@ def test_a_chassis_vanishes(field: Field) -> None:
         field.await_connections(9)
 
 
-def test_open_vswitch_begins_anew(field: Field) -> None:
+def test_open_vswitch_restarts(field: Field) -> None:
     with field.agent():
         field.ask("near", 4)
         field.await_connections(4)

@@ -15,7 +15,7 @@ def serve(exit_event, function, name):
     while not exit_event.is_set():
         try:
             function(exit_event)
-        # Whatever an agent raises: tests want to see that it comes back, and the log says why.
+        # Any error of an agent: tests want to see that it comes back, and the log says why.
         except Exception:
             LOG.exception("Provider agent %s raised; restarting it", name)
             time.sleep(1)

@@ -55,7 +55,7 @@ def serve(sock):
             elif request["command"] == "close":
                 driver = None
                 gc.collect(0)
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises, as Octavia does
+        except Exception as error:  # noqa: BLE001 - any error of a driver, as Octavia does
             reply["error"] = {
                 "kind": kind_of(error),
                 "message": getattr(error, "user_fault_string", None) or str(error),

@@ -59,7 +59,7 @@ class Access:
 
         :param tree: of :class:`tests.lab.invariants.seen.Tree`
         :param addresses: on which its listeners are to be reached
-        :param routers: ids of those on which it hangs
+        :param routers: ids of those that it is attached to
         """
         allowed = {
             (row["protocol"].lower(), row["protocol_port"], address): row["allowed_cidrs"]
@@ -127,13 +127,13 @@ def _partition_complaints(target, cidrs, denied):
     everybody = ipaddress.ip_network(_ALL[version])
     if cidrs is None:
         if denied:
-            yield f"somebody is kept from {target}"
+            yield f"a client is kept from {target}"
         return
     networks = (ipaddress.ip_network(each, strict=False) for each in cidrs)
     allowed = list(
         ipaddress.collapse_addresses(each for each in networks if each.version == version)
     )
     if any(one.overlaps(other) for one in allowed for other in denied):
-        yield f"somebody who is allowed is kept from {target}"
+        yield f"a client that is allowed is kept from {target}"
     if sum(each.num_addresses for each in (*allowed, *denied)) != everybody.num_addresses:
-        yield f"somebody who is not allowed can reach {target}"
+        yield f"a client that is not allowed can reach {target}"

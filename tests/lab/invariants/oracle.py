@@ -23,7 +23,7 @@ class Oracle:
     def complaints(self, lb_id, at_once=False):
         """Say all that is wrong with one load balancer; empty when all is well.
 
-        :param at_once: leave out what may follow after Octavia has been told
+        :param at_once: leave out what may follow after the report to Octavia
         """
         with self._lab.neutron.locked():
             tree = Tree(self._lab, lb_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operating statuses that Octavia must have heard."""
+"""Operating statuses that must have been reported to Octavia."""
 
 from tests.lab.invariants.notation import layer4
 
@@ -52,7 +52,7 @@ def _checked_status(seen, member, pool, port):
     if states & {"offline", "error"}:
         return {"ERROR"}
     if not states:
-        # Octavia hears what a check said before as long as northd has not dropped that.
+        # Octavia gets what a check said before as long as northd has not dropped that.
         return {"OFFLINE", "ONLINE", "ERROR"} if seen.at_once else {"OFFLINE"}
     return {"ONLINE", "DRAINING"} if member["weight"] == 0 else {"ONLINE"}
 

@@ -5,7 +5,7 @@ DVR_SAFE_OWNER = ""
 
 
 def complaints(seen):
-    """Say what is wrong with them; those that users brought need only have the address."""
+    """Say what is wrong with them; those that users provide need only have the address."""
     lb_id = seen.tree.lb["id"]
     for number, (address, subnet_id, port_id) in enumerate(seen.tree.vips()):
         port = seen.neutron.ports.get(port_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is committed: what tests and benchmarks look at, and wait for."""
+"""What is committed: what tests and benchmarks read, and wait for."""
 
 import time
 

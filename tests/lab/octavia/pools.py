@@ -38,7 +38,7 @@ class Pools(Calls):
             if wanted:
                 stored = row["session_persistence"]
                 if stored and "type" not in wanted:
-                    # Octavia has looked at it, so that it is there.
+                    # Octavia has read it, so that it is there.
                     old.session_persistence = stored
                     wanted = {"type": stored["type"], **wanted}
                 asked["session_persistence"] = rows.persistence(wanted)

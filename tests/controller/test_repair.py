@@ -57,7 +57,7 @@ class TestResync:
         assert agent.db.vips() == VIPS
         agent.assert_ended(SITE)
 
-    def test_of_what_nobody_knows_comes_to_an_end(self):
+    def test_of_an_unknown_load_balancer_ends(self):
         agent = Agent()
         agent.asked(changes.Resync("lb1"))
         agent.settle()
@@ -72,7 +72,7 @@ class TestDamage:
         agent.enqueue()
         return agent
 
-    def test_is_mended_from_octavia_and_interrupts_nothing(self):
+    def test_is_repaired_from_octavia_and_interrupts_nothing(self):
         agent = self.damaged(**{"octavia:attributes_p1": "{", "pool_p1": "rubbish"})
         before = len(agent.history)
         agent.settle()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads options of a configuration without registering any with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from oslo_config import cfg
+
+from octavia_ovn.errors import BadConfiguration
+
+
+def value(conf: cfg.ConfigOpts, section: str, name: str) -> Any:
+    """Return the value of an option, its default when it is not set.
+
+    :raises BadConfiguration: when the value is not valid
+    """
+    try:
+        return conf[section][name]
+    except (cfg.Error, ValueError) as error:
+        raise BadConfiguration(f"[{section}] {name} is wrong: {error}") from error
+
+
+class Reader:
+    """Reads options, registered with the process's configuration or not.
+
+    :param conf: the process's configuration, parsed; it is not changed
+    :param register: registers the options that are read
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, register: Callable[[cfg.ConfigOpts], object]) -> None:
+        self._conf = conf
+        self._own = cfg.ConfigOpts()
+        self._own(
+            args=[],
+            project="octavia",
+            default_config_files=_names(conf, "config_file"),
+            default_config_dirs=_names(conf, "config_dir"),
+        )
+        register(self._own)
+
+    def get(self, section: str, name: str) -> Any:
+        """Return the value of an option, its default when it is not set.
+
+        :raises BadConfiguration: when the value is not valid
+        """
+        registered = _is_registered(self._conf, section, name)
+        return value(self._conf if registered else self._own, section, name)
+
+    def add(self, section: str, opts: Iterable[cfg.Opt]) -> None:
+        """Make more options readable."""
+        register_missing(self._own, section, opts)
+
+
+def _names(conf: cfg.ConfigOpts, option: str) -> list[str]:
+    """Return the files or folders that a configuration was parsed from."""
+    return list(getattr(conf, option, None) or [])
+
+
+def _is_registered(conf: cfg.ConfigOpts, section: str, name: str) -> bool:
+    try:
+        return name in conf[section]
+    except cfg.NoSuchOptError:
+        return False
+
+
+def register_missing(conf: cfg.ConfigOpts, section: str, opts: Iterable[cfg.Opt]) -> None:
+    """Register options unless they are registered already."""
+    for opt in opts:
+        if not _is_registered(conf, section, opt.dest):
+            conf.register_opt(opt, group=section)
