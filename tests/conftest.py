@@ -59,13 +59,15 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of several workers (`-n`), let one run all tests of the sandbox, of which there is one."""
+    """Of several workers (`-n`), let two have a sandbox: one sends packets, one does the rest."""
 
     config.option.loadscopereorder = False  # keep the order of the collection
 
     class Scheduler(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            return "sandbox" if _ring(nodeid) == "sandbox" else super()._split_scope(nodeid)
+            if _ring(nodeid) != "sandbox":
+                return super()._split_scope(nodeid)
+            return "packets" if "/test_dataplane_" in nodeid else "sandbox"
 
     return Scheduler(config, log)
 
@@ -89,7 +91,8 @@ def _priority(item):
     """Return the place of a test in the queue of the workers: a long file at the end delays all."""
     ring = _ring(item.nodeid)
     slow = item.get_closest_marker("slow") is not None
-    return ring != "sandbox", ring != "functional", ring != "scenarios", not slow
+    packets = "/test_dataplane_" in item.nodeid
+    return ring != "sandbox", packets, ring != "functional", ring != "scenarios", not slow
 
 
 def _ring(nodeid):

@@ -18,8 +18,10 @@ from tests.sandbox.scenery import Scenery
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Each worker of a parallel run has a sandbox of its own: tests/conftest.py says how many need one.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Beside a sandbox with the default ports.
-_PORT_BASE = int(os.environ.get("SANDBOX_TEST_PORT_BASE") or 19600)
+_PORT_BASE = int(os.environ.get("SANDBOX_TEST_PORT_BASE") or 19600) + 10 * _WORKER
 _STATISTICS = (
     "ovn_statistics.master_key=the-master-key-of-the-sandbox-is-no-secret",
     "ovn_statistics.bind_host=127.0.0.1",
@@ -41,6 +43,8 @@ def stack() -> Iterator[Stack]:
     state = Path(
         os.environ.get("SANDBOX_TEST_STATE") or settings.PROJECT / ".sandbox-test"
     ).absolute()
+    if _WORKER:
+        state = state.with_name(f"{state.name}-{_WORKER}")
     running = settings.load(state)
     chosen = running or settings.Settings(
         state=state,
