@@ -44,7 +44,8 @@ def all_cells() -> list[Cell]:
         Cell(f"ovn-{suite}", suites.SERVERS, _SERVERS, suite) for suite in (OLDEST, MIDDLE, NEWEST)
     ]
     cells += [
-        Cell(f"packets-{suite}", suites.PACKETS, _PACKETS, suite) for suite in (OLDEST, NEWEST)
+        Cell(f"packets-{suite}", suites.PACKETS, _PACKETS, suite)
+        for suite in (OLDEST, MIDDLE, NEWEST)
     ]
     cells.append(Cell("clients", suites.CLIENTS, _CLIENTS))
     cells += [
