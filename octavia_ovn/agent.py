@@ -312,9 +312,10 @@ class Agent:
         self._is_leader = is_leader
 
     def _answer(self) -> None:
-        """Answer look-ups of the statistics; those that fail are requested again."""
+        """Answer look-ups of the statistics."""
         try:
             self._listeners.answer(self._nb.listeners)
+        # Load balancers do not depend on statistics, which ask again.
         except Exception:
             LOG.exception("Listeners could not be looked up for the statistics")
             self._observer.meets(Defect.RESULT)

@@ -97,14 +97,8 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     def loadbalancer_create(self, loadbalancer: data_models.LoadBalancer) -> None:
         """Record a new load balancer with all that came with it."""
         context = wiring.get()
-        try:
+        with errors.undoing(lambda: context.vip_ports.undo(loadbalancer.loadbalancer_id)):
             self._create(loadbalancer, context)
-        except errors.Unanswered:
-            # It may be recorded; if so, the agent's comparison finds it as orphaned.
-            raise
-        except Exception:
-            context.vip_ports.undo(loadbalancer.loadbalancer_id)
-            raise
 
     @staticmethod
     def _create(loadbalancer: data_models.LoadBalancer, context: wiring.Runtime) -> None:

@@ -7,7 +7,8 @@ cause, so that nothing above the adapters depends on a library's hierarchy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 from octavia_ovn.core.text import plain
 
@@ -76,3 +77,20 @@ class BadConfiguration(OctaviaOvnError):
     """An option is missing or wrong; the message names it and says what to set."""
 
     tenant = "The provider is not configured rightly; the log of Octavia's API says more."
+
+
+@contextlib.contextmanager
+def undoing(undo: Callable[[], object]) -> Iterator[None]:
+    """Undo what was prepared for a request if the block, which records it, fails with any error.
+
+    After :class:`Unanswered` it may be recorded: the comparison of the agent finds out.
+
+    :param undo: does not raise
+    """
+    try:
+        yield
+    except Unanswered:
+        raise
+    except Exception:  # each error, also a defect: what was prepared must not be left
+        undo()
+        raise

@@ -65,6 +65,7 @@ class SupervisedThread:
             began = time.monotonic()
             try:
                 self._body()
+            # What this class is for: no error ends the thread.
             except Exception:
                 if time.monotonic() - began >= _SOUND:
                     crashes = 0

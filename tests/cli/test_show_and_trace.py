@@ -263,7 +263,7 @@ def test_many_networks_are_drawn_in_rows_with_their_routers_named():
 
 
 def test_long_names_are_cut_and_whole_in_the_tooltip():
-    name = "a-very-long-name-of-a-member-that-nobody-can-remember"
+    name = "a-very-long-name-of-a-member-that-is-hard-to-remember"
     root = drawn(snapshot(statuses={(Kind.MEMBER, "m1"): ObjectStatus(name, "ACTIVE", "ERROR")}))
     assert name not in texts(root)
     assert name in [each.text for each in root.iter("{http://www.w3.org/2000/svg}title")]
@@ -308,7 +308,7 @@ class Parts:
     def _answer(self, value):
         def answer(lb_id):
             if self._broken:
-                raise Unavailable("nobody is there")
+                raise Unavailable("no answer")
             return value
 
         return answer
@@ -351,8 +351,8 @@ def test_names_that_are_not_one(ids, error, words):
 
 def test_without_octavia_the_rows_are_shown():
     found, _ = sources.Sources(Parts(broken=True), Reader(snapshot())).snapshot(LB_ID)
-    assert found.notes == ("Octavia's side is not known: nobody is there",) * 2
-    with pytest.raises(NotFound, match=r"neither Octavia nor .* nobody is there"):
+    assert found.notes == ("Octavia's side is not known: no answer",) * 2
+    with pytest.raises(NotFound, match=r"neither Octavia nor .* no answer"):
         sources.Sources(Parts(broken=True), Reader(Snapshot(LB_ID))).snapshot(LB_ID)
 
 

@@ -218,7 +218,7 @@ def _dead(shop: Shop) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_agent(shop: Shop) -> Iterator[None]:
-    """While nobody repairs the rows."""
+    """While no agent repairs the rows."""
     agent = octavia.provider_agent_pid(shop.scenery.stack.supervisor)
     os.kill(agent, signal.SIGSTOP)
     try:

@@ -26,7 +26,7 @@ _PENDING = "provisioning_status LIKE 'PENDING%'"
 def test_the_provider_agent_is_killed_before_it_realises(scenery: Scenery) -> None:
     lb = scenery.load_balancer()
     agent = octavia.provider_agent_pid(scenery.stack.supervisor)
-    os.kill(agent, signal.SIGSTOP)  # The request is accepted, and nobody acts on it.
+    os.kill(agent, signal.SIGSTOP)  # The request is accepted, and no agent reconciles it.
     scenery.listener(lb, wait=False)
     assert scenery.statuses(lb)["provisioning_status"] == "PENDING_UPDATE"
 

@@ -30,7 +30,7 @@ _SETTINGS = {"delay": 3, "timeout": 1, "max_retries": 1, "max_retries_down": 2}
 
 @pytest.fixture(scope="module")
 def nodes(plane: Plane) -> Iterator[list[Guest]]:
-    """Three nodes that answer on their node ports, and that nobody may reach yet."""
+    """Three nodes that answer on their node ports, and that no client may reach yet."""
     cloud, guests = plane.cloud, plane.scenery.stack.guests
     group = cloud.create("security_group", name="nodes")["id"]
     made = []

@@ -18,7 +18,7 @@ from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.request.addresses import misfit
-from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, Unanswered, failure
+from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, failure, undoing
 
 LOG = logging.getLogger(__name__)
 _REMEMBERED = 1000
@@ -101,14 +101,8 @@ class VipPorts:
         """
         before = self._neutron.port(port_id).qos_policy_id
         self._neutron.set_qos_policy(port_id, policy_id)
-        try:
+        with undoing(lambda: self._restore_qos_policy(port_id, before)):
             yield
-        except Unanswered:
-            # It may be recorded: the comparison of the agent finds out whether it is.
-            raise
-        except Exception:
-            self._restore_qos_policy(port_id, before)
-            raise
 
     def _restore_qos_policy(self, port_id: str, policy_id: str | None) -> None:
         error = failure(lambda: self._neutron.set_qos_policy(port_id, policy_id))

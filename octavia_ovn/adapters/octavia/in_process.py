@@ -154,6 +154,8 @@ class InProcess:
 class Fallback:
     """Uses one transport until it fails in a way that is not foreseen, another one from then on.
 
+    A status is not sent again at once: Octavia may have counted quotas down for a part of it.
+
     :param first: any exception of it other than :mod:`octavia_ovn.errors` ends its use
     :param second: used instead
     """
@@ -174,7 +176,8 @@ class Fallback:
             if transport is self._second:
                 raise
             self._switch(service, error)
-        # What Octavia may have done of it can be done twice: quotas count existing objects only.
+            if service is Service.STATUS:
+                raise Unanswered(f"Octavia's code has failed: {error!r}") from error
         return self._second.ask(service, request)
 
     def _switch(self, service: Service, error: Exception) -> None:

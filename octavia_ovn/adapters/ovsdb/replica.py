@@ -114,11 +114,12 @@ class Replica:
         return changed
 
     def _tell(self, event: tuple[str, str, Row, Row | None]) -> None:
-        """Report one change; an error in its handling does not affect the others."""
+        """Report one change."""
         if self._on_change is None:
             return
         try:
             self._on_change(*event)
+        # The changes after this one are of other rows, and are never reported again.
         except Exception:
             table, kind, row, _ = event
             LOG.exception("%s: %s of %s %s was not followed", self._database, kind, table, row.uuid)

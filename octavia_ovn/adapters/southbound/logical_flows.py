@@ -68,8 +68,8 @@ class SouthboundFlows:
         try:
             while (message := self._channel.recv()) is not None:
                 self._take(message, added)
+        # The message may be processed in part: connect again, and replicate from the start.
         except Exception:
-            # The message may be processed in part: connect again, and replicate from the start.
             self._channel.hang_up("a message could not be processed")
             raise
         return added

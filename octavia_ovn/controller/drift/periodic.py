@@ -327,9 +327,10 @@ class PeriodicThread(LeaderThread):
         return [] if self._due <= now else suspects
 
     def _guarded(self, work: Callable[[], R], otherwise: R) -> R:
-        """Call a function; log its error. An error would restart the thread, without a pause."""
+        """Call a function; return another value after an error."""
         try:
             return work()
+        # The thread would crash, and the suspects and the time of the next round would be lost.
         except Exception:
             LOG.exception("A comparison of Octavia, OVN and Neutron failed")
             self._observer.crashes("watch")

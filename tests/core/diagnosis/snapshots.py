@@ -153,3 +153,17 @@ def faults(explanation):
 def one(name):
     """Return a member on net1, as a server that has no port of its own yet."""
     return model.Member("m9", name, 80, SUBNET)
+
+
+def no_groups(*names):
+    return [
+        dataclasses.replace(each, groups=frozenset({DROP})) for each in PORTS if each.name in names
+    ]
+
+
+def down(*names):
+    return [dataclasses.replace(each, enabled=False) for each in PORTS if each.name in names]
+
+
+def unbound(*names):
+    return [dataclasses.replace(each, chassis="") for each in PORTS if each.name in names]

@@ -27,15 +27,17 @@ from tests.core.diagnosis.snapshots import (
     NET1,
     NET2,
     OUTSIDE,
-    PORTS,
     R1,
     RESTRICTED,
     answering,
     checked,
+    down,
     faults,
+    no_groups,
     port,
     snapshot,
     trace,
+    unbound,
     with_ports,
     with_rows,
 )
@@ -48,20 +50,6 @@ NO_GATEWAY = tuple(each for each in snapshot().router_ports if not each.gateway)
 LIFTED = dataclasses.replace(port(NEAR, NET1, "10.0.0.7"), groups=frozenset({DROP}))
 STATELESS = Acl(GROUP, "from-lport", 1002, f"inport == @{GROUP} && ip4", "allow-stateless")
 ONLY_VIP = Acl(GROUP, "from-lport", 1002, f"inport == @{GROUP} && ip4.dst == {VIP}", "allow")
-
-
-def no_groups(*names):
-    return [
-        dataclasses.replace(each, groups=frozenset({DROP})) for each in PORTS if each.name in names
-    ]
-
-
-def down(*names):
-    return [dataclasses.replace(each, enabled=False) for each in PORTS if each.name in names]
-
-
-def unbound(*names):
-    return [dataclasses.replace(each, chassis="") for each in PORTS if each.name in names]
 
 
 FAULTS = [

@@ -19,7 +19,7 @@ PACKET = Packet(
     out_groups=frozenset({"pg_b"}),
 )
 IPV6 = dataclasses.replace(PACKET, source="fd00::7", destination="fd00::100", protocol="udp")
-SETS = {"friends": ("10.0.0.0/29", "10.1.0.1"), "nobody": ()}
+SETS = {"friends": ("10.0.0.0/29", "10.1.0.1"), "empty": ()}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ SETS = {"friends": ("10.0.0.0/29", "10.1.0.1"), "nobody": ()}
         ("ip6.src == ::/0", False),
         ("ip4.src == $friends", True),
         ("ip4.dst == $friends", False),
-        ("ip4.src == $nobody", False),
+        ("ip4.src == $empty", False),
         ("inport == @pg_a", True),
         ("inport == @pg_b", False),
         ("outport == @pg_b && ip4", True),

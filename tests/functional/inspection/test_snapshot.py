@@ -307,8 +307,8 @@ def test_finds_the_port_of_a_client(reader, text, addresses, name):
 
 
 def test_an_unknown_client(reader):
-    with pytest.raises(NotFound, match="'nobody', and it is no address"):
-        reader.client("nobody")
+    with pytest.raises(NotFound, match="'absent', and it is no address"):
+        reader.client("absent")
     with pytest.raises(Refused, match="2 ports are named 'twin'; name an id: client, other"):
         reader.client("twin")
     with pytest.raises(NotFound, match=r"no port on network name-net2 has the address 10.0.1.99"):

@@ -247,10 +247,10 @@ def test_a_database_that_cannot_be_reached_at_first_is_an_outage(octavia, socket
 def test_any_other_error_means_sockets_from_then_on(octavia, sockets, caplog, error):
     agent = DriverAgent(Fallback(direct(octavia), sockets))
     octavia.error = error
-    agent.update_status(STATUS)
+    agent.get("pools", "p")
     octavia.error = None
     agent.update_status(STATUS)
-    assert [each for each, _ in sockets.requests] == ["status", "status"]
+    assert [each for each, _ in sockets.requests] == ["get", "status"]
     assert len(octavia.requests) == 1
     logged = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert len(logged) == 1
@@ -263,9 +263,22 @@ def test_what_ends_a_thread_reaches_the_caller(octavia):
         DriverAgent(direct(octavia)).update_status(STATUS)
 
 
+def test_a_status_that_octavia_may_have_applied_in_part_is_not_sent_again_at_once(octavia, sockets):
+    agent = DriverAgent(Fallback(direct(octavia), sockets))
+    octavia.error = AttributeError("no such thing")
+    with pytest.raises(Unanswered, match="no such thing"):
+        agent.update_status(STATUS)
+    assert sockets.requests == []
+    agent.update_status(STATUS)
+    assert len(sockets.requests) == 1
+
+
 def test_an_answer_that_is_none_means_sockets(octavia, sockets):
     octavia.answer = None
-    DriverAgent(Fallback(direct(octavia), sockets)).update_status(STATUS)
+    agent = DriverAgent(Fallback(direct(octavia), sockets))
+    with pytest.raises(Unanswered):
+        agent.update_status(STATUS)
+    agent.update_status(STATUS)
     assert len(sockets.requests) == 1
 
 

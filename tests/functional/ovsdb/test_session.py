@@ -84,7 +84,7 @@ def alone() -> None:
 
 def test_the_constructor_does_no_io(directory: Path) -> None:
     before = descriptors(), threading.active_count()
-    sessions = [session(f"unix:{directory}/nobody") for _ in range(500)]
+    sessions = [session(f"unix:{directory}/absent") for _ in range(500)]
     assert (descriptors(), threading.active_count()) == before
     del sessions
 
@@ -215,9 +215,9 @@ def test_a_request_waits_for_a_server_that_comes_back(server: Server) -> None:
 def test_no_server(directory: Path, tcp_server: tuple[Server, str]) -> None:
     server, remote = tcp_server
     server.kill()
-    client = session(f"unix:{directory}/nobody", remote, timeout=0.7)
+    client = session(f"unix:{directory}/absent", remote, timeout=0.7)
     start = time.monotonic()
-    with pytest.raises(NotSent, match=rf"{DATABASE} at .*nobody,tcp:.*(refused|No such file)") as e:
+    with pytest.raises(NotSent, match=rf"{DATABASE} at .*absent,tcp:.*(refused|No such file)") as e:
         client.transact([insert("a")])
     assert time.monotonic() - start < 1
     assert not isinstance(e.value, Unanswered)

@@ -40,7 +40,7 @@ def test_host_names(tcp_server: tuple[Server, str], watch: Callable[..., Watched
 
 def test_no_server(directory: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
-        fetch_schema(endpoint(f"unix:{directory}/nobody"), DATABASE, 0.3)
+        fetch_schema(endpoint(f"unix:{directory}/absent"), DATABASE, 0.3)
 
 
 def test_a_stopped_server_ends_a_transaction_in_time(
