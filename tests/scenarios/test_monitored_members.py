@@ -86,12 +86,17 @@ def test_b44_all_members_down_is_an_error_of_the_whole_tree(project):
     project.settled(lb)
 
 
-def test_b46_port_of_a_member_is_deleted(project):
-    """A member whose VM is gone is not ONLINE any more: no check runs."""
+def monitored(project):
+    """A load balancer with a monitor, a member of it, and the member's port."""
     network = project.network()
     lb = project.serving(network, monitor=True)
     port = network.port()
-    member = lb.pools()[0].member(port["fixed_ips"][0]["ip_address"])
+    return lb, lb.pools()[0].member(port["fixed_ips"][0]["ip_address"]), port
+
+
+def test_b46_port_of_a_member_is_deleted(project):
+    """A member whose VM is gone is not ONLINE any more: no check runs."""
+    lb, member, port = monitored(project)
     project.health(member.row["ip_address"], "online")
     becomes(project, member, "ONLINE")
     project.neutron.delete_port(port["id"])
@@ -101,10 +106,7 @@ def test_b46_port_of_a_member_is_deleted(project):
 
 def test_port_of_a_member_is_down_and_up_again(project):
     """It gets no connections meanwhile, and is back without an intervention."""
-    network = project.network()
-    lb = project.serving(network, monitor=True)
-    port = network.port()
-    member = lb.pools()[0].member(port["fixed_ips"][0]["ip_address"])
+    lb, member, port = monitored(project)
     before = lb.vips()
     project.neutron.hypervisor.plug(port["id"], up=False)
     becomes(project, member, "ERROR")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Comparing and repairing, through real databases, the agent and the commands."""
 
-import subprocess
 import time
 
 import pytest
@@ -170,19 +169,8 @@ def test_dry_run_writes_nothing(world):
     assert done.returncode == 1
     assert "1 missing" in done.stdout
     assert world.settle() == before
-    done = subprocess.run(
-        [
-            world.lab.python,
-            "-c",
-            "import sys; from octavia_ovn.cli.db_sync import main; sys.exit(main())",
-            "--config-file",
-            world.lab.worker_config,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    former = "import sys; from octavia_ovn.cli.db_sync import main; sys.exit(main())"
+    done = world.python("-c", former)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Load balancer {lb_id}: missing" in done.stdout
     comes_back(world, lb_id, looks)

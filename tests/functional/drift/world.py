@@ -133,15 +133,11 @@ class World:
     # --- commands
 
     def command(self, *arguments):
+        return self.python("-m", "octavia_ovn.cli", *arguments)
+
+    def python(self, *arguments):
         return subprocess.run(
-            [
-                self.lab.python,
-                "-m",
-                "octavia_ovn.cli",
-                *arguments,
-                "--config-file",
-                self.lab.worker_config,
-            ],
+            [self.lab.python, *arguments, "--config-file", self.lab.worker_config],
             capture_output=True,
             text=True,
             check=False,
