@@ -20,7 +20,7 @@ from octavia_ovn import errors, wiring
 from octavia_ovn.adapters.neutron.vip_ports import VipRequest
 from octavia_ovn.adapters.octavia import data_models as models
 from octavia_ovn.controller.drift.once import Action, sync
-from octavia_ovn.core import flavors, pending
+from octavia_ovn.core import flavors, pending, zones
 from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import changes, limits
@@ -292,14 +292,15 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Refuse a flavor with an unknown key or a wrong value."""
         models.flavor(flavor_metadata)
 
+    @_answer
     def get_supported_availability_zone_metadata(self) -> dict[str, str]:
-        """Return the keys that an availability zone may have: there are none."""
-        return {}
+        """Return the keys that an availability zone may have, with their meanings."""
+        return dict(zones.DESCRIPTIONS)
 
     @_answer
     def validate_availability_zone(self, availability_zone_metadata: dict[str, Any]) -> None:
-        """Refuse a zone with any key."""
-        limits.check("load balancer", {"availability_zone": availability_zone_metadata})
+        """Refuse a zone with an unknown key or a wrong value."""
+        models.zone(availability_zone_metadata)
 
     # --- layer 7: not supported; what Octavia has nevertheless can be deleted
 

@@ -197,8 +197,8 @@ def _configure(stack: Stack, folder: Path) -> None:
                 "enabled_provider_drivers": ",".join(f"{k}:{v}" for k, v in described.items()),
                 "RBAC_test_type": "keystone_default_roles",
                 "test_with_ipv6": True,
-                "expected_flavor_capability": _flavor_capability(cloud),
-                "expected_availability_zone_capability": "",
+                "expected_flavor_capability": _capability(cloud, "flavor"),
+                "expected_availability_zone_capability": _capability(cloud, "availability_zone"),
                 "default_router": "",
                 **intervals,
             },
@@ -212,14 +212,14 @@ def _configure(stack: Stack, folder: Path) -> None:
     )
 
 
-def _flavor_capability(cloud: Cloud) -> str:
-    """Return one key of flavors with its description, empty for a provider that has none."""
+def _capability(cloud: Cloud, kind: str) -> str:
+    """Return one key of profiles with its description, empty for a provider that has none."""
     try:
-        listed = cloud.octavia("GET", f"/providers/{octavia.PROVIDER}/flavor_capabilities")
+        listed = cloud.octavia("GET", f"/providers/{octavia.PROVIDER}/{kind}_capabilities")
     except ApiError:
         return ""
     # A comma would begin another pair.
-    fitting = (each for each in listed["flavor_capabilities"] if "," not in each["description"])
+    fitting = (each for each in listed[f"{kind}_capabilities"] if "," not in each["description"])
     return next((f"{each['name']}:{each['description']}" for each in fitting), "")
 
 

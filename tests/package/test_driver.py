@@ -42,11 +42,11 @@ def test_refuses_one_that_makes_none(driver, flavor):
     assert refusal.value.operator_fault_string == refusal.value.user_fault_string
 
 
-def test_zones_have_no_keys(driver):
+def test_zones_restrict_networks_only(driver):
     """Octavia shows the capabilities of a provider only if it has an answer to this as well."""
-    assert driver.get_supported_availability_zone_metadata() == {}
-    driver.validate_availability_zone({})
-    with pytest.raises(exceptions.UnsupportedOptionError, match="no zones"):
+    assert driver.get_supported_availability_zone_metadata().keys() == {"valid_vip_networks"}
+    driver.validate_availability_zone({"valid_vip_networks": ["n1"]})
+    with pytest.raises(exceptions.UnsupportedOptionError, match="compute_zone"):
         driver.validate_availability_zone({"compute_zone": "here"})
 
 

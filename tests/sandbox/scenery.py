@@ -66,10 +66,12 @@ class Scenery:
 
     # --- load balancers ------------------------------------------------------------------
 
-    def load_balancer(self, *, wait: bool = True) -> Json:
-        """Create one with its VIP on the web subnet."""
-        body = {"loadbalancer": {"vip_subnet_id": self.web, "provider": "ovn", "name": "test"}}
-        made: Json = self.cloud.octavia("POST", "/loadbalancers", body)["loadbalancer"]
+    def load_balancer(self, *, wait: bool = True, **values: object) -> Json:
+        """Create one with its VIP on the web subnet, or as `values` say."""
+        body = {"vip_subnet_id": self.web, "provider": "ovn", "name": "test", **values}
+        made: Json = self.cloud.octavia("POST", "/loadbalancers", {"loadbalancer": body})[
+            "loadbalancer"
+        ]
         return self.cloud.wait_for(made["id"]) if wait else made
 
     def listener(self, lb: Json, *, wait: bool = True, **values: object) -> Json:

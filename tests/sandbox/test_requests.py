@@ -199,8 +199,30 @@ def test_the_capabilities_are_listed(scenery: Scenery) -> None:
     zones = scenery.cloud.octavia("GET", "/providers/ovn/availability_zone_capabilities")
     flavors = scenery.cloud.octavia("GET", "/providers/ovn/flavor_capabilities")
 
-    assert zones["availability_zone_capabilities"] == []
+    assert [each["name"] for each in zones["availability_zone_capabilities"]] == [
+        "valid_vip_networks"
+    ]
     assert flavors["flavor_capabilities"]
+
+
+def test_a_zone_restricts_the_networks_of_vips(scenery: Scenery) -> None:
+    networks = [_network(scenery)]
+    profile = {
+        "name": "edge",
+        "provider_name": "ovn",
+        "availability_zone_data": json.dumps({"valid_vip_networks": networks}),
+    }
+    made = scenery.cloud.octavia(
+        "POST", "/availabilityzoneprofiles", {"availability_zone_profile": profile}
+    )["availability_zone_profile"]
+    zone = {"name": "edge", "availability_zone_profile_id": made["id"]}
+    scenery.cloud.octavia("POST", "/availabilityzones", {"availability_zone": zone})
+    other = scenery.cloud.create("network", name="not-of-the-zone")["id"]
+    outside = scenery.cloud.create("subnet", network_id=other, cidr="10.77.0.0/24", ip_version=4)
+
+    assert scenery.load_balancer(availability_zone="edge")["provisioning_status"] == "ACTIVE"
+    with pytest.raises(ApiError, match="VIP network_id is not allowed"):
+        scenery.load_balancer(availability_zone="edge", vip_subnet_id=outside["id"])
 
 
 def test_layer_seven_that_came_with_a_load_balancer_can_be_deleted(scenery: Scenery) -> None:

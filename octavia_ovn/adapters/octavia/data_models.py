@@ -20,7 +20,7 @@ from octavia_ovn.adapters.octavia.fields import (
     patch,
     valid,
 )
-from octavia_ovn.core import flavors, model
+from octavia_ovn.core import flavors, model, zones
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.request import limits, patches
 
@@ -213,8 +213,20 @@ def flavor(metadata: object) -> model.Flavor:
 
     :raises Unsupported: naming the key that is unknown or whose value is wrong
     """
+    return _supported(flavors.read, metadata)
+
+
+def zone(metadata: object) -> None:
+    """Check an availability zone.
+
+    :raises Unsupported: naming the key that is unknown or whose value is wrong
+    """
+    _supported(zones.check, metadata)
+
+
+def _supported(read: Callable[[object], T], metadata: object) -> T:
     try:
-        return flavors.read(metadata)
+        return read(metadata)
     except (ValueError, TypeError) as error:
         raise limits.Unsupported(f"{error}.") from error
 
@@ -227,6 +239,7 @@ def load_balancer(
     :raises Unsupported: when it asks for something that OVN cannot do
     """
     limits.check("load balancer", values)
+    zone(values.get("availability_zone") or {})
     return _tree(values, defaults, vip_lookup, None)
 
 

@@ -64,7 +64,6 @@ class Limit:
         return value not in (None, filled_in) and _plain(value) != _plain(fields.get(self.like))
 
 
-AVAILABILITY_ZONES = "OVN serves load balancers on every hypervisor; there are no zones to choose"
 _NO_TLS = (
     "OVN balances connections and cannot terminate or originate TLS; terminate it in the members"
 )
@@ -149,7 +148,6 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
             "OVN enforces security groups where packets enter and leave ports, and no packet"
             " passes the port of a VIP; restrict clients by allowed_cidrs of the listeners",
         ),
-        Limit("availability_zone", AVAILABILITY_ZONES),
     ),
     "listener": _LISTENER,
     "pool": _TLS_LIMITS,

@@ -171,9 +171,10 @@ def test_a_flavor_that_makes_no_sense_is_refused():
         _load_balancer(flavor={"reject": "no"})
 
 
-def test_a_zone_that_wants_something_is_refused():
-    with pytest.raises(limits.Unsupported, match=r"availability_zone: .* no zones"):
+def test_a_zone_that_places_load_balancers_is_refused():
+    with pytest.raises(limits.Unsupported, match=r"compute_zone: .* valid_vip_networks\."):
         _load_balancer(availability_zone={"compute_zone": "here"})
+    assert _load_balancer(availability_zone={"valid_vip_networks": ["n1"]}) == _load_balancer()
 
 
 def test_clients_are_kept_one_by_one_and_not_by_networks():

@@ -40,7 +40,6 @@ HARMLESS = {
     ),
     "usual member": ("member", {"vnic_type": "normal"}),
     "load balancer": ("load balancer", {"vip_sg_ids": [], "vip_qos_policy_id": "q"}),
-    "zone that says nothing": ("load balancer", {"availability_zone": {}}),
 }
 
 
@@ -61,7 +60,6 @@ ASKING = [
     ("member", "monitor_address", "10.0.0.9"),
     ("member", "vnic_type", "direct"),
     ("load balancer", "vip_sg_ids", ["sg"]),
-    ("load balancer", "availability_zone", {"compute_zone": "here"}),
 ]
 
 
