@@ -33,7 +33,7 @@ class Field:
     restores: bool = True
 
 
-_TLS = "TLS; end it in the members"
+_TLS = "TLS; terminate it in the members"
 _NOT_HTTP = "not allowed on HTTP protocol listeners"
 _NO_CA = "requires a client CA"
 
@@ -76,7 +76,7 @@ POOL = {
     "description": Field("other", SAME, SAME),
     "admin_state_up": Field(False, CHANGED, CHANGED),
     "tags": Field(["a", "b"], SAME, SAME),
-    "lb_algorithm": Field("SOURCE_IP", CHANGED, "OVN cannot balance by"),
+    "lb_algorithm": Field("SOURCE_IP", CHANGED, "null is no value that Octavia can store"),
     "session_persistence": Field({"type": "HTTP_COOKIE"}, "SOURCE_IP only", CHANGED),
     "tls_container_ref": Field("http://kms/a", _TLS, SAME),
     "ca_tls_container_ref": Field("http://kms/a", "CA certificate is invalid", SAME),

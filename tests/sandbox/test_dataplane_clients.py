@@ -40,15 +40,17 @@ def behind(plane: Plane) -> dict[int, str]:
 def _nothing_is_left(plane: Plane) -> Iterator[None]:
     yield
     plane.scenery.delete_load_balancers()
-    assert rows_of(plane) == {"Port_Group": "", "ACL": "", "Address_Set": ""}
+    assert rows_of(plane) == {"Port_Group": [], "ACL": [], "Address_Set": []}
 
 
-def rows_of(plane: Plane) -> dict[str, str]:
-    """What keeps clients out, as ovn-nbctl prints it."""
-    mark = "external_ids:octavia:allowed_cidrs=True"
+def rows_of(plane: Plane) -> dict[str, list[str]]:
+    """The rows that restrict clients, as ovn-nbctl prints them: in an order that may change."""
+    mark = r"external_ids:octavia\:allowed_cidrs=True"
+    tables = ("Port_Group", "ACL", "Address_Set")
+    printed = {each: plane.scenery.nb("--bare", "find", each, mark) for each in tables}
     return {
-        table: plane.scenery.nb("--bare", "find", table, mark.replace("octavia:", r"octavia\:"))
-        for table in ("Port_Group", "ACL", "Address_Set")
+        table: sorted(row for row in text.strip().split("\n\n") if row)
+        for table, text in printed.items()
     }
 
 
@@ -129,7 +131,7 @@ def test_changed_and_removed_while_it_serves(
     allow(plane, lb, [])
     assert reaches(plane, "beside", vip)
     assert reaches(plane, "behind", vip6)
-    assert rows_of(plane)["Port_Group"] == ""
+    assert rows_of(plane)["Port_Group"] == []
 
 
 def test_udp(plane: Plane, behind: dict[int, str]) -> None:

@@ -148,9 +148,7 @@ def test_a_profile_that_makes_no_sense_is_refused(plane: Plane, values: Json) ->
     assert next(iter(values)) in refusal.value.text
 
 
-def test_there_are_no_availability_zones(plane: Plane) -> None:
-    found = plane.cloud.octavia("GET", "/providers/ovn/availability_zone_capabilities")
-    assert found == {"availability_zone_capabilities": []}
+def test_a_zone_that_places_load_balancers_is_refused(plane: Plane) -> None:
     profile = {
         "name": "zone",
         "provider_name": "ovn",
@@ -161,7 +159,7 @@ def test_there_are_no_availability_zones(plane: Plane) -> None:
             "POST", "/availabilityzoneprofiles", {"availability_zone_profile": profile}
         )
     assert refusal.value.status == 501
-    assert "no zones to choose" in refusal.value.text
+    assert "compute_zone: OVN balances on every hypervisor" in refusal.value.text
 
 
 def _client_seen(plane: Plane, client: str, host: str) -> str:
