@@ -45,7 +45,7 @@ def stack() -> Iterator[Stack]:
     ).absolute()
     if _WORKER:
         state = state.with_name(f"{state.name}-{_WORKER}")
-    running = settings.load(state)
+    running = _running(state)
     chosen = running or settings.Settings(
         state=state,
         venv=settings.default_venv(settings.PROJECT / ".sandbox"),
@@ -85,6 +85,15 @@ def _no_load_balancers(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "scenery" in request.fixturenames:
         request.getfixturevalue("scenery").delete_load_balancers()
+
+
+def _running(state: Path) -> settings.Settings | None:
+    """Return the settings of a sandbox that is up; a machine that was reset leaves only files."""
+    found = settings.load(state)
+    supervisor = Stack(found).supervisor if found else None
+    if supervisor and any(supervisor.alive(each.name) for each in supervisor.records()):
+        return found
+    return None
 
 
 def _assert_nothing_is_left(stack: Stack) -> None:
