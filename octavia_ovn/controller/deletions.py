@@ -74,14 +74,17 @@ class Deletions:
         """Whether Octavia is deleting a load balancer; called in other threads.
 
         With a load balancer its VIP port and its address go, so Octavia must show that it wants
-        that. Otherwise the rows keep serving it, as after a request that Octavia has rolled back.
+        that. Otherwise the rows keep serving it, as after a request that Octavia has rolled back:
+        but not one in ERROR, whose tenant may have deleted it.
         """
-        if self._octavia.is_leaving(lb_id):
-            return True
-        self._asked[key] += 1
-        if self._asked[key] > _PATIENCE:
-            return False
-        raise Unavailable(f"Octavia is not deleting load balancer {lb_id} yet")
+        leaving = self._octavia.is_leaving(lb_id)
+        if leaving is None:
+            raise Unavailable(f"load balancer {lb_id} is in ERROR; delete it again")
+        if not leaving:
+            self._asked[key] += 1
+            if self._asked[key] <= _PATIENCE:
+                raise Unavailable(f"Octavia is not deleting load balancer {lb_id} yet")
+        return leaving
 
     def forget(self, lb_id: str, pending: Pending | None) -> None:
         """Forget the answers about a request that has ended."""

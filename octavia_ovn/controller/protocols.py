@@ -159,8 +159,11 @@ class Octavia(Protocol):
     def exists(self, lb_id: str) -> bool:
         """Whether Octavia has committed a load balancer that is not DELETED."""
 
-    def is_leaving(self, lb_id: str) -> bool:
-        """Whether Octavia is deleting a load balancer, has deleted it, or does not show it."""
+    def is_leaving(self, lb_id: str) -> bool | None:
+        """Whether Octavia is deleting a load balancer, has deleted it, or does not show it.
+
+        :returns: None for one in ERROR: so ends a deletion that Neutron refuses, too
+        """
 
     def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
         """Return those of some objects that Octavia has below a load balancer, and itself."""

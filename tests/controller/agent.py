@@ -74,6 +74,8 @@ class Agent:
         """Octavia asks for something, or does not know the load balancer any more."""
         if isinstance(change, changes.Abandon):
             self.octavia.trees.pop(lb_id, None)
+        if isinstance(change, changes.DeleteLoadBalancer):
+            self.octavia.provisioning[lb_id] = "PENDING_DELETE"
         self.count += 1
         self.db.write(record.record(self.db.of(lb_id), change, f"r{self.count}"))
         self.controller.enqueue(lb_id)

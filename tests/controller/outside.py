@@ -342,7 +342,7 @@ class Octavia:
     def is_leaving(self, lb_id):
         if self.error is not None:
             raise self.error
-        return self.leaving
+        return None if self.provisioning.get(lb_id) == "ERROR" else self.leaving
 
     def belonging(self, lb_id, keys):
         """The load balancer, and all that rows say is below it but for what a test has `kept`."""

@@ -13,6 +13,8 @@ from tests.controller.outside import Port
 from tests.controller.stories import CHECKED, DOWN, GONE, SITE, VIPS, agent_with
 from tests.core.builders import row, vip
 
+DAY = 86400
+
 
 def fails(*_):
     raise DOWN
@@ -161,10 +163,31 @@ class TestDelete:
         agent.assert_ended(CHECKED)
 
     @REFUSALS
-    def test_ends_well_with_another_agent(self, error):
+    def test_is_not_given_up_in_a_day(self, error):
+        agent = self.refused(error)
+        for _ in range(DAY // int(REFUSAL_AGE)):
+            agent.waits(REFUSAL_AGE)
+
+        assert agent.db.vips() == {}
+
+        agent.neutron.error = None
+        agent.waits(REFUSAL_AGE)
+
+        self.assert_gone(agent)
+
+    @REFUSALS
+    def test_another_agent_waits_until_it_is_asked_for_once_more(self, error):
+        """Octavia shows ERROR: the rows alone, which others may write, do not suffice."""
         agent = self.refused(error).successor()
         agent.neutron.error = None
         agent.enqueue()
+        for _ in range(DAY // int(REFUSAL_AGE)):
+            agent.waits(REFUSAL_AGE)
+
+        assert agent.db.vips() == {}
+        assert "DELETED" not in agent.octavia.provisioning.values()
+
+        agent.asked(GONE)
         agent.settle()
 
         self.assert_gone(agent)

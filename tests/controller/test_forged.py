@@ -87,6 +87,15 @@ def test_a_load_balancer_is_deleted_only_if_octavia_is_deleting_it(agent):
     assert agent.pending() is None
 
 
+def test_a_load_balancer_in_error_is_not_deleted(agent):
+    agent.octavia.provisioning["lb1"] = "ERROR"
+    forge(agent, OWN)
+    for _ in range(12):
+        agent.waits(61)
+    assert deleted(agent) == set()
+    assert "vip-port" in agent.neutron.ports
+
+
 def test_a_request_that_octavia_commits_late_is_waited_for(agent):
     agent.octavia.leaving = False
     agent.asked(changes.DeleteLoadBalancer(LB, OWN))

@@ -93,15 +93,18 @@ class Octavia:
         kinds = {parent for parent, _ in _PARENTS.values()}
         self._parents[lb_id] = frozenset(key for key in keys if key[0] in kinds)
 
-    def is_leaving(self, lb_id: str) -> bool:
+    def is_leaving(self, lb_id: str) -> bool | None:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it to us.
 
+        :returns: None for one in ERROR: so ends a deletion that Neutron refuses, too
         :raises Unavailable: when Octavia's API does not answer
         """
         try:
             listed = self._listing.load_balancer(lb_id)
         except Refused:
             return True
+        if listed is not None and listed.provisioning_status == constants.ERROR:
+            return None
         return listed is None or listed.provisioning_status == constants.PENDING_DELETE
 
     def l7policy(self, policy_id: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_one_object_of_a_new_pool_belongs_to_it(asked, agent, monkeypatch):
 
 @pytest.mark.parametrize(
     ("listed", "leaving"),
-    [("PENDING_DELETE", True), ("ACTIVE", False), ("ERROR", False), (None, True)],
+    [("PENDING_DELETE", True), ("ACTIVE", False), ("ERROR", None), (None, True)],
 )
 def test_a_load_balancer_is_leaving_when_octavia_says_so(listed, leaving):
     class Listing:
