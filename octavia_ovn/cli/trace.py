@@ -129,6 +129,8 @@ def _table(explanation: Explanation) -> Table:
         mark, style = _MARKS[finding.severity]
         good = finding.severity is Severity.OK
         sentence = text((finding.sentence, "" if good else style))
+        if finding.code:
+            sentence.append(f" [{finding.code.name}]", "dim")
         table.add_row(text((f"  {mark}", style)), text((check.title, "dim")), sentence)
         if finding.remedy:
             table.add_row("", "", text((f"→ {finding.remedy}", "cyan")))
@@ -148,6 +150,7 @@ def _json(explanation: Explanation) -> dict[str, Any]:
         "findings": [
             {
                 "check": check.name,
+                "code": output.code(finding.code),
                 "verdict": finding.severity.value,
                 "sentence": finding.sentence,
                 "remedy": finding.remedy,

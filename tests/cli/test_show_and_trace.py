@@ -117,7 +117,9 @@ def test_trace(run):
 def test_trace_names_the_fault_and_the_way_out(run):
     result = run(snapshot(notes=("No answer.",)), "trace", "web", "--from", OUTSIDE)
     assert result.exit_code == 1
-    assert "the VIP has no floating IP" in result.stdout
+    assert (
+        "the VIP has no floating IP: clients outside cannot reach it. [OVNLB-402]" in result.stdout
+    )
     assert "→ openstack floating ip create --port vip-port" in result.stdout
     assert "✗ Packets do not get through." in result.stdout
     assert "! No answer." in result.stdout
@@ -130,7 +132,7 @@ def test_trace_json(run):
     answers = json.loads(result.stdout)
     assert [(each["port"], each["gets_through"]) for each in answers] == [(80, True), (443, False)]
     assert answers[0]["destination"] == FIP
-    assert {"check": "listener", "verdict": "fault"}.items() <= next(
+    assert {"check": "listener", "code": "OVNLB-203", "verdict": "fault"}.items() <= next(
         each for each in answers[1]["findings"] if each["verdict"] == "fault"
     ).items()
     result = run(snapshot(lb, fips={VIP: FIP}), "trace", "web", "--from", OUTSIDE, "--port", "80")
