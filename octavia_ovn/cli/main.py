@@ -12,6 +12,7 @@ import click
 
 from octavia_ovn import wiring
 from octavia_ovn.cli import output
+from octavia_ovn.cli.explain import explain
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, configured, json_option
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
@@ -58,6 +59,8 @@ A load balancer is
              is lost, damaged, or not in Octavia any more
   stuck      Octavia shows it or a part of it in PENDING, without a pending request
   orphaned   it has rows, and Octavia does not know it
+  without a VIP
+             the port of a VIP is gone, or has lost its address
   unenforced Octavia shows vip_sg_ids, which OVN does not enforce: use allowed_cidrs
   unclear    it could not be compared
 
@@ -202,6 +205,7 @@ def _run(parts: wiring.Runtime, selection: Selection, *, dry_run: bool) -> list[
     return results
 
 
+main.add_command(explain)
 main.add_command(show)
 main.add_command(statistics_key)
 main.add_command(trace)

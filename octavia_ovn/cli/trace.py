@@ -48,7 +48,7 @@ server answers is known only where a health monitor checks it.
 \b
 Exit status
   0  packets get through
-  1  they do not; each fault is named, with what to do about it
+  1  they do not; each fault is named, with its code and what to do about it
   2  it could not be found out
 
 \b
