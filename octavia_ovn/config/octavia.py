@@ -125,7 +125,7 @@ _OVN_OPTS = [
     ),
 ]
 
-_DRIVER_AGENT_OPTS = [
+DRIVER_AGENT_OPTS = [
     cfg.StrOpt(
         f"{name}_socket_path",
         default=f"/var/run/octavia/{name}.sock",
@@ -191,7 +191,7 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     access = service_opts()
     register_missing(conf, "ovn", _OVN_OPTS)
     register_missing(conf, SECTION, AGENT_OPTS)
-    register_missing(conf, "driver_agent", _DRIVER_AGENT_OPTS)
+    register_missing(conf, "driver_agent", DRIVER_AGENT_OPTS)
     register_missing(conf, "neutron", [*NEUTRON_OPTS, *access])
     register_missing(conf, FALLBACK, access)
 
