@@ -14,7 +14,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from oslo_config import cfg
 
@@ -42,7 +42,16 @@ _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 30.0
 
 Payload = Mapping[str, Any]
-Send = Callable[[Event, Payload], object]
+
+
+class Broker(Protocol):
+    """The way to the consumers."""
+
+    def send(self, event: Event, payload: Payload) -> None:
+        """Return once the message broker has an event."""
+
+    def close(self) -> None:
+        """End the connection."""
 
 
 class Notifications:
@@ -50,19 +59,19 @@ class Notifications:
 
     :param load: returns the payload for a load balancer, None when Octavia has purged it; raises
         Unavailable
-    :param send: blocks until the message broker has an event
+    :param broker: used by the thread only
     :param capacity: events that wait at most; later ones are dropped
     """
 
     def __init__(
         self,
         load: Callable[[str], Payload | None],
-        send: Send,
+        broker: Broker,
         observer: Observer = SILENT,
         capacity: int = CAPACITY,
     ) -> None:
         self._load = load
-        self._send = send
+        self._broker = broker
         self._observer = observer
         self._queue: queue.Queue[tuple[str, Event]] = queue.Queue(capacity)
         self._closed = threading.Event()
@@ -95,6 +104,8 @@ class Notifications:
         self._closed.set()
         self._thread.join(timeout)
         self._thread.stop()
+        if not self._thread.is_alive():
+            self._broker.close()
         left = self._queue.qsize()
         if left:
             LOG.warning("The agent stops before %d notifications are sent", left)
@@ -112,7 +123,7 @@ class Notifications:
             if payload is None:
                 LOG.warning("%s of load balancer %s is not sent: no payload", event.value, lb_id)
             else:
-                self._send(event, payload)
+                self._broker.send(event, payload)
                 result = SENT
         finally:
             self._observer.announces(result)
@@ -147,7 +158,7 @@ def announcer(
     """
     if enabled:
         try:
-            found = Notifications(loader(), sender(conf), observer)
+            found = Notifications(loader(), OsloMessaging(conf), observer)
         except BadConfiguration as error:
             reason = error
         else:
@@ -190,29 +201,36 @@ def _database() -> Iterator[None]:
         raise Unavailable(f"Octavia's database does not serve: {error}") from error
 
 
-def sender(conf: cfg.ConfigOpts = cfg.CONF) -> Send:
-    """Return what sends events as Octavia's controller worker does; nothing is connected yet.
+class OsloMessaging:
+    """Sends events as Octavia's controller worker does; nothing is connected before the first.
 
     :param conf: Octavia's configuration
     :raises BadConfiguration: naming what is missing or wrong
     """
-    # Parts of Octavia, loaded only when notifications are enabled.
-    import oslo_messaging  # noqa: PLC0415
-    from oslo_context import context  # noqa: PLC0415
 
-    oslo_messaging.set_transport_defaults(control_exchange="octavia")
-    try:
-        notifier = oslo_messaging.Notifier(oslo_messaging.get_notification_transport(conf))
-    except ValueError as error:  # its text may contain a part of the password
-        raise BadConfiguration("transport_url cannot be parsed") from error
-    except (oslo_messaging.MessagingException, ImportError) as error:
-        raise BadConfiguration(f"oslo.messaging cannot be used: {error}") from error
-    if not conf.oslo_messaging_notifications.driver:
-        msg = "[oslo_messaging_notifications] driver is not set: set it to messagingv2"
-        raise BadConfiguration(msg)
+    def __init__(self, conf: cfg.ConfigOpts = cfg.CONF) -> None:
+        # Parts of Octavia, loaded only when notifications are enabled.
+        import oslo_messaging  # noqa: PLC0415
+        from oslo_context.context import RequestContext  # noqa: PLC0415
 
-    def send(event: Event, payload: Payload) -> None:
-        origin = context.RequestContext(project_id=payload["project_id"], overwrite=False)
-        notifier.info(origin, event.value, payload)
+        oslo_messaging.set_transport_defaults(control_exchange="octavia")
+        try:
+            self._transport = oslo_messaging.get_notification_transport(conf)
+        except ValueError as error:  # its text may contain a part of the password
+            raise BadConfiguration("transport_url cannot be parsed") from error
+        except (oslo_messaging.MessagingException, ImportError) as error:
+            raise BadConfiguration(f"oslo.messaging cannot be used: {error}") from error
+        if not conf.oslo_messaging_notifications.driver:
+            msg = "[oslo_messaging_notifications] driver is not set: set it to messagingv2"
+            raise BadConfiguration(msg)
+        self._notifier = oslo_messaging.Notifier(self._transport)
+        self._context = RequestContext
 
-    return send
+    def send(self, event: Event, payload: Payload) -> None:
+        """Send an event, see :class:`Broker`."""
+        context = self._context(project_id=payload["project_id"], overwrite=False)
+        self._notifier.info(context, event.value, payload)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.cleanup()

@@ -40,11 +40,15 @@ class Broker:
         self.gate = threading.Event()
         self.gate.set()
         self.busy = threading.Event()
+        self.closed = False
 
-    def __call__(self, event, payload):
+    def send(self, event, payload):
         self.busy.set()
         self.gate.wait(10)
         self.sent.append((event, payload["loadbalancer_id"]))
+
+    def close(self):
+        self.closed = True
 
 
 def until(condition):
@@ -158,6 +162,7 @@ def test_what_waits_is_sent_when_the_agent_stops(make, broker):
     made.close(5.0)
 
     assert len(broker.sent) == 50
+    assert broker.closed
 
 
 def test_an_agent_stops_although_the_broker_does_not_answer(make, broker, caplog):
@@ -169,6 +174,7 @@ def test_an_agent_stops_although_the_broker_does_not_answer(make, broker, caplog
     made.close(0.1)
 
     assert caplog.messages == ["The agent stops before 2 notifications are sent"]
+    assert not broker.closed, "the thread uses it"
 
 
 def test_an_agent_stops_although_the_database_does_not_answer(make, seen):

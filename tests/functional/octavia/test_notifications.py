@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
 from octavia_ovn.adapters.octavia.in_process import InProcess
-from octavia_ovn.adapters.octavia.notifications import Notifications, loader, sender
+from octavia_ovn.adapters.octavia.notifications import Notifications, OsloMessaging, loader
 from octavia_ovn.core.request.events import Event
 from octavia_ovn.errors import Unavailable
 from tests.functional.octavia.database_rows import insert_tree, message
@@ -122,7 +122,7 @@ def wire(configured, monkeypatch):
 
 @pytest.fixture
 def notifications(wire):
-    made = Notifications(loader(), sender(cfg.CONF))
+    made = Notifications(loader(), OsloMessaging(cfg.CONF))
     made.start()
     yield made
     made.close(5.0)
