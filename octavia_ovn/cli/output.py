@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 from rich.console import Console
@@ -89,10 +90,14 @@ def summary(findings: Iterable[Finding]) -> str:
 
 def dump(results: Sequence[Result], *, acted: bool) -> None:
     """Print findings as one JSON object."""
+    click.echo(json.dumps(to_json(results, acted=acted), indent=2))
+
+
+def to_json(results: Sequence[Result], *, acted: bool) -> dict[str, Any]:
+    """Return findings as :func:`dump` prints them."""
     counts = collections.Counter(each.finding.state.name.lower() for each in results)
     items = [_item(each, acted=acted) for each in results]
-    found = {"load_balancers": items, "summary": dict(sorted(counts.items()))}
-    click.echo(json.dumps(found, indent=2))
+    return {"load_balancers": items, "summary": dict(sorted(counts.items()))}
 
 
 def _table(results: Iterable[Result], *, acted: bool) -> Table:

@@ -98,7 +98,7 @@ def trace(  # noqa: PLR0913 - the command line's options
     except NoPath as error:
         raise NotFound(str(error)) from error
     if as_json:
-        click.echo(json.dumps([_json(each) for each in explanations], indent=2))
+        click.echo(json.dumps([to_json(each) for each in explanations], indent=2))
     else:
         _print(explanations, snapshot.notes)
     return _status(explanations)
@@ -137,7 +137,8 @@ def _table(explanation: Explanation) -> Table:
     return table
 
 
-def _json(explanation: Explanation) -> dict[str, Any]:
+def to_json(explanation: Explanation) -> dict[str, Any]:
+    """Return what `--json` prints of a path."""
     path = explanation.path
     return {
         "client": path.client.title,
