@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from octavia_ovn import quiet  # noqa: F401 - before the libraries that warn
+from octavia_ovn import without_eventlet  # noqa: F401 - before the library
 
 # isort: split
 import ovs.poller

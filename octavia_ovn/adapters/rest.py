@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import http
+import itertools
 import logging
 import re
 import threading
@@ -101,24 +102,29 @@ class Rest:
         """
         return self._request("GET", path, query=query)
 
-    def list(self, path: str, key: str, query: Query | None = None) -> list[dict[str, Any]]:
-        """Return all items of a collection, following its pages.
+    def pages(
+        self, path: str, key: str, query: Query | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield the items of a collection by page; after an error they are not all.
 
         :param key: the name of the collection in the answers
         :raises Unavailable, Refused: when the service cannot or will not answer
         """
-        items: list[dict[str, Any]] = []
         params: Query | None = {**(query or {}), "limit": str(self._page)}
         while params is not None:
             answer = self.get(path, params)
             if answer is None:
                 raise Unavailable(f"{self._name} did not answer with {key} to GET {path}")
-            items.extend(answer[key])
+            items: list[dict[str, Any]] = answer[key]
+            yield items
             # Behind a proxy the host in a link may be wrong, so only its query is used.
-            page = _next_page(answer.get(f"{key}_links", ())) if answer[key] else None
+            page = _next_page(answer.get(f"{key}_links", ())) if items else None
             # Octavia's links say where the next page begins, but not what was asked for.
             params = {**(query or {}), **page} if page is not None else None
-        return items
+
+    def list(self, path: str, key: str, query: Query | None = None) -> list[dict[str, Any]]:
+        """Return all items of a collection, see :meth:`pages`."""
+        return list(itertools.chain.from_iterable(self.pages(path, key, query)))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Create something and return it. After :class:`Unavailable` it may exist nevertheless.

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands for operators."""
 
-from octavia_ovn import quiet  # noqa: F401 - before the libraries that warn
+from octavia_ovn import without_eventlet  # noqa: F401 - before the library

@@ -116,9 +116,9 @@ class FactFinder:
         """
         lb = self._complete(decoded.lb)
         guarded = self._guard.guard(lb)
-        lb = replace(lb, vips=guarded.vips)
+        lb = _with_vips(lb, guarded.vips)
         subnets = self._subnets(lb)
-        lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        lb = _with_vips(lb, tuple(_with_cidr(vip, subnets) for vip in lb.vips))
         if any(member.subnet_id is None for _, member in lb.members()):
             lb = place_members(lb, None, functools.partial(subnets_around, topology=self._nb))
             subnets = self._subnets(lb)
@@ -158,7 +158,7 @@ class FactFinder:
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
         """Find what rows that another driver wrote do not say of VIPs."""
-        return replace(lb, vips=tuple(self._complete_vip(lb.id, vip) for vip in lb.vips))
+        return _with_vips(lb, tuple(self._complete_vip(lb.id, vip) for vip in lb.vips))
 
     def _complete_vip(self, lb_id: str, vip: model.Vip) -> model.Vip:
         if vip.port_id is None or (vip.network_id and vip.subnet_id and vip.user_port is not None):
@@ -212,7 +212,7 @@ class FactFinder:
         ids = {vip.subnet_id for vip in lb.vips} | {each.subnet_id for _, each in lb.members()}
         found = (self._nb.subnet(each) for each in ids if each)
         subnets = {subnet.id: subnet for subnet in found if subnet is not None}
-        lb = replace(lb, vips=tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        lb = _with_vips(lb, tuple(_with_cidr(vip, subnets) for vip in lb.vips))
         places = attachments(lb, self._nb, subnets, None)
         fips = (
             Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in self._member_fips(lb, places)
@@ -327,6 +327,10 @@ class FactFinder:
 
 def _backend(pool: model.Pool, member: model.Member) -> Backend:
     return (member.address, member.port, pool.protocol.value)
+
+
+def _with_vips(lb: model.LoadBalancer, vips: tuple[model.Vip, ...]) -> model.LoadBalancer:
+    return lb if vips == lb.vips else replace(lb, vips=vips)
 
 
 def _with_cidr(vip: model.Vip, subnets: Mapping[str, Subnet]) -> model.Vip:

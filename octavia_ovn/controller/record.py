@@ -11,7 +11,7 @@ import contextlib
 import functools
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from octavia_ovn.core import codec, model
@@ -32,8 +32,14 @@ class Rows(Protocol):
     def ping(self) -> None:
         """Return if the database answers."""
 
-    def load_balancers(self) -> Mapping[str, Sequence[Row]]:
-        """Return the rows of all load balancers, by id; those of others may be empty."""
+    def load_balancers(self) -> Mapping[str, Collection[str]]:
+        """Return the UUIDs of the rows of all load balancers, by load balancer.
+
+        Rows of others may be among them.
+        """
+
+    def read(self, uuids: Collection[str]) -> Sequence[Row]:
+        """Return the rows with these UUIDs, as far as they exist."""
 
     def rows(self, lb_id: str, deadline: float) -> Sequence[Row]:
         """Return the rows of a load balancer."""
@@ -85,6 +91,7 @@ class Recorder:
         self._admission = admission
         self.ping = rows.ping
         self.load_balancers = rows.load_balancers
+        self.read = rows.read
 
     def rows(self, lb_id: str) -> Sequence[Row]:
         """Return the rows of a load balancer.

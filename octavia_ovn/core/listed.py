@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from octavia_ovn.core import model
-
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -23,8 +21,3 @@ class Listed:
     idle: float
     children: frozenset[str] = frozenset()
     security_groups: tuple[str, ...] = ()
-
-    def has_children_of(self, lb: model.LoadBalancer) -> bool:
-        """Whether it is listed with the listeners and pools of a load balancer, and no others."""
-        known = {each.id for each in lb.listeners} | {each.id for each in lb.pools}
-        return self.children == known

@@ -46,8 +46,23 @@ class OctaviaHttp:
                 )
             body = {ONE[kind]: self._object(kind, row)}
         else:
-            body = {kind: [self._object(kind, row) for row in self._rows(kind, request.args)]}
+            body = self._page(kind, request.args)
         return _answer(body)(environ, start_response)
+
+    def _page(self, kind, args):
+        """A page of a list; the rest begins behind its last object."""
+        rows = self._rows(kind, args)
+        if "marker" in args:
+            ids = [row["id"] for row in rows]
+            rows = rows[ids.index(args["marker"]) + 1 :]
+        page = rows[: int(args.get("limit", len(rows)))]
+        fields = set(args.getlist("fields"))
+        found = (self._object(kind, row) for row in page)
+        body = {kind: [_only(fields, each) for each in found]}
+        if len(page) < len(rows):
+            marker = f"{self._url()}/v2.0/lbaas/{kind}?marker={page[-1]['id']}"
+            body[f"{kind}_links"] = [{"rel": "next", "href": f"{marker}&limit={len(page)}"}]
+        return body
 
     def _versions(self):
         links = [{"rel": "self", "href": f"{self._url()}/v2.0"}]
@@ -103,6 +118,10 @@ class OctaviaHttp:
         )
         text = moment.replace(tzinfo=None).isoformat(timespec="seconds")
         return {"created_at": text, "updated_at": text}
+
+
+def _only(fields, values):
+    return {name: each for name, each in values.items() if not fields or name in fields}
 
 
 def _answer(body, status=200):

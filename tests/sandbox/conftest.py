@@ -28,6 +28,7 @@ _STATISTICS = (
     f"ovn_statistics.bind_port={_PORT_BASE + 5}",
     "ovn_statistics.report_interval=1",
 )
+_NOTIFICATIONS = ("ovn.event_notifications=true", "oslo_messaging_notifications.driver=log")
 
 
 @pytest.fixture(scope="package")
@@ -51,7 +52,7 @@ def stack() -> Iterator[Stack]:
         venv=settings.default_venv(settings.PROJECT / ".sandbox"),
         ports=settings.port_numbers(_PORT_BASE, {}),
         # Tests take databases away and wait for the complaint.
-        octavia_options=("ovn.ovsdb_connection_timeout=5", *_STATISTICS),
+        octavia_options=("ovn.ovsdb_connection_timeout=5", *_STATISTICS, *_NOTIFICATIONS),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
         ovn_prefix=settings.default_ovn_prefix(),
     )

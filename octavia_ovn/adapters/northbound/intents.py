@@ -6,13 +6,14 @@ API workers and comparisons use it; :mod:`octavia_ovn.controller.record` decides
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from octavia_ovn.adapters.northbound import tables
 from octavia_ovn.adapters.northbound.operations import SHARED, guarded, unchanged_where
 from octavia_ovn.adapters.northbound.tables import CHECK_COLUMNS, CHECKS, TABLE
 from octavia_ovn.adapters.ovsdb import wire
+from octavia_ovn.adapters.ovsdb.selects import Selects
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core import codec
 from octavia_ovn.core.codec import keys as k
@@ -36,6 +37,7 @@ class IntentRows:
 
     def __init__(self, session: OvsdbSession) -> None:
         self._session = session
+        self._selects = Selects(session)
         self._lb_of: dict[str, str] = {}
         """Pool → load balancer, as last seen: a pool never moves, so it can only be gone."""
 
@@ -47,19 +49,16 @@ class IntentRows:
         """Return the rows of a load balancer."""
         return self._select([["name", "==", lb_id]], deadline)
 
-    def load_balancers(self) -> Mapping[str, list[Row]]:
-        """Return the rows of all load balancers, by id. For comparisons, not for requests.
-
-        Only names and UUIDs are read at once; each lookup reads the rows of one load balancer. So
-        memory and the time for which other threads wait do not grow with the size of the rows.
-        """
+    def load_balancers(self) -> Mapping[str, list[str]]:
+        """Return the UUIDs of the rows of all load balancers. For comparisons, not for requests."""
         uuids: dict[str, list[str]] = {}
         for row in self._session.select(TABLE, (), ["name", "_uuid"]):
             uuids.setdefault(row["name"], []).append(row["_uuid"])
-        return _LazyRows(uuids, self._by_uuid)
+        return uuids
 
-    def _by_uuid(self, uuid: str) -> list[Row]:
-        return self._select([["_uuid", "==", wire.ovs_uuid(uuid)]])
+    def read(self, uuids: Collection[str]) -> list[Row]:
+        """Return the rows with these UUIDs, as far as they exist."""
+        return self._rows(lambda columns: self._selects.with_uuid(TABLE, uuids, columns))
 
     def rows_with_pool(self, pool_id: str, deadline: float) -> list[Row]:
         """Return the rows of the load balancer that has a pool; none when there is no such pool."""
@@ -114,12 +113,18 @@ class IntentRows:
     def _select(
         self, where: Sequence[Sequence[object]], deadline: float | None = None
     ) -> list[Row]:
-        found = self._session.select(TABLE, where, _COLUMNS, deadline)
-        found = [row for row in found if _is_ours(row)]
+        return self._rows(
+            lambda columns: self._session.select(TABLE, where, columns, deadline), deadline
+        )
+
+    def _rows(
+        self, select: Callable[[Sequence[str]], list[Json]], deadline: float | None = None
+    ) -> list[Row]:
+        """Return rows; of those that another driver has written more columns are read."""
+        found = [row for row in select(_COLUMNS) if _is_ours(row)]
         if all(k.LOAD_BALANCER in row["external_ids"] for row in found):
             return list(map(tables.row, found))
-        complete = self._session.select(TABLE, where, _LEGACY_COLUMNS, deadline)
-        complete = [row for row in complete if _is_ours(row)]
+        complete = [row for row in select(_LEGACY_COLUMNS) if _is_ours(row)]
         wanted = {each for row in complete for each in row["health_check"]}
         checks = self._checks(wanted, deadline) if wanted else {}
         return [
@@ -151,25 +156,6 @@ class IntentRows:
         where = [["external_ids", "includes", wire.ovs_map({key: value})]]
         columns = ["name", "networks", "external_ids"]
         return self._session.select("Logical_Router_Port", where, columns, deadline)
-
-
-class _LazyRows(Mapping[str, list[Row]]):
-    """Rows by load balancer, read when they are looked up."""
-
-    def __init__(
-        self, uuids: Mapping[str, Sequence[str]], read: Callable[[str], list[Row]]
-    ) -> None:
-        self._uuids = uuids
-        self._read = read
-
-    def __getitem__(self, name: str) -> list[Row]:
-        return [row for each in self._uuids[name] for row in self._read(each)]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._uuids)
-
-    def __len__(self) -> int:
-        return len(self._uuids)
 
 
 def _on_port(port_id: str) -> list[list[object]]:

@@ -100,14 +100,14 @@ class Northbound(NorthboundTopology):
         """The uuids of rows that this agent deletes, until the server confirms it."""
         self._responders = Responders(row_changed)
         self._timeout = timeout
-        self._parents: dict[str, dict[uuid.UUID, tuple[str, frozenset[uuid.UUID]]]] = {
+        self._parents: dict[str, dict[uuid.UUID, tuple[str, tuple[uuid.UUID, ...]]]] = {
             table: {} for table in _PARENTS
         }
         self._holders: dict[str, MultiMap[uuid.UUID, uuid.UUID]] = {
             table: MultiMap() for table in _PARENTS
         }
         self._by_prefix: MultiMap[str, uuid.UUID] = MultiMap()
-        self._vips: Indexed[Place, frozenset[Place]] = Indexed(frozenset)
+        self._vips: Indexed[Place, tuple[Place, ...]] = Indexed(lambda places: places)
         self.replica = Replica(
             endpoint,
             DATABASE,
@@ -170,11 +170,11 @@ class Northbound(NorthboundTopology):
 
     def _references(self, table: str, row: Any, *, gone: bool) -> None:
         """Maintain which switches and routers refer to a load balancer row."""
-        _, old = self._parents[table].pop(row.uuid, ("", frozenset()))
-        new: frozenset[uuid.UUID] = frozenset()
+        _, before = self._parents[table].pop(row.uuid, ("", ()))
+        now = () if gone else tuple(contents(row, "load_balancer"))
         if not gone:
-            new = frozenset(contents(row, "load_balancer"))
-            self._parents[table][row.uuid] = (row.name, new)
+            self._parents[table][row.uuid] = (row.name, now)
+        old, new = frozenset(before), frozenset(now)
         for each in old - new:
             self._holders[table].discard(each, row.uuid)
         for each in new - old:
@@ -194,9 +194,9 @@ class Northbound(NorthboundTopology):
             self._row_lost(row.name)
 
     def _note_vips(self, row: Any, *, gone: bool) -> None:
-        places = frozenset() if gone else tables.vip_places(contents(row, "external_ids"))
+        places = () if gone else tables.vip_places(contents(row, "external_ids"))
         none: frozenset[Place] = frozenset()
-        changed = self._vips.put(row.uuid, places or None)
+        changed = map(frozenset, self._vips.put(row.uuid, places or None))
         for _, address in sorted(functools.reduce(operator.xor, changed, none)):
             self._changed(Dependency(Resource.MEMBER, address))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from octavia_ovn.adapters.northbound.responders import CONDITION
 from octavia_ovn.adapters.ovsdb.idl import contents
@@ -30,15 +31,15 @@ class SwitchPorts:
     """The ports of one switch, by address and by name."""
 
     def __init__(self) -> None:
-        self._ports: dict[str, SwitchPort] = {}
-        self._by_address: MultiMap[str, str] = MultiMap()
-        self._sources: MultiMap[str, str] = MultiMap()
+        self._ports: dict[UUID, SwitchPort] = {}
+        self._by_address: MultiMap[str, UUID] = MultiMap()
+        self._sources: MultiMap[str, UUID] = MultiMap()
         """Subnet → health monitor ports; there may be two for a while."""
 
     def __len__(self) -> int:
         return len(self._ports)
 
-    def put(self, uuid: str, port: SwitchPort) -> frozenset[Dependency]:
+    def put(self, uuid: UUID, port: SwitchPort) -> frozenset[Dependency]:
         """Add or replace a port; return the dependencies that have changed."""
         if self._ports.get(uuid) == port:
             return frozenset()
@@ -51,7 +52,7 @@ class SwitchPorts:
                 self._by_address.add(address, uuid)
         return gone.union(port.dependencies())
 
-    def remove(self, uuid: str) -> frozenset[Dependency]:
+    def remove(self, uuid: UUID) -> frozenset[Dependency]:
         """Remove a port; return the dependencies that have changed."""
         port = self._ports.pop(uuid, None)
         if port is None:
@@ -93,7 +94,7 @@ class FollowedPorts:
         self._changed = changed
         self._switches: dict[str, SwitchPorts] = {}
         """All that are in the replica, by switch, also of switches that were not requested."""
-        self._switch_of: dict[str, str] = {}
+        self._switch_of: dict[UUID, str] = {}
         self._wanted: set[Dependency] = set()
         self._asked: set[Dependency] = set()
         self._awaited: set[Dependency] = set()
@@ -106,12 +107,11 @@ class FollowedPorts:
 
         :param gone: whether it was deleted
         """
-        uuid = str(row.uuid)
-        dependencies = self._remove(uuid) if gone else self._put(uuid, row)
+        dependencies = self._remove(row.uuid) if gone else self._put(row.uuid, row)
         for dependency in sorted(dependencies | {Dependency(Resource.PORT, row.name)}):
             self._changed(dependency)
 
-    def _put(self, uuid: str, row: Any) -> frozenset[Dependency]:
+    def _put(self, uuid: UUID, row: Any) -> frozenset[Dependency]:
         external_ids = contents(row, "external_ids")
         switch = external_ids.get(neutron.NETWORK)
         if switch is None:
@@ -120,7 +120,7 @@ class FollowedPorts:
         ports = self._switches.setdefault(switch, SwitchPorts())
         return ports.put(uuid, switch_port(row))
 
-    def _remove(self, uuid: str) -> frozenset[Dependency]:
+    def _remove(self, uuid: UUID) -> frozenset[Dependency]:
         switch = self._switch_of.pop(uuid, None)
         if switch is None:
             return frozenset()

@@ -61,9 +61,9 @@ def check(values: Mapping[str, Any]) -> HealthCheck:
     return HealthCheck(values["vip"], values["options"], values["external_ids"], values["_uuid"])
 
 
-def vip_places(external_ids: Mapping[str, str]) -> frozenset[Place]:
+def vip_places(external_ids: Mapping[str, str]) -> tuple[Place, ...]:
     """Return where the VIPs of a row are, as far as it says so."""
-    return frozenset(
+    return tuple(
         (switch_name(vip.network_id), vip.address)
         for vip in codec.vips(external_ids)
         if vip.network_id

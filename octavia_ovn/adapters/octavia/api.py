@@ -71,10 +71,14 @@ class OctaviaApi:
         does not say so: that one is not listed does not prove that it does not exist.
         """
         query: Query = {"provider": provider, "fields": _FIELDS}
-        items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
-        now = self._now()
+        pages = self.rest.pages("/lbaas/loadbalancers", "loadbalancers", query)
         # Octavia can be configured to ignore filters.
-        return tuple(_listed(item, now) for item in items if item["provider"] == provider)
+        return tuple(
+            _listed(item, self._now())
+            for items in pages
+            for item in items
+            if item["provider"] == provider
+        )
 
     def load_balancer(self, lb_id: str, provider: str = "ovn") -> Listed | None:
         """Return one load balancer as it is listed; None if the provider has none of that id."""

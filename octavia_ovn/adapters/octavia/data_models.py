@@ -316,8 +316,8 @@ def _pools(
     """
     inside = (fields(each).get("default_pool") for each in values.get("listeners") or ())
     every = [*(each for each in inside if each), *(values.get("pools") or ())]
-    pools = (pool(fields(each), defaults, asked) for each in every)
-    return tuple({each.id: each for each in pools}.values())
+    pools = {each["pool_id"]: each for each in map(fields, every)}
+    return tuple(pool(each, defaults, asked) for each in pools.values())
 
 
 def _vips(values: Fields, vip_lookup: VipLookup) -> Iterable[model.Vip]:

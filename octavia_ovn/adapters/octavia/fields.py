@@ -60,7 +60,7 @@ def canonical_ids(value: Any) -> Any:
     """
     if isinstance(value, str):
         return value.lower() if _UUID.fullmatch(value) else value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: canonical_ids(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(canonical_ids(each) for each in value)

@@ -29,12 +29,12 @@ class RowDecoder(json.JSONDecoder):
     """Makes a :class:`NewRow` of each new row as soon as its text ends.
 
     The first message of a large database is as large as all rows, and a tree of lists would be five
-    times larger. Equal strings of one message are kept once.
+    times larger. Equal strings, sets of strings and maps of one key are kept once in a message.
     """
 
     def __init__(self) -> None:
         super().__init__(object_hook=self._object)
-        self._known: dict[str, str] = {}
+        self._known: dict[Any, Any] = {}
 
     def raw_decode(self, s: str, idx: int = 0) -> tuple[Any, int]:
         """Decode one message, see the base class."""
@@ -53,8 +53,11 @@ class RowDecoder(json.JSONDecoder):
         if isinstance(wire, str):
             return share(wire, wire)
         value = decode(wire)
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return share(tuple(value), value)
         if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
-            return {share(key, key): share(each, each) for key, each in value.items()}
+            value = {share(key, key): share(each, each) for key, each in value.items()}
+            return share(tuple(value.items()), value) if len(value) == 1 else value
         return value
 
 

@@ -13,6 +13,7 @@ have not changed meanwhile is no request under way.
 from __future__ import annotations
 
 import enum
+import itertools
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,10 @@ from octavia_ovn.errors import OctaviaOvnError
 
 _ATTEMPTS = 3
 _THREADS = 8
-_AT_ONCE = 500
+_PART = 10
+"""Load balancers whose rows are read together."""
+_AT_ONCE = 50
+"""Such parts until whose end no other begins."""
 _SETTLING = 5.0
 """Seconds for which a part of a load balancer that is not PENDING itself may be: then no request is
 under way, and what Octavia has overwritten is sent once more after a second."""
@@ -81,8 +85,11 @@ class Finding:
 class Store(Protocol):
     """Where intents are recorded."""
 
-    def load_balancers(self) -> Mapping[str, Sequence[Row]]:
-        """Return the rows of all load balancers."""
+    def load_balancers(self) -> Mapping[str, Collection[str]]:
+        """Return the UUIDs of the rows of all load balancers, by load balancer."""
+
+    def read(self, uuids: Collection[str]) -> Sequence[Row]:
+        """Return the rows with these UUIDs, as far as they exist."""
 
     def rows(self, lb_id: str) -> Sequence[Row]:
         """Return the rows of a load balancer."""
@@ -155,20 +162,22 @@ class Repair:
         :param started: called with the number of findings to come
         :raises OctaviaOvnError: when Octavia or the database cannot be listed
         """
-        rows = self._store.load_balancers()
+        uuids = self._store.load_balancers()
         every = self._listing.load_balancers()
         busy = self._listing.with_pending_children()
         listed = [each for each in every if wanted(each)]
-        complete = len(listed) == len(every)
         known = {each.id for each in every}
-        orphans = _not_listed(rows, known) if complete else {}
+        unknown = {lb_id: uuids[lb_id] for lb_id in uuids if lb_id not in known}
+        orphans = self._described(unknown) if len(listed) == len(every) else {}
         started(len(listed) + len(orphans))
 
-        def compare(each: Listed) -> Finding:
-            new = each.idle < recent
-            suspect = each.id in busy or depth is Depth.STATUSES or new
-            deep = max(depth, Depth.TREES) if new else depth
-            return self._guard(each.id, self._compare, each, rows, deep, suspect)
+        def compare(part: Sequence[Listed]) -> Iterator[Finding]:
+            rows = self._read({each.id: uuids.get(each.id, ()) for each in part})
+            for each in part:
+                new = each.idle < recent
+                suspect = each.id in busy or depth is Depth.STATUSES or new
+                deep = max(depth, Depth.TREES) if new else depth
+                yield self._guard(each.id, self._compare, each, rows[each.id], deep, suspect)
 
         yield from _side_by_side(compare, listed)
         if orphans:
@@ -176,12 +185,24 @@ class Repair:
         for lb_id, found in sorted(orphans.items()):
             yield self._guard(lb_id, self._orphan, lb_id, found)
 
+    def _read(self, uuids: Mapping[str, Collection[str]]) -> dict[str, list[Row]]:
+        """Return the rows of some load balancers, empty where they are gone."""
+        rows: dict[str, list[Row]] = {lb_id: [] for lb_id in uuids}
+        for row in self._store.read(list(itertools.chain.from_iterable(uuids.values()))):
+            rows.setdefault(row.name, []).append(row)
+        return rows
+
+    def _described(self, uuids: Mapping[str, Collection[str]]) -> dict[str, list[Row]]:
+        """Return rows that describe load balancers: without external_ids they may be others'."""
+        found = self._read(uuids).items()
+        return {lb_id: rows for lb_id, rows in found if any(row.external_ids for row in rows)}
+
     def compare_one(self, lb_id: str) -> Finding:
         """Compare a load balancer by its id, and nothing else; nothing is changed."""
         return self._guard(lb_id, self._compare_one, lb_id)
 
     def _compare_one(self, lb_id: str) -> Finding:
-        rows = {lb_id: self._store.rows(lb_id)}
+        rows = self._store.rows(lb_id)
         listed = self._listing.load_balancer(lb_id)
         if listed is None:
             return Finding(lb_id, DriftState.RIGHT, "Octavia does not know it")
@@ -208,14 +229,11 @@ class Repair:
         except _UNFORESEEN as error:
             return Finding(lb_id, DriftState.UNCLEAR, f"{type(error).__name__}: {error}")
 
-    def _compare(
-        self, listed: Listed, every: Mapping[str, Sequence[Row]], depth: Depth, suspect: bool
-    ) -> Finding:
+    def _compare(self, listed: Listed, rows: Sequence[Row], depth: Depth, suspect: bool) -> Finding:
         """Compare one load balancer; repeat it when its rows have changed meanwhile.
 
         :param suspect: whether something below it may be in PENDING
         """
-        rows = every.get(listed.id, ())
         found = self._compare_with(listed, rows, depth, suspect)
         for _ in range(_ATTEMPTS):
             if found.change is None:
@@ -287,26 +305,24 @@ def _stuck(
     return Finding(lb_id, DriftState.STUCK, detail, change, rows)
 
 
-def _not_listed(
-    rows: Mapping[str, Sequence[Row]], listed: Collection[str]
-) -> dict[str, Sequence[Row]]:
-    """Return rows that describe load balancers which Octavia does not list.
-
-    Rows without external_ids may belong to others.
-    """
-    found = ((lb_id, rows[lb_id]) for lb_id in rows if lb_id not in listed)
-    return {lb_id: each for lb_id, each in found if any(row.external_ids for row in each)}
-
-
 def _side_by_side(
-    compare: Callable[[Listed], Finding], listed: Sequence[Listed]
+    compare: Callable[[Sequence[Listed]], Iterable[Finding]], listed: Sequence[Listed]
 ) -> Iterator[Finding]:
-    """Yield the findings in order; several load balancers are compared at the same time."""
+    """Yield the findings in order; several parts of the list are compared at the same time."""
+
+    def findings(part: Sequence[Listed]) -> list[Finding]:
+        try:
+            return list(compare(part))
+        except OctaviaOvnError as error:
+            return [Finding(each.id, DriftState.UNCLEAR, str(error)) for each in part]
+
+    parts = [listed[begin : begin + _PART] for begin in range(0, len(listed), _PART)]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="repair") as executor:
         try:
-            # A future of each load balancer at once would be as large as their rows.
-            for begin in range(0, len(listed), _AT_ONCE):
-                yield from executor.map(compare, listed[begin : begin + _AT_ONCE])
+            # The findings of all parts at once could be as large as all rows.
+            for begin in range(0, len(parts), _AT_ONCE):
+                found = executor.map(findings, parts[begin : begin + _AT_ONCE])
+                yield from itertools.chain.from_iterable(found)
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
 
@@ -321,12 +337,11 @@ def _contents(rows: Iterable[Row]) -> dict[str, tuple[str, Mapping[str, str]]]:
 
 
 def _looks_right(listed: Listed, rows: Sequence[Row]) -> bool:
-    """Whether the rows can be read and have the listeners and pools that Octavia lists."""
-    try:
-        decoded = codec.decode(rows)
-    except codec.Undecodable:
-        return False
-    return not decoded.problems and listed.has_children_of(decoded.lb)
+    """Whether the rows have a VIP, and the listeners and pools that Octavia lists.
+
+    Values that cannot be read are found and repaired when the load balancer is reconciled.
+    """
+    return codec.children(rows) == listed.children
 
 
 def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:

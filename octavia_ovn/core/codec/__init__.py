@@ -10,6 +10,7 @@ from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_ours, is_reali
 from octavia_ovn.core.codec.read import (
     Decoded,
     Undecodable,
+    children,
     decode,
     listeners_by_port,
     pending,
@@ -34,6 +35,7 @@ __all__ = [
     "Decoded",
     "Undecodable",
     "bracketed",
+    "children",
     "decode",
     "dumps",
     "encode",

@@ -64,6 +64,22 @@ def pending(rows: Iterable[Row]) -> Pending | None:
     return _Reader(list(rows)).pending()
 
 
+def children(rows: Iterable[Row]) -> frozenset[str] | None:
+    """Return the ids of the listeners and pools that rows have keys of, without reading the values.
+
+    :returns: None when no row names a VIP
+    """
+    keys = {key for row in rows for key in row.external_ids}
+    if k.VIP not in keys:
+        return None
+    return frozenset(
+        _split_key(key, prefix)[0]
+        for prefix in (k.LISTENER, k.POOL)
+        for key in keys
+        if key.startswith(prefix)
+    )
+
+
 class _Reader:
     """Reads rows piece by piece and remembers what it could not read."""
 

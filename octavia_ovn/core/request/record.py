@@ -97,15 +97,14 @@ def _emptied(row: Row, lb: model.LoadBalancer) -> Row:
     return replace(row, external_ids={**rest, **codec.encode(lb, RowGroup())})
 
 
+def _without(row: Row, key: str) -> Row:
+    rest = {name: each for name, each in row.external_ids.items() if name != key}
+    return replace(row, external_ids=rest)
+
+
 def with_pending(rows: Sequence[Row], pending: Pending | None) -> list[Row]:
     """Return the rows with what Octavia waits for in one of them, or in none."""
-    bare = [
-        replace(
-            row,
-            external_ids={key: each for key, each in row.external_ids.items() if key != k.PENDING},
-        )
-        for row in rows
-    ]
+    bare = [_without(row, k.PENDING) if k.PENDING in row.external_ids else row for row in rows]
     if pending is not None and bare:
         holder = bare[0]
         keys = {**holder.external_ids, k.PENDING: codec.encode_pending(pending)}

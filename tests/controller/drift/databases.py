@@ -29,7 +29,12 @@ class Store:
         self.fails = None
 
     def load_balancers(self):
-        return {name: self.database.of(name) for name in self.database.names()}
+        names = self.database.names()
+        return {name: [row.uuid for row in self.database.of(name)] for name in names}
+
+    def read(self, uuids):
+        rows = (row for name in self.database.names() for row in self.database.of(name))
+        return [row for row in rows if row.uuid in uuids]
 
     def rows(self, lb_id):
         return self.database.of(lb_id)

@@ -164,6 +164,26 @@ def test_one_that_cannot_be_compared_does_not_stop_the_others(store, octavia, re
     assert set(found.values()) == {Action.RECORDED}
 
 
+def test_rows_that_cannot_be_read_do_not_stop_the_others(store, octavia, repair):
+    for number in range(30):
+        lb = named(WEB, f"lb{number:02}")
+        store.put(lb)
+        octavia.has(lb)
+    read, bad = store.read, store.rows("lb00")[0].uuid
+
+    def fail(uuids):
+        if bad in uuids:
+            raise Unavailable("no answer")
+        return read(uuids)
+
+    store.read = fail
+
+    found = states(repair)
+
+    assert found["lb00"] is DriftState.UNCLEAR
+    assert found["lb29"] is DriftState.RIGHT
+
+
 def test_one_that_cannot_be_repaired_has_a_reason(store, octavia, repair):
     octavia.has(WEB)
     store.fails = Unavailable("the database is gone")

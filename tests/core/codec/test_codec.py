@@ -10,6 +10,7 @@ from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.placement import row_groups
+from octavia_ovn.core.rows import Row
 from tests.core.builders import (
     balancer,
     listener,
@@ -363,3 +364,21 @@ def test_the_vips_of_a_single_row():
     (found,) = recorded(lb)
 
     assert codec.vips(found.external_ids) == lb.vips
+
+
+def test_children_are_known_by_their_keys():
+    keys = {
+        "neutron:vip": "10.0.0.9",
+        "listener_l1": "cannot be read",
+        "listener_l2:D": "443:",
+        "pool_p1": "",
+        "octavia:listener:l3": "{}",
+        "octavia:pool:p3": "True",
+    }
+    rows = [Row("lb1", "tcp", keys), Row("lb1", "udp", {"pool_p2:D": ""})]
+
+    assert codec.children(rows) == {"l1", "l2", "p1", "p2"}
+
+
+def test_children_of_rows_without_a_vip_are_not_known():
+    assert codec.children([Row("lb1", "tcp", {"pool_p1": ""})]) is None

@@ -119,6 +119,23 @@ def test_new_rows_are_decoded_with_equal_strings_once() -> None:
     assert len({id(value) for each in maps for value in each.values()}) == 1
 
 
+def test_equal_sets_and_short_maps_of_a_message_are_kept_once() -> None:
+    row = {
+        "fields": ["set", ["ip_dst", "ip_src"]],
+        "options": ["map", [["reject", "true"]]],
+        "numbers": ["set", [1, 2]],
+        "flags": ["set", [True, 2]],
+    }
+    update = {"T": {"1": {"initial": row}, "2": {"initial": row}}}
+    (message,) = Framer(RowDecoder()).feed(json.dumps({"result": update}).encode())
+    one, other = (each["initial"] for each in message["result"]["T"].values())
+    assert one == other
+    assert one["fields"] is other["fields"]
+    assert one["options"] is other["options"]
+    assert one["numbers"][0] == 1
+    assert one["flags"][0] is True
+
+
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
