@@ -86,7 +86,11 @@ class Side:
         self.figures: dict[str, list[float]] = {}
         self._network = self._cloud.create("network", name=f"bench-{provider}")["id"]
         self._subnet = self._cloud.create(
-            "subnet", network_id=self._network, cidr="10.99.0.0/24", ip_version=4
+            "subnet",
+            network_id=self._network,
+            cidr="10.99.0.0/24",
+            ip_version=4,
+            allocation_pools=[{"start": "10.99.0.100", "end": "10.99.0.254"}],  # VIPs, not members
         )["id"]
         router = self._cloud.create("router", name=f"bench-{provider}")
         path = f"/v2.0/routers/{router['id']}/add_router_interface"

@@ -26,6 +26,7 @@ from oslo_log import log
 
 from octavia_ovn import wiring
 from octavia_ovn.adapters.northbound.replica import DATABASE, Northbound
+from octavia_ovn.adapters.octavia.notifications import announcer
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.wire import Schema
@@ -205,6 +206,7 @@ class Agent:
             sender=DaemonExecutor("reporter", observer),
             retry_max=settings.retry_max_interval,
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
+            announce=announcer(opened, observer, enabled=settings.event_notifications),
             observer=observer,
         )
         opened.callback(self._controller.close, timeout=_CLOSE_TIMEOUT)

@@ -131,6 +131,12 @@ class Observer:
     def drops_statistics(self) -> None:
         """Take note that the traffic of a listener is dropped, because Octavia refuses it."""
 
+    def announces(self, result: str) -> None:
+        """Take note of what has become of a notification.
+
+        :param result: `sent`, `dropped` or `failed`
+        """
+
     def calls(self, service: str, operation: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Return what is entered for the time of a call; its errors leave through it.
 

@@ -12,6 +12,9 @@ import click
 
 from octavia_ovn import wiring
 from octavia_ovn.cli import output
+from octavia_ovn.cli.bundle import bundle
+from octavia_ovn.cli.comparing import compare
+from octavia_ovn.cli.explain import explain
 from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, configured, json_option
 from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
@@ -19,20 +22,17 @@ from octavia_ovn.cli.statistics_key import statistics_key
 from octavia_ovn.cli.trace import trace
 from octavia_ovn.config.command_line import PACKAGE
 from octavia_ovn.config.octavia import Settings
-from octavia_ovn.controller.drift.compare import Depth, DriftState
-from octavia_ovn.controller.drift.once import Action, Result, sync
-from octavia_ovn.errors import NotFound, Unavailable
+from octavia_ovn.controller.drift.compare import DriftState
+from octavia_ovn.controller.drift.once import Action
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_NO_LOAD_BALANCER = "00000000-0000-0000-0000-000000000000"
 
 _HELP = """\
 Show Octavia's load balancers of the provider "ovn", compare them with OVN, and repair them.
 
 Run it where octavia-driver-agent runs, with Octavia's configuration.
 
-Start with "octavia-ovn check": it only reads, as do "show" and "trace".
+Start with "octavia-ovn check": it only reads, as do "show", "trace" and "bundle".
 
 \b
 Exit status of all commands
@@ -58,6 +58,8 @@ A load balancer is
              is lost, damaged, or not in Octavia any more
   stuck      Octavia shows it or a part of it in PENDING, without a pending request
   orphaned   it has rows, and Octavia does not know it
+  without a VIP
+             the port of a VIP is gone, or has lost its address
   unenforced Octavia shows vip_sg_ids, which OVN does not enforce: use allowed_cidrs
   unclear    it could not be compared
 
@@ -160,7 +162,7 @@ def _synchronize(  # noqa: PLR0913 - the command line's options
     dry_run: bool,
 ) -> int:
     selection = Selection(lb_ids, project_ids)
-    results = _run(wiring.build(settings), selection, dry_run=dry_run)
+    results = compare(wiring.build(settings), selection, dry_run=dry_run)
     if as_json:
         output.dump(results, acted=not dry_run)
     else:
@@ -173,35 +175,8 @@ def _synchronize(  # noqa: PLR0913 - the command line's options
     return RIGHT if all(each.action in good for each in results) else WRONG
 
 
-def _run(parts: wiring.Runtime, selection: Selection, *, dry_run: bool) -> list[Result]:
-    """Compare, and repair unless `dry_run`, with a progress bar.
-
-    :raises OctaviaOvnError: when they cannot be compared
-    """
-    try:
-        parts.octavia.tree(_NO_LOAD_BALANCER)
-    except Unavailable as error:
-        msg = f"{error}. Run this command where octavia-driver-agent runs, as its user or root."
-        raise Unavailable(msg) from error
-    depth = Depth.STATUSES if selection.is_by_id else Depth.TREES
-    with output.progress() as progress:
-        task = progress.add_task("Comparing", total=None)
-        results = []
-        for result in sync(
-            parts.repair(),
-            selection,
-            dry_run=dry_run,
-            depth=depth,
-            started=lambda total: progress.update(task, total=total),
-        ):
-            results.append(result)
-            progress.advance(task)
-    if selection.unknown:
-        missing = ", ".join(sorted(selection.unknown))
-        raise NotFound(f"--loadbalancer: Octavia lists no load balancer {missing} of provider ovn.")
-    return results
-
-
+main.add_command(bundle)
+main.add_command(explain)
 main.add_command(show)
 main.add_command(statistics_key)
 main.add_command(trace)

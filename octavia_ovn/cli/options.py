@@ -21,11 +21,15 @@ RIGHT, WRONG, FAILED = 0, 1, 2
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def configured(function: Callable[..., int]) -> Callable[..., None]:
+def configured(
+    function: Callable[..., int], load: Callable[..., Any] = settings.load
+) -> Callable[..., None]:
     """Complete the function of a command.
 
     It has options that name Octavia's configuration and is called with its `settings`. The command
     exits with the status that it returns; errors of this package are printed, with status FAILED.
+
+    :param load: returns the first argument, given files and folders
     """
 
     @click.option(
@@ -45,7 +49,7 @@ def configured(function: Callable[..., int]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapper(files: tuple[str, ...], directories: tuple[str, ...], **options: Any) -> None:
         try:
-            status = function(settings.load(files, directories), **options)
+            status = function(load(files, directories), **options)
         except OctaviaOvnError as error:
             click.echo(plain(f"octavia-ovn: {error}"), err=True)
             status = FAILED

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,10 +16,22 @@ from rich.text import Text
 
 from octavia_ovn.controller.drift.compare import DriftState, Finding
 from octavia_ovn.controller.drift.once import Result
+from octavia_ovn.core.diagnosis import codes
+from octavia_ovn.core.diagnosis.findings import Code
 from octavia_ovn.core.text import plain
 
 _STYLES = {DriftState.RIGHT: "green", DriftState.UNCLEAR: "red", DriftState.UNENFORCED: "red"}
 _STYLE = "yellow"
+CODES: Mapping[DriftState, Code] = {
+    DriftState.MISSING: codes.NO_ROWS,
+    DriftState.DIFFERENT: codes.DIFFERENT,
+    DriftState.STUCK: codes.STUCK,
+    DriftState.ORPHANED: codes.ORPHANED,
+    DriftState.VIP_LOST: codes.VIP_NOT_SERVED,
+    DriftState.UNENFORCED: codes.UNENFORCED,
+    DriftState.UNCLEAR: codes.NOT_COMPARED,
+}
+"""Problems that a comparison finds."""
 _WIDE = 1000
 
 
@@ -61,6 +74,11 @@ def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
             console.print(f"  {count} {action}")
 
 
+def code(problem: Code | None) -> str:
+    """Return the name of a problem; empty if there is none."""
+    return problem.name if problem else ""
+
+
 def summary(findings: Iterable[Finding]) -> str:
     """Return the number of load balancers by finding, in one line."""
     counts = collections.Counter(each.state for each in findings)
@@ -72,21 +90,27 @@ def summary(findings: Iterable[Finding]) -> str:
 
 def dump(results: Sequence[Result], *, acted: bool) -> None:
     """Print findings as one JSON object."""
+    click.echo(json.dumps(to_json(results, acted=acted), indent=2))
+
+
+def to_json(results: Sequence[Result], *, acted: bool) -> dict[str, Any]:
+    """Return findings as :func:`dump` prints them."""
     counts = collections.Counter(each.finding.state.name.lower() for each in results)
     items = [_item(each, acted=acted) for each in results]
-    found = {"load_balancers": items, "summary": dict(sorted(counts.items()))}
-    click.echo(json.dumps(found, indent=2))
+    return {"load_balancers": items, "summary": dict(sorted(counts.items()))}
 
 
 def _table(results: Iterable[Result], *, acted: bool) -> Table:
-    table = Table("Load balancer", "Finding", "Detail", *(["Action"] if acted else []))
-    table.columns[0].no_wrap = True
+    table = Table("Load balancer", "Finding", "Code", "Detail", *(["Action"] if acted else []))
+    for column in (table.columns[0], table.columns[2]):
+        column.no_wrap = True
     for each in results:
         finding = each.finding
         style = _STYLES.get(finding.state, _STYLE)
         row = [
             text(finding.lb_id),
             text((finding.state.value, style)),
+            text(code(CODES.get(finding.state))),
             text(finding.detail),
         ]
         if acted:
@@ -101,6 +125,7 @@ def _item(result: Result, *, acted: bool) -> dict[str, str]:
     item = {
         "id": finding.lb_id,
         "finding": finding.state.name.lower(),
+        "code": code(CODES.get(finding.state)),
         "detail": finding.detail,
     }
     if acted:

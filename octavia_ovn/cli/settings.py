@@ -18,6 +18,14 @@ def load(files: Sequence[str] = (), directories: Sequence[str] = ()) -> octavia.
     :param directories: paths of folders with `*.conf` files, read after the files
     :raises BadConfiguration: when a file cannot be read, or naming the option that is wrong
     """
+    return octavia.load(parse(files, directories))
+
+
+def parse(files: Sequence[str] = (), directories: Sequence[str] = ()) -> cfg.ConfigOpts:
+    """Return the configuration in files, see :func:`load`, before any option is read.
+
+    :raises BadConfiguration: when a file cannot be read, or there is none
+    """
     arguments = [f"--config-file={path}" for path in files]
     arguments += [f"--config-dir={path}" for path in directories]
     conf = cfg.ConfigOpts()
@@ -25,7 +33,8 @@ def load(files: Sequence[str] = (), directories: Sequence[str] = ()) -> octavia.
         conf(arguments, project="octavia")
     except (cfg.Error, OSError) as error:
         raise BadConfiguration(f"The configuration cannot be read: {error}") from error
-    return read(conf)
+    _check(conf)
+    return conf
 
 
 def read(conf: cfg.ConfigOpts) -> octavia.Settings:
@@ -33,8 +42,12 @@ def read(conf: cfg.ConfigOpts) -> octavia.Settings:
 
     :raises BadConfiguration: when no file was read, or naming the option that is wrong
     """
+    _check(conf)
+    return octavia.load(conf)
+
+
+def _check(conf: cfg.ConfigOpts) -> None:
     # The defaults alone name a database on this host, which may not be the one of this cloud.
     if not conf.config_file and not conf.config_dir:
         msg = "There is no /etc/octavia/octavia.conf: name the configuration with --config-file."
         raise BadConfiguration(msg)
-    return octavia.load(conf)

@@ -69,7 +69,7 @@ def show(settings: Settings, lb: str, svg: str | None, html: str | None, *, as_j
         if path is not None:
             _write(path, draw(found), option)
     if as_json:
-        click.echo(json.dumps(_json(found), indent=2))
+        click.echo(json.dumps(to_json(found), indent=2))
     else:
         output.terminal().print(_page(found))
     return RIGHT if found.is_right else WRONG
@@ -153,7 +153,8 @@ def _table(*titles: str) -> Table:
 # --- for programs
 
 
-def _json(found: Overview) -> dict[str, Any]:
+def to_json(found: Overview) -> dict[str, Any]:
+    """Return what `--json` prints."""
     return {
         "load_balancer": _node(found.root),
         "addresses": [dataclasses.asdict(each) for each in found.addresses],

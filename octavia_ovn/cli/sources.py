@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data sources of the commands `show` and `trace`."""
+"""The data sources of the commands `show`, `trace` and `bundle`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from octavia_ovn import wiring
+from octavia_ovn.adapters.inspection.raw import RawRows
 from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
@@ -29,6 +30,7 @@ class Sources:
 
     parts: wiring.Runtime
     reader: SnapshotReader
+    raw: RawRows
 
     def snapshot(self, text: str, sender: str | None = None) -> tuple[Snapshot, Client | None]:
         """Read a load balancer and what is around it.
@@ -41,7 +43,7 @@ class Sources:
         :raises Refused: when several have that name
         :raises Unavailable: when the Northbound database does not answer
         """
-        lb_id = self._id(text)
+        lb_id = self.id_of(text)
         client = self.reader.client(sender) if sender else None
         notes: list[str] = []
         octavia = _try(functools.partial(self.parts.octavia.tree, lb_id), None, notes)
@@ -55,7 +57,13 @@ class Sources:
             snapshot, statuses=statuses, notes=(*notes, *snapshot.notes)
         ), client
 
-    def _id(self, text: str) -> str:
+    def id_of(self, text: str) -> str:
+        """Return the id of a load balancer, given its id or name.
+
+        :raises NotFound: when Octavia lists none of that name
+        :raises Refused: when it lists several
+        :raises Unavailable: when Octavia's API does not answer
+        """
         if is_uuid(text):
             return text
         found = self.parts.listing.named(text)
@@ -80,7 +88,7 @@ def build(settings: config.Settings) -> Sources:
             (settings.sb, "OVN_Southbound"),
         )
     )
-    return Sources(parts, SnapshotReader(nb, sb, parts.neutron.subnet))
+    return Sources(parts, SnapshotReader(nb, sb, parts.neutron.subnet), RawRows(nb, sb))
 
 
 def _try(ask: Callable[[], T], otherwise: T, notes: list[str]) -> T:

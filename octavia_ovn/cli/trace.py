@@ -48,7 +48,7 @@ server answers is known only where a health monitor checks it.
 \b
 Exit status
   0  packets get through
-  1  they do not; each fault is named, with what to do about it
+  1  they do not; each fault is named, with its code and what to do about it
   2  it could not be found out
 
 \b
@@ -98,7 +98,7 @@ def trace(  # noqa: PLR0913 - the command line's options
     except NoPath as error:
         raise NotFound(str(error)) from error
     if as_json:
-        click.echo(json.dumps([_json(each) for each in explanations], indent=2))
+        click.echo(json.dumps([to_json(each) for each in explanations], indent=2))
     else:
         _print(explanations, snapshot.notes)
     return _status(explanations)
@@ -129,13 +129,16 @@ def _table(explanation: Explanation) -> Table:
         mark, style = _MARKS[finding.severity]
         good = finding.severity is Severity.OK
         sentence = text((finding.sentence, "" if good else style))
+        if finding.code:
+            sentence.append(f" [{finding.code.name}]", "dim")
         table.add_row(text((f"  {mark}", style)), text((check.title, "dim")), sentence)
         if finding.remedy:
             table.add_row("", "", text((f"→ {finding.remedy}", "cyan")))
     return table
 
 
-def _json(explanation: Explanation) -> dict[str, Any]:
+def to_json(explanation: Explanation) -> dict[str, Any]:
+    """Return what `--json` prints of a path."""
     path = explanation.path
     return {
         "client": path.client.title,
@@ -148,6 +151,7 @@ def _json(explanation: Explanation) -> dict[str, Any]:
         "findings": [
             {
                 "check": check.name,
+                "code": output.code(finding.code),
                 "verdict": finding.severity.value,
                 "sentence": finding.sentence,
                 "remedy": finding.remedy,

@@ -102,6 +102,14 @@ _OVN_OPTS = [
         " once which is used. Choose socket if a call in process misbehaves. The agent keeps a few"
         " connections to Octavia's database open; [database] max_pool_size bounds them.",
     ),
+    cfg.BoolOpt(
+        "event_notifications",
+        default=False,
+        help="Send octavia.loadbalancer.create.end, update.end and delete.end of load balancers of"
+        " this provider, with the payload that Octavia sends of those of amphora, for Ceilometer"
+        " and CloudKitty. They are sent as [oslo_messaging_notifications] says; its driver must be"
+        " set, such as messagingv2. [controller_worker] event_notifications concerns amphora only.",
+    ),
     cfg.PortOpt(
         "metrics_port",
         default=0,
@@ -117,7 +125,7 @@ _OVN_OPTS = [
     ),
 ]
 
-_DRIVER_AGENT_OPTS = [
+DRIVER_AGENT_OPTS = [
     cfg.StrOpt(
         f"{name}_socket_path",
         default=f"/var/run/octavia/{name}.sock",
@@ -150,6 +158,7 @@ class Settings:
     sync_interval: int
     pending_grace: int
     retry_max_interval: int
+    event_notifications: bool
     metrics_port: int
     metrics_address: str
     neutron: Service
@@ -182,7 +191,7 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     access = service_opts()
     register_missing(conf, "ovn", _OVN_OPTS)
     register_missing(conf, SECTION, AGENT_OPTS)
-    register_missing(conf, "driver_agent", _DRIVER_AGENT_OPTS)
+    register_missing(conf, "driver_agent", DRIVER_AGENT_OPTS)
     register_missing(conf, "neutron", [*NEUTRON_OPTS, *access])
     register_missing(conf, FALLBACK, access)
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,9 +88,7 @@ def service(reader: Reader, section: str) -> Service:
     deployments that were configured before Octavia had complete `[neutron]` sections rely on. One
     with credentials borrows nothing: half of one account and half of another is neither.
     """
-    auth_type = _auth_option(reader, section, "auth_type") or _auth_option(
-        reader, FALLBACK, "auth_type"
-    )
+    auth_type = _auth_type(reader, section)
     opts = _plugin_options(auth_type, section)
     auth = _auth_values(reader, section, opts)
     sections = [section]
@@ -131,6 +130,12 @@ def _auth_section(reader: Reader, section: str) -> str:
     return reader.get(section, "auth_section") or section
 
 
+def _auth_type(reader: Reader, section: str) -> str | None:
+    """Return how a section authenticates, which may be said in `[service_auth]`."""
+    own = _auth_option(reader, section, "auth_type")
+    return own or _auth_option(reader, FALLBACK, "auth_type")
+
+
 def _auth_option(reader: Reader, section: str, name: str) -> str | None:
     section = _auth_section(reader, section)
     reader.add(section, loading.get_auth_common_conf_options())
@@ -149,6 +154,21 @@ def _plugin_options(auth_type: str | None, section: str) -> list[cfg.Opt]:
         return list(loading.get_auth_plugin_conf_options(auth_type))
     except NoMatchingPlugin as error:
         raise BadConfiguration(f"[{section}] auth_type is wrong: {error}") from error
+
+
+def credentials_opts(
+    reader: Reader, sections: Iterable[str]
+) -> Iterator[tuple[str, list[cfg.Opt]]]:
+    """Yield the sections with the credentials for others, and their options.
+
+    An unknown way to authenticate has none.
+    """
+    for section in sections:
+        with contextlib.suppress(BadConfiguration):
+            auth_type = _auth_type(reader, section)
+            common = loading.get_auth_common_conf_options()
+            opts = [*common, *_plugin_options(auth_type, section)]
+            yield _auth_section(reader, section), opts
 
 
 def _auth_values(reader: Reader, section: str, opts: list[cfg.Opt]) -> dict[str, Any]:

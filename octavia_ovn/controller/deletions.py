@@ -11,7 +11,7 @@ import collections
 import functools
 import logging
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Octavia
@@ -25,6 +25,20 @@ _PATIENCE = 10
 a request is in the rows before Octavia commits it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Octavia has said about the deletions of a load balancer's requests until now.
+
+    :param foreign: what must not be reported: it belongs to another load balancer, or to none any
+        more, as a request whose end Octavia has accepted is reported again together with a later
+        one; None while Octavia is being asked
+    :param goes: whether the load balancer itself is to go, so that its ports may be deleted
+    """
+
+    foreign: frozenset[Key] | None = frozenset()
+    goes: bool = False
+
+
 class Deletions:
     """Asks Octavia once for each request."""
 
@@ -33,52 +47,57 @@ class Deletions:
         self._octavia = octavia
         self._asked: collections.Counter[Hashable] = collections.Counter()
 
-    def foreign(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
-        """Return what must not be reported; None while Octavia is being asked.
-
-        That is what belongs to another load balancer, or to none any more: a request whose end
-        Octavia has accepted is reported again together with a later one.
-        """
-        if pending.orphaned:
-            return self._known(lb_id, pending)
+    def answer(self, lb_id: str, pending: Pending) -> Answer:
+        """Return what Octavia says; what is not known is asked."""
         wanted = pending.questionable
+        if pending.deleting:
+            goes = self._goes(lb_id, pending)
+            if not goes:
+                return Answer(None if goes is None else wanted | {(Kind.LOAD_BALANCER, lb_id)})
         if not wanted:
-            return frozenset()
-        ask = functools.partial(self._belonging, lb_id, wanted, _key(lb_id, pending))
-        done = self._effects.get(_key(lb_id, pending), ask, lb_id)
-        return None if done is None else wanted - (done.value or frozenset())
+            return Answer(goes=pending.deleting)
+        ask = functools.partial(self._octavia.belonging, lb_id, wanted)
+        done = self._effects.get(_belonging(lb_id, pending), ask, lb_id)
+        foreign = None if done is None else wanted - (done.value or frozenset())
+        return Answer(foreign, pending.deleting)
 
-    def _belonging(self, lb_id: str, wanted: frozenset[Key], key: Hashable) -> frozenset[Key]:
-        """Return what may be reported; called in other threads.
+    def _goes(self, lb_id: str, pending: Pending) -> bool | None:
+        """Return whether a load balancer is to go; None while Octavia is being asked."""
+        key = _leaving(lb_id, pending)
+        if pending.orphaned:
+            known = self._effects.get(key, functools.partial(self._octavia.tree, lb_id), lb_id)
+            return None if known is None else known.value is None and known.refusal is None
+        done = self._effects.get(key, functools.partial(self._is_leaving, lb_id, key), lb_id)
+        return None if done is None else bool(done.value)
+
+    def _is_leaving(self, lb_id: str, key: Hashable) -> bool:
+        """Whether Octavia is deleting a load balancer; called in other threads.
 
         With a load balancer its VIP port and its address go, so Octavia must show that it wants
         that. Otherwise the rows keep serving it, as after a request that Octavia has rolled back.
         """
-        if (Kind.LOAD_BALANCER, lb_id) in wanted and not self._octavia.is_leaving(lb_id):
-            self._asked[key] += 1
-            if self._asked[key] > _PATIENCE:
-                return frozenset()
-            raise Unavailable(f"Octavia is not deleting load balancer {lb_id} yet")
-        return self._octavia.belonging(lb_id, wanted)
-
-    def _known(self, lb_id: str, pending: Pending) -> frozenset[Key] | None:
-        """Return a load balancer that is to go as unknown to Octavia, although it is known."""
-        ask = functools.partial(self._octavia.tree, lb_id)
-        done = self._effects.get(_key(lb_id, pending), ask, lb_id)
-        if done is None:
-            return None
-        known = done.value is not None or done.refusal is not None
-        return frozenset({(Kind.LOAD_BALANCER, lb_id)} if known else ())
+        if self._octavia.is_leaving(lb_id):
+            return True
+        self._asked[key] += 1
+        if self._asked[key] > _PATIENCE:
+            return False
+        raise Unavailable(f"Octavia is not deleting load balancer {lb_id} yet")
 
     def forget(self, lb_id: str, pending: Pending | None) -> None:
-        """Forget the answer about a request that has ended."""
-        if pending is not None and (pending.questionable or pending.orphaned):
-            self._effects.forget(_key(lb_id, pending))
-            self._effects.later(self._asked.pop, _key(lb_id, pending), None)
+        """Forget the answers about a request that has ended."""
+        if pending is None or not (pending.questionable or pending.deleting):
+            return
+        for key in (_belonging(lb_id, pending), _leaving(lb_id, pending)):
+            self._effects.forget(key)
+            self._effects.later(self._asked.pop, key, None)
 
 
-def _key(lb_id: str, pending: Pending) -> Hashable:
+def _belonging(lb_id: str, pending: Pending) -> Hashable:
     return ("deletions", lb_id, pending.requests, pending.questionable)
+
+
+def _leaving(lb_id: str, pending: Pending) -> Hashable:
+    return ("leaving", lb_id, pending.requests)
 
 
 def log_foreign(lb_id: str, foreign: frozenset[Key]) -> None:

@@ -28,6 +28,7 @@ from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names
+from octavia_ovn.core.request.events import Event
 from octavia_ovn.core.rows import Operation
 from octavia_ovn.errors import OctaviaOvnError, Unavailable
 from octavia_ovn.observer import SILENT, Defect, Observer, Step
@@ -48,6 +49,8 @@ class Controller:
     :param sender: sends statuses, see :class:`Reporter`
     :param retry_max: seconds between two attempts at one load balancer at most
     :param populated: called with the id of a load balancer that was made with its listeners
+    :param announce: called with the id of a load balancer and an event, once Octavia has accepted
+        how a request has ended; does not wait
     :param clock: seconds, monotonic
     """
 
@@ -64,11 +67,13 @@ class Controller:
         sender: Executor,
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
+        announce: Callable[[str, Event], object] = lambda _, __: None,
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
         self._populated = populated
+        self._announce = announce
         self._neutron = neutron
         self._wake = wake
         self._observer = observer
@@ -158,9 +163,12 @@ class Controller:
 
     def _end(self, lb_id: str, key: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
+        events = key.events_since(self._reported.accepted(lb_id))
         ended = self._reported.accept(lb_id, key)
         if ended:
             self._observer.ends(lb_id, ended, failed=key.failed)
+        for event in events:
+            self._announce(lb_id, event)
         if any(map(names.creates, ended)) and Kind.LISTENER.value in key.message:
             self._populated(lb_id)
         self.queue.add(lb_id)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from octavia_ovn.controller import corruption
+from octavia_ovn.controller import corruption, vip_ports
 from octavia_ovn.controller.corruption import CorruptRows, Problems
-from octavia_ovn.controller.deletions import Deletions, log_foreign, without
+from octavia_ovn.controller.deletions import Answer, Deletions, log_foreign, without
 from octavia_ovn.controller.effects import Effect, Effects
 from octavia_ovn.controller.facts import FactFinder, Known, Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
@@ -25,7 +25,7 @@ from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.desired import access_control, responder
 from octavia_ovn.core.desired.load_balancer import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
-from octavia_ovn.core.pending import Key, Kind, Pending
+from octavia_ovn.core.pending import Kind, Pending
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
 from octavia_ovn.observer import SILENT, Drift, Observer
@@ -102,32 +102,32 @@ class Reconciler:
         return self._decide(lb_id, rows, pending)
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
-        foreign = self._foreign(lb_id, pending)
-        if pending is not None and foreign:
-            confirmed = without(pending, foreign)
-            self._effects.later(log_foreign, lb_id, foreign)
+        answer = self._answer(lb_id, pending)
+        if pending is not None and answer.foreign:
+            confirmed = without(pending, answer.foreign)
+            self._effects.later(log_foreign, lb_id, answer.foreign)
             return Outcome(diff(rows, record.with_pending(rows, confirmed)), again=True)
-        outcome = self._realise_rows(lb_id, rows, pending, asked=foreign is None)
-        return replace(outcome, report=None) if foreign is None else outcome
+        outcome = self._realise_rows(lb_id, rows, pending, goes=answer.goes)
+        return replace(outcome, report=None) if answer.foreign is None else outcome
 
-    def _foreign(self, lb_id: str, pending: Pending | None) -> frozenset[Key] | None:
-        """Return what must not be reported as DELETED; None while Octavia is being asked."""
+    def _answer(self, lb_id: str, pending: Pending | None) -> Answer:
+        """Return what Octavia says about deletions, unless it has been told that they are done."""
         accepted = self._reported.accepted(lb_id)
         if pending is None or (_unanswered(pending, accepted) is None and not accepted.failed):
             self._deletions.forget(lb_id, pending)
-            return frozenset()
-        return self._deletions.foreign(lb_id, pending)
+            return Answer(goes=True)
+        return self._deletions.answer(lb_id, pending)
 
     def _realise_rows(
-        self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None, *, asked: bool
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None, *, goes: bool
     ) -> Outcome:
         """Decide what the rows ask for.
 
-        :param asked: whether Octavia has not answered yet what belongs to it: what cannot be
-            undone waits for that, and nothing is reported
+        :param goes: whether Octavia has confirmed that the load balancer is to go: what cannot be
+            undone waits for that
         """
         if pending is not None and pending.deleting:
-            return self._delete(lb_id, rows, pending, asked=asked)
+            return self._delete(lb_id, rows, pending, goes=goes)
         if pending is not None and pending.resync:
             return self._resync(lb_id, rows, pending)
         decoded, problems = corruption.read(rows)
@@ -261,7 +261,7 @@ class Reconciler:
         return StatusUpdate(lb_id, key, report.message, report.first, report.new)
 
     def _delete(
-        self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, asked: bool
+        self, lb_id: str, rows: tuple[Row, ...], pending: Pending, *, goes: bool
     ) -> Outcome:
         """Stop serving, delete the ports, report to Octavia and then delete the rows.
 
@@ -276,28 +276,33 @@ class Reconciler:
         former = self._used(rows)
         if operations:
             return Outcome(operations, dependencies=former, again=True)
-        if asked:
+        if not goes:
             return replace(GONE, former=former)
-        key = ("ports", lb_id, pending.requests)
+        calls = {
+            ("ports", lb_id, pending.requests, port): call
+            for port, call in vip_ports.releases(self._neutron, lb_id, rows).items()
+        }
         accepted = self._reported.accepted(lb_id)
         reported = _unanswered(pending, accepted) is None
         if reported and not accepted.failed:
-            return self._gone(rows, key)
-        done = self._effects.get(key, functools.partial(self._release_ports, lb_id, rows), lb_id)
-        if done is None or (reported and done.refusal):
+            return self._gone(rows, calls)
+        done = [self._effects.get(key, call, lb_id) for key, call in calls.items()]
+        ended = [each for each in done if each is not None]
+        refused = any(each.refusal for each in ended)
+        if len(ended) < len(done) or (reported and refused):
             return replace(GONE, former=former)
-        failed = frozenset(pending.objects) if done.refusal else frozenset()
-        report = status.final(pending, failed)
+        report = status.final(pending, frozenset(pending.objects if refused else ()))
         if not report.message:
-            return self._gone(rows, key)
+            return self._gone(rows, calls)
         return Outcome(
             report=self._update(lb_id, ReportKey(pending.requests, {}, report.message), report),
             dependencies=frozenset(),
             former=former,
         )
 
-    def _gone(self, rows: tuple[Row, ...], key: Hashable) -> Outcome:
-        self._effects.forget(key)
+    def _gone(self, rows: tuple[Row, ...], calls: Iterable[Hashable]) -> Outcome:
+        for key in calls:
+            self._effects.forget(key)
         return Outcome(tuple(DeleteRow(row) for row in rows), dependencies=frozenset())
 
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Dependency]:
@@ -310,21 +315,6 @@ class Reconciler:
     def _remove_responder(self, lb_id: str) -> tuple[Operation, ...]:
         """Return what removes the responder of the VIPs."""
         return tuple(responder.operations(lb_id, self._nb.answers(lb_id), {}))
-
-    def _release_ports(self, lb_id: str, rows: tuple[Row, ...]) -> None:
-        """Delete the ports of this driver, give user-provided ports their addresses back."""
-        try:
-            lb = codec.decode(rows).lb
-        except codec.Undecodable:
-            self._neutron.delete_vip_ports(lb_id)
-            return
-        if any(vip.port_id is None or vip.user_port is None for vip in lb.vips):
-            self._neutron.delete_vip_ports(lb_id)
-        for vip in lb.vips:
-            if vip.user_port and vip.port_id:
-                self._neutron.touch_port(vip.port_id, vip.address)
-            elif vip.user_port is False and vip.port_id:
-                self._neutron.delete_vip_port(vip.port_id, lb_id, lb.project_id)
 
     def _resync(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
         """Make the intent what Octavia says; the rest follows next time."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from octavia_ovn.core.request.events import Event, events
 from octavia_ovn.core.status import Message, Tree
 
 
@@ -24,6 +25,15 @@ class ReportKey:
         """Whether it says that an object has ended in ERROR."""
         records = (record for each in self.message.values() for record in each)
         return any(record.get("provisioning_status") == "ERROR" for record in records)
+
+    def events_since(self, before: ReportKey) -> tuple[Event, ...]:
+        """Return the events of its requests, without those of the report before it.
+
+        A deletion that was refused ends a second time, without an error, when it is reported again.
+        """
+        known = events(before.requests, before.message)
+        now = events(self.requests, self.message)
+        return tuple(event for request, event in now.items() if request not in known)
 
 
 class ReportedStatus:

@@ -4,6 +4,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -12,9 +13,9 @@ import pytest
 from oslo_config import cfg
 
 from octavia_ovn import wiring
-from octavia_ovn.cli import db_sync, logs, settings
+from octavia_ovn.cli import db_sync, logs, output, settings
 from octavia_ovn.cli.main import main
-from octavia_ovn.controller.drift.compare import Repair
+from octavia_ovn.controller.drift.compare import DriftState, Repair
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration, Unavailable
@@ -96,9 +97,15 @@ def test_json(cloud, run):
     found = json.loads(run("check", "--json").stdout)
     assert found["summary"] == {"missing": 1, "right": 1}
     assert found["load_balancers"] == [
-        {"id": "lb1", "finding": "right", "detail": ""},
-        {"id": "lb2", "finding": "missing", "detail": "it has no rows"},
+        {"id": "lb1", "finding": "right", "code": "", "detail": ""},
+        {"id": "lb2", "finding": "missing", "code": "OVNLB-101", "detail": "it has no rows"},
     ]
+
+
+def test_each_difference_has_a_code(cloud, run):
+    assert output.CODES.keys() == set(DriftState) - {DriftState.RIGHT}
+    cloud.octavia.has(WEB)
+    assert re.search(r"lb1 +│ missing +│ OVNLB-101 +│ it has no rows", run("check").stdout)
 
 
 def test_sync(cloud, run):

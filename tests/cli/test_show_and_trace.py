@@ -117,7 +117,9 @@ def test_trace(run):
 def test_trace_names_the_fault_and_the_way_out(run):
     result = run(snapshot(notes=("No answer.",)), "trace", "web", "--from", OUTSIDE)
     assert result.exit_code == 1
-    assert "the VIP has no floating IP" in result.stdout
+    assert (
+        "the VIP has no floating IP: clients outside cannot reach it. [OVNLB-402]" in result.stdout
+    )
     assert "→ openstack floating ip create --port vip-port" in result.stdout
     assert "✗ Packets do not get through." in result.stdout
     assert "! No answer." in result.stdout
@@ -130,7 +132,7 @@ def test_trace_json(run):
     answers = json.loads(result.stdout)
     assert [(each["port"], each["gets_through"]) for each in answers] == [(80, True), (443, False)]
     assert answers[0]["destination"] == FIP
-    assert {"check": "listener", "verdict": "fault"}.items() <= next(
+    assert {"check": "listener", "code": "OVNLB-203", "verdict": "fault"}.items() <= next(
         each for each in answers[1]["findings"] if each["verdict"] == "fault"
     ).items()
     result = run(snapshot(lb, fips={VIP: FIP}), "trace", "web", "--from", OUTSIDE, "--port", "80")
@@ -331,7 +333,7 @@ class Reader(SnapshotReader):
 
 def test_a_load_balancer_by_id_or_name():
     reader = Reader(snapshot())
-    found = sources.Sources(Parts(ids=("lb7",)), reader)
+    found = sources.Sources(Parts(ids=("lb7",)), reader, None)
     assert found.snapshot("web", NEAR)[1].port.name == NEAR
     found.snapshot(LB_ID)
     assert reader.asked == ["lb7", LB_ID]
@@ -346,14 +348,14 @@ def test_a_load_balancer_by_id_or_name():
 )
 def test_names_that_are_not_one(ids, error, words):
     with pytest.raises(error, match=words):
-        sources.Sources(Parts(ids=ids), Reader(snapshot())).snapshot("web")
+        sources.Sources(Parts(ids=ids), Reader(snapshot()), None).snapshot("web")
 
 
 def test_without_octavia_the_rows_are_shown():
-    found, _ = sources.Sources(Parts(broken=True), Reader(snapshot())).snapshot(LB_ID)
+    found, _ = sources.Sources(Parts(broken=True), Reader(snapshot()), None).snapshot(LB_ID)
     assert found.notes == ("Octavia's side is not known: no answer",) * 2
     with pytest.raises(NotFound, match=r"neither Octavia nor .* no answer"):
-        sources.Sources(Parts(broken=True), Reader(Snapshot(LB_ID))).snapshot(LB_ID)
+        sources.Sources(Parts(broken=True), Reader(Snapshot(LB_ID)), None).snapshot(LB_ID)
 
 
 def test_nothing_is_connected_before_it_is_needed(monkeypatch, tmp_path):

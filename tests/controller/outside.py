@@ -5,7 +5,9 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
+from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.health import HealthState, Source
+from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
@@ -219,7 +221,7 @@ class Port:
     project_id: str | None = None
 
     def is_vip_of(self, lb_id):
-        return self.name == f"ovn-lb-vip-{lb_id}" and self.device_id in ("", f"lb-{lb_id}")
+        return neutron.is_vip_port(self.name, self.device_id, self.device_owner, lb_id)
 
 
 class Neutron:
@@ -343,10 +345,10 @@ class Octavia:
         return self.leaving
 
     def belonging(self, lb_id, keys):
-        """All that rows say belongs to it, but for what a test has put into `kept`."""
+        """The load balancer, and all that rows say is below it but for what a test has `kept`."""
         if self.error is not None:
             raise self.error
-        return frozenset(keys) - self.kept
+        return frozenset(keys) - (self.kept - {(Kind.LOAD_BALANCER, lb_id)})
 
     def update_status(self, status):
         if self.error is not None:

@@ -14,11 +14,15 @@ from tests.controller.stories import CHECKED, DOWN, GONE, SITE, VIPS, agent_with
 from tests.core.builders import row, vip
 
 
+def fails(*_):
+    raise DOWN
+
+
 class TestDelete:
-    def deleting(self, agent=None):
+    def deleting(self, agent=None, change=GONE):
         agent = agent or agent_with(CHECKED)
         agent.neutron.ports["vip-port"] = Port("vip-port", "ovn-lb-vip-lb1")
-        agent.asked(GONE)
+        agent.asked(change)
         return agent
 
     def test_leaves_nothing(self):
@@ -52,6 +56,53 @@ class TestDelete:
 
         assert agent.rows == ()
         assert agent.octavia.provisioning["lb1"] == "DELETED"
+
+    def test_waits_for_octavia_to_delete_it(self):
+        agent = self.deleting()
+        agent.octavia.is_leaving = fails
+        agent.settle()
+
+        assert agent.neutron.ports != {}
+        assert "DELETED" not in agent.octavia.provisioning.values()
+
+    def test_its_ports_do_not_wait_until_octavia_shows_its_parts(self):
+        agent = self.deleting()
+        belonging, problem = agent.octavia.belonging, [DOWN]
+
+        def ask(*question):
+            return fails() if problem else belonging(*question)
+
+        agent.octavia.belonging = ask
+        agent.settle()
+
+        assert agent.neutron.ports == {}
+        assert "DELETED" not in agent.octavia.provisioning.values()
+
+        problem.clear()
+        self.assert_gone(agent.waits(1))
+
+    @pytest.mark.parametrize("error", [DOWN, Refused("in use")])
+    def test_its_ports_do_not_wait_for_each_other(self, error):
+        first = vip(user_port=False)
+        second = dataclasses.replace(vip("10.0.0.6", user_port=False), port_id="port2")
+        lb = dataclasses.replace(SITE, vips=(first, second))
+        agent = agent_with(lb)
+        agent.neutron.ports["port2"] = Port("port2", "ovn-lb-vip-additional-1-lb1")
+        delete, problem = agent.neutron.delete_vip_port, [error]
+
+        def delete_second_only(port_id, *others):
+            if problem and port_id == "vip-port":
+                raise error
+            return delete(port_id, *others)
+
+        agent.neutron.delete_vip_port = delete_second_only
+        self.deleting(agent, changes.DeleteLoadBalancer(lb, {})).settle()
+
+        assert agent.neutron.ports.keys() == {"vip-port"}
+        assert "DELETED" not in agent.octavia.provisioning.values()
+
+        problem.clear()
+        self.assert_gone(agent.waits(REFUSAL_AGE))
 
     def refused(self, error):
         agent = self.deleting()

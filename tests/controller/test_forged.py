@@ -62,9 +62,11 @@ LAYER7 = {(Kind.L7POLICY, "victim"): Final.ACTIVE, (Kind.L7RULE, "victim"): Fina
 def test_nothing_is_deleted_that_is_not_the_load_balancers_own(agent, objects, caplog):
     caplog.set_level("INFO")
     agent.octavia.kept = frozenset(objects)
+    agent.octavia.leaving = False
     vips = agent.row.vips
     forge(agent, objects)
-    agent.settle()
+    for _ in range(12):
+        agent.waits(61)
     assert deleted(agent) == set()
     assert "ERROR" not in agent.octavia.provisioning.values()
     assert "vip-port" in agent.neutron.ports

@@ -97,28 +97,32 @@ class MortalAgent(Agent):
 class Points:
     """The points between two writes of a process; at one of them it is killed.
 
+    A point is a description and the how manieth of that description it is: threads of the process
+    pass theirs in an order that differs between runs.
+
     :param kill: kills it, and returns when it is dead
     """
 
     def __init__(self, kill):
         self._kill = kill
         self._lock = threading.Lock()
-        self._armed = None
+        self._spared = None
         self.passed = []
         self.hit = None
 
-    def arm(self, number):
-        """Kill at the n-th point from now on, the first is 0; None for at none."""
+    def arm(self, spared):
+        """Kill at the first point from now on that is not among these; None for at none."""
         with self._lock:
-            self._armed, self.passed, self.hit = number, [], None
+            self._spared, self.passed, self.hit = spared, [], None
 
     def reach(self, what):
-        """Count a point; at the chosen one raise ConnectionError, for the peer is dead then."""
+        """Pass a point; at the chosen one raise ConnectionError, for the peer is dead then."""
         with self._lock:
-            self.passed.append(what)
-            if self._armed != len(self.passed) - 1:
+            point = what, sum(what == each for each, _ in self.passed)
+            self.passed.append(point)
+            if self._spared is None or self.hit or point in self._spared:
                 return
-            self.hit = what
+            self.hit = point
             self._kill()
         raise ConnectionResetError(what)
 

@@ -28,6 +28,7 @@ _STATISTICS = (
     f"ovn_statistics.bind_port={_PORT_BASE + 5}",
     "ovn_statistics.report_interval=1",
 )
+_NOTIFICATIONS = ("ovn.event_notifications=true", "oslo_messaging_notifications.driver=log")
 
 
 @pytest.fixture(scope="package")
@@ -45,13 +46,13 @@ def stack() -> Iterator[Stack]:
     ).absolute()
     if _WORKER:
         state = state.with_name(f"{state.name}-{_WORKER}")
-    running = settings.load(state)
+    running = _running(state)
     chosen = running or settings.Settings(
         state=state,
         venv=settings.default_venv(settings.PROJECT / ".sandbox"),
         ports=settings.port_numbers(_PORT_BASE, {}),
         # Tests take databases away and wait for the complaint.
-        octavia_options=("ovn.ovsdb_connection_timeout=5", *_STATISTICS),
+        octavia_options=("ovn.ovsdb_connection_timeout=5", *_STATISTICS, *_NOTIFICATIONS),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
         ovn_prefix=settings.default_ovn_prefix(),
     )
@@ -85,6 +86,15 @@ def _no_load_balancers(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "scenery" in request.fixturenames:
         request.getfixturevalue("scenery").delete_load_balancers()
+
+
+def _running(state: Path) -> settings.Settings | None:
+    """Return the settings of a sandbox that is up; a machine that was reset leaves only files."""
+    found = settings.load(state)
+    supervisor = Stack(found).supervisor if found else None
+    if supervisor and any(supervisor.alive(each.name) for each in supervisor.records()):
+        return found
+    return None
 
 
 def _assert_nothing_is_left(stack: Stack) -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tarfile
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -109,6 +111,28 @@ def test_show_and_its_pictures(shop: Shop, tmp_path: Path) -> None:
     assert {each["label"] for each in answer["places"] if each["attached"]} >= {"web", "office"}
     assert ElementTree.parse(files[0]).getroot().tag.endswith("svg")
     assert "web" in files[1].read_text()
+
+
+def test_a_bundle(shop: Shop, tmp_path: Path) -> None:
+    conf, path = shop.scenery.stack.settings.etc / "octavia.conf", tmp_path / "case.tar.gz"
+    words = ["bundle", "test", "--from", "near", "--output", str(path)]
+    done = CliRunner().invoke(main, [*words, "--config-file", str(conf)])
+
+    assert done.exit_code == 0, done.output
+    with tarfile.open(path) as archive:
+        files = {each.name: archive.extractfile(each).read().decode() for each in archive}
+    read = {name.partition("/")[2]: json.loads(text) for name, text in files.items()}
+    folder = f"load-balancers/{shop.lb['id']}"
+    assert read["check.json"]["summary"] == {"right": 1}
+    assert read[f"{folder}/show.json"]["load_balancer"]["id"] == shop.lb["id"]
+    assert all(each["gets_through"] for each in read[f"{folder}/trace-1.json"]["paths"])
+    assert read[f"{folder}/northbound.json"]["Load_Balancer"][0]["name"] == shop.lb["id"]
+    assert read["versions.json"]["databases"]["OVN_Northbound"]["northd"]
+    assert read["manifest.json"]["left_out"] == []
+    secrets = re.findall(r"^(?:password|master_key) = (\S+)$", conf.read_text(), re.MULTILINE)
+    assert secrets
+    # The sandbox's passwords are words that occur elsewhere.
+    assert not [each for each in secrets if f'"{each}"' in "".join(files.values())]
 
 
 def _faults(answer: dict[str, Any]) -> list[dict[str, str]]:

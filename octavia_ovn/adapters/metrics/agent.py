@@ -41,7 +41,9 @@ _RESULTS: Mapping[type[OctaviaOvnError], str] = {
 CALL_RESULTS = (SUCCESS, *_RESULTS.values())
 DATAGRAM_RESULTS = ("accepted", *(each.value for each in Reason))
 """How a datagram with statistics is handled."""
-THREADS = ("reporter", "watch", "statistics", "metrics")
+NOTIFICATION_RESULTS = ("sent", "dropped", "failed")
+"""What becomes of a notification."""
+THREADS = ("reporter", "watch", "statistics", "notifications", "metrics")
 """The threads of an agent beside its main loop."""
 
 _Shown = tuple[Operating, Mapping[Operating, int]]
@@ -207,6 +209,11 @@ class Metrics(Observer):
             "statistics_dropped",
             "How often the traffic of a listener was dropped, because Octavia refuses it.",
         )
+        self._notifications = self._counter(
+            "notifications",
+            "Notifications for billing, by result.",
+            ("result", NOTIFICATION_RESULTS),
+        )
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
@@ -340,6 +347,10 @@ class Metrics(Observer):
     def drops_statistics(self) -> None:
         """Count a listener's traffic that is dropped."""
         self._dropped.inc()
+
+    def announces(self, result: str) -> None:
+        """Count a notification."""
+        self._notifications.labels(result).inc()
 
     @contextlib.contextmanager
     def calls(self, service: str, operation: str) -> Iterator[None]:

@@ -69,12 +69,9 @@ class InProcess:
         status_timeout: float = STATUS_TIMEOUT,
         max_calls: int = _MAX_CALLS,
     ) -> None:
-        # Parts of Octavia's database layer; processes that do not load Octavia need not have them.
-        from oslo_db.exception import DBError  # noqa: PLC0415
-        from oslo_serialization import jsonutils  # noqa: PLC0415
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+        from oslo_serialization import jsonutils  # noqa: PLC0415 - see database_errors
 
-        self._database_errors = (DBError, SQLAlchemyError)
+        self._database_errors = database_errors()
         self._dumps: Callable[[object], str] = jsonutils.dumps
         self._updater = updater
         self._get = get
@@ -149,6 +146,17 @@ class InProcess:
             if service is Service.STATUS:
                 return updater.update_loadbalancer_status(request)
             return updater.update_listener_statistics(request)
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of Octavia's database layer.
+
+    Processes that do not load Octavia need not have its parts.
+    """
+    from oslo_db.exception import DBError  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    return DBError, SQLAlchemyError
 
 
 class Fallback:

@@ -30,6 +30,9 @@ class Octavia:
         self._agent = agent
         self._preferences = defaults
         self._listing = listing
+        self._parents: dict[str, frozenset[Key]] = {}
+        """Load balancer → itself, its pools and listeners when Octavia last showed all of it. None
+        of them ever becomes part of another one."""
 
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer with all that belongs to it; None when it does not exist.
@@ -60,15 +63,35 @@ class Octavia:
 
         :raises Unavailable: when Octavia does not answer
         """
+        wanted = frozenset(keys)
+        parents = self._parents.get(lb_id)
+        # Octavia takes three quarters of the time for one object, of a large load balancer a tenth.
+        if parents and len(wanted) == 1 and self._parent(*wanted) in parents:
+            return wanted
         tree = self._agent.get_load_balancer(lb_id) or {}
         has = {(Kind.LOAD_BALANCER, lb_id), *models.children(_set(tree))}
+        self._remember(lb_id, has)
         # Octavia does not load the L7 policies of listeners, nor their rules.
-        for kind, parent, key in _LAYER7:
-            for object_id in sorted(each for of, each in keys if of is kind):
-                found = self._agent.get(kind.value, object_id) or {}
-                if (parent, found.get(key)) in has:
-                    has.add((kind, object_id))
-        return frozenset(has.intersection(keys))
+        for kind in (Kind.L7POLICY, Kind.L7RULE):
+            asked = sorted(key for key in wanted if key[0] is kind)
+            has.update(key for key in asked if self._parent(key) in has)
+        return wanted & has
+
+    def _parent(self, key: Key) -> Key:
+        """Return what Octavia shows an object below: nothing that exists if it does not show it."""
+        kind, object_id = key
+        if kind is Kind.LOAD_BALANCER:
+            return key
+        parent, field = _PARENTS[kind]
+        found = self._agent.get(kind.value, object_id) or {}
+        return parent, str(found.get(field))
+
+    def _remember(self, lb_id: str, keys: Collection[Key]) -> None:
+        """Remember what can be the parent of an object that is deleted later."""
+        if len(self._parents) >= _REMEMBERED:
+            self._parents.clear()
+        kinds = {parent for parent, _ in _PARENTS.values()}
+        self._parents[lb_id] = frozenset(key for key in keys if key[0] in kinds)
 
     def is_leaving(self, lb_id: str) -> bool:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it to us.
@@ -104,11 +127,16 @@ class Octavia:
         return found
 
 
-_LAYER7 = (
-    (Kind.L7POLICY, Kind.LISTENER, "listener_id"),
-    (Kind.L7RULE, Kind.L7POLICY, "l7policy_id"),
-)
-"""Kinds that are asked for one by one, each with its parent's kind and the field that names it."""
+_PARENTS = {
+    Kind.MEMBER: (Kind.POOL, "pool_id"),
+    Kind.HEALTH_MONITOR: (Kind.POOL, "pool_id"),
+    Kind.POOL: (Kind.LOAD_BALANCER, "loadbalancer_id"),
+    Kind.L7RULE: (Kind.L7POLICY, "l7policy_id"),
+    Kind.L7POLICY: (Kind.LISTENER, "listener_id"),
+    Kind.LISTENER: (Kind.LOAD_BALANCER, "loadbalancer_id"),
+}
+"""The kind of an object's parent, and the field that has its id."""
+_REMEMBERED = 1000  # load balancers
 
 
 def _set(values: dict[str, Any]) -> dict[str, Any]:

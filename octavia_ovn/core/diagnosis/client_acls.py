@@ -11,17 +11,13 @@ import ipaddress
 from collections.abc import Iterator
 
 from octavia_ovn.core import model
+from octavia_ovn.core.diagnosis import codes
 from octavia_ovn.core.diagnosis.acls import FROM_PORT, TO_PORT, Answer, Decision, decide
-from octavia_ovn.core.diagnosis.findings import Finding, fault, ok, unclear, warning
+from octavia_ovn.core.diagnosis.findings import Code, Finding, ok
 from octavia_ovn.core.diagnosis.match import Packet
 from octavia_ovn.core.diagnosis.path import Path
 from octavia_ovn.core.diagnosis.snapshot import Port
 from octavia_ovn.core.text import command
-
-_REMEDY = (
-    "openstack security group rule create: the client must be allowed to send to VIP and members."
-)
-_STATEFUL = "Give the client's port a stateful security group: openstack port set --security-group"
 
 
 def client_egress(path: Path) -> Iterator[Finding]:
@@ -33,16 +29,16 @@ def client_egress(path: Path) -> Iterator[Finding]:
     packet = _packet(path, port)
     target = f"{path.protocol.upper()} {path.destination}:{path.port}"
     decision = decide(acls, FROM_PORT, packet, path.snapshot.address_sets)
-    bad = _finding(decision, f"the client's packets to {target}", tracked=path.is_inside)
+    code, what = codes.CLIENT_RULES_FORBID, f"the client's packets to {target}"
+    bad = _finding(decision, code, what, tracked=path.is_inside)
     if bad is not None:
         yield bad
         return
     for member in path.serving:
         packet = _packet(path, port, member)
         decision = decide(acls, FROM_PORT, packet, path.snapshot.address_sets)
-        bad = _finding(
-            decision, f"the client's packets to the member {member.address}:{member.port}"
-        )
+        what = f"the client's packets to the member {member.address}:{member.port}"
+        bad = _finding(decision, code, what)
         if bad is not None:
             yield bad
             return
@@ -58,15 +54,14 @@ def allowed_clients(path: Path) -> Iterator[Finding]:
     if _is_allowed(path):
         yield ok(f"The listener's allowed_cidrs ({cidrs}) contain {path.source}.")
     elif _is_denied(_at_entry(path), path):
-        yield fault(
+        yield codes.CLIENT_NOT_ALLOWED.finding(
             f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}.",
             command("openstack loadbalancer listener set --allowed-cidr CIDR", listener.id),
         )
     else:
-        yield warning(
+        yield codes.CLIENT_NOT_STOPPED.finding(
             f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}, but no"
-            " rule denies it.",
-            "Is octavia-driver-agent running?",
+            " rule denies it."
         )
 
 
@@ -78,7 +73,7 @@ def network_entry(path: Path) -> Iterator[Finding]:
     if _is_denied(decision, path) and not _is_allowed(path):
         return
     what = f"packets from {path.source} to {path.destination}:{path.port}"
-    bad = _finding(decision, what, tracked=path.is_inside)
+    bad = _finding(decision, codes.NETWORK_RULES_FORBID, what, tracked=path.is_inside)
     if bad is not None:
         yield bad
 
@@ -154,18 +149,22 @@ def _packet(path: Path, port: Port | None, member: model.Member | None = None) -
     )
 
 
-def _finding(decision: Decision, what: str, *, tracked: bool = False) -> Finding | None:
+def _finding(
+    decision: Decision, denied: Code, what: str, *, tracked: bool = False
+) -> Finding | None:
     """Return what is wrong; None when the packet is allowed.
 
+    :param denied: the problem when a rule forbids the packet
     :param tracked: whether the switch must track the connection, because it balances it itself;
         from outside the router does
     """
     words = rule_words(decision)
     if decision.answer is Answer.UNCLEAR:
-        return unclear(f"It is not known whether ACLs allow {what} ({words}).")
+        words = f"It is not known whether ACLs allow {what} ({words})."
+        return codes.RULES_UNCLEAR.finding(words)
     if decision.answer is Answer.DENIED:
-        return fault(f"ACLs forbid {what} ({words}).", _REMEDY)
+        return denied.finding(f"ACLs forbid {what} ({words}).")
     if decision.answer is Answer.STATELESS and tracked:
-        sentence = f"A stateless rule allows {what}, so OVN does not balance them ({words})."
-        return fault(sentence, _STATEFUL)
+        words = f"A stateless rule allows {what}, so OVN does not balance them ({words})."
+        return codes.CLIENT_RULE_STATELESS.finding(words)
     return None

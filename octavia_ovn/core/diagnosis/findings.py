@@ -25,12 +25,56 @@ class Severity(str, enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A sentence, and for a problem a remedy."""
+class Code:
+    """A kind of problem: a line of the table in :mod:`octavia_ovn.core.diagnosis.codes`.
 
+    :param number: its stable number; the first digit is the area
+    :param title: a sentence without a full stop
+    :param meaning: what it says about the load balancer, for the documentation
+    :param remedy: what to do, unless a finding names the very command
+    """
+
+    number: int
     severity: Severity
+    title: str
+    meaning: str
+    remedy: str
+
+    @property
+    def name(self) -> str:
+        """What programs and pages call it, such as `OVNLB-101`."""
+        return f"OVNLB-{self.number}"
+
+    def finding(self, sentence: str, remedy: str = "") -> Finding:
+        """Return a finding of this problem.
+
+        :param sentence: what is wrong, with the names of the objects
+        :param remedy: the command that helps here, if it is known
+        """
+        return Finding(sentence, self, remedy or self.remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A sentence, and for a problem its code and a remedy.
+
+    :param code: the problem; None if all is well
+    :param bypassed: whether packets take another way, so that a fault stops none of them
+    """
+
     sentence: str
+    code: Code | None = None
     remedy: str = ""
+    bypassed: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of the problem here."""
+        if self.code is None:
+            return Severity.OK
+        if self.bypassed and self.code.severity is Severity.FAULT:
+            return Severity.WARNING
+        return self.code.severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +93,4 @@ class Check:
 
 def ok(sentence: str) -> Finding:
     """Return a finding of something in order."""
-    return Finding(Severity.OK, sentence)
-
-
-def fault(sentence: str, remedy: str = "") -> Finding:
-    """Return a finding of something that stops the packet."""
-    return Finding(Severity.FAULT, sentence, remedy)
-
-
-def warning(sentence: str, remedy: str = "") -> Finding:
-    """Return a finding of a problem that does not stop the packet."""
-    return Finding(Severity.WARNING, sentence, remedy)
-
-
-def unclear(sentence: str) -> Finding:
-    """Return a finding of something that is not known."""
-    return Finding(Severity.UNCLEAR, sentence)
+    return Finding(sentence)

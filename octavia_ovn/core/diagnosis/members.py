@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec.neutron import hm_port_name, object_id
-from octavia_ovn.core.diagnosis import client_acls, findings
+from octavia_ovn.core.diagnosis import client_acls, codes
 from octavia_ovn.core.diagnosis.acls import Answer
-from octavia_ovn.core.diagnosis.findings import Finding, fault, ok, unclear, warning
+from octavia_ovn.core.diagnosis.findings import Finding, Severity, ok
 from octavia_ovn.core.diagnosis.path import Path
 from octavia_ovn.core.diagnosis.snapshot import Port, Snapshot
 from octavia_ovn.core.health import HealthState
@@ -30,13 +31,13 @@ def eligibility(path: Path) -> Iterator[Finding]:
     ]
     reasons = "; ".join(left_out)
     if not pool.members:
-        yield fault(
-            "The pool has no members.", command("openstack loadbalancer member create", pool.id)
-        )
+        remedy = command("openstack loadbalancer member create", pool.id)
+        yield codes.NO_MEMBERS.finding("The pool has no members.", remedy)
     elif not path.members and pool.enabled:
-        yield fault(f"No member may serve: {reasons}.", "openstack loadbalancer member set")
+        yield codes.NO_MEMBER_SERVES.finding(f"No member may serve: {reasons}.")
     elif left_out:
-        yield warning(f"{len(left_out)} of {len(pool.members)} members do not serve: {reasons}.")
+        words = f"{len(left_out)} of {len(pool.members)} members do not serve: {reasons}."
+        yield codes.MEMBERS_LEFT_OUT.finding(words)
     elif pool.enabled:
         yield ok(f"All members may serve ({len(pool.members)}).")
 
@@ -63,7 +64,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
         return
     checked = {check.vip for row in path.snapshot.rows for check in row.health_checks}
     if path.key not in checked:
-        yield warning(
+        yield codes.NO_HEALTH_CHECK.finding(
             f"{path.key} has no health check in the Northbound database: packets also go"
             " to members that are down."
         )
@@ -76,7 +77,7 @@ def monitoring(path: Path) -> Iterator[Finding]:
             if port.label == hm_port_name(subnet_id) and sources & set(port.ips)
         ]
         if found and not found[0].enabled:
-            yield warning(
+            yield codes.CHECK_PORT_DISABLED.finding(
                 f"The port {found[0].title} that members are checked from is administratively"
                 " down: all of them are shown as DOWN.",
                 command("openstack port set --enable", found[0].name),
@@ -85,10 +86,9 @@ def monitoring(path: Path) -> Iterator[Finding]:
             addresses = ", ".join(found[0].ips)
             yield ok(f"Members on subnet {subnet_id} are checked from {addresses}.")
         else:
-            yield warning(
+            yield codes.NO_CHECK_PORT.finding(
                 f"No port {hm_port_name(subnet_id)} holds the address that members are checked from"
-                f" ({', '.join(sorted(sources)) or 'none'}): another machine may be given it.",
-                "The agent makes it when the load balancer is repaired: octavia-ovn sync",
+                f" ({', '.join(sorted(sources)) or 'none'}): another machine may be given it."
             )
 
 
@@ -97,12 +97,8 @@ def ways(path: Path) -> Iterator[Finding]:
     if not path.serving:
         return
     found = [_way(path, each) for each in path.serving]
-    usable = any(each.severity is not findings.Severity.FAULT for each in found)
-    for finding in found:
-        if usable and finding.severity is findings.Severity.FAULT:
-            yield warning(finding.sentence, finding.remedy)
-        else:
-            yield finding
+    usable = any(each.severity is not Severity.FAULT for each in found)
+    yield from (replace(each, bypassed=usable) for each in found)
 
 
 def _way(path: Path, member: model.Member) -> Finding:
@@ -120,17 +116,13 @@ def _is_up(path: Path, member: model.Member) -> Finding | None:
         return None
     name = _name(path, member)
     if not _source(path, member):
-        return fault(
+        return codes.MEMBER_NOT_CHECKED.finding(
             f"{name} is not checked and therefore left out by OVN: it has no entry in"
-            " ip_port_mappings.",
-            "Does its subnet have a free address to check from?",
+            " ip_port_mappings."
         )
     if path.snapshot.health.may_serve(pool, member):
         return None
-    return fault(
-        f"{name} is DOWN according to its health monitor.",
-        "Is the server running, and does it answer on that port?",
-    )
+    return codes.MEMBER_DOWN.finding(f"{name} is DOWN according to its health monitor.")
 
 
 def _reached(path: Path, member: model.Member) -> Finding | None:
@@ -139,7 +131,7 @@ def _reached(path: Path, member: model.Member) -> Finding | None:
     switch = snapshot.member_switch(member)
     name = _name(path, member)
     if switch is None:
-        return unclear(f"The subnet of {name} is not known.")
+        return codes.MEMBER_NETWORK_UNKNOWN.finding(f"The subnet of {name} is not known.")
     subnet = snapshot.subnets[member.subnet_id or ""]
     near = [
         each
@@ -158,7 +150,7 @@ def _reached(path: Path, member: model.Member) -> Finding | None:
         return _interfaces(path, leading, name)
     if switch == path.client_switch:
         return None
-    return fault(
+    return codes.NO_ROUTE_TO_MEMBER.finding(
         f"{name} is on network {snapshot.switch_label(switch)}, subnet {subnet.cidr}, which"
         f" {origin} does not lead to.",
         command("openstack router add subnet ROUTER", subnet.id),
@@ -171,7 +163,8 @@ def _interfaces(path: Path, leading: Sequence[RouterPort], name: str) -> Finding
     if not all(down.values()):
         return None
     port, sentence = next(iter(down.items()))
-    return fault(f"{name}: {sentence}", router_remedy(port, path.snapshot))
+    remedy = router_remedy(port, path.snapshot)
+    return codes.ROUTER_DISABLED.finding(f"{name}: {sentence}", remedy)
 
 
 def router_remedy(port: RouterPort, snapshot: Snapshot) -> str:
@@ -190,13 +183,12 @@ def _plugged(path: Path, member: model.Member) -> Finding | None:
         if snapshot.is_provider(switch):
             return None
         label = snapshot.switch_label(switch)
-        return warning(
+        return codes.NO_PORT_OF_MEMBER.finding(
             f"{name}: no port on network {label} has the address {member.address}, so it is served"
-            " without being checked.",
-            "Is it an allowed address pair, or outside OVN? Else: does its machine still exist?",
+            " without being checked."
         )
     found = port_findings(port, f"{name}: its port")
-    bad = [each for each in found if each.severity is not findings.Severity.OK]
+    bad = [each for each in found if each.code]
     return bad[0] if bad else None
 
 
@@ -207,14 +199,13 @@ def _allowed(path: Path, member: model.Member) -> Finding | None:
     decision = client_acls.member_ingress(path, member, port)
     name, words = _name(path, member), client_acls.rule_words(decision)
     if decision.answer is Answer.UNCLEAR:
-        return unclear(
+        return codes.RULES_UNCLEAR.finding(
             f"Whether the security groups of {name} let packets in is unclear ({words})."
         )
     if decision.answer is Answer.DENIED:
-        return fault(
+        return codes.MEMBER_RULES_FORBID.finding(
             f"The security groups of {name} do not let packets in from"
-            f" {client_acls.seen_source(path, member)} to port {member.port} ({words}).",
-            "openstack security group rule create --ingress",
+            f" {client_acls.seen_source(path, member)} to port {member.port} ({words})."
         )
     return None
 
@@ -222,17 +213,14 @@ def _allowed(path: Path, member: model.Member) -> Finding | None:
 def port_findings(port: Port, what: str) -> Iterator[Finding]:
     """Check that a machine is behind a port."""
     if not port.enabled:
-        yield fault(
+        yield codes.PORT_DISABLED.finding(
             f"{what} {port.title} is administratively down.",
             command("openstack port set --enable", port.name),
         )
     elif port.chassis is None:
-        yield unclear(f"{what} {port.title}: its hypervisor is not known.")
+        yield codes.PORT_UNKNOWN.finding(f"{what} {port.title}: its hypervisor is not known.")
     elif not port.chassis:
-        yield fault(
-            f"{what} {port.title} is not bound to a hypervisor.",
-            "Is its machine running?",
-        )
+        yield codes.PORT_UNBOUND.finding(f"{what} {port.title} is not bound to a hypervisor.")
     else:
         yield ok(f"{what} {port.title} is on {port.chassis}.")
 

@@ -22,6 +22,14 @@ TREE = {
     ],
 }
 OBJECTS = {
+    ("listeners", "l1"): {"loadbalancer_id": "lb"},
+    ("listeners", "theirs"): {"loadbalancer_id": "other"},
+    ("pools", "p1"): {"loadbalancer_id": "lb"},
+    ("pools", "theirs"): {"loadbalancer_id": "other"},
+    ("members", "m1"): {"pool_id": "p1"},
+    ("members", "theirs"): {"pool_id": "theirs"},
+    ("healthmonitors", "hm1"): {"pool_id": "p1"},
+    ("healthmonitors", "theirs"): {"pool_id": "theirs"},
     ("l7policies", "policy"): {"listener_id": "l1"},
     ("l7policies", "theirs"): {"listener_id": "other"},
     ("l7rules", "rule"): {"l7policy_id": "policy"},
@@ -73,10 +81,58 @@ def test_whether_a_load_balancer_is_committed(tree):
     assert Octavia(Agent(tree), DriverDefaults(), None).exists("lb") == (tree is not None)
 
 
-def test_it_costs_one_question():
+@pytest.mark.parametrize("keys", [OWN, *({key} for key in OWN)])
+def test_it_costs_one_question(keys):
     agent = Agent(TREE)
-    Octavia(agent, DriverDefaults(), None).belonging("lb", OWN)
+    Octavia(agent, DriverDefaults(), None).belonging("lb", keys)
     assert agent.asked == ["lb"]
+
+
+# --- once it has been asked about a load balancer
+
+
+@pytest.fixture
+def agent():
+    return Agent(TREE)
+
+
+@pytest.fixture
+def asked(agent):
+    octavia = Octavia(agent, DriverDefaults(), None)
+    octavia.belonging("lb", OWN)
+    agent.asked.clear()
+    return octavia
+
+
+@pytest.mark.parametrize("key", [*OWN, (Kind.L7POLICY, "policy")])
+def test_of_one_object_only_that_is_asked_for(asked, agent, key):
+    assert asked.belonging("lb", {key}) == {key}
+    assert agent.asked == ([] if key[0] is Kind.LOAD_BALANCER else [key[1]])
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("object_id", ["theirs", "unknown"])
+def test_one_object_of_others_does_not_belong_to_it(asked, kind, object_id):
+    assert asked.belonging("lb", {(kind, object_id)}) == frozenset()
+
+
+def test_one_object_that_is_gone_does_not_belong_to_it(asked, agent, monkeypatch):
+    monkeypatch.delitem(OBJECTS, ("members", "m1"))
+    agent.tree = TREE | {"pools": [{"pool_id": "p1", "members": [], "healthmonitor": None}]}
+    assert asked.belonging("lb", {(Kind.MEMBER, "m1")}) == frozenset()
+
+
+def test_one_object_of_a_new_pool_belongs_to_it(asked, agent, monkeypatch):
+    monkeypatch.setitem(OBJECTS, ("members", "m2"), {"pool_id": "p2"})
+    pool = {"pool_id": "p2", "members": [{"member_id": "m2"}], "healthmonitor": None}
+    agent.tree = TREE | {"pools": [*TREE["pools"], pool]}
+    for questions in (["m2", "lb"], ["m2"]):
+        assert asked.belonging("lb", {(Kind.MEMBER, "m2")}) == {(Kind.MEMBER, "m2")}
+        assert agent.asked == questions
+        agent.asked.clear()
+
+
+# --- whether it is leaving
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,8 @@ def test_a_vip_on_a_provider_network_is_reached_from_outside():
     assert explanation.path.gateways[0].name == "lrp-r1-ext"
 
 
-def test_ipv6_is_routed():
+def dual_stack():
+    """A load balancer with an IPv6 VIP, behind a router with a gateway."""
     lb = balancer(
         [listener()], [pool(members=[member(1, address="fd00::1")])], vips=(vip("fd00::100"),)
     )
@@ -206,8 +207,11 @@ def test_ipv6_is_routed():
         *snapshot().router_ports[1:],
     )
     acls = (*ACLS, Acl(GROUP, "to-lport", 1002, f"outport == @{GROUP} && ip6", "allow"))
-    found = with_ports(snapshot(lb, router_ports=ports, acls=acls), port("one", NET1, "fd00::1"))
-    explanation = trace(found, "2001:db8::7")
+    return with_ports(snapshot(lb, router_ports=ports, acls=acls), port("one", NET1, "fd00::1"))
+
+
+def test_ipv6_is_routed():
+    explanation = trace(dual_stack(), "2001:db8::7")
     assert explanation.severity is Severity.WARNING
     assert "by router r1-name" in next(
         each.sentence for _, each in explanation.findings if each.severity is Severity.WARNING

@@ -152,14 +152,18 @@ def test_objects_of_all_kinds(agent, tree):
     assert no_connection_is_in_use()
 
 
+def test_what_belongs_to_a_load_balancer(agent, database, tree):
+    octavia, other = Octavia(agent, None, None), insert_tree(database)
+    own, theirs = ({(kind, getattr(each, kind.value)) for kind in Kind} for each in (tree, other))
+    assert octavia.belonging(tree.loadbalancers, own | theirs) == own
+    agent.get_load_balancer = None  # objects that are asked for alone
+    for key in own - {(Kind.L7RULE, tree.l7rules)}:
+        assert octavia.belonging(tree.loadbalancers, {key}) == {key}
+
+
 def test_statistics(agent, database, tree):
-    names = (
-        "bytes_in",
-        "bytes_out",
-        "active_connections",
-        "total_connections",
-        "request_errors",
-    )
+    counters = ("bytes_in", "bytes_out", "active_connections", "total_connections")
+    names = (*counters, "request_errors")
     for value in (3, 2**30):
         agent.update_statistics(
             {"listeners": [{"id": tree.listeners, **dict.fromkeys(names, value)}]}
