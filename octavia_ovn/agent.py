@@ -52,8 +52,7 @@ _EXIT_POLL = 0.5
 """Seconds between two checks of the exit event, which cannot be polled with sockets."""
 _NEUTRON_THREADS = 8
 _NEW_OBJECTS = 10_000
-"""Objects between two searches for garbage, instead of 700: what is made of rows is none, and the
-searches took a fifteenth of the CPU at the start."""
+"""Between two searches for garbage, instead of 700: what is made of rows is none."""
 _CLOSE_TIMEOUT = 20.0
 """Seconds for messages that are being sent when the agent stops; octavia-driver-agent waits for 60.
 A deletion that is interrupted, or that the next leader sends meanwhile, is counted down twice."""

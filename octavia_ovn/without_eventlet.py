@@ -3,7 +3,7 @@
 
 The library's poller imports eventlet if it is installed, to find out whether it has replaced parts
 of Python's library. It cannot have done so before it is loaded. To load it costs 20 MiB and a
-quarter of a second, and it advises operators against itself on their terminal.
+fifth of a second, and it advises operators against itself on their terminal.
 """
 
 from __future__ import annotations

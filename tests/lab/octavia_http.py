@@ -51,17 +51,15 @@ class OctaviaHttp:
 
     def _page(self, kind, args):
         """A page of a list; the rest begins behind its last object."""
-        rows = self._rows(kind, args)
-        if "marker" in args:
-            ids = [row["id"] for row in rows]
-            rows = rows[ids.index(args["marker"]) + 1 :]
-        page = rows[: int(args.get("limit", len(rows)))]
+        size = int(args["limit"]) if "limit" in args else None
+        rows = self._store.page(kind, size, args.get("marker"), **_filters(args))
+        page = rows[:size]
         fields = set(args.getlist("fields"))
         found = (self._object(kind, row) for row in page)
         body = {kind: [_only(fields, each) for each in found]}
         if len(page) < len(rows):
             marker = f"{self._url()}/v2.0/lbaas/{kind}?marker={page[-1]['id']}"
-            body[f"{kind}_links"] = [{"rel": "next", "href": f"{marker}&limit={len(page)}"}]
+            body[f"{kind}_links"] = [{"rel": "next", "href": f"{marker}&limit={size}"}]
         return body
 
     def _versions(self):
@@ -69,10 +67,7 @@ class OctaviaHttp:
         return {"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]}
 
     def _rows(self, kind, args):
-        filters = {name: value for name, value in args.items() if name not in NOT_FILTERS}
-        if "loadbalancer_id" in filters:
-            filters["load_balancer_id"] = filters.pop("loadbalancer_id")
-        found = self._store.find(kind, **filters)
+        found = self._store.find(kind, **_filters(args))
         return [row for row in found if row["provisioning_status"] != "DELETED"]
 
     def _object(self, kind, row):
@@ -118,6 +113,13 @@ class OctaviaHttp:
         )
         text = moment.replace(tzinfo=None).isoformat(timespec="seconds")
         return {"created_at": text, "updated_at": text}
+
+
+def _filters(args):
+    filters = {name: value for name, value in args.items() if name not in NOT_FILTERS}
+    if "loadbalancer_id" in filters:
+        filters["load_balancer_id"] = filters.pop("loadbalancer_id")
+    return filters
 
 
 def _only(fields, values):

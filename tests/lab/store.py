@@ -11,6 +11,7 @@ Only what decides how driver statuses and API transactions meet is modelled:
 """
 
 import collections
+import itertools
 import threading
 import time
 
@@ -51,13 +52,29 @@ class Store:
     def find(self, table, **filters):
         """Return copies of the committed rows that match, oldest first."""
         with self.changed:
-            rows = self._tables[table]
-            column = next((each for each in PARENTS if filters.get(each) is not None), None)
-            if column:
-                # Octavia has indexes on its foreign keys, too.
-                ids = self._children.get((table, column, filters[column]), ())
-                rows = {row_id: rows[row_id] for row_id in ids}
-            return [dict(row) for row in rows.values() if matches(row, filters)]
+            return [dict(row) for row in self._matching(table, filters)]
+
+    def page(self, table, size, marker=None, **filters):
+        """Return copies of the next rows that match and are not DELETED, and one more.
+
+        :param size: how many, None for all
+        :param marker: the id of the row before them; None for the first ones
+        """
+        with self.changed:
+            rows = self._matching(table, filters)
+            if marker is not None:
+                any(row["id"] == marker for row in rows)  # the rest is behind it
+            found = (dict(row) for row in rows if row["provisioning_status"] != "DELETED")
+            return list(itertools.islice(found, None if size is None else size + 1))
+
+    def _matching(self, table, filters):
+        rows = self._tables[table]
+        column = next((each for each in PARENTS if filters.get(each) is not None), None)
+        if column:
+            # Octavia has indexes on its foreign keys, too.
+            ids = self._children.get((table, column, filters[column]), ())
+            rows = {row_id: rows[row_id] for row_id in ids}
+        return (row for row in rows.values() if matches(row, filters))
 
     def changed_at(self, table, row_id):
         """Return when a row was last written, in seconds since 1970."""

@@ -103,3 +103,17 @@ def test_deleted_for_an_unknown_load_balancer_is_refused():
     _, updater = make(MYSQL)
     answer = updater.apply({"loadbalancers": [{"id": "x", "provisioning_status": "DELETED"}]})
     assert answer["status_code"] == 500
+
+
+def test_pages():
+    store = Store()
+    rows = [{"id": str(number), "provisioning_status": "ACTIVE"} for number in range(5)]
+    rows[3]["provisioning_status"] = "DELETED"
+    store.load({"pools": rows})
+
+    def page(size, marker=None):
+        return [row["id"] for row in store.page("pools", size, marker)]
+
+    assert page(2) == ["0", "1", "2"]
+    assert page(2, "1") == ["2", "4"]
+    assert page(None) == ["0", "1", "2", "4"]

@@ -59,7 +59,8 @@ def canonical_ids(value: Any) -> Any:
     as they are. In OVN and in the rows an id in capitals would be another object.
     """
     if isinstance(value, str):
-        return value.lower() if _UUID.fullmatch(value) else value
+        lower = value.lower()
+        return lower if lower != value and _UUID.fullmatch(value) else value
     if isinstance(value, dict):
         return {key: canonical_ids(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -105,9 +106,9 @@ def patch(kind: type[T], table: Table, values: Fields) -> Patch[T]:
 
     :raises Unsupported: when a value is wrong, or is something that OVN cannot do
     """
-    for name in sorted(_NOT_NULL & values.keys() & names(table)):
-        if values[name] is None:
-            raise limits.refuse(limits.NULL, option=name)
+    null = [name for name, *_ in table if name in _NOT_NULL and values.get(name, "") is None]
+    if null:
+        raise limits.refuse(limits.NULL, option=min(null))
     return valid(
         lambda: Patch(
             kind,
