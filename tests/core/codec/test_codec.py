@@ -8,6 +8,7 @@ import pytest
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.placement import row_groups
 from octavia_ovn.core.rows import Row
@@ -377,7 +378,8 @@ def test_children_are_known_by_their_keys():
     }
     rows = [Row("lb1", "tcp", keys), Row("lb1", "udp", {"pool_p2:D": ""})]
 
-    assert codec.children(rows) == {"l1", "l2", "p1", "p2"}
+    octavia = Listed("lb1", "ACTIVE", None, 0.0, frozenset({"l1", "l2", "p1", "p2"}))
+    assert codec.children(rows) == octavia.children
 
 
 def test_children_of_rows_without_a_vip_are_not_known():
