@@ -109,6 +109,7 @@ class Maker:
             weight=self.one([1, 1, 2, 6, 0]),
             backup=not self.mostly(),
             enabled=self.mostly(),
+            monitor_port=self.one([None, None, None, 8080]),
         )
 
     def members(self, pool_id):
@@ -123,6 +124,8 @@ class Maker:
             timeout=3,
             max_retries=3,
             enabled=self.mostly(),
+            url_path=self.one([None, None, "/up"]),
+            expected_codes=self.one([None, None, "200-204"]),
         )
 
     def persistence(self):
