@@ -24,7 +24,7 @@ class Admission:
     :param max_members: most members of a pool; 0 means no limit, as in the next two
     :param max_allowed_cidrs: most networks that a listener allows
     :param max_denied_cidrs: most networks of one IP version that describe the denied addresses
-    :param probes: whether a program on each chassis checks members; its caller judges by it
+    :param probes: whether checks that OVN cannot make are left to a program on each chassis
     """
 
     strict_algorithms: bool = False
