@@ -114,7 +114,7 @@ class IntentRows:
     def has_probes(self, deadline: float) -> bool:
         """Whether a program on any chassis checks members and reports to the agent."""
         rows = self._session.select("NB_Global", (), ["external_ids"], deadline)
-        return any(row["external_ids"].get(k.PROBES) == k.PROBES_REPORT for row in rows)
+        return any(row["external_ids"].get(k.PROBES_MARK) == k.PROBES_MARKED for row in rows)
 
     def _select(
         self, where: Sequence[Sequence[object]], deadline: float | None = None
