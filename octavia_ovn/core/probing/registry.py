@@ -235,6 +235,11 @@ class Registry:
         has = self._sessions[chassis].has if self._settled else ()
         self._changed.setdefault(chassis, set()).update(planned, has)
 
+    @property
+    def waits(self) -> bool:
+        """Whether there may be something in :meth:`outgoing`."""
+        return bool(self._changed)
+
     def outgoing(self) -> Iterator[tuple[Link, Plan]]:
         """Yield what chassis must be told now, and take note of it."""
         changed, self._changed = self._changed, {}

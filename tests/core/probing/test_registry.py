@@ -87,7 +87,9 @@ class TestPlans:
                 connected(registry, "a")
             else:
                 assert registry.want("lb1", wanted(1), {})
+        assert registry.waits
         assert told(registry) == {"a": (["m1"], [])}
+        assert not registry.waits
         assert told(registry) == {}
 
     def test_only_differences_are_sent(self, registry: Registry) -> None:
