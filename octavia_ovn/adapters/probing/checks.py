@@ -94,7 +94,7 @@ async def _udp(probe: Probe, make: MakeSocket) -> None:
     loop = asyncio.get_running_loop()
     with _closing(await make(socket.SOCK_DGRAM, 0)) as peer:
         try:
-            await loop.sock_connect(peer, (probe.address, probe.port))
+            peer.connect((probe.address, probe.port))  # which does not wait: it is UDP
             await loop.sock_sendall(peer, b"\n")
             await asyncio.wait_for(
                 loop.sock_recv(peer, _LONGEST), min(_SILENCE, probe.timeout * 0.9)
@@ -113,8 +113,8 @@ async def _ping(probe: Probe, make: MakeSocket) -> None:
     payload = os.urandom(16)
     with _closing(await make(socket.SOCK_RAW, protocol)) as peer:
         try:
-            # Connected: the kernel passes on what this member sends, nothing else.
-            await loop.sock_connect(peer, (probe.address, 0))
+            # The kernel passes on what this member sends, nothing else.
+            peer.connect((probe.address, 0))
             await loop.sock_sendall(peer, _echo(request, identity, number, payload))
             while True:
                 data = await loop.sock_recv(peer, _LONGEST)

@@ -75,7 +75,7 @@ async def _status(connection: Connection, client: h11.Connection, probe: Probe) 
 def _final(event: object, probe: Probe) -> int | None:
     """Return the status code of an answer; None for what precedes it.
 
-    Informational answers precede it, unless one is what is expected, such as 101.
+    Informational answers precede it, unless one is what is expected.
     """
     if isinstance(event, h11.InformationalResponse):
         return event.status_code if probe.expects(event.status_code) else None
