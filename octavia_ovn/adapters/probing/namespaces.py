@@ -62,13 +62,27 @@ class Namespace:
         """
         deadline = time.monotonic() + patience
         try:
-            while not _inside(self.fd, lambda: _configure(device, source)):
+            while not self._adopted(device, source):
                 if time.monotonic() > deadline:
                     raise Unavailable(f"Open vSwitch has not made the device {device}")
-                if not _move(device, self.fd):
-                    time.sleep(_PAUSE)
+                time.sleep(_PAUSE)
         except (OSError, NetlinkError) as error:
             raise Unavailable(f"The device {device} cannot be used: {error}") from error
+
+    def _adopted(self, device: str, source: Source) -> bool:
+        if is_here(device):
+            # One that is in the namespace, too, is what a switch that has ended has left.
+            _inside(self.fd, lambda: _delete(device))
+            _move(device, self.fd)
+        return _inside(self.fd, lambda: _configure(device, source))
+
+
+def is_here(device: str) -> bool:
+    """Whether a device is in the namespace of this process, where the switch makes it."""
+    try:
+        return socket.if_nametoindex(device) > 0
+    except OSError:
+        return False
 
 
 def listed(prefix: str) -> list[str]:
@@ -82,13 +96,18 @@ def remove(name: str) -> None:
         netns.remove(name)
 
 
-def _move(device: str, namespace: int) -> bool:
-    """Move a device from the namespace of this process into another; whether it was there."""
+def _move(device: str, namespace: int) -> None:
+    """Move a device from the namespace of this process into another."""
     with IPRoute() as route:
-        found = route.link_lookup(ifname=device)
-        if found:
-            route.link("set", index=found[0], net_ns_fd=namespace)
-    return bool(found)
+        for index in route.link_lookup(ifname=device):
+            route.link("set", index=index, net_ns_fd=namespace)
+
+
+def _delete(device: str) -> None:
+    """Delete a device of this thread's namespace, if it is there."""
+    with IPRoute() as route:
+        for index in route.link_lookup(ifname=device):
+            route.link("del", index=index)
 
 
 def _configure(device: str, source: Source) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import socket
@@ -29,6 +30,8 @@ _PATIENCE = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _AT_ONCE = 1024
 """Probes of one source at once: a subnet with many slow members does not take all slots."""
+_LOOK = 1.0
+"""Seconds between two looks whether the device is still in its namespace."""
 _FLOWS = 3.0
 """Seconds that ovn-controller has for the flows of a new port, in which failures prove nothing."""
 T = TypeVar("T")
@@ -89,7 +92,10 @@ class Outlet:
 
     @property
     def trusted(self) -> bool:
-        """Whether a failure counts: flows of the port are there, as far as is known."""
+        """Whether a failure counts: device and flows of the port are there, as far as is known."""
+        self._look()
+        if self._lost.is_set():
+            return False
         return self._proven or asyncio.get_running_loop().time() >= self._since + _FLOWS
 
     def becomes(self, source: Source) -> None:
@@ -133,13 +139,24 @@ class Outlet:
                 failures = 0
                 self._since, self._proven = asyncio.get_running_loop().time(), False
                 self.ready.set()
-                await self._lost.wait()
+                await self._until_lost()
                 continue
             if reason != self.problem:
                 LOG.warning("No probes from %s (port %s): %s", source.address, source.port, reason)
             self.problem = reason
             await asyncio.sleep(backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE))
             failures += 1
+
+    async def _until_lost(self) -> None:
+        """Wait; a switch that has restarted may have made the device again meanwhile."""
+        while not self._lost.is_set():
+            self._look()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), _LOOK)
+
+    def _look(self) -> None:
+        if namespaces.is_here(device(self.source)):
+            self._lose("Open vSwitch has made the device again")
 
     async def end(self) -> None:
         """Remove the port and the namespace; nothing uses them any more."""
