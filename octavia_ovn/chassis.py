@@ -39,6 +39,8 @@ _CLEAN = cfg.BoolOpt(
     help="Remove the ports and network namespaces that checks of members came from, and exit:"
     " after health checks have been turned off.",
 )
+_TIMEOUT = 10.0
+"""Seconds that Open vSwitch's database may take."""
 _PATIENCE = 5.0
 """Seconds for health checks to end."""
 _DESCRIPTION = (
@@ -86,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(conf: cfg.ConfigOpts) -> None:
     settings = statistics.collector(conf)
     switch = LocalSwitch(settings.ovs_rundir)
-    ports = ProbePorts(switch, settings.ovs_rundir)
+    ports = ProbePorts(switch, settings.ovs_rundir, _TIMEOUT)
     if conf.clean:
         _clean(ports)
         return

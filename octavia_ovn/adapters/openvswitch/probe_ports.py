@@ -24,7 +24,7 @@ class ProbePorts:
     :param timeout: seconds that the local database may take
     """
 
-    def __init__(self, switch: LocalSwitch, folder: str, timeout: float = 10.0) -> None:
+    def __init__(self, switch: LocalSwitch, folder: str, timeout: float) -> None:
         self._switch = switch
         endpoint = Endpoint((f"unix:{folder}/db.sock",))
         self._session = OvsdbSession(endpoint, "Open_vSwitch", timeout)
