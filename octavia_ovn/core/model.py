@@ -12,7 +12,7 @@ import enum
 import functools
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
@@ -161,8 +161,8 @@ class Vip:
 class Member:
     """A backend of a pool; weight 0 drains it, a backup serves only when no other can.
 
-    :param monitor_address: checked instead of `address`; in the same subnet
-    :param monitor_port: checked instead of `port`
+    :param monitor_address: checked instead of `address`, in the same subnet; None if it is the same
+    :param monitor_port: checked instead of `port`; None if it is the same
     """
 
     id: str
@@ -183,6 +183,10 @@ class Member:
             _check_address(self.monitor_address)
         if self.monitor_port is not None:
             _check_port(self.monitor_port)
+        if self.monitor_address == self.address:
+            object.__setattr__(self, "monitor_address", None)
+        if self.monitor_port == self.port:
+            object.__setattr__(self, "monitor_port", None)
         _check_optional_id(self.subnet_id)
         if not 0 <= self.weight <= 256:  # noqa: PLR2004 - Octavia's range
             msg = f"{self.weight!r} is not a weight between 0 and 256"
@@ -195,7 +199,7 @@ MONITOR_NUMBERS = ("delay", "timeout", "max_retries", "max_retries_down")
 
 _METHOD = re.compile("[A-Z]{3,10}")
 _PATH = re.compile("/[!-~]{0,254}")
-_CODES = re.compile(r"[1-5]\d\d(-[1-5]\d\d|(,[1-5]\d\d){0,15})")
+_CODES = re.compile("[1-5][0-9]{2}(-[1-5][0-9]{2}|(,[1-5][0-9]{2}){0,15})")
 _DOMAIN = re.compile("[0-9A-Za-z._:-]{1,255}")
 HTTP_FORMS = {
     "http_method": _METHOD,
@@ -206,13 +210,18 @@ HTTP_FORMS = {
 }
 """The fields of a monitor that describe its HTTP request and the answer, with what they may hold.
 None may end a line: they become parts of a request."""
+_USED: Mapping[MonitorType, Collection[str]] = {
+    MonitorType.HTTP: HTTP_FORMS,
+    MonitorType.HTTPS: HTTP_FORMS,
+    MonitorType.TLS_HELLO: ("domain_name",),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HealthMonitor:
     """The health check of a pool's members; delay and timeout in seconds.
 
-    The fields of :data:`HTTP_FORMS` count for types that send HTTP only; None means not set.
+    The fields of :data:`HTTP_FORMS` are None where they are not set, or the type does not use them.
 
     :param expected_codes: one code, several separated by commas, or a range such as `200-204`
     :param domain_name: sent in the `Host` header, and in TLS as the server's name
@@ -239,9 +248,15 @@ class HealthMonitor:
                 raise ValueError(msg)
         for name, form in HTTP_FORMS.items():
             text = getattr(self, name)
-            if text is not None and not form.fullmatch(text):
+            if name not in _USED.get(self.type, ()):
+                object.__setattr__(self, name, None)
+            elif text is not None and not form.fullmatch(text):
                 msg = f"{text!r} is not valid in {name}"
                 raise ValueError(msg)
+        low, _, high = (self.expected_codes or "").partition("-")
+        if high and high < low:
+            msg = f"{self.expected_codes!r} is not valid in expected_codes: the range is empty"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)
