@@ -10,7 +10,6 @@ import contextlib
 import ipaddress
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from octavia_ovn.core.probing.spec import Source
 from octavia_ovn.errors import Unavailable
+from octavia_ovn.supervised import DaemonExecutor
 
 _LOOPBACK = 1
 _NODAD = 0x02
@@ -148,16 +148,12 @@ def _address(route: Any, index: int, wanted: Any) -> None:
 
 def _inside(namespace: int, work: Callable[[], T]) -> T:
     """Do work in a namespace, and return its result: in a thread that ends there."""
-    done: Future[T] = Future()
 
-    def run() -> None:
-        try:
-            netns.setns(namespace)
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is used
-            done.set_exception(error)
+    def run() -> T:
+        netns.setns(namespace)
+        return work()
 
-    threading.Thread(target=run, name="probe-namespace", daemon=True).start()
+    done: Future[T] = DaemonExecutor("probe-namespace").submit(run)
     return done.result()
 
 

@@ -180,6 +180,7 @@ def test_starts_are_spread_over_the_delay():
         world.put(*(probe(id=f"member-{number}", delay=2) for number in range(200)))
         await asyncio.sleep(1.1)
         assert len({name for name, _ in world.begun}) == 200
+        await asyncio.sleep(2.5)
         world.begun.clear()
         await asyncio.sleep(2.0)
         moments = sorted(at for _, at in world.begun)
