@@ -33,7 +33,17 @@ AGENT_OPTS: list[cfg.Opt] = [
         " as dead, and its members leave.",
     ),
 ]
-CHASSIS_OPTS: list[cfg.Opt] = []
+CHASSIS_OPTS: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        "enabled",
+        default=False,
+        help="Check the members that run on this chassis, as the active agent says, and report to"
+        " it: over TCP, to [ovn_statistics] controllers, with [ovn_statistics] key. It needs the"
+        " packages h11 and pyroute2, and the capabilities CAP_NET_ADMIN, CAP_NET_RAW and"
+        " CAP_SYS_ADMIN for ports and network namespaces that checks come from. The agents need"
+        " [ovn_health] enabled, too.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ ROWS = 100
 """Probes or results in a message at most: far below :data:`MAX_LINE`."""
 MAX_REASON = 200
 """Characters of a reason."""
-_STATES = {each.value: each for each in (HealthState.UP, HealthState.DOWN, HealthState.UNKNOWN)}
+_STATES = {each.value: each for each in HealthState if each is not HealthState.UNREACHABLE}
+"""UNCHECKED: the chassis has not been able to probe a member that was UP, for a minute."""
 _NONCE = "[0-9a-f]{32}"
 _GREETING = re.compile(rf"octavia-ovn-probes ([0-9]{{1,3}}) ({_NONCE})\n")
 _REPLY = re.compile(rf"octavia-ovn-probes ([0-9]{{1,3}}) ({_NONCE}) ([^\n]{{1,255}})\n")
