@@ -22,6 +22,7 @@ from octavia_ovn.core.probing.plan import Target
 
 MOST = 20_000
 """Probes that a chassis can say it has, at most."""
+_FOUND = (HealthState.UP, HealthState.DOWN)
 DEAD = "its hypervisor does not answer"
 """The reason of a member that is DOWN with its hypervisor."""
 
@@ -222,9 +223,10 @@ class Registry:
             return None
         if result.version != entry.version or self._chassis.get(entry.target.port) != chassis:
             return None
-        new = not entry.found or entry.state is not result.state
+        found = entry.found or result.state in _FOUND
+        new = found is not entry.found or entry.state is not result.state
         self.flips[result.state] += new
-        entry.state, entry.found, entry.reason = result.state, True, result.reason
+        entry.state, entry.found, entry.reason = result.state, found, result.reason
         return entry.lb_id if new else None
 
     # --- what chassis are told
@@ -304,7 +306,7 @@ class Registry:
         return entry.state
 
     def has_result(self, member_id: str) -> bool:
-        """Whether a chassis has found the state of a member."""
+        """Whether a chassis has found a member UP or DOWN."""
         entry = self._entries.get(member_id)
         return entry is not None and entry.found
 

@@ -201,6 +201,13 @@ class TestResults:
         assert (state(registry), registry.reason("m1")) == (DOWN, "refused")
         assert dict(registry.flips) == {UP: 1, DOWN: 1}
 
+    def test_a_chassis_may_not_be_able_to_probe(self, registry: Registry) -> None:
+        assert self.say(registry, result(1, UNCHECKED)) == {"lb1"}
+        assert (state(registry), registry.has_result("m1")) == (UNCHECKED, False)
+        assert self.say(registry, result(1, UP)) == {"lb1"}
+        assert self.say(registry, result(1, UNCHECKED)) == {"lb1"}
+        assert (state(registry), registry.has_result("m1")) == (UNCHECKED, True)
+
     def test_the_last_result_stays_until_another_one_comes(self, registry: Registry) -> None:
         self.say(registry, result(1, UP))
         registry.want("lb1", {**wanted(2), **wanted(1, delay=9)}, {})
