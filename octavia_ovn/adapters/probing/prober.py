@@ -27,6 +27,8 @@ _AT_ONCE = 4096
 _LATE = 0.25
 """Seconds that this process may be late with a timeout: an answer may wait for it since then, if it
 is later."""
+_LATE_IN_A_ROW = 3
+"""Timeouts that come late until one counts: on a host that is always late, members fail, too."""
 _STALE = 60.0
 """Seconds without a probe that could be made, after which a member that was UP is not called so."""
 Check = Callable[[Probe, MakeSocket], Awaitable[None]]
@@ -42,6 +44,8 @@ class _Run:
     tally: Tally = field(default_factory=Tally)
     done: float = 0.0
     """When it last could be made, in seconds of the loop's clock."""
+    late: int = 0
+    """Timeouts in a row that came late."""
     task: asyncio.Task[None] | None = None
 
     def result(self) -> Result:
@@ -128,7 +132,7 @@ class Prober:
         await self._ready(outlet, probe.delay)
         async with self._slots, outlet.slots:
             began = self._loop.time()
-            reason = await self._attempt(probe, outlet)
+            reason = await self._attempt(run)
         seconds = self._loop.time() - began
         silent = probe.type is MonitorType.UDP_CONNECT
         if (silent or reason is not None) and not outlet.trusted:
@@ -140,21 +144,26 @@ class Prober:
         run.done = self._loop.time()
         self._turn(run, run.tally.after(reason, probe.rise, probe.fall))
 
-    async def _attempt(self, probe: Probe, outlet: Outlet) -> str | None:
+    async def _attempt(self, run: _Run) -> str | None:
         """Probe a member; return why it failed, None for a success.
 
         :raises NotDone: when the probe says nothing about the member
         """
-        began = self._loop.time()
+        probe, began = run.probe, self._loop.time()
         try:
-            await asyncio.wait_for(self._check(probe, outlet.socket), probe.timeout)
+            await asyncio.wait_for(self._check(probe, run.outlet.socket), probe.timeout)
         except asyncio.TimeoutError:
             if self._loop.time() - began > probe.timeout + _LATE:
-                raise NotDone("this process was not given time") from None
-            return f"no answer within {probe.timeout} s"
+                run.late += 1
+                if run.late < _LATE_IN_A_ROW:
+                    raise NotDone("this process was not given time") from None
+            reason = f"no answer within {probe.timeout} s"
         except Failed as error:
-            return str(error)
-        return None
+            reason = str(error)
+        else:
+            reason = ""
+        run.late = 0
+        return reason or None
 
     async def _ready(self, outlet: Outlet, patience: float) -> None:
         if not outlet.ready.is_set():

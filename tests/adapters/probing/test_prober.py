@@ -171,6 +171,9 @@ def test_a_timeout_does_not_count_when_this_process_was_late(monkeypatch):
         await world.until(lambda: world.counters.endings)
         assert world.counters.endings == {("HTTP", "not_done"): 1}
         assert world.told == []
+        # A host that is always late would otherwise never notice a dead member.
+        await world.until(lambda: world.told)
+        assert world.counters.endings == {("HTTP", "not_done"): 2, ("HTTP", "failure"): 1}
 
     run(story)
 

@@ -73,8 +73,11 @@ class Field:
     def _argv(self, *words: str) -> list[str]:
         # Not `ip netns exec`, whose mounts would keep namespaces that it makes to itself.
         inside = f"--net=/run/netns/{self.hypervisor.namespace}"
+        # With the capabilities of the unit in docs/operators/systemd, and no others.
+        some = "--bounding-set=-all,+net_admin,+net_raw,+sys_admin"
+        tight = ["setpriv", some, "--inh-caps=-all", "--no-new-privs"]
         program = [sys.executable, "-c", _PROGRAM, "--config-file", str(self._config)]
-        return ["nsenter", inside, *program, *words]
+        return ["nsenter", inside, *tight, *program, *words]
 
     def start(self) -> None:
         before = self.agent.connections
