@@ -42,10 +42,14 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        path = f"{netns.NETNS_RUN_DIR}/{name}"
         try:
+            if name in netns.listnetns() and not _is_namespace(path):
+                # A mount point whose mount is gone.
+                remove(name)
             if name not in netns.listnetns():
                 netns.create(name)
-            self.fd = os.open(f"{netns.NETNS_RUN_DIR}/{name}", os.O_RDONLY)
+            self.fd = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise Unavailable(f"Network namespace {name} cannot be made: {error}") from error
 
@@ -94,6 +98,11 @@ def remove(name: str) -> None:
     """Remove a namespace, and with it what is in it."""
     with contextlib.suppress(OSError):
         netns.remove(name)
+
+
+def _is_namespace(path: str) -> bool:
+    """Whether a file is a namespace, by its file system."""
+    return Path(path).stat().st_dev == Path("/proc/self/ns/net").stat().st_dev
 
 
 def _move(device: str, namespace: int) -> None:
