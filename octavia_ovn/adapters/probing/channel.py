@@ -26,6 +26,8 @@ _CONNECT = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _ALONE = 30.0
 """Seconds without an agent until that is in the log."""
+_FORGOTTEN = 3600.0
+"""Seconds without an agent after which probes end: their members may be gone for long."""
 
 
 class Channel:
@@ -70,10 +72,13 @@ class Channel:
             for host, port in self._controllers:
                 if await self._visit(host, port):
                     failures, since, silent = 0, asyncio.get_running_loop().time(), False
-            if not silent and asyncio.get_running_loop().time() - since > _ALONE:
+            alone = asyncio.get_running_loop().time() - since
+            if not silent and alone > _ALONE:
                 silent = True
                 reasons = "; ".join(f"{each}: {why}" for each, why in self._reasons.items())
                 LOG.warning("No agent takes results of probes for %d s (%s)", _ALONE, reasons)
+            if alone > _FORGOTTEN:
+                self._apply(Plan(drop=tuple(each.id for each in self._all_results())))
             pause = backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             failures += 1

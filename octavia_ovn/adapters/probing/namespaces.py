@@ -7,9 +7,11 @@ A namespace belongs to a thread: work in another namespace is done by another th
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import ipaddress
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +32,7 @@ _PAUSE = 0.05
 _IPV6 = Path("/proc/sys/net/ipv6/conf")
 _NO_ROUTERS = (("accept_ra", "0"), ("autoconf", "0"), ("accept_redirects", "0"))
 _NO_PORT_YET = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24)
+_LIBC = ctypes.CDLL(None, use_errno=True)
 T = TypeVar("T")
 
 
@@ -42,10 +45,14 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        path = f"{netns.NETNS_RUN_DIR}/{name}"
         try:
+            if name in netns.listnetns() and not _is_namespace(path):
+                # A mount point whose mount is gone.
+                remove(name)
             if name not in netns.listnetns():
-                netns.create(name)
-            self.fd = os.open(f"{netns.NETNS_RUN_DIR}/{name}", os.O_RDONLY)
+                _make(name)
+            self.fd = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise Unavailable(f"Network namespace {name} cannot be made: {error}") from error
 
@@ -94,6 +101,25 @@ def remove(name: str) -> None:
     """Remove a namespace, and with it what is in it."""
     with contextlib.suppress(OSError):
         netns.remove(name)
+
+
+def _make(name: str) -> None:
+    """Make a namespace: by a thread that enters it and ends.
+
+    The library's `create` forks, which may end in a deadlock in a process with threads.
+    """
+
+    def run() -> None:
+        if _LIBC.unshare(netns.CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare failed")
+        netns.attach(name, threading.get_native_id())
+
+    DaemonExecutor("probe-namespace").submit(run).result()
+
+
+def _is_namespace(path: str) -> bool:
+    """Whether a file is a namespace, by its file system."""
+    return Path(path).stat().st_dev == Path("/proc/self/ns/net").stat().st_dev
 
 
 def _move(device: str, namespace: int) -> None:

@@ -22,7 +22,14 @@ class Failed(Exception):
 
 
 class NotDone(Exception):
-    """The probe could not be made, and says nothing about the member; the message says why."""
+    """The probe could not be made, and says nothing about the member; the message says why.
+
+    :param usual: whether it is expected, or in the log already
+    """
+
+    def __init__(self, reason: str, *, usual: bool = False) -> None:
+        super().__init__(reason)
+        self.usual = usual
 
 
 def verdict(error: OSError) -> Failed | NotDone:

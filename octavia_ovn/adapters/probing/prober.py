@@ -29,6 +29,8 @@ _LATE = 0.25
 is later."""
 _LATE_IN_A_ROW = 3
 """Timeouts that come late until one counts: on a host that is always late, members fail, too."""
+_QUIET = 300.0
+"""Seconds between two warnings that probes cannot be made."""
 _STALE = 60.0
 """Seconds without a probe that could be made, after which a member that was UP is not called so."""
 Check = Callable[[Probe, MakeSocket], Awaitable[None]]
@@ -74,7 +76,7 @@ class Prober:
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._runs: dict[str, _Run] = {}
-        self._not_done = ""
+        self._quiet_until = 0.0
 
     def apply(self, plan: Plan) -> None:
         """Begin, replace and end probes. One that does not change keeps its state."""
@@ -116,15 +118,16 @@ class Prober:
     async def _repeat(self, run: _Run) -> None:
         probe = run.probe
         due = pace.first(probe.id, probe.delay, self._loop.time())
-        while True:
+        # Before Python 3.12 asyncio.wait_for may swallow the cancellation of an ended probe.
+        while self._runs.get(probe.id) is run:
             await asyncio.sleep(due - self._loop.time())
             try:
                 await self._once(run)
             except NotDone as error:
-                self._skipped(run, str(error))
+                self._skipped(run, error)
             except Exception:  # a defect of one probe is not the end of it
                 LOG.exception("A probe of type %s failed", probe.type.value)
-                self._skipped(run, "a defect, see the log")
+                self._skipped(run, NotDone("a defect, see the log", usual=True))
             due = pace.following(probe.id, probe.delay, due, self._loop.time())
 
     async def _once(self, run: _Run) -> None:
@@ -136,7 +139,7 @@ class Prober:
         seconds = self._loop.time() - began
         silent = probe.type is MonitorType.UDP_CONNECT
         if (silent or reason is not None) and not outlet.trusted:
-            raise NotDone("the port has just been made")
+            raise NotDone("the port has just been made", usual=True)
         if reason is None and not silent:
             outlet.proven()
         ending = Ending.SUCCESS if reason is None else Ending.FAILURE
@@ -170,21 +173,21 @@ class Prober:
             try:
                 await asyncio.wait_for(outlet.ready.wait(), patience)
             except asyncio.TimeoutError:
-                raise NotDone(outlet.problem) from None
+                raise NotDone(outlet.problem, usual=True) from None
 
-    def _skipped(self, run: _Run, reason: str) -> None:
+    def _skipped(self, run: _Run, reason: NotDone) -> None:
         """A probe could not be made: after a time, a member that was UP is not called so."""
         self._counters.count(run.probe.type.value, Ending.NOT_DONE, 0.0)
-        if reason != self._not_done:
-            self._not_done = reason
-            LOG.debug("A probe of %s was not made: %s", run.probe.id, reason)
-        stale = self._loop.time() - run.done > _STALE
-        if stale and run.tally.state is HealthState.UP:
+        now = self._loop.time()
+        if not reason.usual and now >= self._quiet_until:
+            self._quiet_until = now + _QUIET
+            LOG.warning("Probes cannot be made, such as of %s: %s", run.probe.address, reason)
+        if now - run.done > _STALE and run.tally.state is HealthState.UP:
             self._turn(run, Tally(HealthState.UNCHECKED, reason=f"not probed: {reason}"))
 
     def _turn(self, run: _Run, tally: Tally) -> None:
         before, run.tally = run.tally.state, tally
-        if tally.state is not before:
+        if tally.state is not before and self._runs.get(run.probe.id) is run:
             self._counters.changes[tally.state.value] += 1
             LOG.info(
                 "Member %s at %s is %s, was %s%s", run.probe.id, run.probe.address,

@@ -83,6 +83,7 @@ class Outlet:
         self._namespace: Namespace | None = None
         self._lost = asyncio.Event()
         self._address = source.address.partition("/")[0]
+        self._ended = False
         self._since = 0.0
         self._proven = False
 
@@ -111,7 +112,7 @@ class Outlet:
         :raises NotDone: when the source is not there
         """
         if self._namespace is None or not self.ready.is_set():
-            raise NotDone(self.problem)
+            raise NotDone(self.problem, usual=True)
         made = self._sockets.submit(self._namespace.fd, self._address, kind, protocol)
         try:
             return await asyncio.wrap_future(made)
@@ -126,7 +127,8 @@ class Outlet:
     async def keep(self) -> None:
         """Make it, and again whenever it is lost, until cancelled."""
         failures = 0
-        while True:
+        # Before Python 3.12 asyncio.wait_for may swallow the cancellation.
+        while not self._ended:
             self._lost.clear()
             source = self.source
             try:
@@ -149,7 +151,7 @@ class Outlet:
 
     async def _until_lost(self) -> None:
         """Wait; a switch that has restarted may have made the device again meanwhile."""
-        while not self._lost.is_set():
+        while not self._lost.is_set() and not self._ended:
             self._look()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), _LOOK)
@@ -160,6 +162,7 @@ class Outlet:
 
     async def end(self) -> None:
         """Remove the port and the namespace; nothing uses them any more."""
+        self._ended = True
         self.ready.clear()
         await self._run(self._remove)
 

@@ -285,6 +285,20 @@ def test_that_no_agent_takes_results_is_logged_once_with_the_reasons(monkeypatch
     assert "refused" in lines[0].lower() or "Connect call failed" in lines[0]
 
 
+def test_probes_end_when_there_is_no_agent_for_long(monkeypatch):
+    monkeypatch.setattr(channels, "_FORGOTTEN", 0.5)
+    monkeypatch.setattr(channels, "_LONGEST_PAUSE", 0.1)
+
+    async def story(world):
+        world.results = [UP]
+        await asyncio.sleep(0.2)
+        assert world.plans == []
+        await until(lambda: world.plans)
+        assert world.plans[0] == Plan(drop=(UP.id,))
+
+    run(story)
+
+
 def test_a_chassis_without_a_name_waits_for_it():
     async def story(world):
         world.name = ""

@@ -210,15 +210,17 @@ def test_probes_beyond_the_limit_wait_and_do_not_fail(monkeypatch):
 # --- what says nothing about a member
 
 
-def test_a_probe_that_cannot_be_made_changes_nothing():
+def test_a_probe_that_cannot_be_made_changes_nothing(caplog):
     async def story(world):
         world.put(soon())
         await world.until(lambda: world.told)
         world.ends[AT_ONCE] = NotDone("no more sockets")
-        await world.until(lambda: ("HTTP", "not_done") in world.counters.endings)
+        await world.until(lambda: world.counters.endings["HTTP", "not_done"] == 2)
         assert [each.state for each in world.prober.results()] == [HealthState.UP]
 
     run(story)
+    line = "Probes cannot be made, such as of 10.0.0.20: no more sockets"
+    assert caplog.messages.count(line) == 1
 
 
 def test_a_defect_changes_nothing_and_does_not_end_the_probe(caplog):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from pyroute2 import netns
@@ -187,6 +188,18 @@ def test_trouble_is_logged_once_for_each_reason_and_so_is_its_end(ports, caplog)
     assert ports.calls > 2
     assert caplog.text.count("No probes from 10.0.0.7/24") == 1
     assert "Probes from 10.0.0.7/24 are made again" in caplog.text
+
+
+def test_a_mount_point_without_its_namespace(ports):
+    wanted = source()
+    (Path(netns.NETNS_RUN_DIR) / (PREFIX + wanted.port)).touch()
+
+    async def story(made):
+        outlet = made.take(wanted)
+        await ready(outlet)
+        (await outlet.socket(socket.SOCK_STREAM, 0)).close()
+
+    run(story, ports)
 
 
 def test_a_device_that_never_comes(ports, monkeypatch):
