@@ -140,7 +140,6 @@ class Probing:
     def locate(self, port: str, chassis: str | None) -> None:
         """Take note of the chassis where a switch port is."""
         self._moved |= self.registry.locate(port, chassis)
-        self._wake()
 
     def turn(self, *, settled: bool) -> frozenset[str]:
         """Follow what has happened; return the load balancers of which the health has changed.
@@ -166,7 +165,7 @@ class Probing:
         due = self._due
         if self.registry.new_ports:
             due = min(due, self._follow_due)
-        if self.registry.waits:
+        if self.registry.waits or self._moved:
             due = 0.0
         return max(0.0, due - self._clock())
 

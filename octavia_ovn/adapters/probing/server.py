@@ -30,7 +30,9 @@ from octavia_ovn.errors import BadConfiguration, Unavailable
 LOG = logging.getLogger(__name__)
 
 STRANGERS = 128
-"""Connections at most that have not been signed yet; of more, the oldest ends."""
+"""Connections at most that have not been signed yet; others wait in the kernel."""
+_FRESH = 1.0
+"""Seconds after which one of them may be ended for one that waits."""
 _BACKLOG = 1024
 _SWEEP = 0.25
 """Seconds between two examinations of who is silent and who must be sent a sign of life."""
@@ -122,16 +124,24 @@ class ChassisServer:
 
     def _accept(self) -> None:
         try:
-            for _ in range(STRANGERS):
+            while self._has_room():
                 peer, address = self._listener.accept()
                 self._welcome(peer, str(address[0]))
         except BlockingIOError:
             return
-        except OSError as error:
-            # No file descriptors are left, for example: until the next look.
+        except OSError as error:  # no file descriptors are left, for example
             self._warn(f"Connections of chassis cannot be accepted: {error}")
-            self._selector.unregister(self._listener)
-            self._accepting = False
+        self._selector.unregister(self._listener)  # until the next sweep
+        self._accepting = False
+
+    def _has_room(self) -> bool:
+        """Whether another connection may be accepted; one that says nothing makes room for it."""
+        if len(self._strangers) >= STRANGERS:
+            oldest = next(iter(self._strangers))
+            if self._clock() - oldest.opened < _FRESH:
+                return False
+            self._end(oldest, "there are too many that have not begun")
+        return True
 
     def _welcome(self, peer: socket.socket, address: str) -> None:
         peer.setblocking(False)
@@ -140,8 +150,6 @@ class ChassisServer:
         link = Connection(peer, address, self._key_of, self._post, self._clock())
         self._strangers[link] = None
         self._selector.register(peer, _READ, link)
-        if len(self._strangers) > STRANGERS:
-            self._end(next(iter(self._strangers)), "there are too many that have not begun")
         self._flush(link)
 
     def _end(self, link: Connection, why: str) -> None:

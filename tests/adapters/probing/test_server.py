@@ -264,6 +264,7 @@ def test_connections_that_do_not_begin_end(world: World, clock: Clock) -> None:
 
 def test_many_strangers_keep_no_chassis_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "STRANGERS", 3)
+    monkeypatch.setattr(server, "_FRESH", 0.1)
     with contextlib.ExitStack() as opened:
         strangers = [
             opened.enter_context(socket.create_connection((HOST, world.port), 5)) for _ in range(9)
@@ -273,6 +274,25 @@ def test_many_strangers_keep_no_chassis_away(world: World, monkeypatch: pytest.M
         assert strangers[0].recv(100)
         with contextlib.suppress(ConnectionError):
             assert strangers[0].recv(100) == b""
+
+
+def test_chassis_that_come_all_at_once_are_all_served(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "STRANGERS", 3)
+    with contextlib.ExitStack() as opened:
+        peers = [socket.create_connection((HOST, world.port), 5) for _ in range(20)]
+        for peer in peers:
+            opened.enter_context(peer)
+        for number, peer in enumerate(peers):
+            file = opened.enter_context(peer.makefile("rb"))
+            nonce = messages.read_greeting(file.readline())
+            name = f"hv{number}"
+            key = messages.session_key(chassis_key(MASTER, name), nonce, "0" * 32)
+            peer.sendall(messages.reply("0" * 32, name))
+            peer.sendall(messages.Sealer(key, "chassis").seal(ALL))
+        world.until(lambda: len(world.seen.links) == 20)
+        assert world.seen.gone == []
 
 
 def test_what_a_chassis_does_not_take_waits_and_is_bounded(
