@@ -78,9 +78,11 @@ class TestPlans:
         assert web.row.ip_port_mappings == {}
         (group,) = web.db.access().groups
         assert group.ports == {"port1", "port2"}
-        assert [acl.match for acl in group.acls] == [
-            "outport == @octavia_lb_lb1_probes && ip4.src == 10.0.0.7 && tcp.dst == {80}"
-        ]
+        (acl,) = group.acls
+        assert acl.match == (
+            "outport == @octavia_lb_lb1_probes && eth.src == fa:16:3e:00:00:07"
+            " && ip4.src == 10.0.0.7 && tcp.dst == {80}"
+        )
 
     @pytest.mark.parametrize(
         "change",

@@ -204,6 +204,40 @@ def test_another_agent_takes_over_and_nothing_changes(world):
     assert world.serving() == set()
 
 
+def test_an_agent_on_another_controller_takes_over(world):
+    """The chassis find it by themselves; of two agents only the active one listens."""
+    (other,) = free_ports(1)
+    one, two = (world.program(name, other) for name in world.chassis)
+    world.until(world.is_announced)
+    world.load_balancer(HTTP)
+    world.until(lambda: one.probes and two.probes)
+    one.finds(UP)
+    two.finds(DOWN)
+    world.until(lambda: world.operating() == ["ONLINE", "ERROR"])
+    before = world.serving(), one.plans
+
+    lab = world.lab
+    lab._config["ovn_statistics"]["bind_port"] = str(other)
+    path = lab.env.write_config(
+        "other.conf",
+        lab.env.nb.remote,
+        lab.keystone.auth_options(),
+        lab.agent_neutron.url,
+        lab._config,
+    )
+    successor = lab.new_agent(path)
+    world.until(lambda: "agent has started" in successor.log_file.read_text(encoding="utf-8"))
+    lab.agent.kill_all()
+    try:
+        world.until(lambda: one.connected and two.connected)
+        world.until(lambda: f"TCP port {other}" in lab.agent_log())
+        two.finds(UP)
+        world.until(lambda: world.serving() == {0, 1})
+        assert before == ({0}, one.plans)
+    finally:
+        successor.stop()
+
+
 def test_a_dead_program_evicts_no_one_and_a_dead_hypervisor_does(world):
     one, two = world.connected()
     world.until(world.is_announced)

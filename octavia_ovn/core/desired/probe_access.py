@@ -2,7 +2,8 @@
 """The access-control row that lets probes of chassis reach members.
 
 OVN's own checks pass all security groups, so the probes do, too: tenants need no rule for either.
-Only what is probed is opened, and only to the address that probes come from.
+Only what is probed is opened, and only to the port that probes come from: with its MAC address, no
+packet fits that comes through a router.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import groupby
 from octavia_ovn.core import model
 from octavia_ovn.core.model import MonitorType
 from octavia_ovn.core.probing.plan import Target
+from octavia_ovn.core.probing.spec import Probe, Source
 from octavia_ovn.core.rows import Acl, PortGroup, Strings
 
 _PINGS = {4: "icmp4.type == 8", 6: "icmp6.type == 128"}
@@ -35,18 +37,21 @@ def group(name: str, targets: Iterable[Target], priority: int, owner: Strings) -
 
 def _matches(targets: Iterable[Target]) -> Iterator[str]:
     found = {
-        (each.probe.source.address.partition("/")[0], _protocol(each.probe.type), each.probe.port)
-        for each in targets
+        (_source(each.probe.source), _protocol(each.probe), each.probe.port) for each in targets
     }
-    for (address, protocol), items in groupby(sorted(found), key=lambda each: each[:2]):
+    for ((mac, address), protocol), items in groupby(sorted(found), key=lambda each: each[:2]):
         version = model.family(address)
         ports = ", ".join(str(port) for _, _, port in items)
         what = f"{protocol}.dst == {{{ports}}}" if protocol else _PINGS[version]
-        yield f"ip{version}.src == {address} && {what}"
+        yield f"eth.src == {mac} && ip{version}.src == {address} && {what}"
 
 
-def _protocol(type_: MonitorType) -> str:
+def _source(source: Source) -> tuple[str, str]:
+    return source.mac, source.address.partition("/")[0]
+
+
+def _protocol(probe: Probe) -> str:
     """Return the protocol of a probe; empty for PING."""
-    if type_ is MonitorType.PING:
+    if probe.type is MonitorType.PING:
         return ""
-    return "udp" if type_ is MonitorType.UDP_CONNECT else "tcp"
+    return "udp" if probe.type is MonitorType.UDP_CONNECT else "tcp"

@@ -97,13 +97,14 @@ def test_probes_are_let_in_and_nothing_else_is():
     )
     assert group.ports == {f"port{number}" for number in range(1, 7)}
     assert group.name == "octavia_lb_lb1_probes"
-    address = SOURCE.address.partition("/")[0]
+    four = f"eth.src == {SOURCE.mac} && ip4.src == {SOURCE.address.partition('/')[0]}"
+    six = f"eth.src == {SIX.mac} && ip6.src == fd00::7"
     assert matches == [
-        f"ip4.src == {address} && icmp4.type == 8",
-        f"ip4.src == {address} && tcp.dst == {{80, 8080}}",
-        f"ip4.src == {address} && udp.dst == {{53}}",
-        "ip6.src == fd00::7 && icmp6.type == 128",
-        "ip6.src == fd00::7 && tcp.dst == {80}",
+        f"{four} && icmp4.type == 8",
+        f"{four} && tcp.dst == {{80, 8080}}",
+        f"{four} && udp.dst == {{53}}",
+        f"{six} && icmp6.type == 128",
+        f"{six} && tcp.dst == {{80}}",
     ]
 
 

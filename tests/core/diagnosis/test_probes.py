@@ -7,10 +7,13 @@ import pytest
 
 from octavia_ovn.core import codec
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.diagnosis import reach
+from octavia_ovn.core.diagnosis.acls import Acl
 from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.health import Health, HealthState
-from tests.core.builders import stored
+from octavia_ovn.core.probing.plan import Target
+from tests.core.builders import facts, stored
 from tests.core.diagnosis.snapshots import (
     ATTACHED,
     CHECKED,
@@ -19,8 +22,10 @@ from tests.core.diagnosis.snapshots import (
     faults,
     snapshot,
     trace,
+    with_ports,
     with_rows,
 )
+from tests.core.probing.examples import SOURCE, probe
 
 
 def probed(one="ONLINE", two="ONLINE"):
@@ -54,6 +59,24 @@ def test_a_member_that_does_not_serve(two, why):
     assert explanation.severity is Severity.WARNING
     assert why in str(explanation.findings)
     assert faults(explanation) == []
+
+
+def test_the_rule_that_lets_probes_in_concerns_no_client():
+    found = probed()
+    source = dataclasses.replace(SOURCE, address="10.0.0.250/24")
+    target = Target("one", probe(source=source))
+    (group,) = access_control.wanted(CHECKED, facts(targets=[target])).groups
+    ports = [
+        dataclasses.replace(each, groups=each.groups | {group.name})
+        for each in found.ports.values()
+        if each.name in ("one", "two")
+    ]
+    rules = [
+        Acl(group.name, each.direction, each.priority, each.match, each.action)
+        for each in group.acls
+    ]
+    found = with_ports(dataclasses.replace(found, acls=(*found.acls, *rules)), *ports)
+    assert trace(found).severity is Severity.OK
 
 
 def test_a_member_that_cannot_be_checked_serves():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,9 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.model import MonitorType
+from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.probing.spec import Probe, Source
 from octavia_ovn.core.statistics.keys import chassis_key
+from tests.core.builders import facts, web
 from tests.functional.probing.agent import Agent, listen
 from tests.functional.statistics import hypervisors
 from tests.sandbox.waiting import until
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from tests.functional.statistics.hypervisors import Cloud
 
 PORT = 5565
+_OTHER = "fa:16:3e:00:00:99"
 KEY = chassis_key("0123456789abcdef" * 2, "one")
 MEMBER, MEMBER6 = "10.0.1.11", "fd00:1::11"
 SOURCES = {
@@ -212,6 +217,47 @@ def test_a_chassis_probes_its_members(field: Field) -> None:
     with server(field.cloud):
         for each in WEB:
             field.until(each.id, "up")
+
+
+@contextlib.contextmanager
+def rules(cloud: Cloud, targets: tuple[Target, ...]) -> Iterator[None]:
+    """The rules of a security group that lets nothing in; and those that let probes in."""
+    words = ["pg-add", "drops", "web", "--", "acl-add", "drops", "to-lport", "1001"]
+    cloud.nbctl(*words, "outport == @drops && ip", "drop")
+    groups = access_control.wanted(web(), facts(targets=targets)).groups
+    for group in groups:
+        cloud.nbctl("pg-add", group.name, *sorted(group.ports))
+        for acl in group.acls:
+            priority = str(acl.priority)
+            cloud.nbctl("acl-add", group.name, acl.direction, priority, acl.match, acl.action)
+    cloud.sync()
+    try:
+        yield
+    finally:
+        for name in ("drops", *(group.name for group in groups)):
+            cloud.nbctl("pg-del", name)
+        cloud.sync()
+
+
+def test_the_rules_of_the_agent_let_probes_in(field: Field) -> None:
+    web_probes = tuple(Target("web", each) for each in ALL)
+    with server(field.cloud):
+        field.agent.plan(*ALL)
+        for each in ALL:
+            field.until(each.id, "up")
+        with rules(field.cloud, ()):
+            for each in ALL:
+                field.until(each.id, "down")
+        with rules(field.cloud, web_probes):
+            for each in ALL:
+                field.until(each.id, "up")
+        moved = tuple(
+            dataclasses.replace(each, source=dataclasses.replace(each.source, mac=_OTHER))
+            for each in ALL
+        )
+        with rules(field.cloud, tuple(Target("web", each) for each in moved)):
+            for each in ALL:
+                field.until(each.id, "down")
 
 
 def test_ports_and_namespaces_go_with_the_last_probe(field: Field) -> None:
