@@ -1,83 +1,107 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection's two ends, that of a chassis and that of the agent, with each other."""
+"""The chassis's end and the agent's end of a connection understand each other."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
 
-from octavia_ovn.adapters.probing.channel import Channel
-from octavia_ovn.adapters.probing.connection import Connection
+import pytest
+
+from octavia_ovn.adapters.probing import channel as channels
+from octavia_ovn.adapters.probing import job, prober
+from octavia_ovn.adapters.probing.job import HealthJob
 from octavia_ovn.adapters.probing.server import ChassisServer
 from octavia_ovn.core.health import HealthState
-from octavia_ovn.core.probing.messages import ROWS, Plan, Result, Results
+from octavia_ovn.core.model import MonitorType
+from octavia_ovn.core.probing.messages import Plan, in_parts
 from octavia_ovn.core.statistics.keys import chassis_key
+from tests.adapters.probing.members import Outlet
+from tests.adapters.probing.test_server import MASTER, World
 from tests.core.probing.examples import probe
 
-MASTER = "0123456789abcdef0123456789abcdef"
-ALL = [Result(f"m{each}", "0123456789abcdef", HealthState.UP) for each in range(2 * ROWS + 1)]
-CHANGE = Result("m1", "0123456789abcdef", HealthState.DOWN, "refused")
+
+class Sources:
+    """Everything is ready, and nothing is sent."""
+
+    def __init__(self, ports: object) -> None:
+        self._outlet = Outlet()
+
+    def take(self, source: object) -> Outlet:
+        return self._outlet
+
+    def close(self) -> None:
+        pass
 
 
-class Seen:
-    """What the server says."""
-
-    def __init__(self) -> None:
-        self.links: list[Connection] = []
-        self.gone: list[Connection] = []
-        self.results: list[Results] = []
-
-    def joined(self, link: Connection) -> None:
-        self.links.append(link)
-
-    def received(self, link: Connection, results: Results) -> None:
-        self.results.append(results)
-
-    def left(self, link: Connection) -> None:
-        self.gone.append(link)
+PROBES = tuple(
+    probe(id=f"member-{number}", type=MonitorType.TCP, delay=1, rise=1, fall=1)
+    for number in range(250)
+)
 
 
-async def until(server: ChassisServer, condition: Callable[[], object]) -> None:
-    """Have both ends work until a condition holds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        server.turn(0.01)
-        await asyncio.sleep(0.001)
+@pytest.fixture
+def refused(monkeypatch):
+    """Members that refuse connections while the event is set; no network is used."""
+    event = threading.Event()
+
+    async def check(wanted, make):
+        await asyncio.sleep(0)
+        if event.is_set():
+            raise prober.Failed("connection refused")
+
+    monkeypatch.setattr(prober.Prober.__init__, "__defaults__", (check,))
+    monkeypatch.setattr(job, "Sources", Sources)
+    monkeypatch.setattr(channels, "_FIRST_PAUSE", 0.05)
+    return event
 
 
-def test_they_understand_each_other() -> None:
-    async def story() -> None:
-        seen, plans = Seen(), list[Plan]()
-        server = ChassisServer("127.0.0.1", 0, MASTER, seen)
-        port = server._listener.getsockname()[1]
+def states(world):
+    """The last state of each member that the agent has been told."""
+    return {row.id: row.state for _, each in list(world.seen.results) for row in each.rows}
 
-        async def name() -> str:
-            return "a"
 
-        controllers = [("127.0.0.1", 1), ("127.0.0.1", port)]
-        channel = Channel(controllers, chassis_key(MASTER, "a"), name, plans.append, lambda: ALL)
-        task = asyncio.create_task(channel.run())
-        await until(server, lambda: channel.connected)
-        await until(server, lambda: seen.results and seen.results[-1].complete)
-        assert [each for part in seen.results for each in part.rows] == ALL
-        assert [each.complete for each in seen.results] == [False, False, True]
+def all_are(world, state):
+    return states(world) == {each.id: state for each in PROBES}
 
-        (link,) = seen.links
-        link.send(Plan(put=(probe(),)))
-        link.send(Plan(drop=("m2",)))
-        await until(server, lambda: len(plans) == 2)
-        assert plans == [Plan(put=(probe(),)), Plan(drop=("m2",))]
-        channel.tell(CHANGE)
-        await until(server, lambda: seen.results[-1] == Results((CHANGE,)))
 
-        heard = link.heard
-        await until(server, lambda: link.heard > heard + 1)
-        assert channel.connected
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await until(server, lambda: seen.gone == [link])
-        server.close()
+def plan(link, *, drop=False):
+    for part in in_parts(PROBES):
+        link.send(Plan(drop=tuple(each.id for each in part)) if drop else Plan(part))
 
-    asyncio.run(story())
+
+def test_plans_results_and_another_agent(refused):
+    world = World(time.monotonic)
+    health = HealthJob(
+        [("127.0.0.1", world.port)], chassis_key(MASTER, "one"), lambda: "one", ports=None
+    )
+    health.start()
+    try:
+        link = world.until(lambda: world.seen.links and world.seen.links[0])
+        assert link.chassis == "one"
+        world.until(lambda: world.seen.results)
+        assert world.seen.results[0][1].complete
+
+        plan(link)
+        world.until(lambda: all_are(world, HealthState.UP))
+        refused.set()
+        world.until(lambda: all_are(world, HealthState.DOWN))
+
+        # The next agent on the same port is told everything at once.
+        world.stop()
+        world.server = ChassisServer("127.0.0.1", world.port, MASTER, world.seen)
+        world.seen.links.clear()
+        world.seen.results.clear()
+        world._stopped.clear()
+        world._thread = threading.Thread(target=world._run)
+        world._thread.start()
+        link = world.until(lambda: world.seen.links and world.seen.links[0])
+        world.until(lambda: world.seen.results and world.seen.results[-1][1].complete)
+        assert all_are(world, HealthState.DOWN)
+
+        plan(link, drop=True)
+        world.until(lambda: not sum(health.states.values()))
+    finally:
+        health.close(5.0)
+        world.stop()

@@ -14,7 +14,6 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from pyroute2 import netns
 
 from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.model import MonitorType
@@ -62,6 +61,7 @@ class Field:
         self.log = folder / "log"
         self._config = folder / "chassis.conf"
         self.program: subprocess.Popen[bytes] | None = None
+        self._mounts = self._mount()
         self.agent = Agent(listen(self.hypervisor.namespace, PORT), KEY)
         config = configparser.ConfigParser()
         config["ovn"] = {"ovn_sb_connection": cloud.sb}
@@ -76,13 +76,29 @@ class Field:
             config.write(file)
 
     def _argv(self, *words: str) -> list[str]:
-        # Not `ip netns exec`, whose mounts would keep namespaces that it makes to itself.
-        inside = f"--net=/run/netns/{self.hypervisor.namespace}"
         # With the capabilities of the unit in docs/operators/systemd, and no others.
         some = "--bounding-set=-all,+net_admin,+net_raw,+sys_admin"
         tight = ["setpriv", some, "--inh-caps=-all", "--no-new-privs"]
         program = [sys.executable, "-c", _PROGRAM, "--config-file", str(self._config)]
-        return ["nsenter", inside, *tight, *program, *words]
+        return [*self._inside(), *tight, *program, *words]
+
+    def _inside(self) -> list[str]:
+        """A host of its own: the hypervisor's network, and its own names of namespaces."""
+        net = f"--net=/run/netns/{self.hypervisor.namespace}"
+        return ["nsenter", net, f"--mount=/proc/{self._mounts.pid}/ns/mnt"]
+
+    def _mount(self) -> subprocess.Popen[bytes]:
+        script = "mount -t tmpfs none /run/netns && echo done && exec sleep infinity"
+        argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"done\n"
+        return process
+
+    def close(self) -> None:
+        self.agent.close()
+        self._mounts.kill()
+        self._mounts.wait()
 
     def start(self) -> None:
         before = self.agent.connections
@@ -104,14 +120,14 @@ class Field:
         return self.hypervisor.processes.run("ovs-vsctl", "--timeout=10", *words).split()
 
     def namespaces(self) -> list[str]:
-        return [each for each in netns.listnetns() if each.startswith("ovn-lb-probe-")]
+        return os.listdir(f"/proc/{self._mounts.pid}/root/run/netns")
 
     def index(self) -> str:
         """The index of the device in the first namespace; empty while there is none."""
-        argv = ["ip", "-n", self.namespaces()[0], "-oneline", "link", "show", "type", "tun"]
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.partition(
-            ":"
-        )[0]
+        words = ["-n", self.namespaces()[0], "-oneline", "link", "show", "type", "tun"]
+        argv = [*self._inside(), "ip", *words]
+        shown = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        return shown.partition(":")[0]
 
     def until(self, probe_id: str, state: str) -> None:
         until(lambda: self.agent.state(probe_id) == state)
@@ -138,12 +154,14 @@ def cloud() -> Iterator[Cloud]:
 def field(cloud: Cloud, tmp_path: Path) -> Iterator[Field]:
     made = Field(cloud, tmp_path)
     made.start()
-    yield made
-    made.end()
-    made.agent.close()
-    made.clean()
-    assert made.ports() == []
-    assert made.namespaces() == []
+    try:
+        yield made
+        made.end()
+        made.clean()
+        assert made.ports() == []
+        assert made.namespaces() == []
+    finally:
+        made.close()
 
 
 @contextlib.contextmanager
