@@ -13,7 +13,6 @@ import ctypes
 import gc
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Event
@@ -30,9 +29,7 @@ from octavia_ovn.adapters.octavia.notifications import announcer
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.wire import Schema
-from octavia_ovn.adapters.southbound.service_monitors import Southbound
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
-from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import octavia as config
 from octavia_ovn.config.statistics import AgentStatistics, check_master_key
 from octavia_ovn.controller.drift.periodic import POPULATED, DriftCheck, PeriodicThread
@@ -42,8 +39,10 @@ from octavia_ovn.controller.statistics import Chassis, Listeners, Statistics, St
 from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, failure
+from octavia_ovn.health import Health
 from octavia_ovn.observer import SILENT, Defect, Observer
 from octavia_ovn.supervised import DaemonExecutor
+from octavia_ovn.waker import Waker
 
 LOG = log.getLogger(__name__)
 
@@ -56,86 +55,6 @@ _NEW_OBJECTS = 10_000
 _CLOSE_TIMEOUT = 20.0
 """Seconds for messages that are being sent when the agent stops; octavia-driver-agent waits for 60.
 A deletion that is interrupted, or that the next leader sends meanwhile, is counted down twice."""
-
-
-class Waker:
-    """Wakes the main loop from other threads."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def wake(self) -> None:
-        """Make the loop's wait return."""
-        with self._lock:
-            if self._closed:
-                return
-            try:
-                os.write(self._write, b"!")
-            except BlockingIOError:
-                # The pipe is full: the loop is about to wake up anyway.
-                return
-
-    def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have the poller return when the loop is woken."""
-        poller.fd_wait(self._read, ovs.poller.POLLIN)
-
-    def clear(self) -> None:
-        """Take note of having woken up."""
-        try:
-            while os.read(self._read, 4096):
-                pass
-        except BlockingIOError:
-            return
-
-    def close(self) -> None:
-        """Close the pipe; threads that end later wake nothing any more."""
-        with self._lock:
-            self._closed = True
-            os.close(self._read)
-            os.close(self._write)
-
-
-class HealthChecks:
-    """Follows the Southbound database, once it has been reached.
-
-    Only load balancers with health checks need it, so its absence must not stop the others.
-
-    :param executor: fetches the schema, beside the main loop
-    :param wake: makes the main loop run
-    :param clock: seconds, monotonic
-    """
-
-    def __init__(
-        self,
-        sb: Southbound,
-        executor: concurrent.futures.Executor,
-        wake: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._sb = sb
-        self._executor = executor
-        self._wake = wake
-        self._attempts = Attempts(
-            "Health checks are not followed: %s",
-            "Health checks are followed",
-            first_pause=1.0,
-            clock=clock,
-        )
-        self._schema: concurrent.futures.Future[Schema] | None = None
-
-    def run(self) -> None:
-        """Process what the database has sent, or connect to it; called by the main loop."""
-        if self._sb.is_open:
-            self._sb.run()
-        elif self._schema is None:
-            if self._attempts.is_due:
-                self._schema = self._executor.submit(self._sb.fetch_schema)
-                self._schema.add_done_callback(lambda _: self._wake())
-        elif self._schema.done():
-            asked, self._schema = self._schema, None
-            self._attempts.run(lambda: self._sb.open(asked.result()))
 
 
 class Agent:
@@ -185,18 +104,18 @@ class Agent:
             observer=observer,
         )
         opened.callback(self._nb.close)
-        self._sb = Southbound(
-            Endpoint.parse(*settings.sb),
+        self._health = Health(
+            settings,
+            self._nb,
+            self._executor,
             changed=self._changed,
-            timeout=settings.connection_timeout,
-            probe_interval=settings.probe_interval,
-            max_backoff=1000 * settings.ovsdb_retry_max_interval,
+            wake=self._waker.wake,
+            observer=observer,
         )
-        opened.callback(self._sb.close)
-        self._health = HealthChecks(self._sb, self._executor, self._waker.wake)
+        opened.callback(self._health.close)
         self._controller = Controller(
             self._nb,
-            self._sb,
+            self._health.sb,
             parts.neutron,
             parts.octavia,
             parts.driver_agent,
@@ -206,6 +125,7 @@ class Agent:
             retry_max=settings.retry_max_interval,
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             announce=announcer(opened, observer, enabled=settings.event_notifications),
+            probing=self._health.probing,
             observer=observer,
         )
         opened.callback(self._controller.close, timeout=_CLOSE_TIMEOUT)
@@ -279,6 +199,7 @@ class Agent:
         """Work until the event is set or octavia-driver-agent has gone."""
         with self._opened:
             self._watch.start()
+            self._health.start()
             if self._statistics is not None:
                 self._statistics.start()
             while not exit_event.is_set() and not _is_orphan():
@@ -289,12 +210,14 @@ class Agent:
         self._nb.run()
         self._health.run()
         self._update_leadership()
-        self._observer.turns(northbound=self._nb.replica.connected, southbound=self._sb.connected)
+        self._observer.turns(
+            northbound=self._nb.replica.connected, southbound=self._health.sb.connected
+        )
         self._answer()
         due = self._controller.turn() if self._is_leader else None
         poller = ovs.poller.Poller()
         self._nb.wait(poller)
-        self._sb.wait(poller)
+        self._health.wait(poller)
         self._waker.wait(poller)
         poller.timer_wait(int(1000 * min(_EXIT_POLL, _EXIT_POLL if due is None else due)))
         poller.block()
@@ -314,6 +237,7 @@ class Agent:
         if is_leader is not self._is_leader:
             self._observer.leads(is_leader=is_leader)
             self._watch.set_leader(is_leader=is_leader)
+            self._health.set_leader(is_leader=is_leader)
             if self._statistics is not None:
                 self._statistics.set_leader(is_leader=is_leader)
         self._is_leader = is_leader

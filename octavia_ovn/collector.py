@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `octavia-ovn-stats`: counts the traffic of load balancers on one chassis.
+"""The job `statistics` of a chassis: counts the traffic of load balancers there.
 
 It reads counters of the local Open vSwitch and sends their growth to the agents. It writes only its
 own state file.
@@ -7,19 +7,15 @@ own state file.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import signal
-import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from octavia_ovn import without_eventlet  # noqa: F401 - before the library
 
 # isort: split
 import ovs.poller
-from oslo_config import cfg
 from oslo_log import log
 
 from octavia_ovn.adapters.openvswitch.bridge import Bridge
@@ -31,7 +27,6 @@ from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
 from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import statistics
-from octavia_ovn.config.command_line import configured
 from octavia_ovn.core.statistics.conntrack import open_connections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
@@ -45,7 +40,6 @@ from octavia_ovn.core.statistics.meter import Growth, Watchlist
 from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic, add
-from octavia_ovn.errors import BadConfiguration, failure
 
 LOG = log.getLogger(__name__)
 
@@ -74,16 +68,6 @@ _PARTS = {
 """Parts that may fail independently: name in metrics → name in logs."""
 _PAUSE = 1.0
 """Seconds between two iterations while waiting for events is not possible."""
-_DESCRIPTION = (
-    "Count the traffic of load balancers on this chassis, and report it to the provider agents."
-)
-_EPILOG = (
-    "Exit status: 0 - ended by SIGTERM or SIGINT; 1 - an option or a package is wrong or missing;"
-    " 2 - the command line or a configuration file cannot be read."
-    " Example: octavia-ovn-stats --config-file /etc/octavia-ovn-stats/octavia-ovn-stats.conf"
-)
-_FAILED = 1
-_USAGE = 2
 
 
 class Schedule:
@@ -305,72 +289,3 @@ class Collector:
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command until SIGTERM or SIGINT.
-
-    :param arguments: of the command line; None for those of the process
-    :returns: 0, 1 after an error, 2 when the command line is wrong
-    """
-    conf = configured(
-        arguments,
-        name="octavia-ovn-stats",
-        project="octavia-ovn-stats",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        opts=statistics.list_opts(),
-    )
-    if conf is None:
-        return _USAGE
-    error = failure(lambda: _run(conf))
-    if error is not None:
-        LOG.error("%s", error)
-        return _FAILED
-    return 0
-
-
-def _run(conf: cfg.ConfigOpts) -> None:
-    settings = statistics.collector(conf)
-    collector = Collector(settings)
-    with offered(collector, settings), _stopping() as running:
-        collector.run(running)
-
-
-@contextlib.contextmanager
-def offered(collector: Collector, settings: statistics.CollectorStatistics) -> Iterator[None]:
-    """Serve counters to Prometheus if `metrics_port` is set; the library is imported only then.
-
-    :raises BadConfiguration: when the library is not installed
-    """
-    if not settings.metrics_port:
-        yield
-        return
-    try:
-        from octavia_ovn.adapters.metrics import (  # noqa: PLC0415 - see above
-            collector as statistics_metrics,
-        )
-        from octavia_ovn.adapters.metrics import exporter  # noqa: PLC0415
-    except ImportError as error:
-        msg = (
-            f"[{statistics.SECTION}] metrics_port is {settings.metrics_port}, but a package"
-            f" is missing ({error}): install octavia-ovn[metrics], or set metrics_port to 0"
-        )
-        raise BadConfiguration(msg) from error
-    registry = statistics_metrics.registry(collector)
-    address = settings.metrics_address, settings.metrics_port
-    with exporter.served(registry, *address, statistics.SECTION):
-        yield
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns True until SIGTERM or SIGINT."""
-    signals: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: signals.append(received))
-    yield lambda: not signals
-
-
-if __name__ == "__main__":
-    sys.exit(main())

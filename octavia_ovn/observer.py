@@ -12,6 +12,7 @@ import enum
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.status import Tree
 from octavia_ovn.errors import OctaviaOvnError
 
@@ -136,6 +137,17 @@ class Observer:
 
         :param result: `sent`, `dropped` or `failed`
         """
+
+    def probes(self, *, connected: int, silent: int, members: int) -> None:
+        """Take note of the programs on chassis that probe members.
+
+        :param connected: how many are connected
+        :param silent: chassis with members whose program says nothing
+        :param members: that are to be probed
+        """
+
+    def flips(self, state: HealthState, count: int) -> None:
+        """Take note that chassis have found members UP or DOWN that were not before."""
 
     def calls(self, service: str, operation: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Return what is entered for the time of a call; its errors leave through it.

@@ -29,6 +29,7 @@ def configured(  # noqa: PLR0913 - the parts of a command line
     description: str,
     epilog: str,
     opts: Iterable[tuple[str, Iterable[cfg.Opt]]] = (),
+    switches: Iterable[cfg.Opt] = (),
 ) -> cfg.ConfigOpts | None:
     """Read command line and configuration files, and log as they say.
 
@@ -38,10 +39,12 @@ def configured(  # noqa: PLR0913 - the parts of a command line
     :param description: text of `--help`
     :param epilog: text at the end of `--help`: exit statuses and an example
     :param opts: options by section
+    :param switches: options of the command line
     :returns: None when they cannot be used; a sentence on standard error says why
     """
     conf = cfg.ConfigOpts()
     log.register_options(conf)
+    conf.register_cli_opts(list(switches))
     for section, each in opts:
         conf.register_opts(list(each), group=section)
     given = sys.argv[1:] if arguments is None else list(arguments)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
+from octavia_ovn.config import health
 from octavia_ovn.config.databases import SOUTHBOUND_OPTS, Database, database_opts
 from octavia_ovn.config.reader import Reader, register_missing
 from octavia_ovn.config.requests import OCTAVIA_OPTS, OVN_OPTS, admission, usual
@@ -168,6 +169,7 @@ class Settings:
     stats_socket: str
     get_socket: str
     statistics: AgentStatistics
+    health: health.AgentHealth
 
 
 _AS_NAMED = {each.dest for each in _OVN_OPTS} & set(Settings.__annotations__)
@@ -180,6 +182,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("ovn", list(_OVN_OPTS)),
         ("neutron", list(NEUTRON_OPTS)),
         (SECTION, list(AGENT_OPTS)),
+        (health.SECTION, list(health.AGENT_OPTS)),
     ]
 
 
@@ -192,6 +195,7 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     register_missing(conf, "ovn", _OVN_OPTS)
     register_missing(conf, SECTION, AGENT_OPTS)
     register_missing(conf, "driver_agent", DRIVER_AGENT_OPTS)
+    register_missing(conf, health.SECTION, health.AGENT_OPTS)
     register_missing(conf, "neutron", [*NEUTRON_OPTS, *access])
     register_missing(conf, FALLBACK, access)
 
@@ -220,6 +224,9 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
         get_socket=reader.get("driver_agent", "get_socket_path"),
         statistics=AgentStatistics(
             **{opt.dest: reader.get(SECTION, opt.dest) for opt in AGENT_OPTS}
+        ),
+        health=health.AgentHealth(
+            **{opt.dest: reader.get(health.SECTION, opt.dest) for opt in health.AGENT_OPTS}
         ),
     )
 

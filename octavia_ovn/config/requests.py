@@ -12,6 +12,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from octavia_ovn.config import health
 from octavia_ovn.core.model import Application
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.request.limits import TIMEOUTS, Usual
@@ -98,7 +99,11 @@ def admission(get: Get) -> Admission:
     """Return the operator's restrictions on requests."""
     carried = (each for each in Application if get("ovn", f"{each.value.lower()}_as_tcp"))
     names = ("strict_algorithms", "max_members", "max_allowed_cidrs", "max_denied_cidrs")
-    return Admission(carried=frozenset(carried), **{name: get("ovn", name) for name in names})
+    return Admission(
+        carried=frozenset(carried),
+        probes=get(health.SECTION, "enabled"),
+        **{name: get("ovn", name) for name in names},
+    )
 
 
 def usual(get: Get) -> Usual:

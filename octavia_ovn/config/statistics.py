@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from oslo_config import cfg
 
+from octavia_ovn.config import health
 from octavia_ovn.config.databases import SOUTHBOUND_OPTS, Database
 from octavia_ovn.config.reader import value
 from octavia_ovn.core.statistics.keys import MIN_MASTER, is_chassis_key
@@ -147,8 +148,12 @@ class CollectorStatistics:
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Return the options of a collector by section, for oslo-config-generator."""
-    return [("ovn", list(SOUTHBOUND_OPTS)), (SECTION, list(COLLECTOR_OPTS))]
+    """Return the options of the program on a chassis by section, for oslo-config-generator."""
+    return [
+        ("ovn", list(SOUTHBOUND_OPTS)),
+        (SECTION, list(COLLECTOR_OPTS)),
+        (health.SECTION, list(health.CHASSIS_OPTS)),
+    ]
 
 
 def collector(conf: cfg.ConfigOpts) -> CollectorStatistics:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where checks of monitored members come from: a port of the service in each of their subnets."""
+"""Where checks of monitored members come from: a port of the service in each of their subnets.
+
+OVN's checks and the probes of the chassis have ports of their own: OVN answers for the address of
+the one, and a hypervisor's kernel for that of the other.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,17 @@ from collections.abc import Hashable
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron, SwitchPorts
 from octavia_ovn.core import model
+from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.health import Source
+from octavia_ovn.core.neutron_port import NeutronPort
+from octavia_ovn.core.probing import plan, spec
 from octavia_ovn.core.rows import ClearAddresses, Operation
 from octavia_ovn.core.topology import Subnet
 
+TASKS = {Resource.MONITORED: "source", Resource.PROBED: "probe source"}
+"""Kind of source → kind of the task that makes it."""
+RELEASES = {Resource.MONITORED: "release", Resource.PROBED: "release probe source"}
+"""Kind of source → kind of the task that deletes it."""
 _SERVICE = ("project",)
 PATIENCE = 60.0
 """Seconds for which a load balancer waits for a service that fails; then it is served unchecked."""
@@ -51,13 +62,12 @@ class Sources:
         :param owner: the project of the member's port; empty when there is no such port
         :raises NoSource: when it is not there yet
         """
-        key = ("source", subnet.id)
-        project = self._project(lb.id)
-        if self._effects.is_running(("release", subnet.id), lb.id):
-            raise NoSource
+        key = (TASKS[Resource.MONITORED], subnet.id)
+        project = self._project(lb.id, subnet, Resource.MONITORED)
         found = ports.monitor_source(subnet.id, [project, owner] if owner else [project])
         if found is None:
-            return self._made(lb.id, subnet, project)
+            port = self._made(lb.id, subnet, project, Resource.MONITORED)
+            return _source(port, subnet) if port is not None else None
         if found.answers:
             raise NoSource(ClearAddresses(found.port))
         # Until Neutron has answered, the hypervisors have some time to follow.
@@ -67,20 +77,46 @@ class Sources:
         self._effects.forget(key)
         return found
 
-    def _made(self, waiter: str, subnet: Subnet, project: str) -> Source | None:
-        make = functools.partial(self._neutron.make_hm_port, subnet.id, subnet.network_id, project)
-        key = ("source", subnet.id)
+    def find_for_probes(
+        self, lb: model.LoadBalancer, subnet: Subnet, ports: SwitchPorts
+    ) -> spec.Source | None:
+        """Return the port that chassis probe members from; None when Neutron refuses one.
+
+        :param ports: those of the subnet's switch
+        :raises NoSource: when it is not there yet
+        """
+        project = self._project(lb.id, subnet, Resource.PROBED)
+        found = ports.probe_source(subnet.id, project)
+        if found is None:
+            if self._made(lb.id, subnet, project, Resource.PROBED) is None:
+                return None
+            raise NoSource  # until OVN has it, too
+        self._effects.forget((TASKS[Resource.PROBED], subnet.id))
+        return plan.source(found.name, found.mac, found.addresses[0], subnet.cidr)
+
+    def _made(
+        self, waiter: str, subnet: Subnet, project: str, kind: Resource
+    ) -> NeutronPort | None:
+        make = functools.partial(
+            self._neutron.make_hm_port, subnet.id, subnet.network_id, project, kind
+        )
+        key = (TASKS[kind], subnet.id)
         done = self._effects.get(key, make, waiter)
         if done is None:
             raise self._not_yet(key)
-        port = done.value
-        if port is None:
-            return None
-        found = (each.address for each in port.fixed_ips if each.subnet_id == subnet.id)
-        return next((Source(port.id, address) for address in found), None)
+        return done.value
 
-    def _project(self, waiter: str) -> str:
-        """Return the project that the service's ports belong to."""
+    def _project(self, waiter: str, subnet: Subnet, kind: Resource) -> str:
+        """Return the project that the service's ports belong to.
+
+        :raises NoSource: also while the port is being deleted
+        """
+        found = self._service_project(waiter)
+        if self._effects.is_running((RELEASES[kind], subnet.id), waiter):
+            raise NoSource
+        return found
+
+    def _service_project(self, waiter: str) -> str:
         done = self._effects.get(_SERVICE, self._neutron.project, waiter)
         if done is None or done.value is None:
             raise self._not_yet(_SERVICE)
@@ -88,3 +124,8 @@ class Sources:
 
     def _not_yet(self, key: Hashable) -> NoSource:
         return NoSource(lasting=self._effects.failing_for(key) >= PATIENCE)
+
+
+def _source(port: NeutronPort, subnet: Subnet) -> Source | None:
+    found = (each.address for each in port.fixed_ips if each.subnet_id == subnet.id)
+    return next((Source(port.id, address) for address in found), None)

@@ -11,17 +11,18 @@ import functools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from octavia_ovn.controller import reachability
-from octavia_ovn.controller.check_sources import NoSource, Sources
+from octavia_ovn.controller.check_sources import TASKS
 from octavia_ovn.controller.effects import Effects
-from octavia_ovn.controller.protocols import Neutron, Northbound, Southbound
+from octavia_ovn.controller.member_health import MemberHealth, Missing
+from octavia_ovn.controller.protocols import Neutron, Northbound
 from octavia_ovn.controller.vip_ports import VipGuard
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.desired import access_control, responder
 from octavia_ovn.core.desired.load_balancer import Facts
-from octavia_ovn.core.health import Backend, Health, HealthState, Source
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.request.validation import place_members
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
 from octavia_ovn.core.topology import (
@@ -33,10 +34,20 @@ from octavia_ovn.core.topology import (
     switch_name,
 )
 
-ANSWERED_BY = {Resource.PORT: "vip", Resource.MONITORED: "source"}
+ANSWERED_BY = {Resource.PORT: "vip", **TASKS}
 """Resource → kind of the task whose answer is outdated when the resource changes."""
-_BEFORE = {"ONLINE": HealthState.UP, "ERROR": HealthState.DOWN}
-"""The result of a check that led to an operating status in Octavia."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The members of a load balancer that chassis probe.
+
+    :param targets: member id → how
+    :param before: how they counted before this agent became the leader, where that is known
+    """
+
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    before: Mapping[str, HealthState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ class Known:
     :param failed: objects that cannot become what was asked for
     :param operations: what must be written besides its own rows
     :param member_fips: floating IPs of members: id, and whether it is distributed
-    :param obstacles: member id → why it cannot be reached, as a sentence that begins with its name
+    :param obstacles: member id → why it gets nothing, as a sentence that begins with its name
     """
 
     lb: model.LoadBalancer
@@ -58,55 +69,19 @@ class Known:
     operations: tuple[Operation, ...] = ()
     member_fips: frozenset[tuple[str, bool]] = frozenset()
     obstacles: Mapping[str, str] = field(default_factory=dict)
-
-
-class Missing(Exception):
-    """A fact is being fetched; the load balancer is reconciled again when it is known.
-
-    :param operations: what must be written before it can come
-    """
-
-    def __init__(
-        self,
-        dependencies: frozenset[Dependency] = frozenset(),
-        operations: tuple[Operation, ...] = (),
-    ) -> None:
-        super().__init__()
-        self.dependencies = dependencies
-        self.operations = operations
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A monitored member and where it stands."""
-
-    lb: model.LoadBalancer
-    pool: model.Pool
-    member: model.Member
-    subnet: Subnet
-
-
-@dataclass(slots=True)
-class _Checks:
-    """Collects the health of monitored members."""
-
-    mappings: dict[str, str] = field(default_factory=dict)
-    backends: dict[Backend, HealthState] = field(default_factory=dict)
-    members: dict[str, HealthState] = field(default_factory=dict)
-    obstacles: dict[str, str] = field(default_factory=dict)
-    failed: set[tuple[Kind, str]] = field(default_factory=set)
-    operations: list[Operation] = field(default_factory=list)
+    probes: Probes = field(default_factory=Probes)
 
 
 class FactFinder:
     """Finds facts."""
 
-    def __init__(self, nb: Northbound, sb: Southbound, neutron: Neutron, effects: Effects) -> None:
+    def __init__(
+        self, nb: Northbound, health: MemberHealth, neutron: Neutron, effects: Effects
+    ) -> None:
         self._nb = nb
-        self._sb = sb
+        self._health = health
         self._neutron = neutron
         self._effects = effects
-        self._sources = Sources(neutron, effects)
         self._guard = VipGuard(nb, neutron, effects)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
@@ -129,12 +104,12 @@ class FactFinder:
             ingress_ports(lb, places, self._nb) if access_control.restricted(lb) else frozenset()
         )
         dependencies = (
-            frozenset(_dependencies(lb, subnets, places))
+            frozenset(self._dependencies(lb, subnets, places, rows))
             | {Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
             | {Dependency(Resource.PORT, name) for name in doors}
         )
         try:
-            checks = self._checks(lb, subnets, rows, decoded.member_status)
+            checks = self._health.find(lb, subnets, rows, decoded.member_status)
             operations = (
                 *dict.fromkeys(checks.operations),
                 *self._port_operations(lb),
@@ -147,14 +122,23 @@ class FactFinder:
             attachments=places,
             floating_ips=self._floating_ips(lb),
             mappings=checks.mappings,
-            health=Health(checks.backends, checks.members),
+            health=checks.health,
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
+            targets=tuple(checks.targets.values()),
             ingress_ports=doors,
             lost=guarded.lost or (None if codec.read_lost_vips(rows) is None else {}),
         )
-        failed = frozenset(checks.failed)
-        return Known(lb, facts, dependencies, failed, operations, member_fips, checks.obstacles)
+        return Known(
+            lb,
+            facts,
+            dependencies,
+            failed=frozenset(checks.failed),
+            operations=operations,
+            member_fips=member_fips,
+            obstacles=checks.obstacles,
+            probes=Probes(checks.targets, checks.before),
+        )
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
         """Find what rows that another driver wrote do not say of VIPs."""
@@ -207,7 +191,7 @@ class FactFinder:
         wanted = responder.answers(lb, self._nb, subnets, lost)
         return responder.operations(lb.id, self._nb.answers(lb.id), wanted)
 
-    def used(self, lb: model.LoadBalancer) -> frozenset[Dependency]:
+    def used(self, lb: model.LoadBalancer, rows: tuple[Row, ...]) -> frozenset[Dependency]:
         """Return what must be given back once a load balancer is gone, as the replica shows it."""
         ids = {vip.subnet_id for vip in lb.vips} | {each.subnet_id for _, each in lb.members()}
         found = (self._nb.subnet(each) for each in ids if each)
@@ -218,11 +202,23 @@ class FactFinder:
             Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in self._member_fips(lb, places)
         )
         sources = (
-            Dependency(Resource.MONITORED, member.subnet_id)
+            Dependency(kind, member.subnet_id)
             for pool, member in lb.members()
-            if pool.monitored and member.subnet_id
+            for kind in self._health.sources(pool, rows)
+            if member.subnet_id
         )
         return frozenset((*fips, *sources))
+
+    def _dependencies(
+        self,
+        lb: model.LoadBalancer,
+        subnets: Mapping[str, Subnet],
+        places: Attachments,
+        rows: tuple[Row, ...],
+    ) -> Iterator[Dependency]:
+        yield from _dependencies(lb, places)
+        for pool in lb.pools:
+            yield from _pool_dependencies(pool, subnets, tuple(self._health.sources(pool, rows)))
 
     def _member_fips(
         self, lb: model.LoadBalancer, places: Attachments
@@ -272,62 +268,6 @@ class FactFinder:
                 found[vip.address] = fip
         return found
 
-    def _checks(
-        self,
-        lb: model.LoadBalancer,
-        subnets: Mapping[str, Subnet],
-        rows: tuple[Row, ...],
-        shown: Mapping[str, str],
-    ) -> _Checks:
-        checks = _Checks()
-        for pool, member in lb.members():
-            subnet = subnets.get(member.subnet_id or "")
-            why = reachability.obstacle(self._nb, pool, member, subnet)
-            if why is None:
-                raise Missing
-            if why:
-                checks.members[member.id] = HealthState.UNREACHABLE
-                checks.obstacles[member.id] = why
-            elif pool.monitored and subnet is not None:
-                self._check(Checked(lb, pool, member, subnet), rows, checks)
-                if not self._sb.ready:
-                    # What OVN says is not known now: it counts as it did before.
-                    before = _BEFORE.get(shown.get(member.id, ""), HealthState.UNKNOWN)
-                    checks.backends[_backend(pool, member)] = before
-        return checks
-
-    def _check(self, checked: Checked, rows: tuple[Row, ...], checks: _Checks) -> None:
-        lb, pool, member, subnet = checked.lb, checked.pool, checked.member, checked.subnet
-        ports = self._nb.switch_ports(switch_name(subnet.network_id))
-        if ports is None:
-            raise Missing
-        port = ports.at(member.address)
-        try:
-            source = self._sources.find(lb, subnet, ports, port.project if port else "")
-        except NoSource as missing:
-            # During a call to Neutron, checks come from the same port as before.
-            source = _mapped(rows, member.address)
-            if source is None and not missing.lasting:
-                raise Missing(operations=missing.operations) from None
-            checks.operations.extend(missing.operations)
-        if source is None:
-            checks.members[member.id] = HealthState.UNCHECKED
-            if pool.monitor:
-                checks.failed.add((Kind.HEALTH_MONITOR, pool.monitor.id))
-            return
-        name = source.port
-        if port is None or port.virtual:
-            checks.members[member.id] = HealthState.UNCHECKED
-        else:
-            name = port.name
-            state = self._sb.health_state(name, member.address, member.port, pool.protocol.value)
-            checks.backends[_backend(pool, member)] = state
-        checks.mappings[member.address] = f"{name}:{codec.bracketed(source.address)}"
-
-
-def _backend(pool: model.Pool, member: model.Member) -> Backend:
-    return (member.address, member.port, pool.protocol.value)
-
 
 def _with_vips(lb: model.LoadBalancer, vips: tuple[model.Vip, ...]) -> model.LoadBalancer:
     return lb if vips == lb.vips else replace(lb, vips=vips)
@@ -340,22 +280,8 @@ def _with_cidr(vip: model.Vip, subnets: Mapping[str, Subnet]) -> model.Vip:
     return replace(vip, cidr=subnet.cidr, network_id=vip.network_id or subnet.network_id)
 
 
-def _mapped(rows: tuple[Row, ...], address: str) -> Source | None:
-    """Return from where a member is being checked.
-
-    Its port is that of the member, unless the member itself has none.
-    """
-    key = codec.bracketed(address)
-    found = (row.ip_port_mappings[key] for row in rows if key in row.ip_port_mappings)
-    mapping = next(found, "")
-    source = codec.mapping_source(mapping)
-    return Source(mapping.partition(":")[0], source) if source else None
-
-
-def _dependencies(
-    lb: model.LoadBalancer, subnets: Mapping[str, Subnet], places: Attachments
-) -> Iterator[Dependency]:
-    """Yield what the rows of a load balancer depend on."""
+def _dependencies(lb: model.LoadBalancer, places: Attachments) -> Iterator[Dependency]:
+    """Yield what the rows of a load balancer depend on, besides its pools."""
     for vip in lb.vips:
         if vip.port_id:
             yield Dependency(Resource.PORT, vip.port_id)
@@ -363,16 +289,17 @@ def _dependencies(
             yield Dependency(Resource.SWITCH, switch_name(vip.network_id))
     yield from (Dependency(Resource.SWITCH, switch) for switch in places.switches)
     yield from (Dependency(Resource.ROUTER, router) for router in places.routers)
-    for pool in lb.pools:
-        yield from _pool_dependencies(pool, subnets)
 
 
-def _pool_dependencies(pool: model.Pool, subnets: Mapping[str, Subnet]) -> Iterator[Dependency]:
+def _pool_dependencies(
+    pool: model.Pool, subnets: Mapping[str, Subnet], sources: Collection[Resource]
+) -> Iterator[Dependency]:
     for subnet_id in {member.subnet_id or "" for member in pool.members} & subnets.keys():
         yield Dependency(Resource.SWITCH, switch_name(subnets[subnet_id].network_id))
-        if pool.monitored:
-            yield Dependency(Resource.MONITORED, subnet_id)
+        yield from (Dependency(kind, subnet_id) for kind in sources)
     for member in pool.members:
         if pool.monitored:
             yield Dependency(Resource.BACKEND, member.address)
+            if member.monitor_address:
+                yield Dependency(Resource.BACKEND, member.monitor_address)
         yield Dependency(Resource.MEMBER, member.address)

@@ -16,9 +16,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 from octavia_ovn.controller import vip_ports
+from octavia_ovn.controller.check_sources import RELEASES, TASKS
 from octavia_ovn.controller.dependencies import Index
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.facts import ANSWERED_BY, FactFinder
+from octavia_ovn.controller.member_health import MemberHealth
+from octavia_ovn.controller.probing import Probing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
@@ -51,6 +54,7 @@ class Controller:
     :param populated: called with the id of a load balancer that was made with its listeners
     :param announce: called with the id of a load balancer and an event, once Octavia has accepted
         how a request has ended; does not wait
+    :param probing: has chassis probe members; None when OVN checks them
     :param clock: seconds, monotonic
     """
 
@@ -68,6 +72,7 @@ class Controller:
         retry_max: float = 60.0,
         populated: Callable[[str], object] = lambda _: None,
         announce: Callable[[str, Event], object] = lambda _, __: None,
+        probing: Probing | None = None,
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,11 +90,15 @@ class Controller:
         self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(sink, octavia, self._end, sender, self.post, clock, observer)
         effects = Effects(self._tasks)
-        finder = FactFinder(nb, sb, neutron, effects)
+        self._probing = probing or Probing(nb)
+        health = MemberHealth(nb, sb, neutron, effects, self._probing)
+        finder = FactFinder(nb, health, neutron, effects)
         self._reconciler = Reconciler(
             nb, finder, neutron, octavia, effects, self._reported, observer
         )
         self._unreconciled: set[str] = set()
+        self._unplanned: set[str] = set()
+        """Load balancers of which it is not known yet what chassis should probe."""
         self._releasing: dict[str, set[Hashable]] = {}
         self._parts: collections.deque[Sequence[str]] = collections.deque()
         """Of batches that could not be committed: one in each turn, to keep the loop turning."""
@@ -123,10 +132,12 @@ class Controller:
         # Until all are reconciled, any resource may be in use. Calls and results of a former
         # leadership term are dropped.
         self._unreconciled = self._names()
+        self._unplanned = set(self._unreconciled)
         self._run_posted()
         self._reported.clear()
         self._tasks.clear()
         self._index.begin()
+        self._probing.begin()
         for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
         for lb_id in self._unreconciled:
@@ -149,17 +160,18 @@ class Controller:
         """Return the ids of all load balancers, including those whose rows are gone."""
         return {*self._nb.names(), *self._index.load_balancers()}
 
-    def release_source(self, subnet_id: str) -> None:
+    def release_source(self, dependency: Dependency) -> None:
         """Release the health monitor port of a subnet unless it is in use.
 
         Called from any thread. Only the main loop knows whether a load balancer is about to use it.
-        """
-        self.post(lambda: self._release_source(subnet_id))
 
-    def _release_source(self, subnet_id: str) -> None:
-        dependency = Dependency(Resource.MONITORED, subnet_id)
+        :param dependency: MONITORED or PROBED
+        """
+        self.post(lambda: self._release_source(dependency))
+
+    def _release_source(self, dependency: Dependency) -> None:
         if not self._index.of(dependency) and not self._unreconciled:
-            self._release(subnet_id, dependency)
+            self._release(dependency.name, dependency)
 
     def _end(self, lb_id: str, key: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
@@ -178,6 +190,7 @@ class Controller:
     def turn(self) -> float | None:
         """Run what is due; return the seconds until something else is due, None if nothing is."""
         self._run_posted()
+        self._follow_probes()
         self._tasks.retry_due()
         # A part of a failed batch, and what is due: neither delays the other.
         part = self._parts.popleft() if self._parts else ()
@@ -187,8 +200,18 @@ class Controller:
         self._reporter.run()
         if self._parts:
             return 0.0
-        parts = (self.queue, self._tasks, self._reporter)
+        parts = (self.queue, self._tasks, self._reporter, self._probing)
         return min((due for each in parts if (due := each.next_due()) is not None), default=None)
+
+    def _follow_probes(self) -> None:
+        """Follow what chassis have found, and tell them what has changed."""
+        try:
+            for lb_id in self._probing.turn(settled=not self._unplanned):
+                self.queue.add(lb_id)
+        # It must not end the loop for load balancers that are not probed.
+        except Exception:
+            LOG.exception("What chassis have found could not be followed")
+            self._observer.meets(Defect.RESULT)
 
     def _batch(self) -> Sequence[str]:
         """Return what is due, without what is reconciled alone."""
@@ -210,6 +233,7 @@ class Controller:
         """Drop pending calls and reports: another agent is the leader from now on."""
         self._tasks.clear()
         self._reporter.drop()
+        self._probing.begin()
 
     def close(self, timeout: float) -> None:
         """Stop the background work."""
@@ -316,6 +340,7 @@ class Controller:
     def _follow_up(self, lb_id: str, outcome: Outcome) -> None:
         if outcome.dependencies is not None:
             self._unreconciled.discard(lb_id)
+            self._plan_probes(lb_id, outcome)
             for dependency in self._index.set(lb_id, outcome.dependencies, outcome.former):
                 key = self._release(lb_id, dependency)
                 if key is not None and not outcome.dependencies:
@@ -325,6 +350,16 @@ class Controller:
             self._reported.sent(lb_id, outcome.report.key)
         if outcome.again:
             self.queue.add(lb_id)
+
+    def _plan_probes(self, lb_id: str, outcome: Outcome) -> None:
+        registry, probes = self._probing.registry, outcome.probes
+        if not outcome.dependencies:
+            registry.forget(lb_id)
+        elif probes is None:
+            return
+        elif self._probing.enabled and registry.want(lb_id, probes.targets, probes.before):
+            self.queue.add(lb_id)
+        self._unplanned.discard(lb_id)
 
     def _is_releasing(self, lb_id: str) -> bool:
         """Whether a resource of a deleted load balancer is being released.
@@ -342,10 +377,11 @@ class Controller:
         """Release what no load balancer needs any more; return the key of the background call."""
         resource, name = dependency
         after: Hashable = None
-        if resource == Resource.MONITORED and not self._unreconciled:
-            after = ("source", name)
+        key: tuple[Hashable, ...] = ("release", name)
+        if resource in RELEASES and not self._unreconciled:
+            after, key = (TASKS[resource], name), (RELEASES[resource], name)
             self._tasks.forget(after)
-            work = functools.partial(self._neutron.delete_hm_ports, name)
+            work = functools.partial(self._neutron.delete_hm_ports, name, resource)
         elif resource == Resource.MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
@@ -354,6 +390,5 @@ class Controller:
             elif resource == Resource.SWITCH:
                 self._nb.forget_switch(name)
             return None
-        key = ("release", name)
         self._tasks.run_once(key, work, lb_id, after)
         return key

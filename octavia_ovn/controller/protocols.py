@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from octavia_ovn.core import model
+from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.desired.access_control import Access
 from octavia_ovn.core.health import HealthState, Source, SwitchPort
 from octavia_ovn.core.neutron_port import NeutronPort
@@ -23,6 +24,9 @@ class SwitchPorts(Protocol):
 
     def monitor_source(self, subnet_id: str, projects: Sequence[str]) -> Source | None:
         """Return the health monitor port of a subnet, if it belongs to one of some projects."""
+
+    def probe_source(self, subnet_id: str, project: str) -> SwitchPort | None:
+        """Return the port that chassis probe members of a subnet from, if it is complete."""
 
 
 class Northbound(Topology, Protocol):
@@ -83,6 +87,12 @@ class Northbound(Topology, Protocol):
     def forget_switch(self, switch: str) -> None:
         """Follow the ports of a switch no longer; no load balancer depends on it."""
 
+    def global_number(self) -> int:
+        """Return `NB_Global.nb_cfg`."""
+
+    def announces_probes(self) -> bool:
+        """Whether `NB_Global` says that chassis probe members."""
+
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.
 
@@ -99,6 +109,20 @@ class Southbound(Protocol):
 
     def health_state(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return what OVN's check says about a backend."""
+
+
+class Chassis(Protocol):
+    """What the Southbound database says of chassis and of some switch ports."""
+
+    def follow(self, ports: frozenset[str]) -> None:
+        """Say from now on on which chassis some switch ports are."""
+
+    @property
+    def located(self) -> bool:
+        """Whether that is known for all of them."""
+
+    def reached(self) -> Mapping[str, int]:
+        """Return chassis → the `nb_cfg` that it has reached."""
 
 
 class Neutron(Protocol):
@@ -143,10 +167,19 @@ class Neutron(Protocol):
     def delete_vip_ports(self, lb_id: str) -> None:
         """Find and delete the VIP ports that are ours."""
 
-    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> NeutronPort:
-        """Make a health monitor port of a subnet, or return the one that the project has."""
+    def make_hm_port(
+        self,
+        subnet_id: str,
+        network_id: str,
+        project_id: str,
+        kind: Resource = Resource.MONITORED,
+    ) -> NeutronPort:
+        """Make a health monitor port of a subnet, or return the one that the project has.
 
-    def delete_hm_ports(self, subnet_id: str) -> None:
+        :param kind: MONITORED for OVN's checks, PROBED for those of the chassis
+        """
+
+    def delete_hm_ports(self, subnet_id: str, kind: Resource = Resource.MONITORED) -> None:
         """Delete the health monitor ports of a subnet."""
 
 

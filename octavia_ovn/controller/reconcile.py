@@ -16,7 +16,8 @@ from octavia_ovn.controller import corruption, vip_ports
 from octavia_ovn.controller.corruption import CorruptRows, Problems
 from octavia_ovn.controller.deletions import Answer, Deletions, log_foreign, without
 from octavia_ovn.controller.effects import Effect, Effects
-from octavia_ovn.controller.facts import FactFinder, Known, Missing
+from octavia_ovn.controller.facts import FactFinder, Known, Probes
+from octavia_ovn.controller.member_health import Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.status_updates import StatusUpdate
@@ -42,6 +43,7 @@ class Outcome:
     :param dependencies: what the load balancer depends on; None while that is not known
     :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to reconcile again once the operations are committed
+    :param probes: what chassis are to probe; None while that is not known, or it is leaving
     :param effects: to be carried out in order once the operations are committed: background calls,
         results to forget, metrics, log lines
     """
@@ -51,6 +53,7 @@ class Outcome:
     dependencies: frozenset[Dependency] | None = None
     former: frozenset[Dependency] = frozenset()
     again: bool = False
+    probes: Probes | None = None
     effects: tuple[Effect, ...] = ()
 
 
@@ -196,6 +199,7 @@ class Reconciler:
             operations=operations,
             report=self._report(known, statuses, pending, shown, accepted.statuses),
             dependencies=known.dependencies,
+            probes=known.probes,
         )
 
     def _note_vips(
@@ -308,7 +312,7 @@ class Reconciler:
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Dependency]:
         """Return what a load balancer has used, even if this agent has never reconciled it."""
         try:
-            return self._finder.used(codec.decode(rows).lb)
+            return self._finder.used(codec.decode(rows).lb, rows)
         except codec.Undecodable:
             return frozenset()
 

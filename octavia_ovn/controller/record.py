@@ -56,6 +56,9 @@ class Rows(Protocol):
     def hashes_ipv6(self, deadline: float) -> bool:
         """Whether this OVN can select a backend by a hash of IPv6 addresses."""
 
+    def has_probes(self, deadline: float) -> bool:
+        """Whether a program on any chassis checks members and reports to the agent."""
+
     def commit(
         self,
         rows: Sequence[Row],
@@ -176,12 +179,25 @@ class Recorder:
             lb = _load_balancer(rows, request)
             change = patches.resolve(request, lb)
             self._admission.check(change, lb)
+            self._check_probes(change, lb, deadline)
             change = validation.complete(change, lb, self._networks(deadline))
             if validation.needs_ipv6_hash(change, lb) and not self._rows.hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
             return record.record(rows, change, name)
         except (changes.UnknownObject, codec.Undecodable) as error:
             raise _lost(str(error)) from error
+
+    def _check_probes(
+        self, change: changes.Change, lb: model.LoadBalancer | None, deadline: float
+    ) -> None:
+        """Refuse new health checks that neither OVN nor a program on a chassis would make."""
+        beyond_ovn = validation.needs_probes(change, lb)
+        if beyond_ovn is None:
+            return
+        if not self._admission.probes:
+            raise beyond_ovn
+        if not self._rows.has_probes(deadline):
+            raise limits.refuse(limits.NO_PROBES)
 
     def _port_users(
         self, rows: Sequence[Row], request: patches.Request, deadline: float

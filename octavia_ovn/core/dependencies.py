@@ -20,6 +20,8 @@ class Resource(str, enum.Enum):
     """The port and the health of a monitored member, by IP address."""
     MONITORED = "monitored"
     """A subnet with a port that health checks are sent from, by id."""
+    PROBED = "probed"
+    """A subnet with a port that chassis probe members from, by id."""
     MEMBER = "member"
     """Anything at the IP address of a member."""
     MEMBER_FIP = "member-fip"

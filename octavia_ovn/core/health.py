@@ -49,11 +49,13 @@ class Source:
 class SwitchPort:
     """The properties of a switch port that matter to members.
 
-    :param source_of: the subnet of the members that are checked from it
+    :param source_of: the subnet of the members that OVN checks from it
     :param answers: whether OVN knows its addresses, and answers ARP for them
     :param project: the project that it belongs to in Neutron
     :param up: whether a hypervisor has bound it
     :param virtual: whether other ports share its addresses, as allowed address pairs
+    :param probe_source_of: the subnet of the members that chassis probe from it
+    :param mac: its MAC address, as far as OVN knows it
     """
 
     name: str
@@ -63,12 +65,16 @@ class SwitchPort:
     project: str
     up: bool
     virtual: bool
+    probe_source_of: str | None = None
+    mac: str = ""
 
     def dependencies(self) -> Iterator[Dependency]:
         """Yield the dependencies that change with the port."""
         yield from (Dependency(Resource.BACKEND, address) for address in self.addresses)
         if self.source_of:
             yield Dependency(Resource.MONITORED, self.source_of)
+        if self.probe_source_of:
+            yield Dependency(Resource.PROBED, self.probe_source_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +83,13 @@ class Health:
 
     :param backends: results of the checks of backends
     :param members: member id → health that overrides its check
+    :param probed: pools that chassis check instead of OVN: OVN skips none of their members, so
+        `vips` holds only those that serve
     """
 
     backends: Mapping[Backend, HealthState] = field(default_factory=dict)
     members: Mapping[str, HealthState] = field(default_factory=dict)
+    probed: frozenset[str] = frozenset()
 
     def of(self, pool: model.Pool, member: model.Member) -> HealthState:
         """Return the health of a member."""

@@ -12,7 +12,7 @@ import enum
 import functools
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
@@ -49,10 +49,22 @@ class Mechanism(str, enum.Enum):
 
 
 class MonitorType(str, enum.Enum):
-    """Health checks that OVN can do; the values are Octavia's names."""
+    """Types of health checks; the values are Octavia's names.
+
+    OVN itself knows the first two. All can be done by a program on each chassis.
+    """
 
     TCP = "TCP"
     UDP_CONNECT = "UDP-CONNECT"
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+    TLS_HELLO = "TLS-HELLO"
+    PING = "PING"
+
+    @property
+    def sends_http(self) -> bool:
+        """Whether the check sends an HTTP request."""
+        return self in (MonitorType.HTTP, MonitorType.HTTPS)
 
 
 @functools.lru_cache(maxsize=8192)  # each reconciliation reads the same addresses
@@ -147,7 +159,11 @@ class Vip:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A backend of a pool; weight 0 drains it, a backup serves only when no other can."""
+    """A backend of a pool; weight 0 drains it, a backup serves only when no other can.
+
+    :param monitor_address: checked instead of `address`, in the same subnet; None if it is the same
+    :param monitor_port: checked instead of `port`; None if it is the same
+    """
 
     id: str
     address: str
@@ -156,11 +172,21 @@ class Member:
     weight: int = 1
     backup: bool = False
     enabled: bool = True
+    monitor_address: str | None = None
+    monitor_port: int | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
         _check_address(self.address)
         _check_port(self.port)
+        if self.monitor_address is not None:
+            _check_address(self.monitor_address)
+        if self.monitor_port is not None:
+            _check_port(self.monitor_port)
+        if self.monitor_address == self.address:
+            object.__setattr__(self, "monitor_address", None)
+        if self.monitor_port == self.port:
+            object.__setattr__(self, "monitor_port", None)
         _check_optional_id(self.subnet_id)
         if not 0 <= self.weight <= 256:  # noqa: PLR2004 - Octavia's range
             msg = f"{self.weight!r} is not a weight between 0 and 256"
@@ -171,9 +197,35 @@ MONITOR_NUMBERS = ("delay", "timeout", "max_retries", "max_retries_down")
 """The fields of a monitor that are times, in seconds, and counts."""
 
 
+_METHOD = re.compile("[A-Z]{3,10}")
+_PATH = re.compile("/[!-~]{0,254}")
+_CODES = re.compile("[1-5][0-9]{2}(-[1-5][0-9]{2}|(,[1-5][0-9]{2}){0,15})")
+_DOMAIN = re.compile("[0-9A-Za-z._:-]{1,255}")
+HTTP_FORMS = {
+    "http_method": _METHOD,
+    "url_path": _PATH,
+    "expected_codes": _CODES,
+    "http_version": re.compile(r"1\.[01]"),
+    "domain_name": _DOMAIN,
+}
+"""The fields of a monitor that describe its HTTP request and the answer, with what they may hold.
+None may end a line: they become parts of a request."""
+_USED: Mapping[MonitorType, Collection[str]] = {
+    MonitorType.HTTP: HTTP_FORMS,
+    MonitorType.HTTPS: HTTP_FORMS,
+    MonitorType.TLS_HELLO: ("domain_name",),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class HealthMonitor:
-    """The health check of a pool's members; delay and timeout in seconds."""
+    """The health check of a pool's members; delay and timeout in seconds.
+
+    The fields of :data:`HTTP_FORMS` are None where they are not set, or the type does not use them.
+
+    :param expected_codes: one code, several separated by commas, or a range such as `200-204`
+    :param domain_name: sent in the `Host` header, and in TLS as the server's name
+    """
 
     id: str
     type: MonitorType
@@ -182,6 +234,11 @@ class HealthMonitor:
     max_retries: int
     max_retries_down: int = 3
     enabled: bool = True
+    http_method: str | None = None
+    url_path: str | None = None
+    expected_codes: str | None = None
+    http_version: str | None = None
+    domain_name: str | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -189,6 +246,17 @@ class HealthMonitor:
             if value < 0:
                 msg = f"{value!r} is not a time or a count"
                 raise ValueError(msg)
+        for name, form in HTTP_FORMS.items():
+            text = getattr(self, name)
+            if name not in _USED.get(self.type, ()):
+                object.__setattr__(self, name, None)
+            elif text is not None and not form.fullmatch(text):
+                msg = f"{text!r} is not valid in {name}"
+                raise ValueError(msg)
+        low, _, high = (self.expected_codes or "").partition("-")
+        if high and high < low:
+            msg = f"{self.expected_codes!r} is not valid in expected_codes: the range is empty"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.model import canonical_address
 
 
@@ -47,8 +48,13 @@ class NeutronPort:
 
     @property
     def source_of(self) -> str | None:
-        """The id of the subnet, if this is a health monitor port of this driver."""
+        """The id of the subnet, if OVN's checks come from this port, and it is this driver's."""
         return neutron.hm_subnet(self.name, self.device_id, self.device_owner)
+
+    @property
+    def probe_source_of(self) -> str | None:
+        """The id of the subnet, if chassis probe from this port, and it is this driver's."""
+        return neutron.hm_subnet(self.name, self.device_id, self.device_owner, Resource.PROBED)
 
     def is_vip_of(self, lb_id: str) -> bool:
         """Whether it is a VIP port of a load balancer, also of `ovn-octavia-provider`."""

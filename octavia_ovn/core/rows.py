@@ -201,6 +201,18 @@ class Answer:
     addresses: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class AnnounceProbes:
+    """Say in `NB_Global` whether chassis probe members: API workers accept such monitors then."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IncrementNumber:
+    """Increment `NB_Global.nb_cfg`, which every ovn-controller follows."""
+
+
 Operation = (
     InsertRow
     | DeleteRow
@@ -215,6 +227,8 @@ Operation = (
     | PutAccessRow
     | DeleteAccessRow
     | Answer
+    | AnnounceProbes
+    | IncrementNumber
 )
 
 SWITCH = "Logical_Switch"

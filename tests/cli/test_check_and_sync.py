@@ -254,7 +254,8 @@ def test_db_sync_util_without_configuration_fails_without_a_call(capfd, monkeypa
     [
         ("octavia_ovn.cli.main", "octavia-ovn"),
         ("octavia_ovn.cli.db_sync", "octavia-ovn-db-sync-util"),
-        ("octavia_ovn.collector", "octavia-ovn-stats"),
+        ("octavia_ovn.chassis", "octavia-ovn-chassis"),
+        ("octavia_ovn.chassis", "octavia-ovn-stats"),
     ],
 )
 def test_version_without_warnings(module, name):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from octavia_ovn import collector
+from octavia_ovn import chassis
 from octavia_ovn.cli import db_sync
 from octavia_ovn.cli.main import main
 from tests.cli.command_line import runner
@@ -30,7 +30,7 @@ HELP = {
     "octavia-ovn": _of_click(),
     **{f"octavia-ovn {name}": _of_click(name) for name in main.commands},
     "octavia-ovn-db-sync-util": _of_oslo(db_sync.main),
-    "octavia-ovn-stats": _of_oslo(collector.main),
+    "octavia-ovn-chassis": _of_oslo(chassis.main),
 }
 
 

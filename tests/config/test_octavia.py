@@ -8,6 +8,7 @@ from keystoneauth1 import loading
 from oslo_config import cfg, types
 
 from octavia_ovn.config import octavia as config
+from octavia_ovn.config.health import AgentHealth
 from octavia_ovn.config.requests import OCTAVIA_OPTS
 from octavia_ovn.errors import BadConfiguration
 
@@ -118,11 +119,19 @@ def test_ovn_section(conf):
         ("[ovn]\novsdb_connection_timeout = soon\n", "[ovn] ovsdb_connection_timeout"),
         ("[ovn]\nsession_persistence = cookie\n", "[ovn] session_persistence"),
         ("[neutron]\nauth_type = telepathy\n", "[neutron] auth_type"),
+        ("[ovn_health]\nenabled = perhaps\n", "[ovn_health] enabled"),
+        ("[ovn_health]\nchassis_timeout = 2\n", "[ovn_health] chassis_timeout"),
     ],
 )
 def test_a_wrong_value_is_named(conf, text, option):
     with pytest.raises(BadConfiguration, match=option.replace("[", r"\[")):
         config.load(conf(text))
+
+
+def test_members_are_checked_by_ovn_unless_a_program_on_each_chassis_does(conf):
+    assert config.load(conf()).health == AgentHealth(enabled=False, chassis_timeout=10)
+    text = "[ovn_health]\nenabled = true\nchassis_timeout = 3\n"
+    assert config.load(conf(text)).health == AgentHealth(enabled=True, chassis_timeout=3)
 
 
 def test_an_empty_connection_is_left_to_the_endpoint(conf):

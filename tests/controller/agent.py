@@ -5,6 +5,7 @@ test says so."""
 import dataclasses
 
 from octavia_ovn.controller.loop import Controller
+from octavia_ovn.controller.probing import Probing
 from octavia_ovn.core import codec
 from octavia_ovn.core.pending import Final
 from octavia_ovn.core.request import changes, record
@@ -32,14 +33,21 @@ class Agent:
 
     :param rows: the Northbound database has
     :param outside: of another agent, which has died
+    :param chassis: which probe members; None when OVN checks them
     """
 
-    def __init__(self, rows=(), outside=None, observer=None):
+    def __init__(self, rows=(), outside=None, observer=None, chassis=None):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
         self.db = self.nb.db
         self.clock, self.executor, self.sender = Clock(), Later(), Later()
         self.history, self.defects = [], Defects()
         self.count = 0
+        self.chassis = chassis
+        self.probing = Probing(
+            self.nb, chassis, clock=self.clock, observer=observer or self.defects
+        )
+        if chassis is not None:
+            chassis.probing = self.probing
         self.controller = Controller(
             self.nb,
             self.sb,
@@ -49,6 +57,7 @@ class Agent:
             self.executor,
             lambda: None,
             sender=self.sender,
+            probing=self.probing,
             observer=observer or self.defects,
             clock=self.clock,
         )

@@ -6,8 +6,11 @@ import dataclasses
 from concurrent.futures import Executor, Future
 
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.codec.neutron import hm_port_name
+from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.health import HealthState, Source
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.rows import AnnounceProbes, IncrementNumber
 from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
@@ -71,6 +74,8 @@ class SwitchPort:
     up: bool = True
     virtual: bool = False
     project: str = TENANT
+    addresses: tuple = ()
+    mac: str = ""
 
 
 @dataclasses.dataclass
@@ -83,6 +88,7 @@ class SwitchPorts:
     owners: dict = dataclasses.field(default_factory=dict)
     down: set = dataclasses.field(default_factory=set)
     virtual: set = dataclasses.field(default_factory=set)
+    probe_sources: dict = dataclasses.field(default_factory=dict)
 
     def at(self, address):
         name = self.names.get(address)
@@ -95,6 +101,10 @@ class SwitchPorts:
             return None
         port = self.answers.get(subnet_id)
         return Source(port or f"hm-{subnet_id}", address, answers=port is not None)
+
+    def probe_source(self, subnet_id, project):
+        """The port that chassis probe from, which belongs to the service."""
+        return self.probe_sources.get(subnet_id)
 
 
 def member_fip(fip_id, router, *, distributed):
@@ -120,6 +130,8 @@ class Northbound:
         self.forgotten = set()
         self.error = None
         self.committed = lambda _: None
+        self.number = 7
+        self.announced = False
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -149,6 +161,12 @@ class Northbound:
     def existing_ports(self, names):
         """Every port exists, but for those that are being fetched."""
         return None if self.fetching & set(names) else frozenset(names)
+
+    def global_number(self):
+        return self.number
+
+    def announces_probes(self):
+        return self.announced
 
     def forget_port(self, name):
         self.forgotten.add(name)
@@ -180,6 +198,7 @@ class Northbound:
         operations = tuple(plan())
         if self.error is not None:
             raise self.error
+        operations = self._write_global(operations)
         before = self.db.all()
         written = self.db.write(operations)
         if written:
@@ -189,6 +208,19 @@ class Northbound:
             # Those of other tables concern whichever load balancers depend on them.
             self.committed({each.name for each in rows} or self.names())
         return written
+
+    def _write_global(self, operations):
+        """Write what is meant for NB_Global; return the rest."""
+        rest = []
+        for each in operations:
+            if isinstance(each, AnnounceProbes):
+                assert self.announced is not each.value
+                self.announced = each.value
+            elif isinstance(each, IncrementNumber):
+                self.number += 1
+            else:
+                rest.append(each)
+        return tuple(rest)
 
 
 class Southbound:
@@ -306,17 +338,17 @@ class Neutron:
             key: port for key, port in self.ports.items() if port.name != f"ovn-lb-vip-{lb_id}"
         }
 
-    def make_hm_port(self, subnet_id, network_id, project_id):
+    def make_hm_port(self, subnet_id, network_id, project_id, kind=Resource.MONITORED):
         """Make the port; its switch port is there a moment later, when OVN has it."""
         self._answer()
-        name = f"ovn-lb-hm-{subnet_id}"
-        address = FixedIp("10.0.0.9", subnet_id)
+        name = hm_port_name(subnet_id, kind)
+        address = FixedIp("10.0.0.9" if kind is Resource.MONITORED else "10.0.0.7", subnet_id)
         made = Port(name, name, fixed_ips=(address,), project_id=project_id)
         return self.ports.setdefault(name, made)
 
-    def delete_hm_ports(self, subnet_id):
+    def delete_hm_ports(self, subnet_id, kind=Resource.MONITORED):
         self._answer()
-        self.ports.pop(f"ovn-lb-hm-{subnet_id}", None)
+        self.ports.pop(hm_port_name(subnet_id, kind), None)
 
 
 class Octavia:

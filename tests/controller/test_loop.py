@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.desired.load_balancer import deleting
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.request import changes, record
@@ -164,7 +165,7 @@ class TestGivingBack:
         assert "ovn-lb-hm-sub1" in checked.neutron.ports
 
     def test_not_what_is_still_needed(self, checked):
-        checked.controller.release_source("sub1")
+        checked.controller.release_source(Dependency(Resource.MONITORED, "sub1"))
         checked.controller.turn()
         checked.executor.run()
 
@@ -173,7 +174,7 @@ class TestGivingBack:
     def test_not_what_a_comparison_of_a_former_term_has_found_unused(self, bench):
         """Another agent has acted meanwhile, and a load balancer has come that needs it."""
         bench.controller.enqueue_all()
-        bench.controller.release_source("sub1")
+        bench.controller.release_source(Dependency(Resource.MONITORED, "sub1"))
         bench.nb.ports["neutron-net1"].names = {"10.0.0.1": "port1"}
         bench.nb.ports["neutron-net1"].sources = {"sub1": "10.0.0.9"}
         bench.neutron.make_hm_port("sub1", "net1", SERVICE)
@@ -249,7 +250,7 @@ class TestGivingBack:
 
     def test_what_a_dead_agent_has_left(self, bench):
         bench.neutron.make_hm_port("sub1", "net1", None)
-        bench.controller.release_source("sub1")
+        bench.controller.release_source(Dependency(Resource.MONITORED, "sub1"))
         bench.until(lambda: bench.neutron.ports == {})
 
     def test_a_members_floating_ip(self, bench):

@@ -6,10 +6,10 @@ import pytest
 from octavia_ovn.adapters.northbound.intents import IntentRows
 from octavia_ovn.adapters.ovsdb.session import NotSent
 from octavia_ovn.controller.record import Recorder
-from octavia_ovn.core.request import changes
+from octavia_ovn.core.request import changes, limits
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.errors import NotFound, Unanswered
-from tests.core.builders import balancer, member
+from tests.core.builders import balancer, member, monitor, pool
 
 
 class Session:
@@ -58,3 +58,64 @@ def test_a_request_on_lost_rows_names_the_remedy(change, where):
         recorder.record(change, **where)
     for words in ("try again soon", "loadbalancer failover", "octavia-ovn sync"):
         assert words in str(refused.value)
+
+
+class Asked:
+    """A server that answers about NB_Global and nothing else, and knows how often."""
+
+    def __init__(self, external_ids):
+        self._external_ids = external_ids
+        self.asked = 0
+
+    def select(self, table, _, columns, *__):
+        if table != "NB_Global":
+            return []
+        assert columns == ["external_ids"]
+        self.asked += 1
+        return [{"external_ids": self._external_ids}]
+
+    def transact(self, *_):
+        pass
+
+
+REPORTING = {"octavia-ovn-probes": "true"}
+HTTP = changes.CreateLoadBalancer(balancer(pools=[pool(monitor=monitor("HTTP"))]))
+
+
+def record(session, *, enabled, request=HTTP):
+    rows = IntentRows(session)
+    recorder = Recorder(rows, 5.0, lambda _: None, Admission(probes=enabled))
+    return recorder.record(request, lb_id="lb1")
+
+
+def test_a_check_that_ovn_cannot_make_is_recorded_while_a_program_on_a_chassis_reports():
+    session = Asked(REPORTING)
+
+    assert record(session, enabled=True)
+    assert session.asked == 1
+
+
+@pytest.mark.parametrize("external_ids", [{}, {"octavia-ovn-probes": "false"}])
+def test_and_else_it_is_refused_with_the_way_out(external_ids):
+    with pytest.raises(limits.Unsupported, match="octavia-ovn-chassis, and none reports"):
+        record(Asked(external_ids), enabled=True)
+
+
+def test_where_the_operator_has_not_enabled_it_the_database_is_not_asked():
+    session = Asked(REPORTING)
+
+    with pytest.raises(limits.Unsupported, match=r"not by HTTP; .*\[ovn_health\] enabled\.$"):
+        record(session, enabled=False)
+    assert session.asked == 0
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_other_requests_do_not_ask(enabled):
+    """Nor does a comparison with Octavia: it must be able to restore what tenants have."""
+    session = Asked({})
+    for request in (
+        changes.CreateLoadBalancer(balancer(pools=[pool(monitor=monitor())])),
+        changes.Restore(HTTP.lb),
+    ):
+        assert record(session, enabled=enabled, request=request)
+    assert session.asked == 0

@@ -34,8 +34,8 @@ def listener(listener_id="l1", port=80, pool_id="p1", **fields):
     return model.Listener(id=listener_id, port=port, pool_id=pool_id, **given)
 
 
-def monitor(**fields):
-    return model.HealthMonitor("hm1", model.MonitorType.TCP, 5, 3, 4, 2, **fields)
+def monitor(kind="TCP", **fields):
+    return model.HealthMonitor("hm1", model.MonitorType(kind), 5, 3, 4, 2, **fields)
 
 
 def balancer(listeners=(), pools=(), vips=None, **fields):

@@ -109,20 +109,24 @@ class Maker:
             weight=self.one([1, 1, 2, 6, 0]),
             backup=not self.mostly(),
             enabled=self.mostly(),
+            monitor_port=self.one([None, None, None, 8080]),
+            monitor_address=self.one([None, None, None, "fd00::9" if ipv6 else "10.0.0.9"]),
         )
 
     def members(self, pool_id):
         return tuple(self.member(pool_id, each) for each in self.some([1, 2, 3, 4]))
 
     def monitor(self, pool_id):
-        udp = PROTOCOLS[pool_id] is UDP
+        by_ovn = "UDP_CONNECT" if PROTOCOLS[pool_id] is UDP else "TCP"
         return model.HealthMonitor(
             id=f"{pool_id}-hm",
-            type=model.MonitorType.UDP_CONNECT if udp else model.MonitorType.TCP,
+            type=model.MonitorType[self.one([by_ovn, by_ovn, by_ovn, "HTTP", "PING"])],
             delay=self.one([1, 5]),
             timeout=3,
             max_retries=3,
             enabled=self.mostly(),
+            url_path=self.one([None, None, "/up"]),
+            expected_codes=self.one([None, None, "200-204"]),
         )
 
     def persistence(self):

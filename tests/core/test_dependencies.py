@@ -16,12 +16,21 @@ def test_dependencies_are_equal_if_kind_and_name_are():
     assert Dependency(Resource.PORT, "a") in every
 
 
+@pytest.mark.parametrize("probe_source_of", [None, "sub2"])
 @pytest.mark.parametrize("source_of", [None, "sub1"])
-def test_what_depends_on_a_switch_port(source_of):
+def test_what_depends_on_a_switch_port(source_of, probe_source_of):
     port = SwitchPort(
-        "port", ("10.0.0.1", "fd00::1"), source_of, False, "project", up=True, virtual=False
+        "port",
+        ("10.0.0.1", "fd00::1"),
+        source_of,
+        False,
+        "project",
+        up=True,
+        virtual=False,
+        probe_source_of=probe_source_of,
     )
 
     backends = [Dependency(Resource.BACKEND, each) for each in port.addresses]
     monitored = [Dependency(Resource.MONITORED, source_of)] if source_of else []
-    assert list(port.dependencies()) == backends + monitored
+    probed = [Dependency(Resource.PROBED, probe_source_of)] if probe_source_of else []
+    assert list(port.dependencies()) == backends + monitored + probed

@@ -36,6 +36,18 @@ BAD = {
     "allowed networks in another order": lambda: listener(allowed_cidrs=("fd00::/8", "10.0.0.0/8")),
     "monitor's id": lambda: dataclasses.replace(monitor(), id=""),
     "monitor's delay": lambda: dataclasses.replace(monitor(), delay=-1),
+    "monitored address in another spelling": lambda: member(monitor_address="FD00::1"),
+    "monitored port 0": lambda: member(monitor_port=0),
+    "HTTP method": lambda: monitor("HTTP", http_method="GET "),
+    "path without a slash": lambda: monitor("HTTP", url_path="up"),
+    "path that ends the line": lambda: monitor("HTTP", url_path="/up\r\nX: y"),
+    "path with a letter that is not ASCII": lambda: monitor("HTTP", url_path="/\u00fc"),
+    "codes with a blank": lambda: monitor("HTTP", expected_codes="200, 204"),
+    "codes that HTTP does not have": lambda: monitor("HTTP", expected_codes="600"),
+    "digits that are not ASCII": lambda: monitor("HTTP", expected_codes="20\u0660"),
+    "range that is empty": lambda: monitor("HTTP", expected_codes="299-200"),
+    "HTTP version": lambda: monitor("HTTPS", http_version="2.0"),
+    "domain name that ends the line": lambda: monitor("TLS-HELLO", domain_name="example.org\n"),
     "no VIP": lambda: dataclasses.replace(balancer(), vips=()),
 }
 
@@ -104,6 +116,37 @@ def test_pools_that_hash_the_client_address(algorithm, persistence, hashes_clien
 )
 def test_pools_with_checked_members(given, monitored):
     assert monitored is pool(monitor=given).monitored
+
+
+HTTP_FIELDS = {
+    "http_method": "HEAD",
+    "url_path": "/up?now=1",
+    "expected_codes": "200,204",
+    "http_version": "1.1",
+    "domain_name": "example.org",
+}
+USED = {"HTTP": set(HTTP_FIELDS), "HTTPS": set(HTTP_FIELDS), "TLS-HELLO": {"domain_name"}}
+
+
+@pytest.mark.parametrize("kind", [each.value for each in model.MonitorType])
+def test_a_monitor_has_no_fields_that_its_type_does_not_use(kind):
+    found = monitor(kind, **HTTP_FIELDS)
+
+    assert {each for each in HTTP_FIELDS if getattr(found, each)} == USED.get(kind, set())
+    assert monitor(kind, **dict.fromkeys(HTTP_FIELDS.keys() - USED.get(kind, set()), "?\n"))
+
+
+@pytest.mark.parametrize("codes", ["200", "200,301,404", "200-200", "100-599"])
+def test_codes_that_a_monitor_can_expect(codes):
+    assert monitor("HTTP", expected_codes=codes).expected_codes == codes
+
+
+def test_a_member_that_is_checked_where_it_serves_says_so_in_one_way():
+    same = member(1, monitor_address="10.0.0.1", monitor_port=80)
+    other = member(1, monitor_address="10.0.0.9", monitor_port=8080)
+
+    assert same == member(1)
+    assert (other.monitor_address, other.monitor_port) == ("10.0.0.9", 8080)
 
 
 def test_finds_its_objects():

@@ -44,7 +44,15 @@ def test_a_health_monitor_port_is_known_by_its_owner(
     found = port(f"ovn-lb-hm-{SUBNET}", device_id, device_owner)
 
     assert (found.source_of, found.is_hm_port) == (source_of, is_hm_port)
+    assert found.probe_source_of is None
     assert not found.is_vip_of(LB)
+
+
+def test_a_port_that_chassis_probe_from_is_another():
+    found = port(f"ovn-lb-probe-{SUBNET}", f"ovn-lb-hm-probe-{SUBNET}", "ovn-lb-hm:distributed")
+
+    assert (found.source_of, found.is_hm_port) == (None, False)
+    assert found.probe_source_of == SUBNET
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from octavia_ovn.adapters.ovsdb.channel import MAX_BACKOFF, Channel
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
-from octavia_ovn.agent import HealthChecks
 from octavia_ovn.errors import BadConfiguration, Unavailable
+from octavia_ovn.health import HealthChecks
 from tests.controller.outside import Clock, Later
 
 DAY = 24 * 3600

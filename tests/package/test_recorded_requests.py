@@ -29,35 +29,32 @@ from tests.recordings import script, steps
 
 RELEASES = [release for release in models.BEFORE if release <= models.RELEASE]
 PREFERENCES = DriverDefaults()
-CANNOT = (
-    "connection_limit: ",
-    "insert_headers: ",
-    "tls_enabled: ",
-    "monitor_address: ",
-    "monitor_port: ",
-    "vip_sg_ids: ",
-    "OVN checks members by TCP",
-)
+CANNOT = ("connection_limit: ", "insert_headers: ", "tls_enabled: ", "vip_sg_ids: ")
 """How the refusals begin that the script provokes; all else must be accepted."""
+NOT_BY_OVN = ("monitor_address: ", "monitor_port: ", "OVN checks members by TCP")
+"""The same where no program on the chassis checks members."""
 # Nothing of it can be accepted.
 REFUSED = ("flavor", "availability zone", "layer 7", "layer 7 in a load balancer with children")
 
 
 class Rows(IntentRows):
-    """A router joins the script's subnets."""
+    """A router joins the script's subnets; a program checks members."""
 
     def router_subnets(self, network_ids, deadline):
         return iter(steps.CIDRS)
+
+    def has_probes(self, deadline):
+        return True
 
 
 class Driver(Worker):
     """Stands for the worker processes: the real driver, over rows in memory."""
 
-    def __init__(self):
+    def __init__(self, *, probes):
         super().__init__()
         self.rows = Database()
         self.refusals = []
-        self._plan = Recorder(Rows(None), 5.0, _subnet, Admission()).plan
+        self._plan = Recorder(Rows(None), 5.0, _subnet, Admission(probes=probes)).plan
         self.runtime = types.SimpleNamespace(
             defaults=PREFERENCES,
             recorder=self,
@@ -102,8 +99,9 @@ def _subnet(subnet_id):
     ids=lambda each: each.name,
 )
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_rows_say_what_octavia_shows(release, scenario, tmp_path, monkeypatch):
-    worker = Driver()
+@pytest.mark.parametrize("probes", [False, True], ids=["checks by OVN", "checks by a program"])
+def test_the_rows_say_what_octavia_shows(probes, release, scenario, tmp_path, monkeypatch):
+    worker = Driver(probes=probes)
     monkeypatch.setattr(wiring, "get", lambda: worker.runtime)
     replay = Replay(scenario, release, tmp_path, worker)
     for step in replay.run():
@@ -113,7 +111,8 @@ def test_the_rows_say_what_octavia_shows(release, scenario, tmp_path, monkeypatc
             shown = models.load_balancer(replay.octavia.store, row)
             expected = data_models.existing_load_balancer(data_models.fields(shown), PREFERENCES)
             assert view(codec.decode(worker.rows.of(row["id"])).lb) == view(expected), step
-    assert not [each for each in worker.refusals if not each.startswith(CANNOT)]
+    cannot = CANNOT if probes else (*CANNOT, *NOT_BY_OVN)
+    assert not [each for each in worker.refusals if not each.startswith(cannot)]
 
 
 def view(lb):

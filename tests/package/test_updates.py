@@ -22,18 +22,23 @@ from tests.core.strategies import many
 SUBNET = Subnet("sub1", "net1", "10.0.0.0/24")
 HASH = model.Mechanism.HASH
 KEPT = model.SessionPersistence(HASH, 90)
+HTTP = dataclasses.replace(
+    monitor("HTTP", url_path="/up", expected_codes="200,204", http_method="GET"), id="hm2"
+)
 LB = balancer(
     [listener(allowed_cidrs=("192.0.2.0/24",), enabled=False)],
     [
         pool(
-            members=[member(1, weight=7, backup=True), member(2)],
+            members=[member(1, weight=7, backup=True, monitor_port=8080), member(2)],
             monitor=monitor(),
             persistence=KEPT,
             algorithm=model.Algorithm.ROUND_ROBIN,
         ),
-        pool("p2"),
+        pool("p2", monitor=HTTP),
     ],
 )
+"""A program on each chassis has checked its members; now OVN does, and new such checks are refused.
+That must not matter to what is there."""
 
 
 class Worker:
@@ -58,8 +63,8 @@ def ask(kind, new, old=None, lb=LB):
     worker = Worker(lb)
     cls, name, ids = KINDS[kind]
     identity = dict([ids])
-    parents = {"member_id": {"pool_id": "p1"}, "healthmonitor_id": {"pool_id": "p1"}}
-    above = parents.get(ids[0], {"loadbalancer_id": "lb1"})
+    pool_id = POOLS.get(kind)
+    above = {"pool_id": pool_id} if pool_id else {"loadbalancer_id": "lb1"}
     before, after = cls(**{**(old or {}), **above, **identity}), cls(**new, **identity)
     after.added_by_a_later_octavia = "something"
     with pytest.MonkeyPatch.context() as patch:
@@ -73,7 +78,9 @@ KINDS = {
     "pool": (data_models.Pool, "pool_update", ("pool_id", "p1")),
     "member": (data_models.Member, "member_update", ("member_id", "m1")),
     "monitor": (data_models.HealthMonitor, "health_monitor_update", ("healthmonitor_id", "hm1")),
+    "HTTP": (data_models.HealthMonitor, "health_monitor_update", ("healthmonitor_id", "hm2")),
 }
+POOLS = {"member": "p1", "monitor": "p1", "HTTP": "p2"}
 
 SOURCE_IP = {"type": "SOURCE_IP", "cookie_name": None}
 # What a request may say of each field, and what comes of it.
@@ -112,7 +119,12 @@ FIELDS = {
         "admin_state_up": {True: {"enabled": True}, False: {"enabled": False}},
         "weight": {0: {"weight": 0}, None: {"weight": 1}},
         "backup": {False: {"backup": False}, None: {"backup": False}},
-        "monitor_port": {None: {}},
+        "monitor_port": {
+            None: {"monitor_port": None},
+            80: {"monitor_port": None},
+            8080: {},
+        },
+        "monitor_address": {None: {}, "10.0.0.1": {}},
     },
     "monitor": {
         "name": {"x": {}},
@@ -121,6 +133,30 @@ FIELDS = {
         "timeout": {2: {"timeout": 2}},
         "max_retries": {1: {"max_retries": 1}},
         "max_retries_down": {1: {"max_retries_down": 1}, None: {"max_retries_down": 3}},
+        "type": {"TCP": {}},
+        "url_path": {"/x": {}, None: {}},
+        "expected_codes": {"200": {}},
+        "http_version": {1.1: {}, None: {}},
+    },
+    "HTTP": {
+        "name": {"x": {}},
+        "type": {"HTTP": {}},
+        "delay": {9: {"delay": 9}},
+        "http_method": {"HEAD": {"http_method": "HEAD"}},
+        "url_path": {"/x?y=1": {"url_path": "/x?y=1"}},
+        "expected_codes": {
+            "201 , 202": {"expected_codes": "201,202"},
+            "200-299": {"expected_codes": "200-299"},
+        },
+        "http_version": {
+            1.1: {"http_version": "1.1"},
+            1.0: {"http_version": "1.0"},
+            None: {"http_version": None},
+        },
+        "domain_name": {
+            "www.example.org": {"domain_name": "www.example.org"},
+            None: {"domain_name": None},
+        },
     },
 }
 # What Octavia may have loaded of the old object; none of it may count.
@@ -129,6 +165,7 @@ LIES = {
     "pool": {"session_persistence": None, "lb_algorithm": "SOURCE_IP", "members": []},
     "member": {"weight": 1, "backup": False, "admin_state_up": False, "address": "10.0.0.1"},
     "monitor": {"delay": 77, "timeout": 77, "max_retries": 10, "type": "TCP"},
+    "HTTP": {"url_path": "/old", "expected_codes": "500", "domain_name": "old", "type": "HTTP"},
 }
 
 
@@ -142,6 +179,7 @@ def octavia(value):
 def part(lb, kind):
     pool = lb.pool("p1")
     found = {"listener": lb.listener("l1"), "pool": pool, "monitor": pool.monitor}
+    found["HTTP"] = lb.pool("p2").monitor
     return found.get(kind, pool.member("m1"))
 
 
@@ -150,6 +188,8 @@ def replaced(lb, kind, **fields):
     if kind == "listener":
         return dataclasses.replace(lb, listeners=(after,))
     first, second = lb.pools
+    if kind == "HTTP":
+        return dataclasses.replace(lb, pools=(first, dataclasses.replace(second, monitor=after)))
     if kind == "member":
         after = dataclasses.replace(first, members=(after, *first.members[1:]))
     elif kind == "monitor":
@@ -186,19 +226,31 @@ def test_an_update_that_names_nothing_changes_nothing(kind):
 
 def test_a_batch_keeps_what_it_does_not_name():
     worker = Worker(LB)
-    known = data_models.Member(member_id="m1", address="10.0.0.1", protocol_port=80, weight=3)
+    known = data_models.Member(
+        member_id="m1", address="10.0.0.1", protocol_port=80, weight=3, monitor_port=8080
+    )
     new = data_models.Member(member_id="m3", address="10.0.0.3", protocol_port=80, subnet_id="sub1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "get", lambda: worker)
         driver.OvnProviderDriver().member_batch_update("p1", [known, new])
 
-    kept = member(1, weight=3, backup=True)
+    kept = member(1, weight=3, backup=True, monitor_port=8080)
     assert worker.lb.pool("p1").members == (kept, member(3))
 
 
 BARE = balancer(LB.listeners, [pool(persistence=KEPT)])
 EMPTY = balancer()
-MEMBER = {"address": "10.0.0.1", "protocol_port": 80, "subnet_id": "sub1", "admin_state_up": True}
+MEMBER = {
+    "address": "10.0.0.1",
+    "protocol_port": 80,
+    "subnet_id": "sub1",
+    "admin_state_up": True,
+    "monitor_address": None,
+    "monitor_port": 80,
+}
+NO_HTTP = dict.fromkeys(
+    ("http_method", "url_path", "expected_codes", "http_version", "domain_name")
+)
 # An object that the rows have lost: what Octavia knows of it, and what comes of disabling it.
 LOST = {
     "listener": (
@@ -243,6 +295,7 @@ LOST = {
             "max_retries": 4,
             "max_retries_down": 2,
             "admin_state_up": True,
+            **NO_HTTP,
         },
         monitor(enabled=False),
     ),

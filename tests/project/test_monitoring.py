@@ -10,10 +10,12 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from octavia_ovn.adapters.metrics import collector as statistics_metrics
+from octavia_ovn.adapters.metrics import probes
 from octavia_ovn.adapters.metrics.agent import Metrics
 from octavia_ovn.core.request import names as requests
 from octavia_ovn.observer import Drift
 from tests.adapters.metrics.test_collector import NUMBERS
+from tests.adapters.metrics.test_probes import PROBES
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs/operators/monitoring.md").read_text(encoding="utf-8")
@@ -72,6 +74,12 @@ def expressions():
         yield variable["definition"] if variable["type"] == "query" else ""
 
 
+def chassis_metrics():
+    registry = statistics_metrics.registry(NUMBERS)
+    probes.register(registry, PROBES)
+    return registry
+
+
 @pytest.fixture(scope="module")
 def known(exported):
     """All names that a scrape has, and the labels of this project's."""
@@ -79,7 +87,7 @@ def known(exported):
     foreign = {sample.name: () for each in families for sample in each.samples}
     chassis = {
         sample.name: tuple(sample.labels)
-        for each in statistics_metrics.registry(NUMBERS).collect()
+        for each in chassis_metrics().collect()
         for sample in each.samples
     }
     return foreign | chassis | {name: labels for name, (_, labels) in exported.items()}
@@ -152,8 +160,14 @@ def test_alerts_tell_regions_apart(rule):
     assert all(each.startswith(" by (region") for each in aggregations)
 
 
-def test_alerts_name_metrics_of_collectors_that_are_documented():
-    page = (PROJECT / "docs/operators/statistics.md").read_text(encoding="utf-8")
+def test_metrics_of_chassis_are_documented():
+    pages = [
+        (PROJECT / f"docs/operators/{name}.md").read_text(encoding="utf-8")
+        for name in ("statistics", "health-checks")
+    ]
+    described = set(re.findall(r"^\| `(octavia_ovn_\w+)` \|", "".join(pages), re.MULTILINE))
 
-    for family in statistics_metrics.registry(NUMBERS).collect():
-        assert f"`{family.name}" in page
+    assert described == {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in chassis_metrics().collect()
+    }

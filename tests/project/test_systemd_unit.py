@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit of collectors is as tight as the documentation says."""
+"""The unit of the program on a chassis is as tight as the documentation says."""
 
 import configparser
 from pathlib import Path
@@ -10,15 +10,20 @@ from octavia_ovn.config.statistics import COLLECTOR_OPTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 UNIT = DOCS / "operators/systemd/octavia-ovn-stats.service"
+HEALTH = DOCS / "operators/systemd/health.conf"
+
+
+def _read(path):
+    # A directive may come twice.
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(path, encoding="utf-8")
+    return parser["Service"]
 
 
 @pytest.fixture(scope="module")
 def service():
-    # A directive may come twice.
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str
-    parser.read(UNIT, encoding="utf-8")
-    return parser["Service"]
+    return _read(UNIT)
 
 
 def test_it_runs_what_is_installed_as_the_documentation_says(service):
@@ -47,3 +52,26 @@ def test_nothing_else_that_it_could_do_without_is_allowed(service):
         if name.startswith(("Protect", "Private", "NoNew", "Lock", "RestrictSUID", "RestrictReal")):
             assert value in {"yes", "strict", "invisible"}, name
     assert service["RestrictAddressFamilies"].split() == ["AF_UNIX", "AF_INET", "AF_INET6"]
+
+
+def test_health_checks_have_the_capabilities_that_the_documentation_names(service):
+    health = _read(HEALTH)
+    page = (DOCS / "operators/health-checks.md").read_text(encoding="utf-8")
+
+    assert health["CapabilityBoundingSet"].split() == sorted(
+        ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_ADMIN"]
+    )
+    for each in health["CapabilityBoundingSet"].split():
+        assert each in page
+    program = health["ExecStart"].split()
+    assert program[0].endswith("/octavia-ovn-chassis")
+    assert program[1:] == service["ExecStart"].split()[1:]
+
+
+def test_health_checks_have_no_mounts_of_their_own(service):
+    """What gives a service a mount namespace hides the namespaces that it makes from the host."""
+    health = _read(HEALTH)
+    harmless = {"ProtectClock"}
+    mounts = [each for each in service if each.startswith(("Protect", "Private"))]
+
+    assert {each for each in mounts if health.get(each) not in {"no", "default"}} == harmless

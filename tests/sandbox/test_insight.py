@@ -116,7 +116,7 @@ def test_show_and_its_pictures(shop: Shop, tmp_path: Path) -> None:
 
 def test_a_bundle(shop: Shop, tmp_path: Path) -> None:
     conf, path = shop.scenery.stack.settings.etc / "octavia.conf", tmp_path / "case.tar.gz"
-    # In a process of its own: in this one other tests may have loaded Octavia, with their databases.
+    # In a process of its own: other tests may have loaded Octavia here, with their databases.
     command = [str(shop.scenery.stack.settings.bin / "octavia-ovn"), "bundle", "test"]
     options = ["--from", "near", "--output", str(path), "--config-file", str(conf)]
     shell.run([*command, *options], env=shop.scenery.stack.settings.base_environment)

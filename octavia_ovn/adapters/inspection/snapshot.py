@@ -196,14 +196,15 @@ class SnapshotReader:
             name: replace(each, chassis=chassis.get(name, ""))
             for name, each in snapshot.ports.items()
         }
+        located = replace(snapshot, ports=ports)
+        probed = reach.probed_pools(located)
         return replace(
-            snapshot,
-            ports=ports,
+            located,
             gateway_chassis={
                 name: chassis.get(redirect, "")
                 for name, redirect in zip(gateways, redirects, strict=True)
             },
-            health=Health(states, reach.health_states(replace(snapshot, ports=ports))),
+            health=Health(states, reach.health_states(located), probed),
         )
 
     def _with_rules(self, snapshot: Snapshot, client: Client, notes: list[str]) -> Snapshot:

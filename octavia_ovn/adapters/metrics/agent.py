@@ -18,6 +18,7 @@ from importlib import metadata
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names as naming
 from octavia_ovn.core.statistics.messages import Reason
@@ -43,7 +44,7 @@ DATAGRAM_RESULTS = ("accepted", *(each.value for each in Reason))
 """How a datagram with statistics is handled."""
 NOTIFICATION_RESULTS = ("sent", "dropped", "failed")
 """What becomes of a notification."""
-THREADS = ("reporter", "watch", "statistics", "notifications", "metrics")
+THREADS = ("reporter", "watch", "statistics", "chassis", "notifications", "metrics")
 """The threads of an agent beside its main loop."""
 
 _Shown = tuple[Operating, Mapping[Operating, int]]
@@ -73,6 +74,7 @@ class Metrics(Observer):
         self._make_outside()
         self._make_findings()
         self._make_statistics()
+        self._make_probes()
         self.leads(is_leader=False)
 
     # --- definitions
@@ -205,15 +207,18 @@ class Metrics(Observer):
             "Datagrams of collectors that have arrived, by result.",
             ("result", DATAGRAM_RESULTS),
         )
-        self._dropped = self._counter(
-            "statistics_dropped",
-            "How often the traffic of a listener was dropped, because Octavia refuses it.",
-        )
-        self._notifications = self._counter(
-            "notifications",
-            "Notifications for billing, by result.",
-            ("result", NOTIFICATION_RESULTS),
-        )
+        text = "How often the traffic of a listener was dropped, because Octavia refuses it."
+        self._dropped = self._counter("statistics_dropped", text)
+        text, results = "Notifications for billing, by result.", ("result", NOTIFICATION_RESULTS)
+        self._notifications = self._counter("notifications", text, results)
+
+    def _make_probes(self) -> None:
+        text = "Chassis of probed members: whether their program is connected or silent."
+        self._chassis = self._gauge("chassis", text, "state")
+        self._probed = self._gauge("probed_members", "Members that chassis probe.")
+        states = ("state", [HealthState.UP.value, HealthState.DOWN.value])
+        text = "How often chassis have found a member in another state, by state."
+        self._flips = self._counter("probe_results", text, states)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
@@ -239,6 +244,7 @@ class Metrics(Observer):
         self._waiting.clear()
         self._shown.clear()
         self._defective.clear()
+        self.probes(connected=0, silent=0, members=0)
         for gauge, status in itertools.product((self._load_balancers, self._members), Operating):
             gauge.labels(status.value).set(0)
 
@@ -351,6 +357,16 @@ class Metrics(Observer):
     def announces(self, result: str) -> None:
         """Count a notification."""
         self._notifications.labels(result).inc()
+
+    def probes(self, *, connected: int, silent: int, members: int) -> None:
+        """Record how many chassis probe, and what."""
+        self._chassis.labels("connected").set(connected)
+        self._chassis.labels("silent").set(silent)
+        self._probed.set(members)
+
+    def flips(self, state: HealthState, count: int) -> None:
+        """Count members that have been found in another state."""
+        self._flips.labels(state.value).inc(count)
 
     @contextlib.contextmanager
     def calls(self, service: str, operation: str) -> Iterator[None]:

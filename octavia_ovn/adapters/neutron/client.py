@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.topology import Subnet
@@ -93,7 +94,7 @@ class Neutron:
         return tuple(
             replace(each, of_service=each.project_id == project)
             for each in ports
-            if each.vip_of or each.source_of
+            if each.vip_of or each.source_of or each.probe_source_of
         )
 
     def delete_port(self, port_id: str) -> None:
@@ -229,21 +230,27 @@ class Neutron:
 
     # --- health monitor ports
 
-    def make_hm_port(self, subnet_id: str, network_id: str, project_id: str) -> NeutronPort:
+    def make_hm_port(
+        self,
+        subnet_id: str,
+        network_id: str,
+        project_id: str,
+        kind: Resource = Resource.MONITORED,
+    ) -> NeutronPort:
         """Make the port that health checks of a subnet's members come from.
 
         Called when OVN has none. If two are made nevertheless, the one with the smallest id is
         used, and the next comparison deletes the other.
 
         :param project_id: that of the service's account, which no tenant can give to a port
+        :param kind: MONITORED for the port of OVN's checks, PROBED for that of the chassis' probes
         :returns: the new port, or when that fails the one that the project has
         :raises Refused: when Neutron will not, as when a quota or the subnet is used up
         """
-        name = neutron.hm_port_name(subnet_id)
         attributes = {
-            "name": name,
+            "name": neutron.hm_port_name(subnet_id, kind),
             "network_id": network_id,
-            "device_id": name,
+            "device_id": neutron.hm_device(subnet_id, kind),
             "device_owner": neutron.HM_OWNER,
             "admin_state_up": True,
             "port_security_enabled": False,
@@ -254,27 +261,27 @@ class Neutron:
         try:
             return self._create_port(attributes)
         except (Refused, Unavailable):
-            ours = (each for each in self._hm_ports(subnet_id) if each.project_id == project_id)
-            made = next(ours, None)
+            found = self._hm_ports(subnet_id, kind)
+            made = next((each for each in found if each.project_id == project_id), None)
             if made is None:
                 raise
             return made
 
-    def delete_hm_ports(self, subnet_id: str) -> None:
+    def delete_hm_ports(self, subnet_id: str, kind: Resource = Resource.MONITORED) -> None:
         """Delete the health monitor ports of a subnet; nothing to do when there are none.
 
         Also those of other projects: `ovn-octavia-provider` made them in that of a member. A port
         that a tenant makes to look like one has no other use.
         """
-        for port in self._hm_ports(subnet_id):
+        for port in self._hm_ports(subnet_id, kind):
             self.delete_port(port.id)
 
-    def _hm_ports(self, subnet_id: str) -> tuple[NeutronPort, ...]:
+    def _hm_ports(self, subnet_id: str, kind: Resource) -> tuple[NeutronPort, ...]:
         """Return the health monitor ports of a subnet in all projects, the smallest id first."""
-        name = neutron.hm_port_name(subnet_id)
+        name = neutron.hm_port_name(subnet_id, kind)
         # Neutron finds the ports of a subnet by an index, but has none of names.
         ports = self._ports({"name": name, "fixed_ips": f"subnet_id={subnet_id}"})
-        return tuple(each for each in ports if each.is_hm_port)
+        return tuple(each for each in ports if each.is_hm_port or each.probe_source_of)
 
     # --- floating IPs
 

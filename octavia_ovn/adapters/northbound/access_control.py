@@ -18,7 +18,7 @@ from octavia_ovn.core import rows
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired.access_control import Access
 
-GROUP, ACL, SET = "Port_Group", "ACL", "Address_Set"
+GROUP, ACL, SET, PORT = "Port_Group", "ACL", "Address_Set", "Logical_Switch_Port"
 TABLES = {
     GROUP: ("name", "ports", "acls", "external_ids"),
     ACL: ("priority", "direction", "match", "action", "external_ids"),
@@ -32,7 +32,7 @@ class AccessRows:
     """Reads and writes the access-control rows.
 
     :param replica: has :data:`TABLES`
-    :param ports: the members of port groups
+    :param ports: the members of port groups of which only the name is known
     """
 
     def __init__(self, replica: Replica, ports: NamedPorts) -> None:
@@ -72,7 +72,16 @@ class AccessRows:
 
     def _port_name(self, identity: Any) -> str:
         """Return a switch port's name; of one that is not followed, its UUID."""
-        return self._ports.name(identity) or str(identity)
+        name = self._ports.name(identity)
+        if name is None:
+            row: Any = self._replica.get(PORT, identity)
+            name = str(identity) if row is None else row.name
+        return name
+
+    def _find_port(self, name: str) -> list[Any]:
+        """Return the UUID of a switch port's row, if it is followed."""
+        found = self._replica.find(PORT, "name", name)
+        return self._ports.find(name) or [row.uuid for row in found]
 
     def _acl(self, identity: Any) -> rows.Acl:
         row: Any = self._replica.get(ACL, identity)
@@ -94,7 +103,7 @@ class AccessRows:
         columns: dict[str, object] = {"external_ids": dict(row.external_ids)}
         if isinstance(row, rows.PortGroup):
             columns["ports"] = [
-                each for name in sorted(row.ports) for each in self._ports.find(name)
+                each for name in sorted(row.ports) for each in self._find_port(name)
             ]
             columns["acls"] = [self._written_acl(txn, acl) for acl in row.acls]
         else:

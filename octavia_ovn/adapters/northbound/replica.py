@@ -34,7 +34,7 @@ from octavia_ovn.adapters.northbound.switch_ports import (
 )
 from octavia_ovn.adapters.northbound.tables import CHECKS, TABLE, Place
 from octavia_ovn.adapters.northbound.topology import NorthboundTopology
-from octavia_ovn.adapters.northbound.writer import Writer
+from octavia_ovn.adapters.northbound.writer import GLOBAL, Writer
 from octavia_ovn.adapters.ovsdb.channel import MAX_BACKOFF
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.idl import DELETE, contents
@@ -62,6 +62,7 @@ _TABLES = {
     "NAT": ("type", "logical_ip", "external_ip", "external_mac", "external_ids"),
     switch_ports.TABLE: switch_ports.COLUMNS,
     **access_control.TABLES,
+    GLOBAL: ("nb_cfg", "external_ids"),
 }
 _PARENTS = (rows.SWITCH, rows.ROUTER)
 
@@ -269,6 +270,15 @@ class Northbound(NorthboundTopology):
     def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
         """Return which of some switch ports exist; None while they are being fetched."""
         return self._ingress_ports.existing(names)
+
+    def global_number(self) -> int:
+        """Return `NB_Global.nb_cfg`."""
+        return max((row.nb_cfg for row in self.replica.rows(GLOBAL)), default=0)
+
+    def announces_probes(self) -> bool:
+        """Whether `NB_Global` says that chassis probe members."""
+        rows = self.replica.rows(GLOBAL)
+        return any(k.PROBES_MARK in contents(row, "external_ids") for row in rows)
 
     def forget_port(self, name: str) -> None:
         """Stop following a switch port: no load balancer depends on it any more."""

@@ -35,6 +35,7 @@ class SwitchPorts:
         self._by_address: MultiMap[str, UUID] = MultiMap()
         self._sources: MultiMap[str, UUID] = MultiMap()
         """Subnet → health monitor ports; there may be two for a while."""
+        self._probe_sources: MultiMap[str, UUID] = MultiMap()
 
     def __len__(self) -> int:
         return len(self._ports)
@@ -47,6 +48,8 @@ class SwitchPorts:
         self._ports[uuid] = port
         if port.source_of:
             self._sources.add(port.source_of, uuid)
+        elif port.probe_source_of:
+            self._probe_sources.add(port.probe_source_of, uuid)
         else:
             for address in port.addresses:
                 self._by_address.add(address, uuid)
@@ -59,6 +62,8 @@ class SwitchPorts:
             return frozenset()
         if port.source_of:
             self._sources.discard(port.source_of, uuid)
+        if port.probe_source_of:
+            self._probe_sources.discard(port.probe_source_of, uuid)
         for address in port.addresses:
             self._by_address.discard(address, uuid)
         return frozenset(port.dependencies())
@@ -80,6 +85,15 @@ class SwitchPorts:
             trusted, key=lambda port: (projects.index(port.project), port.name), default=None
         )
         return None if found is None else Source(found.name, found.addresses[0], found.answers)
+
+    def probe_source(self, subnet_id: str, project: str) -> SwitchPort | None:
+        """Return the port that chassis probe members of a subnet from, if it is complete.
+
+        :param project: that of the service
+        """
+        ports = (self._ports[uuid] for uuid in self._probe_sources.of(subnet_id))
+        ours = (port for port in ports if port.project == project and port.mac)
+        return min(ours, key=lambda port: port.name, default=None)
 
 
 class FollowedPorts:
@@ -192,12 +206,16 @@ def switch_port(row: Any) -> SwitchPort:
     """Return what a row of :data:`TABLE` says; without a value in `up`, the port is down."""
     external_ids = contents(row, "external_ids")
     found = neutron.port_addresses(external_ids)
+    known = contents(row, "addresses")
+    probe_source_of = neutron.probed_subnet(external_ids) if found else None
     return SwitchPort(
         name=row.name,
         addresses=found,
         source_of=neutron.monitored_subnet(external_ids) if found else None,
-        answers=bool(contents(row, "addresses")),
+        answers=bool(known),
         project=neutron.port_project(external_ids),
         up=True in contents(row, "up"),
         virtual=row.type == _VIRTUAL,
+        probe_source_of=probe_source_of,
+        mac=neutron.port_mac(known) if probe_source_of else "",
     )

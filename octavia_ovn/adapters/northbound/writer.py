@@ -12,11 +12,14 @@ from octavia_ovn.adapters.northbound import switch_ports
 from octavia_ovn.adapters.northbound.access_control import AccessRows
 from octavia_ovn.adapters.northbound.responders import ResponderWriter
 from octavia_ovn.adapters.northbound.tables import CHECKS, TABLE
+from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
 from octavia_ovn.adapters.ovsdb.transaction import Txn
 from octavia_ovn.core import rows
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import HealthCheck, Operation
 
+GLOBAL = "NB_Global"
 _VERIFIED = ("protocol", "external_ids", "vips", "health_check")
 
 
@@ -144,6 +147,20 @@ class Writer:
     @write.register
     def _(self, operation: rows.Answer) -> None:
         self._responders.add(operation)
+
+    @write.register
+    def _(self, operation: rows.AnnounceProbes) -> None:
+        for row in self._replica.rows(GLOBAL):
+            if operation.value:
+                self._txn.setkey(row, "external_ids", k.PROBES_MARK, k.PROBES_MARKED)
+            else:
+                self._txn.delkey(row, "external_ids", k.PROBES_MARK)
+
+    @write.register
+    def _(self, _: rows.IncrementNumber) -> None:
+        for row in self._replica.rows(GLOBAL):
+            row.verify("nb_cfg")
+            self._txn.set(row, "nb_cfg", contents(row, "nb_cfg") + 1)
 
     def _new_check(self, check: HealthCheck) -> Any:
         return self._txn.insert(

@@ -138,12 +138,25 @@ def enabled(value: bool | None) -> bool:
     return value is not False
 
 
-def _id(value: str | None) -> str | None:
+def _or_none(value: T | None) -> T | None:
     return value or None
 
 
 def _networks(value: Any) -> tuple[str, ...]:
     return model.canonical_networks(value or ())
+
+
+def _address_or_none(value: str | None) -> str | None:
+    return model.canonical_address(value) if value else None
+
+
+def _codes(value: str | None) -> str | None:
+    # Octavia lets blanks pass around the commas.
+    return re.sub(r"\s", "", value) if value else None
+
+
+def _http_version(value: float | None) -> str | None:
+    return f"{value:.1f}" if value else None
 
 
 def _application(name: str) -> model.Application | None:
@@ -199,7 +212,7 @@ LISTENER: Table = (
     ("protocol", "protocol", _protocol),
     ("protocol", "application", _application),
     ("protocol_port", "port", _same),
-    ("default_pool_id", "pool_id", _id),
+    ("default_pool_id", "pool_id", _or_none),
     ("admin_state_up", "enabled", enabled),
     ("allowed_cidrs", "allowed_cidrs", _networks),
 )
@@ -208,10 +221,12 @@ MEMBER: Table = (
     ("member_id", "id", _same),
     ("address", "address", model.canonical_address),
     ("protocol_port", "port", _same),
-    ("subnet_id", "subnet_id", _id),
+    ("subnet_id", "subnet_id", _or_none),
     ("weight", "weight", _or(1)),
     ("backup", "backup", bool),
     ("admin_state_up", "enabled", enabled),
+    ("monitor_address", "monitor_address", _address_or_none),
+    ("monitor_port", "monitor_port", _or_none),
 )
 
 HEALTH_MONITOR: Table = (
@@ -222,6 +237,11 @@ HEALTH_MONITOR: Table = (
     ("max_retries", "max_retries", _same),
     ("max_retries_down", "max_retries_down", _or(3)),
     ("admin_state_up", "enabled", enabled),
+    ("http_method", "http_method", _or_none),
+    ("url_path", "url_path", _or_none),
+    ("expected_codes", "expected_codes", _codes),
+    ("http_version", "http_version", _http_version),
+    ("domain_name", "domain_name", _or_none),
 )
 
 

@@ -58,7 +58,7 @@ class Columns(ovs.db.idl.ColumnDefaultDict):  # type: ignore[misc]  # the librar
         """Return a column as the library has it."""
         type_ = self._table.columns[column].type
         if not self.has_value(column):
-            return ovs.db.data.Datum.default(type_)
+            return _default(type_)
         value = self.plain(column)
         return ovs.db.data.Datum(type_, dict(_atoms(type_, value)))
 
@@ -193,6 +193,19 @@ def _plain(datum: Any) -> Any:
         return {key.value: value.value for key, value in datum.values.items()}
     values = [key.value for key in datum.values]
     return values[0] if datum.type.is_scalar() else values
+
+
+def _default(type_: Any) -> Any:
+    """Return the default value of a column as the library has it.
+
+    The library wraps that of a scalar twice, and cannot compare it with what a server has.
+    """
+    datum = ovs.db.data.Datum.default(type_)
+    if not type_.is_scalar():
+        return datum
+    (atom,) = datum.values
+    twice = isinstance(atom.value, ovs.db.data.Atom)
+    return ovs.db.data.Datum(type_, {atom.value: None}) if twice else datum
 
 
 def _atoms(type_: Any, value: Any) -> Iterator[tuple[Any, Any]]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's replica of the Southbound database: the results of OVN's health checks."""
+"""The agent's replica of the Southbound database: the results of OVN's health checks.
+
+Where chassis check members, it has the chassis as well.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.idl import DELETE
 from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.wire import Schema
+from octavia_ovn.adapters.southbound.chassis import TABLES as CHASSIS_TABLES
+from octavia_ovn.adapters.southbound.chassis import ChassisRows
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import canonical_address
@@ -35,9 +40,10 @@ class Southbound:
     :param changed: called with a dependency when a health state has changed
     :param timeout: seconds that fetching the schema may take
     :param probe_interval: milliseconds; see :class:`Replica`, and so is `max_backoff`
+    :param chassis: follows the chassis; None when OVN checks members itself
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by keyword
         self,
         endpoint: Endpoint,
         *,
@@ -45,12 +51,14 @@ class Southbound:
         timeout: float,
         probe_interval: int,
         max_backoff: int = MAX_BACKOFF,
+        chassis: ChassisRows | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._changed = changed
         self._timeout = timeout
         self._probe_interval = probe_interval
         self._max_backoff = max_backoff
+        self._chassis = chassis
         self._states: Indexed[Key, tuple[Key, HealthState]] = Indexed(lambda state: state[:1])
         self._replica: Replica | None = None
 
@@ -67,11 +75,14 @@ class Southbound:
             self._endpoint,
             _DATABASE,
             schema,
-            {TABLE: COLUMNS},
+            {TABLE: COLUMNS, **(CHASSIS_TABLES if self._chassis else {})},
+            conditions=self._chassis.conditions() if self._chassis else {},
             probe_interval=self._probe_interval,
             max_backoff=self._max_backoff,
             on_change=self._event,
         )
+        if self._chassis is not None:
+            self._chassis.open(self._replica)
 
     def run(self) -> None:
         """Process what the server has sent."""
@@ -108,7 +119,10 @@ class Southbound:
         found = self._states.first((switch_port, address, port, protocol))
         return HealthState.UNKNOWN if found is None else found[1]
 
-    def _event(self, _: str, event: str, row: Any, __: Any) -> None:
+    def _event(self, table: str, event: str, row: Any, _: Any) -> None:
+        if self._chassis is not None and table != TABLE:
+            self._chassis.update(table, event, row)
+            return
         state = None if event == DELETE else member_state(row)
         for key, _state in self._states.put(row.uuid, state):
             self._changed(Dependency(Resource.BACKEND, key[1]))

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from octavia_ovn.controller.drift.compare import Depth, DriftState, Finding, Repair
 from octavia_ovn.controller.leader_thread import LeaderThread
 from octavia_ovn.controller.protocols import Octavia
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import failure
@@ -78,8 +79,8 @@ class DriftCheck:
     """One comparison after the other, and what must be remembered from one to the next.
 
     :param repair: compares, without patience: what looks superfluous is compared again next time
-    :param release_source: gives back the address that checks of a subnet come from, unless they
-        still do
+    :param release_source: gives back the address that checks of a subnet come from, by OVN or by
+        chassis, unless they still do
     :param grace: seconds for which something must have looked superfluous before it is deleted
     :param clock: seconds, monotonic
     """
@@ -89,7 +90,7 @@ class DriftCheck:
         repair: Repair,
         octavia: Octavia,
         ports: Ports,
-        release_source: Callable[[str], object],
+        release_source: Callable[[Dependency], object],
         *,
         grace: float,
         clock: Callable[[], float] = time.monotonic,
@@ -102,7 +103,7 @@ class DriftCheck:
         self._release_source = release_source
         self._orphans: GraceTracker[tuple[str, Hashable]] = GraceTracker(clock, grace)
         self._unused: GraceTracker[tuple[str, str]] = GraceTracker(clock, grace)
-        self._sources: GraceTracker[str] = GraceTracker(clock, grace)
+        self._sources: GraceTracker[Dependency] = GraceTracker(clock, grace)
         self._surplus: GraceTracker[str] = GraceTracker(clock, grace)
         self._noted: dict[str, str] = {}
         self._clock = clock
@@ -206,10 +207,18 @@ class DriftCheck:
             if running():
                 self._ports.delete_port(port_id)
                 LOG.warning("Port %s for health checks was one too many on its subnet", port_id)
-        for subnet_id in self._sources.confirm(
-            {each.source_of for each in ports if each.source_of}
+        for dependency in self._sources.confirm(
+            {each for port in ports for each in _sources(port)}
         ):
-            self._release_source(subnet_id)
+            self._release_source(dependency)
+
+
+def _sources(port: NeutronPort) -> Iterator[Dependency]:
+    """Yield for which checks a port is the source."""
+    if port.source_of:
+        yield Dependency(Resource.MONITORED, port.source_of)
+    if port.probe_source_of:
+        yield Dependency(Resource.PROBED, port.probe_source_of)
 
 
 def _surplus(ports: Iterable[NeutronPort]) -> Iterator[str]:
@@ -217,14 +226,12 @@ def _surplus(ports: Iterable[NeutronPort]) -> Iterator[str]:
 
     One of a tenant's, as the former driver made them, makes none of the service's superfluous.
     """
-    used: set[str] = set()
+    used: set[Dependency] = set()
     for port in sorted(ports, key=lambda each: each.id):
-        if not port.of_service:
-            continue
-        if port.source_of in used:
+        found = set(_sources(port)) if port.of_service else set()
+        if found & used:
             yield port.id
-        elif port.source_of:
-            used.add(port.source_of)
+        used |= found
 
 
 def _state(finding: Finding) -> Hashable:

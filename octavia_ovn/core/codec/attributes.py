@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from octavia_ovn.core import model, slots
 
@@ -85,20 +86,25 @@ def _persistence(value: Mapping[str, object]) -> model.SessionPersistence:
 
 
 def _monitor(value: Mapping[str, object]) -> model.HealthMonitor:
+    fields: dict[str, Any] = {name: _number(value[name]) for name in model.MONITOR_NUMBERS}
+    fields |= {name: str(value[name]) for name in model.HTTP_FORMS if name in value}
     return model.HealthMonitor(
         id=str(value["id"]),
         type=model.MonitorType(value["type"]),
-        **{name: _number(value[name]) for name in model.MONITOR_NUMBERS},
         enabled=value.get("enabled") is not False,
+        **fields,
     )
 
 
 def _member(member: model.Member, odd: Mapping[str, object] | None) -> model.Member:
     if not odd:
         return member
+    address, port = odd.get("monitor_address"), odd.get("monitor_port")
     return replace(
         member,
         weight=_number(odd.get("weight", 1)),
         backup=odd.get("backup") is True,
         enabled=odd.get("enabled") is not False,
+        monitor_address=None if address is None else str(address),
+        monitor_port=None if port is None else _number(port),
     )

@@ -40,10 +40,14 @@ ACCESS_MARK = "octavia:allowed_cidrs"
 """In access-control rows of other tables; always MARKED, so that the server can select them."""
 ACCESS_LB = "octavia:loadbalancer_id"
 ACCESS_LISTENER = "octavia:listener_id"
+PROBES_MARK = "octavia-ovn-probes"
+"""In NB_Global: chassis probe members, so monitors that OVN cannot check are possible."""
+PROBES_MARKED = "true"
 
 _INTENT_KEYS = frozenset(
     {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER, FLAVOR}
 )
+
 _INTENT_PREFIXES = (LISTENER, LISTENER_ATTRIBUTES, POOL, POOL_ATTRIBUTES, POOL_MARK)
 _REALISED_KEYS = frozenset(
     {VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, MEMBER_STATUS, LOST_VIPS}

@@ -13,6 +13,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sized
 
+from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.model import canonical_address
 from octavia_ovn.core.topology import FloatingIp, RouterPort, Subnet, switch_name
 
@@ -42,6 +43,12 @@ HM_OWNERS = (HM_OWNER, "network:distributed")
 _PREFIX = switch_name("")
 _VIP = "ovn-lb-vip-"
 _HM = "ovn-lb-hm-"
+_SOURCES = {
+    Resource.MONITORED: (_HM, _HM),
+    Resource.PROBED: ("ovn-lb-probe-", f"{_HM}probe-"),
+}
+"""The ports that members are checked from: by whom → what name and device_id begin with. With such
+a device_id, Neutron's port is bound on each chassis."""
 _DEVICE = "lb-"
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -116,13 +123,32 @@ def _addresses(cidrs: str) -> Iterator[str]:
             yield canonical_address(each.partition("/")[0])
 
 
+def port_mac(addresses: Iterable[str]) -> str:
+    """Return the MAC address in a switch port's addresses; empty when there is none.
+
+    :param addresses: such as `fa:16:3e:00:00:07 10.0.0.7`, and `unknown`
+    """
+    words = (each.split() for each in sorted(addresses))
+    return next((each[0] for each in words if len(each) > 1), "")
+
+
 def port_project(external_ids: ExternalIds) -> str:
     """Return the id of the project that a switch port belongs to."""
     return external_ids.get("neutron:project_id", "")
 
 
+def probed_subnet(external_ids: ExternalIds) -> str | None:
+    """Return the subnet whose members chassis may probe from a switch port; None for others."""
+    return hm_subnet(
+        external_ids.get(PORT, ""),
+        external_ids.get("neutron:device_id", ""),
+        external_ids.get(DEVICE_OWNER, ""),
+        Resource.PROBED,
+    )
+
+
 def monitored_subnet(external_ids: ExternalIds) -> str | None:
-    """Return the subnet whose members may be checked from a switch port; None for other ports."""
+    """Return the subnet whose members OVN may check from a switch port; None for other ports."""
     name = external_ids.get(PORT, "")
     ours = is_hm_port(
         name, external_ids.get("neutron:device_id", ""), external_ids.get(DEVICE_OWNER, "")
@@ -186,20 +212,32 @@ def _is_vip_port_name(name: str, lb_id: str) -> bool:
     return re.fullmatch(rf"{_VIP}(additional-\d+-)?{re.escape(lb_id)}", name) is not None
 
 
-def hm_port_name(subnet_id: str) -> str:
-    """Return the name, and the device_id, of the port that a subnet's members are checked from."""
-    return _HM + subnet_id
+def hm_port_name(subnet_id: str, kind: Resource = Resource.MONITORED) -> str:
+    """Return the name of the port that a subnet's members are checked from.
+
+    :param kind: MONITORED when OVN checks them, PROBED when chassis do
+    """
+    return _SOURCES[kind][0] + subnet_id
+
+
+def hm_device(subnet_id: str, kind: Resource = Resource.MONITORED) -> str:
+    """Return the device_id of that port."""
+    return _SOURCES[kind][1] + subnet_id
 
 
 def is_hm_port(name: str, device: str, owner: str) -> bool:
-    """Whether this driver or `ovn-octavia-provider` made a port for health checks.
+    """Whether this driver or `ovn-octavia-provider` made a port for OVN's health checks.
 
     The latter gave its ports names but at first no device.
     """
     return name.startswith(_HM) and owner in HM_OWNERS and device in ("", name)
 
 
-def hm_subnet(name: str, device: str, owner: str) -> str | None:
+def hm_subnet(
+    name: str, device: str, owner: str, kind: Resource = Resource.MONITORED
+) -> str | None:
     """Return the subnet that a health monitor port of this driver belongs to; else None."""
-    ours = is_hm_port(name, device, owner) and owner == HM_OWNER and device == name
-    return name.removeprefix(_HM) if ours else None
+    named, _ = _SOURCES[kind]
+    subnet_id = name.removeprefix(named)
+    ours = name.startswith(named) and owner == HM_OWNER and device == hm_device(subnet_id, kind)
+    return subnet_id if ours else None

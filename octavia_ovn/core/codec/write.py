@@ -131,6 +131,7 @@ def _pool_attributes(pool: model.Pool) -> dict[str, object]:
         "id": pool.monitor.id,
         "type": pool.monitor.type.value,
         **{name: getattr(pool.monitor, name) for name in model.MONITOR_NUMBERS},
+        **_compact(**{name: getattr(pool.monitor, name) for name in model.HTTP_FORMS}),
         "enabled": pool.monitor.enabled,
     }
     persistence = pool.persistence and _compact(
@@ -155,7 +156,8 @@ def _odd(member: model.Member) -> dict[str, object]:
         odd["backup"] = True
     if not member.enabled:
         odd["enabled"] = False
-    return odd
+    checked = {name: getattr(member, name) for name in ("monitor_address", "monitor_port")}
+    return {**odd, **_compact(**checked)}
 
 
 def _compact(**values: object) -> dict[str, object]:

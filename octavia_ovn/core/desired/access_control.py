@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access control: the rows that deny clients that a listener does not allow.
 
+Another port group lets the probes of chassis reach members, see
+:mod:`octavia_ovn.core.desired.probe_access`.
+
 One port group for each load balancer, with ports of the switches where clients enter: so its ACLs
 apply to all packets that enter there, through any port. One ACL for each restricted listener
 and IP version drops what comes from an address set, the complement of the allowed CIDRs.
@@ -20,6 +23,7 @@ from dataclasses import dataclass, replace
 
 from octavia_ovn.core import model
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired import probe_access
 from octavia_ovn.core.desired.load_balancer import Facts, addresses_of
 from octavia_ovn.core.rows import (
     AccessRow,
@@ -51,6 +55,14 @@ def restricted(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
 
 
 def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
+    """Return the rows that deny clients, and the one that lets probes in."""
+    denying = _denying(lb, facts)
+    name = f"octavia_lb_{_word(lb.id)}_probes"
+    probes = probe_access.group(name, facts.targets, PRIORITY, _external_ids(lb.id))
+    return denying if probes is None else replace(denying, groups=(*denying.groups, probes))
+
+
+def _denying(lb: model.LoadBalancer, facts: Facts) -> Access:
     """Return the rows that deny clients that the listeners do not allow."""
     addresses = tuple(addresses_of(lb, facts.floating_ips))
     versions = sorted(set(map(model.family, addresses)))

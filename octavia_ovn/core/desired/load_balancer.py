@@ -13,6 +13,7 @@ from octavia_ovn.core import codec, model, slots
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
+from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.rows import HealthCheck, Row
 from octavia_ovn.core.topology import Attachments
 
@@ -38,7 +39,8 @@ class Facts:
     :param mappings: address of a monitored member → `<switch port>:<source address>`
     :param health: what is known of the members
     :param ipv6_fields: whether this OVN can hash IPv6 addresses (25.03 and later)
-    :param unchecked: monitors that have no address to check from: OVN would leave all members out
+    :param unchecked: monitors whose checks cannot be made: OVN would leave all members out
+    :param targets: the members that chassis probe
     :param member_status: id → reported status of members, and of monitors in ERROR
     :param ingress_ports: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.ingress_ports`
@@ -52,6 +54,7 @@ class Facts:
     health: Health = field(default_factory=Health)
     ipv6_fields: bool = False
     unchecked: frozenset[str] = frozenset()
+    targets: tuple[Target, ...] = ()
     member_status: Mapping[str, str] = field(default_factory=dict)
     ingress_ports: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
@@ -111,7 +114,7 @@ def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = group.profile or Profile()
     vips = dict(_vips(group, addresses, facts.health)) if lb.enabled else {}
-    checks = _checks(group, addresses, vips, facts.unchecked)
+    checks = _checks(group, addresses, vips, facts)
     return replace(
         row,
         external_ids=_external_ids(lb, group, row, facts),
@@ -164,6 +167,7 @@ def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Membe
     Backup members serve when no other member may. A member that is DOWN stays in the list beside
     them: OVN skips it, and would stop checking it otherwise. An unreachable member is left out: OVN
     would send it connections until a check fails, and no check runs.
+    Of a pool that chassis check, only those that serve are in the list.
     """
     members = [
         each
@@ -173,10 +177,23 @@ def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Membe
         and model.family(each.address) == family
         and health.of(pool, each) is not HealthState.UNREACHABLE
     ]
+    if pool.id in health.probed:
+        members = _serving(pool, members, health)
     first = [each for each in members if not each.backup]
     if any(health.may_serve(pool, each) for each in first):
         return slots.entries(pool, _distinct(first))
     return slots.entries(pool, _distinct(members))
+
+
+def _serving(
+    pool: model.Pool, members: Sequence[model.Member], health: Health
+) -> list[model.Member]:
+    """Return the members that serve; those that are not checked yet only while none is UP."""
+    states = [health.of(pool, each) for each in members]
+    out = {HealthState.DOWN}
+    if HealthState.UP in states:
+        out.add(HealthState.UNKNOWN)
+    return [each for each, state in zip(members, states, strict=True) if state not in out]
 
 
 def _distinct(members: Sequence[model.Member]) -> Iterable[model.Member]:
@@ -188,15 +205,17 @@ def _distinct(members: Sequence[model.Member]) -> Iterable[model.Member]:
 
 
 def _checks(
-    group: RowGroup, addresses: Sequence[str], vips: Mapping[str, str], unchecked: frozenset[str]
+    group: RowGroup, addresses: Sequence[str], vips: Mapping[str, str], facts: Facts
 ) -> tuple[HealthCheck, ...]:
-    """Return one check for each monitored vip.
+    """Return one check for each vip that OVN monitors.
 
     A floating IP without one would be balanced to members that are DOWN.
     """
     checks = []
     for listener, pool in _served(group):
-        if pool.monitor is None or not pool.monitored or pool.monitor.id in unchecked:
+        if pool.monitor is None or not pool.monitored or pool.id in facts.health.probed:
+            continue
+        if pool.monitor.id in facts.unchecked:
             continue
         for address in addresses:
             key = codec.endpoint(address, listener.port)
@@ -234,7 +253,7 @@ def _mappings(group: RowGroup, facts: Facts) -> dict[str, str]:
     return {
         codec.bracketed(member.address): facts.mappings[member.address]
         for pool in group.pools
-        if pool.monitored
+        if pool.monitored and pool.id not in facts.health.probed
         for member in pool.members
         if member.address in facts.mappings
     }

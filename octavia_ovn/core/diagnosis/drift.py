@@ -30,10 +30,12 @@ _FIELDS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
         ("protocol_port", "port"),
         ("weight", "weight"),
         ("backup", "backup"),
+        ("monitor_address", "monitor_address"),
+        ("monitor_port", "monitor_port"),
     ),
     Kind.HEALTH_MONITOR: (
         ("type", "type"),
-        *((each, each) for each in model.MONITOR_NUMBERS),
+        *((each, each) for each in (*model.MONITOR_NUMBERS, *model.HTTP_FORMS)),
     ),
 }
 

@@ -132,12 +132,9 @@ class _Parser:
             equal = _is_address(name, constant, self._packet, self._sets)
         else:
             value = _number(name, self._packet)
-            number = int(constant, 0)
-            return (
-                value
-                if value is None or value is False
-                else _COMPARISONS[comparison](value, number)
-            )
+            if value is None or value is False:
+                return value  # of a field that is not known, the constant need not be a number
+            return _COMPARISONS[comparison](value, int(constant, 0))
         if comparison not in ("==", "!="):
             return None
         return _not(equal) if comparison == "!=" else equal

@@ -18,6 +18,9 @@ from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.text import command
 from octavia_ovn.core.topology import RouterPort
 
+_LEFT_OUT = {HealthState.DOWN: "fails its check", HealthState.UNKNOWN: "is not checked yet"}
+"""Why a member that chassis check does not serve."""
+
 
 def eligibility(path: Path) -> Iterator[Finding]:
     """Check which members should serve, and why the others should not."""
@@ -49,8 +52,11 @@ def _why_not(path: Path, member: model.Member) -> str:
         return "has weight 0"
     if model.family(member.address) != model.family(path.destination):
         return f"is not of the IP version of {path.destination}"
-    if path.pool and path.snapshot.health.of(path.pool, member) is HealthState.UNREACHABLE:
+    state = path.snapshot.health.of(path.pool, member) if path.pool else None
+    if state is HealthState.UNREACHABLE:
         return "cannot be reached"
+    if path.pool and path.pool.id in path.snapshot.health.probed and state in _LEFT_OUT:
+        return _LEFT_OUT[state]
     return "is a backup" if member.backup else ""
 
 
@@ -61,6 +67,9 @@ def monitoring(path: Path) -> Iterator[Finding]:
         return
     if not pool.enabled or not pool.monitored:
         yield ok("The health monitor is administratively down: members are not checked.")
+        return
+    if pool.id in path.snapshot.health.probed:
+        yield ok("Members are checked by octavia-ovn-chassis on the chassis where they are.")
         return
     checked = {check.vip for row in path.snapshot.rows for check in row.health_checks}
     if path.key not in checked:
@@ -115,7 +124,7 @@ def _is_up(path: Path, member: model.Member) -> Finding | None:
     if pool is None or not pool.monitored:
         return None
     name = _name(path, member)
-    if not _source(path, member):
+    if pool.id not in path.snapshot.health.probed and not _source(path, member):
         return codes.MEMBER_NOT_CHECKED.finding(
             f"{name} is not checked and therefore left out by OVN: it has no entry in"
             " ip_port_mappings."

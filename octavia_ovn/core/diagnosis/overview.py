@@ -221,7 +221,7 @@ class _Tree:
         return self._node(Kind.POOL, pool.id, details, ovn, state, (*monitor, *members))
 
     def _monitor(self, monitor: model.HealthMonitor) -> Node:
-        details = f"{monitor.type.value}, every {monitor.delay} s"
+        details = f"{_check(monitor)}, every {monitor.delay} s"
         state, ovn = (State.GOOD, "checks") if monitor.enabled else (State.OFF, "disabled")
         return self._node(Kind.HEALTH_MONITOR, monitor.id, details, ovn, state)
 
@@ -230,6 +230,9 @@ class _Tree:
         details = codec.endpoint(member.address, member.port)
         if member.weight > 1:
             details += f", weight {member.weight}"
+        if pool.monitor and (member.monitor_address or member.monitor_port):
+            checked = (member.monitor_address or member.address, member.monitor_port or member.port)
+            details += f", checked at {codec.endpoint(*checked)}"
         switch = self._snapshot.member_switch(member)
         if switch:
             details += f", {self._snapshot.switch_label(switch)}"
@@ -263,6 +266,15 @@ class _Tree:
             state = State.ATTENTION
         name = status.name if status else ""
         return Node(kind, object_id, name, details, octavia, ovn, state, differences, children)
+
+
+def _check(monitor: model.HealthMonitor) -> str:
+    """Describe what a check asks, and what it expects."""
+    if not monitor.type.sends_http:
+        return monitor.type.value
+    request = f"{monitor.http_method or 'GET'} {monitor.url_path or '/'}"
+    host = f" of {monitor.domain_name}" if monitor.domain_name else ""
+    return f"{monitor.type.value} {request}{host}, expects {monitor.expected_codes or '200'}"
 
 
 def _protocol(thing: model.Listener | model.Pool) -> str:

@@ -24,6 +24,7 @@ class Admission:
     :param max_members: most members of a pool; 0 means no limit, as in the next two
     :param max_allowed_cidrs: most networks that a listener allows
     :param max_denied_cidrs: most networks of one IP version that describe the denied addresses
+    :param probes: whether checks that OVN cannot make are left to a program on each chassis
     """
 
     strict_algorithms: bool = False
@@ -31,6 +32,7 @@ class Admission:
     max_members: int = 0
     max_allowed_cidrs: int = 0
     max_denied_cidrs: int = 0
+    probes: bool = False
 
     def check(self, change: changes.Change, lb: model.LoadBalancer | None) -> None:
         """Refuse a change that the operator does not permit.

@@ -7,10 +7,8 @@ Nothing is accepted and then ignored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-
-from octavia_ovn.core import model
 
 Fields = Mapping[str, object]
 """The fields of an Octavia object that are set, by octavia-lib's names."""
@@ -42,15 +40,15 @@ class Limit:
     """An option and the reason why OVN cannot serve it.
 
     :param usual: the value that asks for nothing; by default all empty values
-    :param like: another option of the object; its value asks for nothing here, too
     :param strict: whether the option is refused only if the operator wants that
+    :param used_by: types of the object that act on the option
     """
 
     option: str
     reason: str
     usual: object = None
-    like: str = ""
     strict: bool = False
+    used_by: Collection[str] = ()
 
     def asks(self, kind: str, fields: Fields, usual: Usual) -> bool:
         """Whether the value that fields hold asks for something.
@@ -61,7 +59,7 @@ class Limit:
         if (self.strict and not usual.strict) or (not value and self.usual is None):
             return False
         filled_in = usual.filled_in.get(kind, {}).get(self.option, self.usual)
-        return value not in (None, filled_in) and _plain(value) != _plain(fields.get(self.like))
+        return value not in (None, filled_in) and fields.get("type") not in self.used_by
 
 
 _NO_TLS = (
@@ -117,27 +115,23 @@ _LISTENER = (
 
 _MEMBER = (
     Limit(
-        "monitor_address", "OVN checks members at the address that receives traffic", like="address"
-    ),
-    Limit(
-        "monitor_port", "OVN checks members at the port that receives traffic", like="protocol_port"
-    ),
-    Limit(
         "vnic_type",
         "OVN reaches members through the network and attaches no port to them",
         "normal",
     ),
 )
 
-# Octavia refuses the others in a TCP or UDP-CONNECT monitor, but not in each release and request.
+_HTTP = ("HTTP", "HTTPS")
+# Octavia refuses most of them in other monitors, but not in each release and request. It demands
+# http_version where there is a domain_name.
 _HEALTH_MONITOR = tuple(
-    Limit(option, _NO_HTTP, usual, strict=True)
-    for option, usual in (
-        ("http_method", "GET"),
-        ("url_path", "/"),
-        ("expected_codes", "200"),
-        ("http_version", None),
-        ("domain_name", None),
+    Limit(option, _NO_HTTP, usual, strict=True, used_by=types)
+    for option, usual, types in (
+        ("http_method", "GET", _HTTP),
+        ("url_path", "/", _HTTP),
+        ("expected_codes", "200", _HTTP),
+        ("http_version", None, (*_HTTP, "TLS-HELLO")),
+        ("domain_name", None, (*_HTTP, "TLS-HELLO")),
     )
 )
 
@@ -177,6 +171,22 @@ PERSISTENCE = "OVN keeps clients on members by SOURCE_IP only, not by {value}"
 GRANULARITY = "OVN keeps single clients on members, not networks of them ({value})"
 MONITORS = "OVN checks members by TCP (in TCP pools) or UDP-CONNECT (in UDP pools), not by {value}"
 MONITOR_PROTOCOL = "OVN cannot check the members of a {protocol} pool by {value}"
+_ENABLED = "if the operator sets [ovn_health] enabled"
+PROBED_TYPE = f"{MONITORS}; a program on each chassis can, {_ENABLED}"
+PROBED_PROTOCOL = f"{MONITOR_PROTOCOL}; a program on each chassis can, {_ENABLED}"
+PROBED_ADDRESS = (
+    "monitor_address: OVN checks members at the address that receives traffic; a program on each"
+    f" chassis can check another, {_ENABLED}"
+)
+PROBED_PORT = (
+    "monitor_port: OVN checks members at the port that receives traffic; a program on each chassis"
+    f" can check another, {_ENABLED}"
+)
+NO_PROBES = (
+    "health checks that OVN cannot make need the program octavia-ovn-chassis, and none reports to"
+    " the agent; the operator must run it on each chassis (see Health checks in the operators'"
+    " guide)"
+)
 NO_PAUSE = (
     "{option} {value}: OVN would check members without a pause, at the cost of the hypervisor, and"
     " report them as DOWN; use 1 or more"
@@ -188,6 +198,10 @@ FAMILY = "a VIP of another IP version cannot reach member {value}"
 NO_SUBNET = "{value} is in no subnet of the VIP or of its routers; name the member's subnet"
 NO_HOST = "{value} is {what}; a member needs a unicast address of its own"
 NOT_IN_SUBNET = "{value} {why}, the network of subnet {subnet}; a member cannot have it"
+MONITOR_ADDRESS = (
+    "monitor_address: {value} {why}, the network of subnet {subnet}; a member is checked in its own"
+    " subnet only"
+)
 OWN_VIP = (
     "{value} is a VIP of this load balancer; OVN does not balance a connection twice, so it would"
     " reach no server"
@@ -238,14 +252,6 @@ def check(kind: str, asked: Fields, usual: Usual = BUILT_IN, known: Fields = _NO
         if limit.option in asked and limit.asks(kind, fields, usual):
             msg = f"{limit.option}: {limit.reason}."
             raise Unsupported(msg)
-
-
-def _plain(value: object) -> object:
-    """Return a value as it is compared: an address in its canonical spelling."""
-    try:
-        return model.canonical_address(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def refuse(sentence: str, **values: object) -> Unsupported:

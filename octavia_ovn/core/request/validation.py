@@ -9,7 +9,7 @@ every later request.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from octavia_ovn.core import codec, flavors, model
@@ -17,10 +17,16 @@ from octavia_ovn.core.placement import MAX_AFFINITY_TIMEOUT
 from octavia_ovn.core.request import addresses, changes, limits
 from octavia_ovn.core.topology import Subnet, place_member
 
-_MONITORED = {
-    model.MonitorType.TCP: model.Protocol.TCP,
-    model.MonitorType.UDP_CONNECT: model.Protocol.UDP,
+_TCP, _UDP, _SCTP = model.Protocol
+_BY_OVN = {_TCP: model.MonitorType.TCP, _UDP: model.MonitorType.UDP_CONNECT, _SCTP: None}
+_BY_PROBES = {
+    _TCP: frozenset(model.MonitorType) - {model.MonitorType.UDP_CONNECT},
+    _UDP: frozenset(model.MonitorType) - {model.MonitorType.HTTPS, model.MonitorType.TLS_HELLO},
+    _SCTP: frozenset[model.MonitorType](),
 }
+"""The types of checks for the members of a pool, by its protocol: that OVN makes itself, and those
+that a program on each chassis makes."""
+_PLACES = {"monitor_address": limits.PROBED_ADDRESS, "monitor_port": limits.PROBED_PORT}
 
 _NONE_KNOWN: Mapping[str, model.Member] = {}
 
@@ -85,12 +91,15 @@ def check_monitor(monitor: model.HealthMonitor, pool: model.Pool) -> None:
 
     :raises Unsupported: when it cannot
     """
-    if _MONITORED[monitor.type] is not pool.protocol:
-        raise limits.refuse(
-            limits.MONITOR_PROTOCOL,
-            protocol=(pool.application or pool.protocol).name,
-            value=monitor.type.value,
-        )
+    if monitor.type not in _BY_PROBES[pool.protocol]:
+        raise _refuse_type(limits.MONITOR_PROTOCOL, monitor, pool)
+
+
+def _refuse_type(
+    sentence: str, monitor: model.HealthMonitor, pool: model.Pool
+) -> limits.Unsupported:
+    protocol = (pool.application or pool.protocol).name
+    return limits.refuse(sentence, protocol=protocol, value=monitor.type.value)
 
 
 def _check_times(monitor: model.HealthMonitor, before: model.HealthMonitor | None = None) -> None:
@@ -121,6 +130,48 @@ def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bo
     if lb is None or all(model.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
         return False
     return any(pool.hashes_client_ip for pool in pools)
+
+
+def needs_probes(
+    change: changes.Change, lb: model.LoadBalancer | None
+) -> limits.Unsupported | None:
+    """Return the refusal of checks that are new and that OVN itself cannot make; None for none.
+
+    A program on each chassis can make them. What is there already can be changed in all else.
+    """
+    return next((why for each in _checked(change, lb) for why in _beyond_ovn(*each)), None)
+
+
+def _checked(
+    change: changes.Change, lb: model.LoadBalancer | None
+) -> Iterator[tuple[model.Pool, model.Pool | None]]:
+    """Yield pools with the monitor and members that a change brings, and each as it was before."""
+    if isinstance(change, changes.CreateLoadBalancer):
+        yield from ((pool, None) for pool in change.lb.pools)
+    elif isinstance(change, (changes.PutMonitor, changes.PutMember, changes.ReplaceMembers)):
+        before = changes.pool_of(lb, change.pool_id)
+        if isinstance(change, changes.PutMonitor):
+            yield replace(before, monitor=change.monitor, members=()), before
+        elif isinstance(change, changes.PutMember):
+            yield replace(before, monitor=None, members=(change.member,)), before
+        else:
+            yield replace(before, monitor=None, members=change.members), before
+
+
+def _beyond_ovn(pool: model.Pool, before: model.Pool | None) -> Iterator[limits.Unsupported]:
+    monitor, known = pool.monitor, before.monitor if before else None
+    is_known = monitor and known and (monitor.id, monitor.type) == (known.id, known.type)
+    # A type that no program checks there either is refused by `check_monitor`.
+    beyond = _BY_PROBES[pool.protocol] - {_BY_OVN[pool.protocol]}
+    if monitor and not is_known and monitor.type in beyond:
+        by_ovn_elsewhere = monitor.type in _BY_OVN.values()
+        sentence = limits.PROBED_PROTOCOL if by_ovn_elsewhere else limits.PROBED_TYPE
+        yield _refuse_type(sentence, monitor, pool)
+    for member in pool.members:
+        was = before.member(member.id) if before else None
+        for option, sentence in _PLACES.items():
+            if getattr(member, option) not in (None, getattr(was, option, None)):
+                yield limits.refuse(sentence)
 
 
 def _pool(pool: model.Pool, lb: model.LoadBalancer, networks: Networks) -> model.Pool:
@@ -185,6 +236,11 @@ def _member(
         if subnet_id is None:
             raise limits.refuse(limits.NO_SUBNET, value=member.address)
         _check_subnet(member.address, subnet_id, lb, networks)
+    checked = member.monitor_address
+    if checked and (known is None or known.monitor_address != checked):
+        _check_address(checked, lb)
+        if subnet_id:
+            _check_subnet(checked, subnet_id, lb, networks, limits.MONITOR_ADDRESS)
     return replace(member, subnet_id=subnet_id)
 
 
@@ -198,14 +254,20 @@ def _check_address(address: str, lb: model.LoadBalancer) -> None:
         raise limits.refuse(limits.OWN_VIP, value=address)
 
 
-def _check_subnet(address: str, subnet_id: str, lb: model.LoadBalancer, networks: Networks) -> None:
+def _check_subnet(
+    address: str,
+    subnet_id: str,
+    lb: model.LoadBalancer,
+    networks: Networks,
+    sentence: str = limits.NOT_IN_SUBNET,
+) -> None:
     cidr = next((vip.cidr for vip in lb.vips if vip.subnet_id == subnet_id and vip.cidr), None)
     if cidr is None:
         subnet = networks.subnet(subnet_id)
         cidr = subnet.cidr if subnet else None
     why = addresses.misfit(address, cidr) if cidr else None
     if why is not None:
-        raise limits.refuse(limits.NOT_IN_SUBNET, value=address, why=why, subnet=subnet_id)
+        raise limits.refuse(sentence, value=address, why=why, subnet=subnet_id)
 
 
 def _family(vip: model.Vip) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from octavia_ovn.adapters.metrics.agent import Metrics
 from octavia_ovn.adapters.metrics.exporter import served
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.status import Operating
 from octavia_ovn.errors import BadConfiguration, Conflict, NotFound, Refused, Unanswered
@@ -143,6 +144,20 @@ def test_only_transactions_that_have_written_are_timed(metrics):
         assert value(metrics, "transactions_total", result=result) == 1
     assert value(metrics, "transaction_duration_seconds_sum") == 0.2
     assert value(metrics, "transaction_conflicts_total") == 1
+
+
+def test_chassis_that_probe(metrics):
+    metrics.probes(connected=3, silent=1, members=50)
+    metrics.flips(HealthState.DOWN, 2)
+
+    assert value(metrics, "chassis", state="connected") == 3
+    assert value(metrics, "chassis", state="silent") == 1
+    assert value(metrics, "probed_members") == 50
+    assert value(metrics, "probe_results_total", state="down") == 2
+    assert value(metrics, "probe_results_total", state="up") == 0
+
+    metrics.leads(is_leader=False)
+    assert value(metrics, "chassis", state="silent") == 0
 
 
 def test_an_agent_that_starts_as_standby_exports_no_load_balancers():

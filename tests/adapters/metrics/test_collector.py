@@ -7,7 +7,7 @@ import types
 import prometheus_client
 import pytest
 
-from octavia_ovn import collector
+from octavia_ovn import chassis
 from octavia_ovn.adapters import metrics
 from octavia_ovn.adapters.metrics.collector import registry
 from octavia_ovn.adapters.southbound.logical_flows import Balancer
@@ -81,6 +81,6 @@ def test_the_library_may_be_missing(monkeypatch):
 
     with (
         pytest.raises(BadConfiguration, match=r"\[ovn_statistics\] metrics_port"),
-        collector.offered(NUMBERS, settings),
+        chassis.offered(NUMBERS, settings),
     ):
         pytest.fail("it is served")

@@ -48,8 +48,10 @@ def _with_old_options():
                 "address": "10.0.0.5",
                 "protocol_port": 80,
                 "vnic_type": "direct",
+                "monitor_port": 8080,
             }
         ],
+        "healthmonitor": {**MONITOR, "type": "HTTP", "url_path": "/up"},
     }
     listener = {
         "listener_id": "listener",
@@ -75,6 +77,8 @@ def test_what_octavia_has_already_is_served_with_any_options():
 
     assert [each.id for each in lb.listeners] == ["listener"]
     assert [each.id for _, each in lb.members()] == ["member"]
+    assert lb.pools[0].members[0].monitor_port == 8080
+    assert lb.pools[0].monitor.url_path == "/up"
 
 
 def test_what_is_new_is_refused_for_such_options():
@@ -218,9 +222,56 @@ def test_http_options_of_a_tcp_monitor_are_refused_with_strict_options_alone(bui
         build(values, STRICT)
 
 
-def test_a_type_that_ovn_cannot_check_is_named_before_its_options():
-    with pytest.raises(limits.Unsupported, match="not by HTTP"):
-        models.health_monitor({**MONITOR, "type": "HTTP", "url_path": "/x"}, STRICT)
+def test_a_type_that_octavia_has_and_no_check_is_refused():
+    with pytest.raises(limits.Unsupported, match="not by SCTP"):
+        models.health_monitor({**MONITOR, "type": "SCTP"}, STRICT)
+
+
+# As Octavia gives them, and as the rows keep them.
+HTTP_FIELDS = {
+    "http_method": ("HEAD", "HEAD"),
+    "url_path": ("/up", "/up"),
+    "expected_codes": ("200 , 204,\t301", "200,204,301"),
+    "http_version": (1.0, "1.0"),
+    "domain_name": ("example.org", "example.org"),
+}
+
+
+@pytest.mark.parametrize("defaults", [models.DriverDefaults(), STRICT])
+@pytest.mark.parametrize("build", NEW_MONITORS.values(), ids=NEW_MONITORS)
+@pytest.mark.parametrize("kind", ["HTTP", "HTTPS"])
+def test_all_fields_of_an_http_monitor_count(kind, build, defaults):
+    given = {name: each for name, (each, _) in HTTP_FIELDS.items()}
+
+    found = build({**MONITOR, "type": kind, **given}, defaults)
+
+    assert found.type.value == kind
+    assert {name: getattr(found, name) for name in HTTP_FIELDS} == {
+        name: each for name, (_, each) in HTTP_FIELDS.items()
+    }
+
+
+def test_null_unsets_the_fields_of_an_http_monitor():
+    found = models.health_monitor({**MONITOR, "type": "HTTP", **dict.fromkeys(HTTP_FIELDS)}, STRICT)
+
+    assert [getattr(found, name) for name in HTTP_FIELDS] == [None] * len(HTTP_FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("expected_codes", "299-200"), ("url_path", "/\u00fc")]
+)
+def test_a_value_that_octavia_accepts_and_no_check_can_use_is_refused(option, value):
+    with pytest.raises(limits.Unsupported, match=f"is not valid in {option}"):
+        models.health_monitor({**MONITOR, "type": "HTTP", option: value}, STRICT)
+
+
+def test_where_a_member_is_checked():
+    values = {"member_id": "m", "address": "FD00::5", "protocol_port": 80}
+    elsewhere = models.member({**values, "monitor_address": "FD00::6", "monitor_port": 81})
+    same = models.member({**values, "monitor_address": "fd00:0::5", "monitor_port": 80})
+
+    assert (elsewhere.monitor_address, elsewhere.monitor_port) == ("fd00::6", 81)
+    assert same == models.member({**values, "monitor_address": None, "monitor_port": None})
 
 
 def _update_pool(values):

@@ -29,6 +29,7 @@ class Port:
     id: str
     vip_of: str | None = None
     source_of: str | None = None
+    probe_source_of: str | None = None
     of_service: bool = True
 
 

@@ -6,6 +6,7 @@ import pytest
 from octavia_ovn.controller.drift.periodic import (
     GraceTracker,
 )
+from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.pending import Final
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.errors import Unavailable
@@ -117,11 +118,18 @@ def test_vip_port_of_a_load_balancer_that_only_ovn_knows_stays(world):
 
 
 def test_sources_of_checks_are_offered_for_release(world):
-    world.ports.ports = [Port("1", source_of="subnet")]
+    world.ports.ports = [
+        Port("1", source_of="subnet"),
+        Port("2", probe_source_of="subnet"),
+        Port("3", vip_of="lb1"),
+    ]
     world.round()
     assert world.released == []
     world.round()
-    assert world.released == ["subnet"]
+    assert set(world.released) == {
+        Dependency(Resource.MONITORED, "subnet"),
+        Dependency(Resource.PROBED, "subnet"),
+    }
 
 
 def test_second_source_of_a_subnet_is_deleted_after_some_time(world):

@@ -4,6 +4,7 @@
 import pytest
 
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.topology import FloatingIp, RouterPort, Subnet
 
 INTERFACE = {
@@ -77,6 +78,40 @@ def test_a_health_monitor_port_is_known_by_name_device_and_owner():
     assert not neutron.is_hm_port(name, "other", neutron.HM_OWNER)
     assert not neutron.is_hm_port(name, name, "compute:nova")
     assert not neutron.is_hm_port("mine", "mine", neutron.HM_OWNER)
+
+
+def test_a_port_that_chassis_probe_from_has_marks_of_its_own():
+    name = neutron.hm_port_name("sub1", Resource.PROBED)
+    device = neutron.hm_device("sub1", Resource.PROBED)
+    assert device.startswith("ovn-lb-hm")  # so that it is bound on each chassis
+    assert neutron.hm_subnet(name, device, neutron.HM_OWNER, Resource.PROBED) == "sub1"
+    assert neutron.hm_subnet(name, device, neutron.HM_OWNER) is None
+    assert not neutron.is_hm_port(name, device, neutron.HM_OWNER)
+    for wrong in (
+        (name, name, neutron.HM_OWNER),
+        (name, device, "compute:nova"),
+        ("mine", device, neutron.HM_OWNER),
+    ):
+        assert neutron.hm_subnet(*wrong, Resource.PROBED) is None
+    row = {
+        "neutron:port_name": name,
+        "neutron:device_id": device,
+        "neutron:device_owner": neutron.HM_OWNER,
+    }
+    assert neutron.probed_subnet(row) == "sub1"
+    assert neutron.monitored_subnet(row) is None
+
+
+@pytest.mark.parametrize(
+    ("addresses", "mac"),
+    [
+        (["unknown", "fa:16:3e:00:00:07 10.0.0.7"], "fa:16:3e:00:00:07"),
+        (["unknown"], ""),
+        ([], ""),
+    ],
+)
+def test_the_mac_of_a_switch_port(addresses, mac):
+    assert neutron.port_mac(addresses) == mac
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,46 @@ def test_monitor_and_persistence():
     assert [each.id for each in a_pool.children] == ["hm1", "m1"]
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (monitor("PING"), "PING, every 5 s"),
+        (monitor("HTTP"), "HTTP GET /, expects 200, every 5 s"),
+        (
+            monitor(
+                "HTTPS",
+                http_method="HEAD",
+                url_path="/up",
+                expected_codes="200-204",
+                domain_name="example.org",
+            ),
+            "HTTPS HEAD /up of example.org, expects 200-204, every 5 s",
+        ),
+    ],
+)
+def test_what_a_monitor_asks(given, words):
+    lb = balancer([listener()], [pool(monitor=given)])
+    assert node(snapshot(lb), "hm1").details == words
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"monitor_port": 8080}, "10.0.0.1:8080"),
+        ({"monitor_address": "10.0.0.9"}, "10.0.0.9:80"),
+        ({"monitor_address": "10.0.0.9", "monitor_port": 8080}, "10.0.0.9:8080"),
+    ],
+)
+def test_where_a_member_is_checked(fields, place):
+    members = [member(1, **fields)]
+    watched, unwatched = (
+        snapshot(balancer([listener()], [pool(members=members, monitor=each)]))
+        for each in (monitor("HTTP"), None)
+    )
+    assert node(watched, "m1").details == f"10.0.0.1:80, checked at {place}, net1-name"
+    assert node(unwatched, "m1").details == "10.0.0.1:80, net1-name"
+
+
 LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
 
 
@@ -209,6 +249,10 @@ STICKY = model.SessionPersistence(model.Mechanism.HASH)
             replaced(application=model.Application.HTTP),
             ("pool p1: protocol is HTTP in Octavia, TCP in the rows",),
         ),
+        (
+            replaced(members=(dataclasses.replace(M1, monitor_port=8080), M2)),
+            ("member m1: monitor_port is 8080 in Octavia, None in the rows",),
+        ),
         (replaced(monitor=monitor()), ("healthmonitor hm1: missing in the rows",)),
         (
             balancer([listener(allowed_cidrs=("10.0.0.0/8", "fd00::/8"))], LB.pools),
@@ -222,6 +266,15 @@ STICKY = model.SessionPersistence(model.Mechanism.HASH)
 )
 def test_differences(theirs, sentences):
     assert differing(LB, theirs) == sentences
+
+
+def test_differences_of_an_http_check():
+    ours, theirs = (
+        balancer(pools=[pool(monitor=monitor("HTTP", url_path=each))]) for each in ("/old", "/new")
+    )
+    assert differing(ours, theirs) == (
+        "healthmonitor hm1: url_path is /new in Octavia, /old in the rows",
+    )
 
 
 def test_what_octavia_alone_has_is_shown_with_its_difference():

@@ -29,15 +29,6 @@ HARMLESS = {
     "time-outs": ("listener", {"timeout_client_data": 1, "timeout_tcp_inspect": 1}),
     "pool": ("pool", {"tls_enabled": False, "name": "x", "tls_ciphers": "ECDHE"}),
     "member": ("member", {"monitor_port": None, "monitor_address": None, "weight": 5}),
-    "member that is checked where it serves": (
-        "member",
-        {
-            "monitor_port": 80,
-            "protocol_port": 80,
-            "monitor_address": "FD00:0::9",
-            "address": "fd00::9",
-        },
-    ),
     "usual member": ("member", {"vnic_type": "normal"}),
     "load balancer": ("load balancer", {"vip_sg_ids": [], "vip_qos_policy_id": "q"}),
 }
@@ -56,8 +47,6 @@ ASKING = [
     ("listener", "client_authentication", "MANDATORY"),
     ("listener", "hsts_max_age", 5),
     ("pool", "tls_enabled", True),
-    ("member", "monitor_port", 81),
-    ("member", "monitor_address", "10.0.0.9"),
     ("member", "vnic_type", "direct"),
     ("load balancer", "vip_sg_ids", ["sg"]),
 ]
@@ -95,36 +84,39 @@ def test_the_built_in_default_asks_for_something_where_octavia_has_another():
         limits.check("listener", {"timeout_client_data": 50000}, usual)
 
 
-@pytest.mark.parametrize(
-    ("asked", "known"),
-    [
-        ({"monitor_port": 80}, {"protocol_port": 80}),
-        ({"monitor_address": "::1"}, {"address": "0::1"}),
-    ],
-)
-def test_what_is_known_of_the_object_counts_too(asked, known):
-    limits.check("member", asked, known=known)
-    with pytest.raises(limits.Unsupported, match="receives traffic"):
-        limits.check("member", asked)
-
-
 def test_sentences_name_the_value():
     error = limits.refuse(limits.MONITOR_PROTOCOL, protocol="UDP", value="TCP")
 
     assert str(error) == "OVN cannot check the members of a UDP pool by TCP."
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("http_version", 1.1),
-        ("domain_name", "example.org"),
-        ("url_path", "/status"),
-        ("http_method", "HEAD"),
-        ("expected_codes", "200-204"),
-    ],
-)
+HTTP_OPTIONS = {
+    "http_version": 1.1,
+    "domain_name": "example.org",
+    "url_path": "/status",
+    "http_method": "HEAD",
+    "expected_codes": "200-204",
+}
+
+
+@pytest.mark.parametrize(("option", "value"), HTTP_OPTIONS.items())
 def test_http_options_of_a_monitor_are_refused_only_if_the_operator_wants_that(option, value):
     limits.check("health monitor", {option: value})
     with pytest.raises(limits.Unsupported, match=f"^{option}: .*strict_options"):
         limits.check("health monitor", {option: value}, STRICT)
+
+
+@pytest.mark.parametrize("kind", ["HTTP", "HTTPS", "TLS-HELLO", "PING", "TCP"])
+def test_but_never_of_a_monitor_that_acts_on_them(kind):
+    used = {"HTTP": HTTP_OPTIONS, "HTTPS": HTTP_OPTIONS}
+    used["TLS-HELLO"] = {"http_version", "domain_name"}
+    for option, value in HTTP_OPTIONS.items():
+        for asked, known in (
+            ({option: value, "type": kind}, {}),
+            ({option: value}, {"type": kind}),
+        ):
+            if option in used.get(kind, ()):
+                limits.check("health monitor", asked, STRICT, known)
+            else:
+                with pytest.raises(limits.Unsupported, match=f"^{option}: .*strict_options"):
+                    limits.check("health monitor", asked, STRICT, known)

@@ -116,7 +116,7 @@ class Field:
         with log.open("wb") as out:
             # As tight as the unit in docs/operators/systemd
             argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-            argv += [sys.executable, "-m", "octavia_ovn.collector", "--config-file", str(path)]
+            argv += [sys.executable, "-m", "octavia_ovn.chassis", "--config-file", str(path)]
             environment = {**os.environ, "PATH": hypervisors.PATH}
             self.collectors[hypervisor] = subprocess.Popen(
                 argv, env=environment, stdout=out, stderr=out

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Has chassis probe members, and follows what they say, while this agent is the leader.
+
+The main loop owns it. Another thread serves the connections; what happens there waits in an inbox.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from octavia_ovn.controller.protocols import Chassis, Northbound
+from octavia_ovn.core.probing.liveness import Liveness
+from octavia_ovn.core.probing.messages import Message, Results
+from octavia_ovn.core.probing.registry import Condition, Registry
+from octavia_ovn.core.rows import AnnounceProbes, IncrementNumber, Operation
+from octavia_ovn.core.text import plain
+from octavia_ovn.errors import failure
+from octavia_ovn.observer import SILENT, Observer
+
+LOG = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between two examinations of which chassis are silent."""
+QUIET = 4.0
+"""Seconds without a line from a chassis until it counts as silent: two are sent in that time."""
+KEPT = 60.0
+"""Seconds for which NB_Global says that chassis probe after the last one has gone."""
+_RETRY = 5.0
+"""Seconds between two attempts to write."""
+_SENTENCES = {
+    Condition.SILENT: "octavia-ovn-chassis on chassis %s is not connected: its members are not"
+    " checked, and serve unless they were DOWN",
+    Condition.DEAD: "Chassis %s does not answer, neither octavia-ovn-chassis nor ovn-controller:"
+    " its members are DOWN",
+    None: "Chassis %s answers again",
+}
+
+
+class Link(Protocol):
+    """A connection of a chassis."""
+
+    @property
+    def chassis(self) -> str:
+        """The name of the chassis."""
+
+    @property
+    def heard(self) -> float:
+        """When the last line arrived, in seconds, monotonic."""
+
+    def send(self, message: Message) -> None:
+        """Send a message, unless the connection is over."""
+
+
+class Probing:
+    """What chassis are to probe, and what they have said.
+
+    :param chassis: says where members are; None when OVN checks members itself: then all that this
+        does is to say so to API workers
+    :param wake: makes the main loop turn
+    :param timeout: seconds that a hypervisor has to follow, see :class:`Liveness`
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(  # noqa: PLR0913 - by keyword
+        self,
+        nb: Northbound,
+        chassis: Chassis | None = None,
+        *,
+        wake: Callable[[], None] = lambda: None,
+        timeout: float = 10.0,
+        observer: Observer = SILENT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.registry = Registry()
+        self._nb = nb
+        self._chassis = chassis
+        self._wake = wake
+        self._liveness = Liveness(timeout)
+        self._observer = observer
+        self._clock = clock
+        self._inbox: collections.deque[Callable[[], frozenset[str]]] = collections.deque()
+        self._moved: set[str] = set()
+        self._links: dict[str, Link] = {}
+        self._conditions: Mapping[str, Condition] = {}
+        self.begin()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether chassis check members, instead of OVN."""
+        return self._chassis is not None
+
+    def begin(self) -> None:
+        """Begin a leadership term, or end one: nothing is kept but what OVN's databases say."""
+        now = self._clock()
+        self._inbox.clear()
+        self._links.clear()
+        self.registry.begin()
+        self._liveness.begin()
+        self._conditions = {}
+        self._due = now
+        self._write_due = self._follow_due = now
+        self._last_connected = now
+
+    # --- called from the thread that serves the connections
+
+    def joined(self, link: Link) -> None:
+        """Take note of a connection."""
+        self._post(functools.partial(self._join, link))
+
+    def received(self, link: Link, results: Results) -> None:
+        """Take note of results."""
+        self._post(functools.partial(self.registry.receive, link, results))
+
+    def left(self, link: Link) -> None:
+        """Take note that a connection is over."""
+        self._post(functools.partial(self._leave, link))
+
+    def _post(self, function: Callable[[], frozenset[str]]) -> None:
+        self._inbox.append(function)
+        self._wake()
+
+    # --- called from the main loop
+
+    def _join(self, link: Link) -> frozenset[str]:
+        self._links[link.chassis] = link
+        self.registry.join(link)
+        return frozenset()
+
+    def _leave(self, link: Link) -> frozenset[str]:
+        if self._links.get(link.chassis) is link:
+            del self._links[link.chassis]
+        self.registry.leave(link)
+        return frozenset()
+
+    def locate(self, port: str, chassis: str | None) -> None:
+        """Take note of the chassis where a switch port is."""
+        self._moved |= self.registry.locate(port, chassis)
+
+    def turn(self, *, settled: bool) -> frozenset[str]:
+        """Follow what has happened; return the load balancers of which the health has changed.
+
+        :param settled: whether all load balancers have been reconciled in this term
+        """
+        changed, self._moved = self._moved, set()
+        while self._inbox:
+            changed |= self._inbox.popleft()()
+        if settled and self._is_located():
+            self.registry.settle()
+        now = self._clock()
+        if now >= self._due or (self.registry.new_ports and now >= self._follow_due):
+            self._due = now + INTERVAL
+            changed |= self._look(now)
+        self._tell()
+        return frozenset(changed)
+
+    def next_due(self) -> float | None:
+        """Return in how many seconds there is something to do for :meth:`turn`."""
+        if not self.enabled:
+            return None
+        due = self._due
+        if self.registry.new_ports:
+            due = min(due, self._follow_due)
+        if self.registry.waits or self._moved:
+            due = 0.0
+        return max(0.0, due - self._clock())
+
+    def _tell(self) -> None:
+        """Tell chassis what has changed."""
+        for link, message in self.registry.outgoing():
+            found = self._links.get(link.chassis)
+            if found is link:
+                found.send(message)
+
+    def _look(self, now: float) -> frozenset[str]:
+        """Do what is done from time to time."""
+        if self._chassis is None:
+            self._announce(now, value=False)
+            return frozenset()
+        if self.registry.new_ports:
+            self.registry.new_ports = False
+            self._chassis.follow(self.registry.ports())
+            self._follow_due = now + INTERVAL
+        silent = [each for each in self.registry.planned() if not self._is_heard(now, each)]
+        conditions = self._liveness.update(now, silent, self._chassis.reached())
+        self._log(conditions)
+        if self._liveness.is_due(now) and self._write(now, IncrementNumber()):
+            self._liveness.tested(now, self._nb.global_number())
+        if self._links:
+            self._last_connected = now
+            self._announce(now, value=True)
+        elif now - self._last_connected >= KEPT:
+            self._announce(now, value=False)
+        self._observer.probes(
+            connected=len(self._links), silent=len(silent), members=len(self.registry)
+        )
+        for state, count in self.registry.flips.items():
+            self._observer.flips(state, count)
+        self.registry.flips.clear()
+        return self.registry.judge(conditions)
+
+    def _is_located(self) -> bool:
+        """Whether it is known of all members where they are."""
+        found = self._chassis
+        return found is not None and not self.registry.new_ports and found.located
+
+    def _is_heard(self, now: float, chassis: str) -> bool:
+        link = self._links.get(chassis)
+        return link is not None and now - link.heard < QUIET
+
+    def _log(self, conditions: Mapping[str, Condition]) -> None:
+        """Log what has become of chassis."""
+        before, self._conditions = self._conditions, conditions
+        for chassis in sorted({**before, **conditions}):
+            condition = conditions.get(chassis)
+            if condition is not before.get(chassis):
+                LOG.warning(_SENTENCES[condition], plain(chassis))
+
+    def _announce(self, now: float, *, value: bool) -> None:
+        if self._nb.announces_probes() is not value:
+            self._write(now, AnnounceProbes(value))
+
+    def _write(self, now: float, operation: Operation) -> bool:
+        """Write an operation, or try again some time later."""
+        if now < self._write_due:
+            return False
+        error = failure(lambda: self._nb.commit(lambda: [operation]))
+        if error is not None:
+            self._write_due = now + _RETRY
+            LOG.warning("NB_Global cannot be written: %s", error)
+        return error is None

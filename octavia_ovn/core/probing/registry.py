@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What chassis should probe, what they say, and what follows for members.
+
+Both are compared as a whole at the beginning of each connection: a chassis tells all that it has,
+and is told what differs from what it should have. Afterwards only changes are sent. The last result
+stays while a member moves to another chassis,
+while the program on its chassis is restarted, and when its probe is changed.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from octavia_ovn.core.health import HealthState
+from octavia_ovn.core.multimap import MultiMap
+from octavia_ovn.core.probing.messages import Plan, Result, Results, in_parts
+from octavia_ovn.core.probing.plan import Target
+
+MOST = 20_000
+"""Probes that a chassis can say it has, at most."""
+_FOUND = (HealthState.UP, HealthState.DOWN)
+DEAD = "its hypervisor does not answer"
+"""The reason of a member that is DOWN with its hypervisor."""
+
+
+class Condition(enum.Enum):
+    """What is wrong with a chassis."""
+
+    SILENT = "silent"
+    """Its program has not been connected for so long that its results are out of date."""
+    DEAD = "dead"
+    """The hypervisor does not answer."""
+
+
+class Link(Protocol):
+    """A connection of a chassis."""
+
+    @property
+    def chassis(self) -> str:
+        """The name of the chassis."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """What is known of the program that is connected from a chassis.
+
+    :param has: its probes, as it has said, and as it has been told since
+    :param complete: whether it has said all
+    """
+
+    link: Link
+    has: dict[str, Result] = field(default_factory=dict)
+    complete: bool = False
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A member that a chassis should probe.
+
+    :param found: whether a chassis has found its state; else it counts as before
+    """
+
+    lb_id: str
+    target: Target
+    version: str
+    state: HealthState
+    found: bool = False
+    reason: str = ""
+
+
+class Registry:
+    """The members that are to be probed."""
+
+    def __init__(self) -> None:
+        self._chassis: dict[str, str] = {}
+        """Switch port → chassis."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a leadership term: only what the Southbound database says is still true."""
+        self._entries: dict[str, _Entry] = {}
+        self._members: dict[str, tuple[str, ...]] = {}
+        """Load balancer → members, for each that has been reconciled in this term."""
+        self._at_port: MultiMap[str, str] = MultiMap()
+        self._on_chassis: dict[str, set[str]] = {}
+        self._sessions: dict[str, _Session] = {}
+        self._changed: dict[str, set[str]] = {}
+        """Chassis → members for which it may have to be told something."""
+        self._settled = False
+        self._conditions: Mapping[str, Condition] = {}
+        self.new_ports = False
+        """Whether there are new ones in :meth:`ports`; the caller takes note of it."""
+        self.flips: collections.Counter[HealthState] = collections.Counter()
+        """How often members have become UP and DOWN; the caller takes them out."""
+
+    # --- what is wanted
+
+    def want(
+        self, lb_id: str, targets: Mapping[str, Target], before: Mapping[str, HealthState]
+    ) -> bool:
+        """Set which members of a load balancer are probed; return whether that has changed.
+
+        :param before: how they counted before this leadership term, where that is known
+        """
+        seen = lb_id in self._members
+        old = self._members.get(lb_id, ())
+        self._members[lb_id] = tuple(targets)
+        changed = [self._remove(lb_id, each) for each in old if each not in targets]
+        for member_id, target in targets.items():
+            state = HealthState.UNKNOWN if seen else before.get(member_id, HealthState.UNKNOWN)
+            changed.append(self._put(lb_id, member_id, target, state))
+        return any(changed)
+
+    def forget(self, lb_id: str) -> None:
+        """Probe nothing for a load balancer any more: it is gone."""
+        for each in self._members.pop(lb_id, ()):
+            self._remove(lb_id, each)
+
+    def _put(self, lb_id: str, member_id: str, target: Target, state: HealthState) -> bool:
+        old = self._entries.get(member_id)
+        if old is not None and old.target == target:
+            return False
+        version = target.probe.version
+        if old is not None and old.target.port == target.port:
+            old.lb_id, old.target, old.version = lb_id, target, version
+        else:
+            if old is not None:
+                self._remove(old.lb_id, member_id)
+            self._entries[member_id] = _Entry(lb_id, target, version, state)
+            self.new_ports |= target.port not in self._at_port
+            self._at_port.add(target.port, member_id)
+        self._place(member_id, self._chassis.get(target.port))
+        return True
+
+    def _remove(self, lb_id: str, member_id: str) -> bool:
+        entry = self._entries.get(member_id)
+        if entry is None or entry.lb_id != lb_id:
+            return False
+        del self._entries[member_id]
+        self._at_port.discard(entry.target.port, member_id)
+        self._displace(member_id, self._chassis.get(entry.target.port))
+        return True
+
+    def locate(self, port: str, chassis: str | None) -> frozenset[str]:
+        """Set on which chassis a switch port is; return the load balancers that this concerns.
+
+        :param chassis: None for on no one
+        """
+        before = self._chassis.pop(port, None)
+        if chassis is not None:
+            self._chassis[port] = chassis
+        members = tuple(self._at_port.of(port)) if before != chassis else ()
+        for member_id in members:
+            self._displace(member_id, before)
+            self._place(member_id, chassis)
+        return frozenset(self._entries[each].lb_id for each in members)
+
+    def _place(self, member_id: str, chassis: str | None) -> None:
+        if chassis is not None:
+            self._on_chassis.setdefault(chassis, set()).add(member_id)
+            self._changed.setdefault(chassis, set()).add(member_id)
+            self._adopt(member_id, chassis)
+
+    def _displace(self, member_id: str, chassis: str | None) -> None:
+        if chassis is not None:
+            self._on_chassis[chassis].discard(member_id)
+            if not self._on_chassis[chassis]:
+                del self._on_chassis[chassis]
+            self._changed.setdefault(chassis, set()).add(member_id)
+
+    def settle(self) -> None:
+        """Take note that all load balancers are known: what else a chassis probes can end."""
+        if not self._settled:
+            self._settled = True
+            for chassis in self._sessions:
+                self._compare(chassis)
+
+    # --- what chassis say
+
+    def join(self, link: Link) -> None:
+        """Take note of a connection; one that the chassis had before is over."""
+        self._sessions[link.chassis] = _Session(link)
+
+    def leave(self, link: Link) -> None:
+        """Take note that a connection is over."""
+        session = self._session(link)
+        if session is not None:
+            del self._sessions[link.chassis]
+
+    def _session(self, link: Link) -> _Session | None:
+        session = self._sessions.get(link.chassis)
+        return session if session is not None and session.link is link else None
+
+    def receive(self, link: Link, results: Results) -> frozenset[str]:
+        """Process results; return the load balancers of which the health has changed.
+
+        A chassis decides on members that it should probe, and on no others.
+        """
+        session = self._session(link)
+        if session is None:
+            return frozenset()
+        changed = set()
+        for each in results.rows:
+            if session.complete and not _answers(each, session.has.get(each.id)):
+                continue
+            if each.id in session.has or len(session.has) < MOST:
+                session.has[each.id] = each
+                changed.add(self._adopt(each.id, link.chassis))
+        if results.complete and not session.complete:
+            session.complete = True
+            self._compare(link.chassis)
+        return frozenset(each for each in changed if each is not None)
+
+    def _adopt(self, member_id: str, chassis: str) -> str | None:
+        """Take over what a chassis says about a member; return the load balancer if that is new."""
+        entry, session = self._entries.get(member_id), self._sessions.get(chassis)
+        result = session.has.get(member_id) if session is not None else None
+        if entry is None or result is None or result.state is HealthState.UNKNOWN:
+            return None
+        if result.version != entry.version or self._chassis.get(entry.target.port) != chassis:
+            return None
+        found = entry.found or result.state in _FOUND
+        new = found is not entry.found or entry.state is not result.state
+        self.flips[result.state] += new
+        entry.state, entry.found, entry.reason = result.state, found, result.reason
+        return entry.lb_id if new else None
+
+    # --- what chassis are told
+
+    def _compare(self, chassis: str) -> None:
+        """Have a chassis told all that differs."""
+        planned = self._on_chassis.get(chassis, set())
+        has = self._sessions[chassis].has if self._settled else ()
+        self._changed.setdefault(chassis, set()).update(planned, has)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there may be something in :meth:`outgoing`."""
+        return bool(self._changed)
+
+    def outgoing(self) -> Iterator[tuple[Link, Plan]]:
+        """Yield what chassis must be told now, and take note of it."""
+        changed, self._changed = self._changed, {}
+        for chassis, members in changed.items():
+            session = self._sessions.get(chassis)
+            # When it has said what it has, all is compared.
+            if session is not None and session.complete:
+                yield from self._difference(session, sorted(members))
+
+    def _difference(self, session: _Session, members: Iterable[str]) -> Iterator[tuple[Link, Plan]]:
+        put, drop = [], []
+        planned = self._on_chassis.get(session.link.chassis, set())
+        for each in members:
+            had = session.has.get(each)
+            if each in planned:
+                entry = self._entries[each]
+                if had is None or had.version != entry.version:
+                    session.has[each] = Result(each, entry.version, HealthState.UNKNOWN)
+                    put.append(entry.target.probe)
+            elif had is not None:
+                del session.has[each]
+                drop.append(each)
+        for part in in_parts(drop) if drop else ():
+            yield session.link, Plan(drop=part)
+        for probes in in_parts(put) if put else ():
+            yield session.link, Plan(put=probes)
+
+    # --- chassis that say nothing
+
+    def judge(self, conditions: Mapping[str, Condition]) -> frozenset[str]:
+        """Set what is wrong with which chassis; return the load balancers that it concerns.
+
+        What a dead hypervisor had is DOWN until a chassis says otherwise.
+        """
+        old, self._conditions = self._conditions, dict(conditions)
+        turned = {each for each in {**old, **conditions} if old.get(each) != conditions.get(each)}
+        entries = [
+            (chassis, self._entries[member_id])
+            for chassis in turned
+            for member_id in self._on_chassis.get(chassis, ())
+        ]
+        for chassis, entry in entries:
+            if conditions.get(chassis) is Condition.DEAD:
+                entry.state, entry.reason = HealthState.DOWN, DEAD
+        return frozenset(entry.lb_id for _, entry in entries)
+
+    # --- answers
+
+    def state(self, lb_id: str, member_id: str, before: HealthState) -> HealthState:
+        """Return the health of a member.
+
+        :param before: how it counted before this leadership term
+        """
+        entry = self._entries.get(member_id)
+        if entry is None:
+            return HealthState.UNKNOWN if lb_id in self._members else before
+        condition = self._conditions.get(self._chassis.get(entry.target.port, ""))
+        if condition is Condition.DEAD:
+            return HealthState.DOWN
+        if condition is Condition.SILENT and entry.state is HealthState.UP:
+            return HealthState.UNCHECKED
+        return entry.state
+
+    def has_result(self, member_id: str) -> bool:
+        """Whether a chassis has found a member UP or DOWN."""
+        entry = self._entries.get(member_id)
+        return entry is not None and entry.found
+
+    def reason(self, member_id: str) -> str:
+        """Return why a member is DOWN."""
+        entry = self._entries.get(member_id)
+        return entry.reason if entry is not None else ""
+
+    def target(self, member_id: str) -> Target | None:
+        """Return how a member is probed until now."""
+        entry = self._entries.get(member_id)
+        return entry.target if entry is not None else None
+
+    def ports(self) -> frozenset[str]:
+        """Return the switch ports of the members."""
+        return frozenset(self._at_port)
+
+    def planned(self) -> Mapping[str, Collection[str]]:
+        """Return chassis → members that it is to probe."""
+        return self._on_chassis
+
+    def links(self) -> Mapping[str, Link]:
+        """Return chassis → connection."""
+        return {name: session.link for name, session in self._sessions.items()}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _answers(result: Result, expected: Result | None) -> bool:
+    """Whether a result is of a probe that the chassis has been told."""
+    return expected is not None and expected.version == result.version

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources on a chassis while Open vSwitch does not do what it is asked for."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from pyroute2 import netns
+
+from octavia_ovn.adapters.probing import sources
+from octavia_ovn.adapters.probing.outcome import NotDone
+from octavia_ovn.adapters.probing.sources import Sources, clean, device
+from octavia_ovn.core.probing.spec import Source
+from octavia_ovn.errors import Unavailable
+
+PREFIX = f"test-{os.getpid()}-"
+"""Of namespaces, in place of that of the program, which others may run on this machine."""
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
+
+
+class Ports:
+    """A switch whose devices are pairs of virtual Ethernet."""
+
+    def __init__(self):
+        self.devices = set()
+        self.trouble = ""
+        self.calls = 0
+
+    def ensure(self, name, port_id, mac):
+        self.calls += 1
+        if self.trouble:
+            raise Unavailable(self.trouble)
+        if name not in self.devices:
+            self.devices.add(name)
+            self.make(name)
+
+    def make(self, name):
+        ip("link", "add", name, "type", "veth", "peer", "name", f"p{name[4:]}")
+        ip("link", "set", f"p{name[4:]}", "up")
+
+    def remove(self, name):
+        self.devices.discard(name)
+        subprocess.run(["ip", "link", "del", f"p{name[4:]}"], check=False, capture_output=True)
+
+    def names(self):
+        return sorted(self.devices)
+
+    def error(self, name):
+        return ""
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+def shown(source, *words):
+    argv = ["ip", "-n", PREFIX + source.port, *words]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def ports(monkeypatch):
+    for name in ("_FIRST_PAUSE", "_LOOK"):
+        monkeypatch.setattr(sources, name, 0.05)
+    monkeypatch.setattr(sources, "PREFIX", PREFIX)
+    made = Ports()
+    yield made
+    for each in netns.listnetns():
+        if each.startswith(PREFIX):
+            netns.remove(each)
+    for each in made.names():
+        made.remove(each)
+
+
+def source(address="10.0.0.7/24", port=None):
+    return Source(port or str(uuid.uuid4()), "fa:16:3e:00:00:07", address)
+
+
+def run(story, ports):
+    async def main():
+        made = Sources(ports)
+        try:
+            await story(made)
+        finally:
+            made.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+async def ready(outlet):
+    await asyncio.wait_for(outlet.ready.wait(), 10)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7/24", "fd00:1::7/64"])
+def test_a_source_has_its_address_and_no_way_out(ports, address):
+    wanted = source(address)
+
+    async def story(made):
+        outlet = made.take(wanted)
+        await ready(outlet)
+        assert made.counts() == {True: 1, False: 0}
+        peer = await outlet.socket(socket.SOCK_STREAM, 0)
+        with peer:
+            assert peer.getsockname()[0] == address.partition("/")[0]
+            assert not peer.getblocking()
+
+    run(story, ports)
+    assert wanted.mac in shown(wanted, "link", "show", device(wanted))
+    assert f" {address} " in shown(wanted, "address", "show", device(wanted))
+    for family in ("-4", "-6"):
+        assert "default" not in shown(wanted, family, "route")
+
+
+def test_a_device_that_has_gone_is_made_again(ports):
+    wanted = source()
+
+    async def story(made):
+        outlet = made.take(wanted)
+        await ready(outlet)
+        ports.remove(device(wanted))
+        with pytest.raises(NotDone, match="is not in namespace"):
+            await outlet.socket(socket.SOCK_STREAM, 0)
+        await ready(outlet)
+        (await outlet.socket(socket.SOCK_STREAM, 0)).close()
+
+    run(story, ports)
+    assert ports.calls == 2
+
+
+def test_a_device_that_the_switch_has_made_again_is_taken(ports):
+    wanted = source()
+
+    async def story(made):
+        outlet = made.take(wanted)
+        await ready(outlet)
+        # What a switch that was killed leaves is in the namespace, too.
+        ip("-n", PREFIX + wanted.port, "link", "set", device(wanted), "down")
+        ip("link", "del", f"p{device(wanted)[4:]}")
+        ip("-n", PREFIX + wanted.port, "link", "add", device(wanted), "type", "veth",
+           "peer", "name", "other")  # fmt: skip
+        ports.make(device(wanted))
+        await asyncio.sleep(0.3)
+        await ready(outlet)
+        assert f"p{device(wanted)[4:]}" not in shown(wanted, "link")
+        (await outlet.socket(socket.SOCK_STREAM, 0)).close()
+
+    run(story, ports)
+
+
+def test_a_source_whose_address_changes(ports):
+    old = source()
+    new = source("10.0.0.9/25", old.port)
+
+    async def story(made):
+        outlet = made.take(old)
+        await ready(outlet)
+        assert made.take(new) is outlet
+        assert not outlet.ready.is_set()
+        await ready(outlet)
+        with await outlet.socket(socket.SOCK_STREAM, 0) as peer:
+            assert peer.getsockname()[0] == "10.0.0.9"
+
+    run(story, ports)
+    text = shown(old, "-4", "address", "show", device(old))
+    assert "10.0.0.9/25" in text
+    assert "10.0.0.7" not in text
+
+
+def test_trouble_is_logged_once_for_each_reason_and_so_is_its_end(ports, caplog):
+    caplog.set_level("INFO")
+    ports.trouble = "the database is away"
+
+    async def story(made):
+        outlet = made.take(source())
+        await asyncio.sleep(0.5)
+        assert made.counts() == {True: 0, False: 1}
+        with pytest.raises(NotDone, match="the database is away"):
+            await outlet.socket(socket.SOCK_STREAM, 0)
+        ports.trouble = ""
+        await ready(outlet)
+
+    run(story, ports)
+    assert ports.calls > 2
+    assert caplog.text.count("No probes from 10.0.0.7/24") == 1
+    assert "Probes from 10.0.0.7/24 are made again" in caplog.text
+
+
+def test_a_mount_point_without_its_namespace(ports):
+    wanted = source()
+    (Path(netns.NETNS_RUN_DIR) / (PREFIX + wanted.port)).touch()
+
+    async def story(made):
+        outlet = made.take(wanted)
+        await ready(outlet)
+        (await outlet.socket(socket.SOCK_STREAM, 0)).close()
+
+    run(story, ports)
+
+
+def test_a_device_that_never_comes(ports, monkeypatch):
+    monkeypatch.setattr(sources, "_PATIENCE", 0.2)
+    monkeypatch.setattr(ports, "make", lambda _: None)
+    monkeypatch.setattr(ports, "error", lambda _: "could not open network device")
+
+    async def story(made):
+        outlet = made.take(source())
+        await asyncio.sleep(0.5)
+        assert outlet.problem.endswith("the device " + device(outlet.source) + ": could not open"
+                                       " network device")  # fmt: skip
+
+    run(story, ports)
+
+
+def test_sources_without_probes_and_leftovers_are_removed(ports):
+    kept, ended, left = source(), source(), source()
+    ports.ensure(device(left), left.port, left.mac)
+    netns.create(PREFIX + left.port)
+
+    async def story(made):
+        outlets = [made.take(each) for each in (kept, ended)]
+        for each in outlets:
+            await ready(each)
+        outlets[1].users -= 1
+        await made.tidy()
+        assert ports.names() == [device(kept)]
+        found = netns.listnetns()
+        assert PREFIX + kept.port in found
+        assert PREFIX + ended.port not in found
+        assert PREFIX + left.port not in found
+        # A source may come again.
+        await ready(made.take(ended))
+
+    run(story, ports)
+    # A program that ends leaves them to the next.
+    assert set(ports.names()) == {device(kept), device(ended)}
+    assert clean(ports) == (2, 2)
+    assert ports.names() == []
+    assert PREFIX + kept.port not in netns.listnetns()
+
+
+def test_a_socket_that_comes_after_its_probe_has_ended_is_closed(ports, monkeypatch):
+    made_sockets = []
+    real = sources.SocketMaker._make
+
+    def slow(self, *arguments):
+        time.sleep(0.2)
+        made_sockets.append(real(self, *arguments))
+        return made_sockets[-1]
+
+    monkeypatch.setattr(sources.SocketMaker, "_make", slow)
+
+    async def story(made):
+        outlet = made.take(source())
+        await ready(outlet)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(outlet.socket(socket.SOCK_STREAM, 0), 0.05)
+        await asyncio.sleep(0.5)
+
+    run(story, ports)
+    assert [each.fileno() for each in made_sockets] == [-1]

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chassis in memory: where members are, and programs there that probe them."""
+
+from octavia_ovn.core.health import HealthState
+from octavia_ovn.core.probing.messages import Result, Results
+
+
+class Chassis:
+    """What the Southbound database says of chassis."""
+
+    def __init__(self, **places):
+        self.places = places
+        self.followed = frozenset()
+        self.located = True
+        self.probing = None
+        self.numbers = {}
+
+    def follow(self, ports):
+        new = ports - self.followed
+        self.followed = ports
+        for port in sorted(new):
+            self.probing.locate(port, self.places.get(port))
+
+    def reached(self):
+        return self.numbers
+
+    def moves(self, port, chassis):
+        self.places[port] = chassis
+        self.probing.locate(port, chassis)
+
+
+class Program:
+    """The program on a chassis, and its connection. It keeps its probes when the agent dies."""
+
+    def __init__(self, agent, chassis="a", states=None):
+        self.chassis = chassis
+        self.states = states or {}
+        self.probes = {}
+        self.connect(agent)
+
+    def connect(self, agent):
+        self._agent = agent
+        self.heard = agent.clock.now
+        agent.probing.joined(self)
+        self._say(self.probes.values(), complete=True)
+        agent.settle()
+
+    def send(self, message):
+        for each in message.put:
+            self.probes[each.id] = each
+        for each in message.drop:
+            del self.probes[each]
+
+    def beats(self):
+        self.heard = self._agent.clock.now
+
+    def dies(self):
+        self._agent.probing.left(self)
+        self._agent.settle()
+
+    def finds(self, state=HealthState.UP, **states):
+        """Find the state of all members, or those of some."""
+        self.states |= states or dict.fromkeys(self.probes, state)
+        self._say(self.probes[each] for each in (states or self.probes))
+        self._agent.settle()
+
+    def _say(self, probes, *, complete=False):
+        rows = (
+            Result(each.id, each.version, self.states.get(each.id, HealthState.UNKNOWN))
+            for each in probes
+        )
+        self._agent.probing.received(self, Results(tuple(rows), complete=complete))

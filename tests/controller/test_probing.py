@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stories of members that are probed by the chassis where they are."""
+
+import dataclasses
+
+import pytest
+
+from octavia_ovn.core.health import HealthState
+from octavia_ovn.core.model import HealthMonitor, MonitorType
+from octavia_ovn.core.request import changes
+from octavia_ovn.errors import Refused, Unavailable
+from octavia_ovn.observer import Observer
+from tests.controller.agent import Agent
+from tests.controller.chassis import Chassis, Program
+from tests.controller.outside import SwitchPort
+from tests.controller.stories import CHECKED, GONE, SITE, VIPS, agent_with, site
+from tests.core.builders import VIP, member
+
+UP, DOWN = HealthState.UP, HealthState.DOWN
+HTTP = HealthMonitor("hm1", MonitorType.HTTP, 5, 3, 2, 3, url_path="/up")
+WEB = site(member(1), member(2), monitor=HTTP)
+SOURCE = SwitchPort(
+    "a3a4c9a2-1111-4222-8333-444444444444", addresses=("10.0.0.7",), mac="fa:16:3e:00:00:07"
+)
+PLACES = {"port1": "a", "port2": "b"}
+
+
+def network(agent):
+    """Two members on one network, with a port to probe from."""
+    ports = agent.nb.ports["neutron-net1"]
+    ports.names = {"10.0.0.1": "port1", "10.0.0.2": "port2"}
+    ports.probe_sources = {"sub1": SOURCE}
+    return agent
+
+
+@pytest.fixture
+def agent():
+    """An agent with two chassis, whose programs are not connected yet."""
+    return network(Agent(chassis=Chassis(**PLACES)))
+
+
+@pytest.fixture
+def web(agent):
+    """The same, after both members have been found UP."""
+    agent.a, agent.b = Program(agent, "a"), Program(agent, "b")
+    agent.created(WEB)
+    agent.settle()
+    agent.a.finds()
+    agent.b.finds()
+    assert agent.db.vips() == VIPS
+    return agent
+
+
+def only(number):
+    return {("tcp", f"{VIP}:80"): f"10.0.0.{number}:80" if number else ""}
+
+
+def passes(agent, seconds, *alive):
+    """Let time pass, with signs of life of some programs."""
+    for _ in range(seconds):
+        agent.clock.passes(1.0)
+        for each in alive:
+            each.beats()
+        agent.settle()
+
+
+class TestPlans:
+    def test_each_chassis_is_told_what_is_there(self, web):
+        (one,), (two,) = web.a.probes.values(), web.b.probes.values()
+        assert (one.id, two.id) == ("m1", "m2")
+        assert (one.type, one.url_path, one.port) == (MonitorType.HTTP, "/up", 80)
+        assert (one.rise, one.fall, one.delay, one.timeout) == (2, 3, 5, 3)
+        assert one.source.address == "10.0.0.7/24"
+        web.assert_ended(WEB)
+
+    def test_ovn_checks_nothing_and_lets_probes_in(self, web):
+        assert web.row.health_checks == ()
+        assert web.row.ip_port_mappings == {}
+        (group,) = web.db.access().groups
+        assert group.ports == {"port1", "port2"}
+        (acl,) = group.acls
+        assert acl.match == (
+            "outport == @octavia_lb_lb1_probes && eth.src == fa:16:3e:00:00:07"
+            " && ip4.src == 10.0.0.7 && tcp.dst == {80}"
+        )
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            changes.DeleteMonitor("p1", "hm1"),
+            changes.DeleteMember("p1", "m1"),
+            GONE,
+        ],
+        ids=["monitor", "member", "load balancer"],
+    )
+    def test_what_is_gone_is_not_probed(self, web, change):
+        web.asked(change)
+        web.settle()
+        assert web.a.probes == {}
+        web.clock.passes(5)
+        web.settle()
+        assert web.chassis.probing.registry.ports() <= {"port2"}
+
+    def test_a_changed_monitor_changes_the_probes_and_no_traffic(self, web):
+        before = len(web.history)
+        (old,) = web.a.probes.values()
+        web.asked(changes.PutMonitor("p1", dataclasses.replace(HTTP, url_path="/other")))
+        web.settle()
+        (new,) = web.a.probes.values()
+        assert (old.url_path, new.url_path) == ("/up", "/other")
+        assert all(vips == VIPS for vips in web.history[before:])
+
+    def test_a_member_that_moves_is_probed_there_and_serves_meanwhile(self, web):
+        web.chassis.moves("port1", "b")
+        web.settle()
+        assert (set(web.a.probes), set(web.b.probes)) == (set(), {"m1", "m2"})
+        assert web.db.vips() == VIPS
+        web.a.probes = {"m1": web.b.probes["m1"]}
+        web.a.finds(m1=DOWN)
+        assert web.db.vips() == VIPS
+        web.b.finds(m1=DOWN)
+        assert web.db.vips() == only(2)
+
+    def test_disabled_members_are_not_probed(self, web):
+        web.asked(changes.PutMember("p1", member(1, enabled=False)))
+        web.settle()
+        assert web.a.probes == {}
+        assert web.octavia.operating["m1"] == "OFFLINE"
+
+    def test_another_address_is_probed_where_it_is(self, agent):
+        agent.nb.ports["neutron-net1"].names["10.0.0.99"] = "port2"
+        b = Program(agent, "b")
+        agent.created(site(member(1, monitor_address="10.0.0.99", monitor_port=8080), monitor=HTTP))
+        agent.settle()
+        (found,) = b.probes.values()
+        assert (found.address, found.port) == ("10.0.0.99", 8080)
+
+    def test_members_without_a_port_of_their_own_are_served_unchecked(self, agent):
+        agent.nb.ports["neutron-net1"].virtual = {"port1"}
+        b = Program(agent, "b")
+        agent.created(site(member(1), member(2), member(3), monitor=HTTP))
+        agent.settle()
+        b.finds()
+        assert set(b.probes) == {"m2"}
+        assert [agent.octavia.operating[each] for each in ("m1", "m2", "m3")] == [
+            "NO_MONITOR",
+            "ONLINE",
+            "NO_MONITOR",
+        ]
+        assert agent.db.vips() == {("tcp", f"{VIP}:80"): "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80"}
+
+
+class TestSources:
+    def test_neutron_makes_the_port_and_it_is_given_back(self, agent):
+        a = Program(agent, "a")
+        ports = agent.nb.ports["neutron-net1"]
+        ports.probe_sources = {}
+        agent.created(WEB)
+        agent.settle()
+        assert list(agent.neutron.ports) == ["ovn-lb-probe-sub1"]
+        assert a.probes == {}
+
+        ports.probe_sources = {"sub1": SOURCE}
+        agent.changed(("probed", "sub1"))
+        agent.settle()
+        assert set(a.probes) == {"m1"}
+        agent.assert_ended(WEB)
+
+        agent.asked(changes.DeleteMonitor("p1", "hm1"))
+        agent.settle()
+        assert agent.neutron.ports == {}
+
+    def test_without_a_port_members_are_served_unchecked(self, agent):
+        agent.nb.ports["neutron-net1"].probe_sources = {}
+        agent.neutron.error = Refused("the subnet is used up")
+        agent.created(WEB)
+        agent.settle()
+        assert agent.db.vips() == VIPS
+        assert agent.octavia.provisioning["hm1"] == "ERROR"
+        assert {agent.octavia.operating[each] for each in ("m1", "m2")} == {"NO_MONITOR"}
+
+    def test_a_load_balancer_does_not_wait_for_neutron_too_long(self, agent):
+        agent.nb.ports["neutron-net1"].probe_sources = {}
+        agent.neutron.error = Unavailable("503")
+        agent.created(WEB)
+        agent.settle()
+        assert agent.db.vips() == {}
+        agent.until(agent.db.vips)
+        assert agent.db.vips() == VIPS
+        assert agent.octavia.provisioning["hm1"] == "ERROR"
+
+    def test_while_the_port_is_made_again_probes_continue(self, web):
+        web.neutron.error = Unavailable("503")
+        web.nb.ports["neutron-net1"].probe_sources = {}
+        web.changed(("probed", "sub1"))
+        web.settle()
+        assert set(web.a.probes) == {"m1"}
+        web.a.finds(DOWN)
+        assert web.db.vips() == only(2)
+
+
+class TestResults:
+    def test_who_serves(self, agent):
+        a, b = Program(agent, "a"), Program(agent, "b")
+        agent.created(WEB)
+        agent.settle()
+        assert agent.db.vips() == VIPS
+        assert agent.octavia.operating["m1"] == "OFFLINE"
+        a.finds()
+        assert agent.db.vips() == only(1)
+        b.finds()
+        assert agent.db.vips() == VIPS
+        assert {agent.octavia.operating[each] for each in ("m1", "m2", "lb1")} == {"ONLINE"}
+        a.finds(DOWN)
+        assert agent.db.vips() == only(2)
+        assert agent.octavia.operating["m1"] == "ERROR"
+        assert agent.octavia.operating["lb1"] == "DEGRADED"
+        b.finds(DOWN)
+        assert agent.db.vips() == only(0)
+        assert agent.octavia.operating["lb1"] == "ERROR"
+        a.finds()
+        assert agent.db.vips() == only(1)
+
+    def test_the_log_says_why_a_member_is_down(self, web, caplog):
+        web.a.finds(DOWN)
+        web.a.finds(DOWN)
+        assert caplog.text.count("Member m1 of load balancer lb1 fails its check") == 1
+
+    def test_members_on_no_hypervisor_get_nothing_and_begin_again(self, web):
+        ports = web.nb.ports["neutron-net1"]
+        ports.down = {"port1"}
+        web.changed(("backend", "10.0.0.1"))
+        web.settle()
+        assert web.db.vips() == only(2)
+        assert web.a.probes == {}
+
+        ports.down = set()
+        web.changed(("backend", "10.0.0.1"))
+        web.settle()
+        assert web.db.vips() == only(2)
+        web.a.finds()
+        assert web.db.vips() == VIPS
+
+
+class TestTakeOver:
+    def test_nothing_changes_when_another_agent_takes_over(self, web):
+        web.a.finds(DOWN)
+        web.settle()
+        before = web.db.transactions
+        probes = dict(web.a.probes)
+        successor = network(web.successor(chassis=Chassis(**PLACES)))
+        successor.controller.enqueue_all()
+        successor.settle()
+        assert successor.db.vips() == only(2)
+
+        for program in (web.a, web.b):
+            program.connect(successor)
+        assert web.a.probes == probes
+        assert (successor.db.vips(), successor.db.transactions) == (only(2), before)
+
+        web.a.finds()
+        assert successor.db.vips() == VIPS
+
+    def test_what_has_changed_meanwhile_is_followed(self, web):
+        web.a.states["m1"] = DOWN
+        stale = dataclasses.replace(web.a.probes["m1"], id="m9")
+        web.a.probes["m9"] = stale
+        successor = network(web.successor(chassis=Chassis(**PLACES)))
+        successor.controller.enqueue_all()
+        for program in (web.a, web.b):
+            program.connect(successor)
+        passes(successor, 2, web.a, web.b)
+        assert successor.db.vips() == only(2)
+        assert set(web.a.probes) == {"m1"}
+
+    def test_the_mark_is_kept_for_the_successor(self, web):
+        passes(web, 2, web.a, web.b)
+        assert web.nb.announced
+        successor = network(web.successor(chassis=Chassis(**PLACES)))
+        successor.controller.enqueue_all()
+        successor.settle()
+        passes(successor, 30)
+        assert web.nb.announced
+        passes(successor, 40)
+        assert not web.nb.announced
+
+
+class TestChassis:
+    def test_a_dead_program_evicts_no_one(self, web, caplog):
+        web.chassis.numbers = {"a": 7, "b": 7}
+        web.a.dies()
+        for _ in range(59):
+            passes(web, 1, web.b)
+            web.chassis.numbers = {"a": web.nb.number, "b": web.nb.number}
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "ONLINE")
+        for _ in range(4):
+            passes(web, 1, web.b)
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "NO_MONITOR")
+        assert "octavia-ovn-chassis on chassis a is not connected" in caplog.text
+
+        successor = network(web.successor(chassis=Chassis(**PLACES)))
+        successor.controller.enqueue_all()
+        web.b.connect(successor)
+        assert successor.db.vips() == VIPS
+        web.a.connect(successor)
+        assert (successor.db.vips(), successor.octavia.operating["m1"]) == (VIPS, "ONLINE")
+
+    def test_a_dead_hypervisor_evicts_its_members(self, web, caplog):
+        web.chassis.numbers = {"a": 7, "b": 7}
+        web.a.dies()
+        for _ in range(16):
+            passes(web, 1, web.b)
+            web.chassis.numbers["b"] = web.nb.number
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+        assert "Chassis a does not answer" in caplog.text
+        assert web.nb.number == 8
+
+        web.chassis.numbers["a"] = web.nb.number
+        web.a.connect(web)
+        passes(web, 2, web.a, web.b)
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "ONLINE")
+        assert "Chassis a answers again" in caplog.text
+
+    def test_a_connection_without_signs_of_life_is_silence_too(self, web):
+        web.chassis.numbers = {"a": 7, "b": 7}
+        for _ in range(20):
+            passes(web, 1, web.b)
+            web.chassis.numbers["b"] = web.nb.number
+        assert web.db.vips() == only(2)
+
+    def test_when_no_hypervisor_follows_none_is_dead(self, web):
+        web.chassis.numbers = {"a": 7, "b": 7}
+        web.a.dies()
+        passes(web, 40, web.b)
+        assert web.db.vips() == VIPS
+
+    def test_the_mark_says_whether_chassis_probe(self, agent):
+        passes(agent, 2)
+        assert not agent.nb.announced
+        a = Program(agent, "a")
+        passes(agent, 1, a)
+        assert agent.nb.announced
+        a.dies()
+        passes(agent, 58)
+        assert agent.nb.announced
+        passes(agent, 4)
+        assert not agent.nb.announced
+
+    def test_an_older_connection_ends_after_the_newer_has_begun(self, web):
+        old = web.a
+        new = Program(web, "a", dict(old.states))
+        web.probing.left(old)
+        passes(web, 10, new, web.b)
+        assert web.nb.number == 7
+        assert set(new.probes) == {"m1"}
+
+    def test_a_database_that_cannot_be_written_is_tried_again(self, agent, caplog):
+        agent.nb.error = Unavailable("no connection")
+        a = Program(agent, "a")
+        passes(agent, 3, a)
+        assert caplog.text.count("NB_Global cannot be written") == 1
+        agent.nb.error = None
+        passes(agent, 5, a)
+        assert agent.nb.announced
+
+    def test_an_observer_sees_it(self):
+        class Seen(Observer):
+            def __init__(self):
+                self.found, self.count = {}, {}
+
+            def probes(self, **found):
+                self.found = found
+
+            def flips(self, state, count):
+                self.count[state] = self.count.get(state, 0) + count
+
+        seen = Seen()
+        agent = network(Agent(chassis=Chassis(**PLACES), observer=seen))
+        agent.created(WEB)
+        a = Program(agent, "a")
+        a.finds()
+        a.finds(DOWN)
+        passes(agent, 2, a)
+        assert seen.found == {"connected": 1, "silent": 1, "members": 2}
+        assert seen.count == {UP: 1, DOWN: 1}
+
+
+class TestSwitching:
+    """Health checks by chassis are switched on, or off."""
+
+    def successor(self, agent, chassis):
+        agent.nb.ports["neutron-net1"].probe_sources = {"sub1": SOURCE}
+        successor = agent.successor(chassis=chassis)
+        successor.controller.enqueue_all()
+        return successor.settle()
+
+    def test_ovn_checks_until_all_members_have_results(self):
+        agent = agent_with(CHECKED)
+        rows = agent.rows
+        on = self.successor(agent, Chassis(**PLACES))
+        a = Program(on, "a")
+        a.finds(DOWN)
+        passes(on, 3, a)
+        assert on.rows == rows
+        assert set(on.octavia.operating.values()) == {"ONLINE"}
+
+        b = Program(on, "b")
+        b.finds()
+        assert on.row.health_checks == ()
+        assert on.row.ip_port_mappings == {}
+        assert on.db.vips() == only(2)
+        assert on.octavia.operating["m1"] == "ERROR"
+        assert on.history[-1] == only(2)
+        assert VIPS not in on.history[-1:]
+
+    def test_the_port_of_ovns_checks_is_given_back(self):
+        agent = agent_with(CHECKED, source=None)
+        on = self.successor(agent, Chassis(**PLACES))
+        assert "ovn-lb-hm-sub1" in on.neutron.ports
+        for each in ("a", "b"):
+            Program(on, each).finds()
+        assert on.row.health_checks == ()
+        assert "ovn-lb-hm-sub1" not in on.neutron.ports
+
+    def test_without_a_port_to_probe_from_ovn_continues(self):
+        agent = agent_with(CHECKED)
+        rows = agent.rows
+        agent.neutron.error = Refused("the quota is used up")
+        on = agent.successor(chassis=Chassis(**PLACES))
+        on.controller.enqueue_all()
+        on.settle()
+        assert on.rows == rows
+        assert on.octavia.operating["hm1"] == "ONLINE"
+
+    def test_switching_off_makes_the_checks_of_ovn_again(self, web):
+        web.asked(changes.PutMonitor("p1", CHECKED.pools[0].monitor))
+        web.settle()
+        web.a.finds()
+        web.b.finds()
+        web.nb.announced = True
+        web.nb.ports["neutron-net1"].sources = {"sub1": "10.0.0.9"}
+        off = web.successor()
+        off.controller.enqueue_all()
+        off.settle()
+        assert [check.vip for check in off.row.health_checks] == [f"{VIP}:80"]
+        assert off.row.ip_port_mappings == {
+            "10.0.0.1": "port1:10.0.0.9",
+            "10.0.0.2": "port2:10.0.0.9",
+        }
+        assert off.db.vips() == VIPS
+        assert off.db.access().groups == ()
+        assert not off.nb.announced
+
+    def test_what_ovn_cannot_check_is_not_called_healthy_when_it_is_off(self, web):
+        off = web.successor()
+        off.controller.enqueue_all()
+        off.settle()
+        assert off.row.health_checks == ()
+        assert off.db.vips() == VIPS
+        assert {off.octavia.operating[each] for each in ("m1", "m2")} == {"NO_MONITOR"}
+        assert off.octavia.operating["hm1"] == "ERROR"
+
+    def test_without_monitors_rows_are_the_same(self):
+        agent = network(Agent(chassis=Chassis(**PLACES)))
+        agent.created(SITE)
+        agent.settle()
+        assert agent.rows == agent_with(SITE).rows
+        assert agent.db.access().groups == ()
