@@ -12,78 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octavia_ovn.core.statistics.keys import chassis_key
-from sandbox import ini, octavia, ovn, shell
-from sandbox.process import Service
-from sandbox.settings import split_option
+from sandbox import octavia, ovn, shell
+from tests.sandbox.chassis import Program
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.api import Json
-    from sandbox.stack import Stack
     from tests.sandbox.plane import Plane
 
 
-_SECTION = "ovn_statistics"
-
-
-class Collector:
-    """The collector of the sandbox's hypervisor."""
-
-    def __init__(self, stack: Stack) -> None:
-        """Configure it for the agent that runs."""
-        self._supervisor = stack.supervisor
-        settings = stack.settings
-        options = (split_option(text) for text in settings.octavia_options)
-        agent = {option: value for section, option, value in options if section == _SECTION}
-        config = settings.run / "octavia-ovn-stats.conf"
-        values = {
-            "key": chassis_key(agent["master_key"], ovn.CHASSIS),
-            "controllers": f"{agent['bind_host']}:{agent['bind_port']}",
-            "read_interval": 0.2,
-            "send_interval": 0.5,
-            "connections_interval": 0.5,
-            "ovs_rundir": settings.run,
-            "state_file": settings.run / "octavia-ovn-stats.json",
-        }
-        ini.write(config, {"ovn": {"ovn_sb_connection": settings.sb}, _SECTION: values})
-        self._service = Service(
-            name="octavia-ovn-stats",
-            argv=(str(settings.bin / "octavia-ovn-stats"), "--config-file", str(config)),
-            env=settings.base_environment,
-            ready=lambda: "This is chassis" in self._log.read_text(),
-        )
-        self._log = self._supervisor.log_file("octavia-ovn-stats")
-
-    def start(self) -> None:
-        """Start it; returns when it counts."""
-        self._log.unlink(missing_ok=True)
-        self._supervisor.start(self._service)
-        self._supervisor.wait(self._service)
-
-    def kill(self) -> None:
-        """End it without a chance to save or send anything."""
-        self._supervisor.signal(self._service.name, signal.SIGKILL)
-        self._supervisor.stop(self._service.name)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self._supervisor.stop(self._service.name)
-
-
 @pytest.fixture
-def collector(plane: Plane) -> Iterator[Collector]:
+def collector(plane: Plane) -> Iterator[Program]:
     """A collector that counts."""
-    made = Collector(plane.scenery.stack)
+    made = Program(plane.scenery.stack)
     made.start()
     yield made
     made.stop()
 
 
 @pytest.fixture
-def lb(plane: Plane, collector: Collector) -> Json:
+def lb(plane: Plane, collector: Program) -> Json:
     """One on two servers."""
     return plane.load_balancer(plane.listener(plane.member("one"), plane.member("two")))
 
@@ -139,7 +89,7 @@ def test_the_openstack_command_shows_them(plane: Plane, lb: Json) -> None:
     assert int(shown["bytes_in"]) > 0
 
 
-def test_listeners_are_counted_apart(plane: Plane, collector: Collector) -> None:
+def test_listeners_are_counted_apart(plane: Plane, collector: Program) -> None:
     lb = plane.load_balancer(
         plane.listener(plane.member("one")),
         plane.listener(plane.member("two"), protocol="UDP"),
@@ -166,9 +116,7 @@ def test_open_connections(plane: Plane, lb: Json) -> None:
     until(lambda: statistics(plane, lb)["active_connections"] == 0, seconds=30)
 
 
-def test_the_sum_is_right_whatever_begins_anew(
-    plane: Plane, lb: Json, collector: Collector
-) -> None:
+def test_the_sum_is_right_whatever_begins_anew(plane: Plane, lb: Json, collector: Program) -> None:
     vip, stack = lb["vip_address"], plane.scenery.stack
     plane.ask("beside", vip, 5)
     await_connections(plane, lb, 5)
