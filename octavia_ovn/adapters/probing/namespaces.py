@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute, netns
 from pyroute2.netlink.exceptions import NetlinkError
 
+from octavia_ovn.adapters.probing.announcement import announce
 from octavia_ovn.core.probing.spec import Source
 from octavia_ovn.errors import Unavailable
 from octavia_ovn.supervised import DaemonExecutor
@@ -75,6 +76,14 @@ class Namespace:
                 time.sleep(_PAUSE)
         except (OSError, NetlinkError) as error:
             raise Unavailable(f"The device {device} cannot be used: {error}") from error
+
+    def announce(self, device: str, source: Source) -> None:
+        """Tell the neighbors of a source its MAC.
+
+        :param device: in this namespace
+        :raises OSError: when it cannot be sent
+        """
+        _inside(self.fd, lambda: announce(device, source))
 
     def _adopted(self, device: str, source: Source) -> bool:
         if is_here(device):

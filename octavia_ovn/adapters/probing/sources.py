@@ -34,6 +34,8 @@ _LOOK = 1.0
 """Seconds between two looks whether the device is still in its namespace."""
 _FLOWS = 3.0
 """Seconds that ovn-controller has for the flows of a new port, in which failures prove nothing."""
+_ANNOUNCEMENTS = 5
+"""How often a source tells its neighbors its MAC, once a second: the flows may not be there yet."""
 T = TypeVar("T")
 
 
@@ -151,8 +153,13 @@ class Outlet:
 
     async def _until_lost(self) -> None:
         """Wait; a switch that has restarted may have made the device again meanwhile."""
+        announcements = _ANNOUNCEMENTS
         while not self._lost.is_set() and not self._ended:
             self._look()
+            if announcements:
+                announcements -= 1
+                with contextlib.suppress(OSError):  # what is wrong with it, the next probe says
+                    await self._run(self._announce)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), _LOOK)
 
@@ -184,6 +191,10 @@ class Outlet:
         except Unavailable as error:
             why = self._ports.error(name)
             raise Unavailable(f"{error}: {why}" if why else str(error)) from error
+
+    def _announce(self) -> None:
+        if self._namespace is not None:
+            self._namespace.announce(device(self.source), self.source)
 
     def _remove(self) -> None:
         self._ports.remove(device(self.source))

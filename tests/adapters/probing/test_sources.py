@@ -117,6 +117,29 @@ def test_a_source_has_its_address_and_no_way_out(ports, address):
         assert "default" not in shown(wanted, family, "route")
 
 
+@pytest.mark.parametrize("address", ["10.0.0.7/24", "fd00:1::7/64"])
+def test_neighbors_that_remember_another_mac_are_told(ports, address):
+    """An earlier port had the address. OVN answers ARP for members: they see no request."""
+    wanted, near = source(address), address.replace("7/", "9/")
+    peer, neighbor = f"p{device(wanted)[4:]}", address.partition("/")[0]
+
+    async def story(made):
+        ports.ensure(device(wanted), "", "")
+        ip("address", "add", near, "dev", peer, "nodad")
+        words = ("lladdr", "fa:16:3e:99:99:99", "nud", "reachable", "dev", peer)
+        ip("neighbor", "add", neighbor, *words)
+        await ready(made.take(wanted))
+        for _ in range(100):
+            argv = ["ip", "neighbor", "show", neighbor, "dev", peer]
+            found = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+            if wanted.mac in found:
+                break
+            await asyncio.sleep(0.05)
+        assert wanted.mac in found
+
+    run(story, ports)
+
+
 def test_a_device_that_has_gone_is_made_again(ports):
     wanted = source()
 
