@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import os
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox import demo, guest_cli, octavia, packages, settings, tempest
+from sandbox import chassis, demo, guest_cli, octavia, packages, settings, tempest
 from sandbox.command import Command, add_command, need_root, on_stack, say
 from sandbox.console import Console
 from sandbox.errors import SandboxError
@@ -135,12 +136,21 @@ def _tempest(arguments: argparse.Namespace) -> int:
     need_root()
     with locked(arguments.state):
         was_up = settings.load(arguments.state) is not None
-        stack = Stack(_settings(arguments))
+        chosen = _settings(arguments)
+        if arguments.health:
+            options = chassis.options(max(chosen.ports.values()) + 1)
+            chosen = dataclasses.replace(
+                chosen, octavia_options=(*chosen.octavia_options, *options)
+            )
+        stack = Stack(chosen)
         packages.install(stack.settings, stack.console)
         packages.install_tempest(stack.settings, stack.console)
         try:
             stack.up()
-            results = tempest.run(stack, tests=arguments.tests, concurrency=arguments.concurrency)
+            with chassis.checking(stack) if arguments.health else contextlib.nullcontext():
+                results = tempest.run(
+                    stack, tests=arguments.tests, concurrency=arguments.concurrency
+                )
         finally:
             if not was_up:
                 stack.down()
@@ -268,6 +278,11 @@ def _parser() -> argparse.ArgumentParser:
         "--tests", default=tempest.TESTS, metavar="REGEX", help="which; default: all API tests"
     )
     tests.add_argument("--concurrency", type=int, default=tempest.CONCURRENCY, metavar="N")
+    tests.add_argument(
+        "--health",
+        action="store_true",
+        help="with [ovn_health] enabled, and octavia-ovn-chassis on the hypervisor",
+    )
     tests.add_argument(
         "--report", type=_path, metavar="FILE", help="write what was skipped, and why"
     )

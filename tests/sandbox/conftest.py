@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import namespaces, network, packages, settings
+from sandbox import chassis, namespaces, network, packages, settings
 from sandbox.console import Console
 from sandbox.stack import Stack, locked
 from tests.sandbox.plane import Plane
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Beside a sandbox with the default ports.
 _PORT_BASE = int(os.environ.get("SANDBOX_TEST_PORT_BASE") or 19600) + 10 * _WORKER
-_STATISTICS = (
-    "ovn_statistics.master_key=the-master-key-of-the-sandbox-is-no-secret",
-    "ovn_statistics.bind_host=127.0.0.1",
-    f"ovn_statistics.bind_port={_PORT_BASE + 5}",
-    "ovn_statistics.report_interval=1",
-)
 _NOTIFICATIONS = ("ovn.event_notifications=true", "oslo_messaging_notifications.driver=log")
 
 
@@ -52,7 +46,11 @@ def stack() -> Iterator[Stack]:
         venv=settings.default_venv(settings.PROJECT / ".sandbox"),
         ports=settings.port_numbers(_PORT_BASE, {}),
         # Tests take databases away and wait for the complaint.
-        octavia_options=("ovn.ovsdb_connection_timeout=5", *_STATISTICS, *_NOTIFICATIONS),
+        octavia_options=(
+            "ovn.ovsdb_connection_timeout=5",
+            *chassis.options(_PORT_BASE + 5),
+            *_NOTIFICATIONS,
+        ),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
         ovn_prefix=settings.default_ovn_prefix(),
     )

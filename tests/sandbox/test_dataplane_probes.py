@@ -15,8 +15,8 @@ import pytest
 
 from sandbox import namespaces, octavia, shell
 from sandbox.api import ApiError
+from sandbox.chassis import Program, probing, running
 from sandbox.process import Service
-from tests.sandbox.chassis import Program, probing
 from tests.sandbox.plane import MONITOR
 from tests.sandbox.waiting import until
 
@@ -38,11 +38,8 @@ def _enabled(plane: Plane) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def program(plane: Plane, _enabled: None) -> Iterator[Program]:
     """The program on the chassis, which the agent knows."""
-    made = Program(plane.scenery.stack, health=True)
-    made.start()
-    until(lambda: "octavia-ovn-probes" in plane.scenery.nb("get", "NB_Global", ".", "external_ids"))
-    yield made
-    made.stop()
+    with running(plane.scenery.stack) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import octavia, ovn, shell
-from tests.sandbox.chassis import Program
+from sandbox.chassis import Program
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from octavia_ovn.core.statistics.keys import chassis_key
 from sandbox import ini, octavia, ovn, shell
+from sandbox.errors import SandboxError
 from sandbox.process import Service
 from sandbox.settings import split_option
 
@@ -18,7 +20,21 @@ if TYPE_CHECKING:
     from sandbox.stack import Stack
 
 _STATISTICS = "ovn_statistics"
+_PATIENCE = 30.0
 _CONTROLLER, _HYPERVISOR = "198.18.0.1", "198.18.0.2"
+
+
+def options(port: int) -> tuple[str, ...]:
+    """Return what the agent must be given so that the program can report to it.
+
+    :param port: UDP and TCP
+    """
+    return (
+        f"{_STATISTICS}.master_key=the-master-key-of-the-sandbox-is-no-secret",
+        f"{_STATISTICS}.bind_host=127.0.0.1",
+        f"{_STATISTICS}.bind_port={port}",
+        f"{_STATISTICS}.report_interval=1",
+    )
 
 
 class Program:
@@ -102,6 +118,35 @@ def probing(stack: Stack) -> Iterator[None]:
         finally:
             file.write_text(before)
             restart(stack)
+
+
+@contextlib.contextmanager
+def checking(stack: Stack) -> Iterator[Program]:
+    """While the program checks members, and Octavia's API knows it."""
+    with probing(stack), running(stack) as program:
+        yield program
+
+
+@contextlib.contextmanager
+def running(stack: Stack) -> Iterator[Program]:
+    """While the program checks members for an agent that is ready for it."""
+    program = Program(stack, health=True)
+    program.start()
+    try:
+        _await_mark(stack)
+        yield program
+    finally:
+        program.stop()
+
+
+def _await_mark(stack: Stack) -> None:
+    """Wait until the agent has told API workers that a chassis reports."""
+    argv = ["ovn-nbctl", "--timeout=30", "get", "NB_Global", ".", "external_ids"]
+    deadline = time.monotonic() + _PATIENCE
+    while "octavia-ovn-probes" not in shell.run(argv, env=stack.settings.base_environment):
+        if time.monotonic() > deadline:
+            raise SandboxError("The agent has not taken the results of octavia-ovn-chassis.")
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager
