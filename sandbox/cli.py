@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox import chassis, demo, guest_cli, octavia, packages, settings, tempest
+from sandbox import chassis, demo, guest_cli, octavia, packages, settings, shell, tempest
 from sandbox.command import Command, add_command, need_root, on_stack, say
 from sandbox.console import Console
 from sandbox.errors import SandboxError
@@ -155,7 +155,10 @@ def _tempest(arguments: argparse.Namespace) -> int:
             if not was_up:
                 stack.down()
     if arguments.report:
-        arguments.report.write_text(tempest.report(results))
+        nbctl = ["ovn-nbctl", "--version"]
+        ovn = shell.run(nbctl, env=stack.settings.base_environment).split()[1]
+        text = tempest.report(results, ovn=ovn, health=arguments.health)
+        arguments.report.write_text(text)
     for failure in results.failures:
         say(f"\n{failure.test}: {failure.status}\n{failure.details}")
     stack.console.done(f"Octavia's API tests: {results.summary}")

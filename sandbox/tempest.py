@@ -34,11 +34,12 @@ _RESULTS = PROJECT / "sandbox" / "subunit_results.py"
 _GROUP = r"([^\.]*\.)*"
 
 _HEAD = """\
-# Octavia's API tests
+# Octavia's API tests{title}
 
-`make tempest` writes this page. It runs the API tests of octavia-tempest-plugin with provider
-`ovn` against the sandbox. A test that requests an unsupported option gets HTTP 501 with the
-reason, and counts as skipped. A class whose set-up is refused counts as one test.
+`{command}` writes this page, here with OVN {ovn}.
+It runs the API tests of octavia-tempest-plugin with provider `ovn` against the sandbox. A test that
+requests an unsupported option gets HTTP 501 with the reason, and counts as skipped. A
+class whose set-up is refused counts as one test.
 """
 
 
@@ -120,11 +121,22 @@ def _last(settings: Settings, folder: Path) -> Results:
     return Results([_result(each) for each in json.loads(decoded)])
 
 
-def report(results: Results) -> str:
-    """Return docs/reference/tempest.md."""
+_USUAL = {"title": "", "command": "make tempest"}
+_WITH_HEALTH = {
+    "title": ", with health checks on the chassis",
+    "command": "python3 -m sandbox tempest --health --report docs/reference/tempest-health.md",
+}
+
+
+def report(results: Results, *, ovn: str, health: bool = False) -> str:
+    """Return docs/reference/tempest.md, or tempest-health.md.
+
+    :param ovn: its version
+    :param health: whether octavia-ovn-chassis checked members
+    """
     skipped = results.with_status("skip")
     lines = [
-        _HEAD,
+        _HEAD.format(ovn=ovn, **(_WITH_HEALTH if health else _USUAL)),
         "| | tests |",
         "| --- | ---: |",
         f"| passed | {len(results.with_status('success'))} |",

@@ -52,7 +52,7 @@ KEYS = {
 }
 # Quotations of log lines and commands, and tables that a program writes.
 QUOTED = re.compile(r"```.*?```|`[^`]*`|^    .*?$", re.DOTALL | re.MULTILINE)
-GENERATED = {"tempest.md", "versions.md"}
+GENERATED = {"tempest.md", "tempest-health.md", "versions.md"}
 PAGES = [
     *sorted(each for each in PROJECT.glob("docs/**/*.md") if each.name not in GENERATED),
     *sorted(PROJECT.glob("docs/**/*.ini")),
