@@ -33,6 +33,8 @@ _QUIET = 300.0
 """Seconds between two warnings that probes cannot be made."""
 _STALE = 60.0
 """Seconds without a probe that could be made, after which a member that was UP is not called so."""
+_NOT_DOWN = (HealthState.UP, HealthState.UNKNOWN)
+"""What the agent may call UP: it keeps the last result while this program or a probe is new."""
 Check = Callable[[Probe, MakeSocket], Awaitable[None]]
 
 
@@ -182,7 +184,7 @@ class Prober:
         if not reason.usual and now >= self._quiet_until:
             self._quiet_until = now + _QUIET
             LOG.warning("Probes cannot be made, such as of %s: %s", run.probe.address, reason)
-        if now - run.done > _STALE and run.tally.state is HealthState.UP:
+        if now - run.done > _STALE and run.tally.state in _NOT_DOWN:
             self._turn(run, Tally(HealthState.UNCHECKED, reason=f"not probed: {reason}"))
 
     def _turn(self, run: _Run, tally: Tally) -> None:

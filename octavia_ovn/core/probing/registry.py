@@ -223,6 +223,8 @@ class Registry:
             return None
         if result.version != entry.version or self._chassis.get(entry.target.port) != chassis:
             return None
+        if result.state is HealthState.UNCHECKED and entry.state is not HealthState.UP:
+            return None  # what is not known stays so, and what was DOWN, too
         found = entry.found or result.state in _FOUND
         new = found is not entry.found or entry.state is not result.state
         self.flips[result.state] += new

@@ -260,6 +260,19 @@ def test_what_has_not_been_probed_for_long_is_not_called_up(monkeypatch, before)
     run(story)
 
 
+def test_what_could_never_be_probed_is_said_to_be_so(monkeypatch):
+    """The agent has called the member UP since before this program was restarted."""
+    monkeypatch.setattr(probing, "_STALE", 0.5)
+
+    async def story(world):
+        world.outlet.ready.clear()
+        world.put(soon())
+        await world.until(lambda: world.told)
+        assert world.states() == [(AT_ONCE, "unchecked")]
+
+    run(story)
+
+
 @pytest.mark.parametrize("kind", [MonitorType.TCP, MonitorType.UDP_CONNECT])
 def test_a_failure_from_a_port_that_has_just_been_made_does_not_count(kind):
     async def story(world):

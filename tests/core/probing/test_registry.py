@@ -202,11 +202,18 @@ class TestResults:
         assert dict(registry.flips) == {UP: 1, DOWN: 1}
 
     def test_a_chassis_may_not_be_able_to_probe(self, registry: Registry) -> None:
-        assert self.say(registry, result(1, UNCHECKED)) == {"lb1"}
-        assert (state(registry), registry.has_result("m1")) == (UNCHECKED, False)
         assert self.say(registry, result(1, UP)) == {"lb1"}
         assert self.say(registry, result(1, UNCHECKED)) == {"lb1"}
         assert (state(registry), registry.has_result("m1")) == (UNCHECKED, True)
+
+    @pytest.mark.parametrize("before", [UNKNOWN, DOWN])
+    def test_who_cannot_probe_calls_nobody_better(self, before: HealthState) -> None:
+        registry = Registry()
+        registry.locate("port1", "a")
+        registry.want("lb1", wanted(1), {"m1": before})
+        _, changed = connected(registry, "a", result(1, UNCHECKED))
+        assert not changed
+        assert state(registry) is before
 
     def test_the_last_result_stays_until_another_one_comes(self, registry: Registry) -> None:
         self.say(registry, result(1, UP))
