@@ -186,7 +186,7 @@ class MemberHealth:
             self._take(each, targets, shown, checks)
 
     def _is_somewhere(self, checked: _Checked, checks: Checks) -> bool:
-        """Whether a chassis can check a member; else its last result would stay for ever."""
+        """Whether a chassis can check a member; else its last result would stay."""
         port, member = self._probed_port(checked), checked.member
         if port is None or port.up or port.virtual:
             return True

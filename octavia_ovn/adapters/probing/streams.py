@@ -114,7 +114,7 @@ class TlsStream:
         await self._flush()
 
     async def _more(self) -> None:
-        """Have the member send what is needed to go on."""
+        """Read what the next step needs."""
         await self._flush()
         data = await self._stream.read()
         if data:
