@@ -159,6 +159,18 @@ class TestPlans:
         assert registry.ports() == {"port2", "port3"}
         assert registry.new_ports
 
+    def test_a_member_that_is_probed_at_another_address_keeps_its_result(
+        self, registry: Registry
+    ) -> None:
+        """A new monitor_address, on another port, must not cut the member off."""
+        registry.locate("port9", "b")
+        registry.receive(next(iter(registry.links().values())), Results((result(1, UP),)))
+        assert state(registry) is UP
+        elsewhere = target(1, "port9", address="10.0.0.99")
+        assert registry.want("lb1", {"m1": elsewhere, "m2": target(2)}, {})
+        assert state(registry) is UP
+        assert told(registry) == {"a": ([], ["m1"])}
+
     def test_what_is_not_wanted_any_more_is_never_told(self, registry: Registry) -> None:
         registry.locate("port3", "a")
         registry.want("lb1", wanted(1, 2, 3), {})
