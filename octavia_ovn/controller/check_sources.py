@@ -92,7 +92,7 @@ class Sources:
                 return None
             raise NoSource  # until OVN has it, too
         self._effects.forget((TASKS[Resource.PROBED], subnet.id))
-        return plan.source(found.name, found.mac, found.addresses[0], subnet.cidr)
+        return plan.source(found.name, found.mac, found.addresses, subnet.cidr)
 
     def _made(
         self, waiter: str, subnet: Subnet, project: str, kind: Resource

@@ -18,7 +18,8 @@ from octavia_ovn.controller.protocols import Neutron, Northbound, Southbound, Sw
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.dependencies import Dependency, Resource
-from octavia_ovn.core.health import Backend, Health, HealthState, Source
+from octavia_ovn.core.health import Backend, Health, HealthState, Source, SwitchPort
+from octavia_ovn.core.model import MonitorType
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.probing import plan
 from octavia_ovn.core.probing.plan import Target
@@ -29,6 +30,9 @@ _BEFORE = {"ONLINE": HealthState.UP, "ERROR": HealthState.DOWN}
 """The result of a check that led to an operating status in Octavia."""
 _BEFORE_PROBED = {**_BEFORE, "NO_MONITOR": HealthState.UNCHECKED}
 """The same where the chassis check, which may have been silent."""
+
+_TO_ANYONE = (MonitorType.TCP, MonitorType.UDP_CONNECT, MonitorType.PING)
+"""Checks that say nothing to a machine but that they are there."""
 
 
 class Missing(Exception):
@@ -156,7 +160,9 @@ class MemberHealth:
         checks: Checks,
     ) -> None:
         """Have the members of a pool probed, and use what was found if all is known."""
-        checked = tuple(each for each in checked if each.member.enabled)
+        checked = tuple(
+            each for each in checked if each.member.enabled and self._is_somewhere(each, checks)
+        )
         waits = bool(checked) and _is_checked_by_ovn(pool, checked[0].rows)
         targets = {}
         for each in checked:
@@ -178,6 +184,23 @@ class MemberHealth:
         checks.probed.add(pool.id)
         for each in checked:
             self._take(each, targets, shown, checks)
+
+    def _is_somewhere(self, checked: _Checked, checks: Checks) -> bool:
+        """Whether a chassis can check a member; else its last result would stay."""
+        port, member = self._probed_port(checked), checked.member
+        if port is None or port.up or port.virtual:
+            return True
+        checks.members[member.id] = HealthState.UNREACHABLE
+        checks.obstacles[member.id] = (
+            f"gets no connections while port {port.name}, where it is checked, is on no hypervisor"
+        )
+        return False
+
+    def _probed_port(self, checked: _Checked) -> SwitchPort | None:
+        """Return the port where a member is probed: that of its monitor_address, if it has one."""
+        member, ports = checked.member, self._ports(checked.subnet)
+        monitored = ports.at(member.monitor_address) if member.monitor_address else None
+        return monitored or ports.at(member.address)
 
     def _take(
         self,
@@ -204,13 +227,11 @@ class MemberHealth:
         :raises NoSource: when there is no port to probe from
         """
         member, subnet = checked.member, checked.subnet
-        ports = self._ports(subnet)
-        monitored = ports.at(member.monitor_address) if member.monitor_address else None
-        port = monitored or ports.at(member.address)
-        if port is None or port.virtual:
+        port = self._probed_port(checked)
+        if port is None or port.virtual or _is_forbidden(checked, port):
             return None
         try:
-            source = self._sources.find_for_probes(checked.lb, subnet, ports)
+            source = self._sources.find_for_probes(checked.lb, subnet, self._ports(subnet))
         except NoSource:
             # Meanwhile it is probed as before.
             before = self._probing.registry.target(member.id)
@@ -273,6 +294,16 @@ class MemberHealth:
             state = self._sb.health_state(name, member.address, member.port, pool.protocol.value)
             checks.backends[_backend(pool, member)] = state
         checks.mappings[member.address] = f"{name}:{codec.bracketed(source.address)}"
+
+
+def _is_forbidden(checked: _Checked, port: SwitchPort) -> bool:
+    """Whether probes would say more than OVN's checks to a machine of another project.
+
+    On a shared network a tenant can name its address, and probes pass its security groups.
+    """
+    monitor, project = checked.pool.monitor, checked.lb.project_id
+    foreign = project is not None and port.project != project
+    return foreign and monitor is not None and monitor.type not in _TO_ANYONE
 
 
 def _before(status: str) -> HealthState:

@@ -147,7 +147,8 @@ class Probing:
         :param settled: whether all load balancers have been reconciled in this term
         """
         changed, self._moved = self._moved, set()
-        while self._inbox:
+        # What arrives meanwhile waits for the next turn, however fast it comes.
+        for _ in range(len(self._inbox)):
             changed |= self._inbox.popleft()()
         if settled and self._is_located():
             self.registry.settle()

@@ -121,6 +121,7 @@ async def _ping(probe: Probe, make: MakeSocket) -> None:
                 answer = data[(data[0] & 0xF) * 4 :] if version == 4 and data else data  # noqa: PLR2004 - IP
                 if _is_reply(answer, reply, identity, number, payload):
                     return
+                await asyncio.sleep(0)  # a flood must not keep other probes waiting
         except OSError as error:
             raise verdict(error) from error
 

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 from octavia_ovn.core.probing import messages
-from octavia_ovn.core.probing.messages import BadLine, Message
+from octavia_ovn.core.probing.messages import BadLine, Message, Results
 
 BEAT = 2.0
 """Seconds between two signs of life."""
@@ -20,8 +20,8 @@ HANDSHAKE = 5.0
 _READ = 1 << 16
 _REPLY = 512
 """Bytes of a reply at most."""
-_MOST_LINES, _PERIOD = 20_000, 10.0
-"""Lines in so many seconds at most."""
+_MOST_LINES, _PERIOD = 60_000, 10.0
+"""Lines and results together in so many seconds at most."""
 _WAITING = 32 << 20
 """Bytes that may wait to be sent: far more than all probes of a chassis take."""
 
@@ -94,21 +94,21 @@ class Connection:
             if self._opener is None:
                 self._greet(line)
                 continue
-            self._count(now)
             message = self._opener.open(line)
+            self._count(message, now)
             self.known, self.heard = True, now
             yield message
         del self._read[:begin]
         if len(self._read) >= (messages.MAX_LINE if self._opener else _REPLY):
             raise BadLine("a line is too long")
 
-    def _count(self, now: float) -> None:
+    def _count(self, message: Message, now: float) -> None:
         """Refuse more than anyone has to say: the main loop must process it."""
         if now - self._lines_since > _PERIOD:
             self._lines, self._lines_since = 0, now
-        self._lines += 1
+        self._lines += 1 + (len(message.rows) if isinstance(message, Results) else 0)
         if self._lines > _MOST_LINES:
-            raise BadLine(f"it says more than {_MOST_LINES} lines in {_PERIOD:g} s")
+            raise BadLine(f"it says more than {_MOST_LINES} lines and results in {_PERIOD:g} s")
 
     def _greet(self, line: bytes) -> None:
         nonce, self.chassis = messages.read_reply(line)

@@ -14,7 +14,7 @@ from octavia_ovn.adapters.probing.prober import Prober
 from octavia_ovn.adapters.probing.sources import Ports, Sources
 from octavia_ovn.core.probing.counters import Counters
 from octavia_ovn.core.probing.messages import Result
-from octavia_ovn.errors import Unavailable
+from octavia_ovn.errors import OctaviaOvnError
 from octavia_ovn.supervised import SupervisedThread
 
 LOG = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ async def _tidy(sources: Sources, channel: Channel) -> None:
     await asyncio.sleep(_SETTLED)
     while True:
         # Open vSwitch may be away, as sources that are needed say in the log: another time.
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(OctaviaOvnError):
             await sources.tidy()
         await asyncio.sleep(_TIDY)
 

@@ -33,6 +33,9 @@ _QUIET = 300.0
 """Seconds between two warnings that probes cannot be made."""
 _STALE = 60.0
 """Seconds without a probe that could be made, after which a member that was UP is not called so."""
+_NO_TURN = "too many other probes are under way"
+_NOT_DOWN = (HealthState.UP, HealthState.UNKNOWN)
+"""What the agent may call UP: it keeps the last result while this program or a probe is new."""
 Check = Callable[[Probe, MakeSocket], Awaitable[None]]
 
 
@@ -133,9 +136,15 @@ class Prober:
     async def _once(self, run: _Run) -> None:
         probe, outlet = run.probe, run.outlet
         await self._ready(outlet, probe.delay)
-        async with self._slots, outlet.slots:
-            began = self._loop.time()
-            reason = await self._attempt(run)
+        late = self._loop.call_later(1.1 * _STALE, self._skipped, run, NotDone(_NO_TURN))
+        try:
+            # First the place of its source: who waits for one must take none from the others.
+            async with outlet.slots, self._slots:
+                late.cancel()
+                began = self._loop.time()
+                reason = await self._attempt(run)
+        finally:
+            late.cancel()
         seconds = self._loop.time() - began
         silent = probe.type is MonitorType.UDP_CONNECT
         if (silent or reason is not None) and not outlet.trusted:
@@ -182,7 +191,7 @@ class Prober:
         if not reason.usual and now >= self._quiet_until:
             self._quiet_until = now + _QUIET
             LOG.warning("Probes cannot be made, such as of %s: %s", run.probe.address, reason)
-        if now - run.done > _STALE and run.tally.state is HealthState.UP:
+        if now - run.done > _STALE and run.tally.state in _NOT_DOWN:
             self._turn(run, Tally(HealthState.UNCHECKED, reason=f"not probed: {reason}"))
 
     def _turn(self, run: _Run, tally: Tally) -> None:

@@ -17,7 +17,7 @@ from octavia_ovn.adapters.probing.namespaces import Namespace, SocketMaker
 from octavia_ovn.adapters.probing.outcome import NotDone, verdict
 from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.probing.spec import Source
-from octavia_ovn.errors import Unavailable
+from octavia_ovn.errors import OctaviaOvnError, Unavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -135,8 +135,11 @@ class Outlet:
             source = self.source
             try:
                 await self._run(functools.partial(self._make, source))
-            except Unavailable as error:
+            except OctaviaOvnError as error:
                 reason = str(error)
+            except Exception:  # it must not end for a defect: its probes would be made no more
+                LOG.exception("A defect, with port %s", source.port)
+                reason = "a defect, see the log"
             else:
                 if failures:
                     LOG.info("Probes from %s are made again", source.address)
@@ -197,9 +200,11 @@ class Outlet:
             self._namespace.announce(device(self.source), self.source)
 
     def _remove(self) -> None:
-        self._ports.remove(device(self.source))
-        if self._namespace is not None:
-            self._sockets.left(self._namespace.fd)
+        try:
+            self._ports.remove(device(self.source))
+        finally:
+            if self._namespace is not None:
+                self._sockets.left(self._namespace.fd)
         namespaces.remove(PREFIX + self.source.port)
 
 
@@ -244,9 +249,12 @@ class Sources:
 
         :raises Unavailable: when the local database does not answer
         """
-        for port in [port for port, each in self._outlets.items() if not each.users]:
-            self._tasks.pop(port).cancel()
-            await self._outlets.pop(port).end()
+        for port, outlet in list(self._outlets.items()):
+            # Another probe may have come while the last one was removed.
+            if not outlet.users:
+                self._tasks.pop(port).cancel()
+                del self._outlets[port]
+                await outlet.end()
         used = {each.source.port: device(each.source) for each in self._outlets.values()}
         work = functools.partial(
             clean, self._ports, set(used.values()), {PREFIX + port for port in used}

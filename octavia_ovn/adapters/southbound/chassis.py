@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 from octavia_ovn.adapters.ovsdb.idl import DELETE, contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
@@ -32,6 +33,9 @@ class ChassisRows:
         self._replica: Replica | None = None
         self._ports: frozenset[str] = frozenset()
         self._reached: dict[str, int] = {}
+        self._rows: dict[tuple[str, str], UUID] = {}
+        """Table and name → the row that counts: the end of the one that it has replaced may be
+        reported after its beginning."""
 
     def conditions(self) -> dict[str, list[Any]]:
         """Return which rows to replicate."""
@@ -64,12 +68,21 @@ class ChassisRows:
 
     def update(self, table: str, event: str, row: Any) -> None:
         """Process an event of a row."""
+        if table == CHASSIS:
+            return
+        name = row.logical_port if table == PORTS else row.name
+        if event != DELETE:
+            self._rows[table, name] = row.uuid
+        elif self._rows.get((table, name)) == row.uuid:
+            del self._rows[table, name]
+        else:
+            return
         if table == PORTS:
-            self._located(row.logical_port, None if event == DELETE else self._chassis(row))
-        elif table == PRIVATE and event == DELETE:
-            self._reached.pop(row.name, None)
-        elif table == PRIVATE:
-            self._reached[row.name] = row.nb_cfg
+            self._located(name, None if event == DELETE else self._chassis(row))
+        elif event == DELETE:
+            self._reached.pop(name, None)
+        else:
+            self._reached[name] = row.nb_cfg
 
     def _chassis(self, row: Any) -> str | None:
         found: list[Any] = [

@@ -29,13 +29,13 @@ class _Silence:
 
     :param since: when it began, in seconds; the same for the rest
     :param number: that it must reach; None before the first test
-    :param tested: when that test began
+    :param followed: when it was seen that another hypervisor has passed that test
     :param due: when to test again
     """
 
     since: float
     number: int | None = None
-    tested: float = 0.0
+    followed: float | None = None
     due: float = 0.0
     pause: float = INTERVAL
     passed: bool = False
@@ -82,9 +82,13 @@ class Liveness:
         if reached.get(chassis, -1) >= number:
             silence.passed, silence.dead = True, False
             silence.due, silence.pause = now + silence.pause, min(2 * silence.pause, LONGEST)
-        elif now - silence.tested > self._timeout and chassis in reached:
+            return
+        # The time counts from there: northd and the databases may be slow, or away for long.
+        if silence.followed is None:
             others = (each >= number for name, each in reached.items() if name != chassis)
-            silence.dead = silence.dead or any(others)
+            silence.followed = now if any(others) else None
+        elif now - silence.followed > self._timeout and chassis in reached:
+            silence.dead = True
 
     def is_due(self, now: float) -> bool:
         """Whether to increment the number now."""
@@ -100,7 +104,7 @@ class Liveness:
         self._last_test = now
         for each in self._silences.values():
             if _is_due(now, each):
-                each.number, each.tested, each.passed = number, now, False
+                each.number, each.followed, each.passed = number, None, False
 
 
 def _is_due(now: float, silence: _Silence) -> bool:

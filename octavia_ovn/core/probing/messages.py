@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from octavia_ovn.core.health import HealthState
-from octavia_ovn.core.model import check_id
 from octavia_ovn.core.probing import spec
 from octavia_ovn.core.text import plain
 
@@ -250,7 +249,7 @@ def _read_plan(content: Any) -> Plan:
     put = tuple(spec.read(each) for each in _list(content["put"]))
     drop = tuple(_list(content["drop"]))
     for each in drop:
-        check_id(each)
+        spec.check_id(each)
     return Plan(put, drop)
 
 
@@ -262,7 +261,7 @@ _READERS: Mapping[str, Callable[[Any], Message]] = {
 
 
 def _result(probe_id: str, version: str, state: str, reason: str) -> Result:
-    check_id(probe_id)
+    spec.check_id(probe_id)
     if not _VERSION_OF_PROBE.fullmatch(version):
         msg = f"{version!r} is not the version of a probe"
         raise ValueError(msg)

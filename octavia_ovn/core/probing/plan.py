@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from octavia_ovn.core import model
@@ -33,14 +34,16 @@ def needs_probes(pool: model.Pool) -> bool:
     )
 
 
-def source(port: str, mac: str, address: str, cidr: str) -> Source | None:
+def source(port: str, mac: str, addresses: Iterable[str], cidr: str) -> Source | None:
     """Return the port that probes come from; None when it cannot be one.
 
+    :param addresses: Neutron adds one for each new subnet with SLAAC, to ports that are there, too
     :param cidr: of the subnet
     """
-    prefix = ipaddress.ip_network(cidr).prefixlen
+    network = ipaddress.ip_network(cidr)
+    found = (each for each in addresses if ipaddress.ip_address(each) in network)
     try:
-        return Source(port, mac, f"{address}/{prefix}")
+        return Source(port, mac, f"{next(found, '')}/{network.prefixlen}")
     except ValueError:
         return None
 

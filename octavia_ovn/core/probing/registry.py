@@ -128,9 +128,13 @@ class Registry:
         if old is not None and old.target.port == target.port:
             old.lb_id, old.target, old.version = lb_id, target, version
         else:
+            entry = _Entry(lb_id, target, version, state)
             if old is not None:
                 self._remove(old.lb_id, member_id)
-            self._entries[member_id] = _Entry(lb_id, target, version, state)
+                # Another machine has its address, or another address is asked for.
+                if old.target.probe.address != target.probe.address:
+                    entry.state, entry.found, entry.reason = old.state, old.found, old.reason
+            self._entries[member_id] = entry
             self.new_ports |= target.port not in self._at_port
             self._at_port.add(target.port, member_id)
         self._place(member_id, self._chassis.get(target.port))
@@ -223,6 +227,8 @@ class Registry:
             return None
         if result.version != entry.version or self._chassis.get(entry.target.port) != chassis:
             return None
+        if result.state is HealthState.UNCHECKED and entry.state is not HealthState.UP:
+            return None  # what is not known stays so, and what was DOWN, too
         found = entry.found or result.state in _FOUND
         new = found is not entry.found or entry.state is not result.state
         self.flips[result.state] += new

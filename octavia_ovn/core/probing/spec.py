@@ -11,11 +11,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from octavia_ovn.core.model import HTTP_FORMS, MonitorType, canonical_address, check_id
+from octavia_ovn.core import model
+from octavia_ovn.core.model import HTTP_FORMS, MonitorType, canonical_address
 
 _MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _MOST = 1 << 16
 """More than any port, and than any time or count that Octavia accepts for checks."""
+MAX_ID = 64
+"""Characters of an id: those of Octavia and Neutron have 36."""
+
+
+def check_id(value: str) -> None:
+    """Refuse an id that is none, or so long that messages and memory would grow with it.
+
+    :raises ValueError: when it is one
+    """
+    model.check_id(value)
+    if len(value) > MAX_ID:
+        msg = f"an id of {len(value)} characters"
+        raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)

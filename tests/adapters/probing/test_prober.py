@@ -207,6 +207,36 @@ def test_probes_beyond_the_limit_wait_and_do_not_fail(monkeypatch):
     run(story)
 
 
+def test_who_waits_for_a_place_of_its_subnet_takes_none_from_others(monkeypatch):
+    monkeypatch.setattr(probing, "_AT_ONCE", 4)
+
+    async def story(world):
+        world.outlet.slots = asyncio.Semaphore(1)
+        world.duration = 0.8
+        world.put(*(probe(id=f"member-{each}", timeout=3) for each in range(8)))
+        await world.until(lambda: world.begun)
+        await asyncio.sleep(1.0)  # all of them are due
+        for _ in range(3):
+            await asyncio.wait_for(world.prober._slots.acquire(), 0.1)
+
+    run(story)
+
+
+def test_who_waits_for_its_turn_for_long_is_not_called_up(monkeypatch):
+    monkeypatch.setattr(probing, "_STALE", 0.5)
+
+    async def story(world):
+        world.put(soon())
+        await world.until(lambda: world.told)
+        await world.outlet.slots.acquire()
+        world.outlet.slots._value = 0
+        await world.until(lambda: len(world.told) == 2)
+        assert world.states()[-1] == (AT_ONCE, "unchecked")
+        assert "too many" in world.told[-1].reason
+
+    run(story)
+
+
 # --- what says nothing about a member
 
 
@@ -256,6 +286,19 @@ def test_what_has_not_been_probed_for_long_is_not_called_up(monkeypatch, before)
         world.outlet.ready.set()
         await world.until(lambda: len(world.told) == 3)
         assert world.states()[-1] == (AT_ONCE, "up")
+
+    run(story)
+
+
+def test_what_could_never_be_probed_is_said_to_be_so(monkeypatch):
+    """The agent has called the member UP since before this program was restarted."""
+    monkeypatch.setattr(probing, "_STALE", 0.5)
+
+    async def story(world):
+        world.outlet.ready.clear()
+        world.put(soon())
+        await world.until(lambda: world.told)
+        assert world.states() == [(AT_ONCE, "unchecked")]
 
     run(story)
 

@@ -240,10 +240,18 @@ def test_a_chassis_that_says_too_much_is_refused(
     assert chassis.has_ended()
 
 
+def test_results_count_like_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_MOST_LINES", 50)
+    chassis = world.chassis()
+    with contextlib.suppress(ConnectionError):
+        chassis.say(Results((RESULT,) * 60))
+    assert chassis.has_ended()
+
+
 def test_the_count_of_lines_begins_again(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_MOST_LINES", 3)
+    monkeypatch.setattr(connection, "_MOST_LINES", 6)
     monkeypatch.setattr(connection, "SILENCE", 1000.0)
     chassis = world.chassis()
     for count in range(2, 9):

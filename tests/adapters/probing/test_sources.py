@@ -17,7 +17,7 @@ from octavia_ovn.adapters.probing import sources
 from octavia_ovn.adapters.probing.outcome import NotDone
 from octavia_ovn.adapters.probing.sources import Sources, clean, device
 from octavia_ovn.core.probing.spec import Source
-from octavia_ovn.errors import Unavailable
+from octavia_ovn.errors import Refused, Unavailable
 
 PREFIX = f"test-{os.getpid()}-"
 """Of namespaces, in place of that of the program, which others may run on this machine."""
@@ -265,6 +265,66 @@ def test_sources_without_probes_and_leftovers_are_removed(ports):
     assert clean(ports) == (2, 2)
     assert ports.names() == []
     assert PREFIX + kept.port not in netns.listnetns()
+
+
+def test_a_source_that_is_needed_again_during_a_removal_stays(ports, monkeypatch):
+    async def story(made):
+        first, second = source(), source()
+        outlets = [made.take(each) for each in (first, second)]
+        for each in outlets:
+            await ready(each)
+            each.users -= 1
+        end = sources.Outlet.end
+
+        async def slowly(outlet):
+            assert made.take(second) is outlets[1]
+            await end(outlet)
+
+        monkeypatch.setattr(sources.Outlet, "end", slowly)
+        await made.tidy()
+        assert outlets[1].ready.is_set()
+        assert ports.names() == [device(second)]
+
+    run(story, ports)
+
+
+@pytest.mark.parametrize("error", [Refused("constraint violation"), KeyError("bridge")])
+def test_whatever_is_wrong_is_tried_again(ports, monkeypatch, error, caplog):
+    def wrong(*_):
+        raise error
+
+    monkeypatch.setattr(ports, "ensure", wrong)
+
+    async def story(made):
+        outlet = made.take(source())
+        while outlet.problem == "the port is being made":
+            await asyncio.sleep(0.01)
+        monkeypatch.undo()
+        monkeypatch.setattr(sources, "PREFIX", PREFIX)
+        await ready(outlet)
+
+    run(story, ports)
+
+
+def test_a_removal_that_fails_leaves_no_descriptor(ports, monkeypatch):
+    def away(_):
+        raise Unavailable("the switch is away")
+
+    async def story(made):
+        outlet = made.take(source())
+        await ready(outlet)
+        descriptor = outlet._namespace.fd
+        outlet.users -= 1
+        monkeypatch.setattr(ports, "remove", away)
+        with pytest.raises(Unavailable):
+            await made.tidy()
+        monkeypatch.undo()
+        monkeypatch.setattr(sources, "PREFIX", PREFIX)
+        await asyncio.sleep(0.1)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+    run(story, ports)
 
 
 def test_a_socket_that_comes_after_its_probe_has_ended_is_closed(ports, monkeypatch):

@@ -149,3 +149,10 @@ def test_the_beginning() -> None:
             messages.read_greeting(line)
     with pytest.raises(BadLine, match="does not speak"):
         messages.read_reply(messages.reply(OTHER, ""))
+
+
+def test_an_id_without_end_is_refused() -> None:
+    """One chassis could fill the memory of the agent with what it says that it has."""
+    row = Result("a" * 65, "0123456789abcdef", HealthState.UP)
+    with pytest.raises(BadLine, match="65 characters"):
+        opener().open(Sealer(KEY, "agent").seal(Results((row,))))

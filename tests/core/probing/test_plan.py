@@ -95,5 +95,11 @@ def test_ovn_checks_no_other_address_and_port() -> None:
 
 
 def test_the_source_is_the_port_with_the_prefix_of_its_subnet() -> None:
-    assert plan.source(PORT, SOURCE.mac, "10.0.0.7", "10.0.0.0/24") == SOURCE
-    assert plan.source(PORT, "unknown", "10.0.0.7", "10.0.0.0/24") is None
+    assert plan.source(PORT, SOURCE.mac, ("10.0.0.7",), "10.0.0.0/24") == SOURCE
+    assert plan.source(PORT, "unknown", ("10.0.0.7",), "10.0.0.0/24") is None
+
+
+def test_the_source_has_the_address_of_its_subnet_among_others() -> None:
+    addresses = ("fd00::7", "10.0.0.7")
+    assert plan.source(PORT, SOURCE.mac, addresses, "10.0.0.0/24") == SOURCE
+    assert plan.source(PORT, SOURCE.mac, addresses, "10.0.1.0/24") is None

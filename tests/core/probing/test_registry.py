@@ -159,6 +159,18 @@ class TestPlans:
         assert registry.ports() == {"port2", "port3"}
         assert registry.new_ports
 
+    def test_a_member_that_is_probed_at_another_address_keeps_its_result(
+        self, registry: Registry
+    ) -> None:
+        """A new monitor_address, on another port, must not cut the member off."""
+        registry.locate("port9", "b")
+        registry.receive(next(iter(registry.links().values())), Results((result(1, UP),)))
+        assert state(registry) is UP
+        elsewhere = target(1, "port9", address="10.0.0.99")
+        assert registry.want("lb1", {"m1": elsewhere, "m2": target(2)}, {})
+        assert state(registry) is UP
+        assert told(registry) == {"a": ([], ["m1"])}
+
     def test_what_is_not_wanted_any_more_is_never_told(self, registry: Registry) -> None:
         registry.locate("port3", "a")
         registry.want("lb1", wanted(1, 2, 3), {})
@@ -202,11 +214,18 @@ class TestResults:
         assert dict(registry.flips) == {UP: 1, DOWN: 1}
 
     def test_a_chassis_may_not_be_able_to_probe(self, registry: Registry) -> None:
-        assert self.say(registry, result(1, UNCHECKED)) == {"lb1"}
-        assert (state(registry), registry.has_result("m1")) == (UNCHECKED, False)
         assert self.say(registry, result(1, UP)) == {"lb1"}
         assert self.say(registry, result(1, UNCHECKED)) == {"lb1"}
         assert (state(registry), registry.has_result("m1")) == (UNCHECKED, True)
+
+    @pytest.mark.parametrize("before", [UNKNOWN, DOWN])
+    def test_who_cannot_probe_calls_nobody_better(self, before: HealthState) -> None:
+        registry = Registry()
+        registry.locate("port1", "a")
+        registry.want("lb1", wanted(1), {"m1": before})
+        _, changed = connected(registry, "a", result(1, UNCHECKED))
+        assert not changed
+        assert state(registry) is before
 
     def test_the_last_result_stays_until_another_one_comes(self, registry: Registry) -> None:
         self.say(registry, result(1, UP))

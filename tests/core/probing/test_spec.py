@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -146,3 +147,10 @@ def test_a_member_says_where_it_is_checked() -> None:
     for wrong in ({"monitor_address": "010.0.0.21"}, {"monitor_port": 0}):
         with pytest.raises(ValueError, match=r"."):
             model.Member(**member, **wrong)
+
+
+@pytest.mark.parametrize("field", ["id", "port"])
+def test_ids_have_an_end(field: str) -> None:
+    """No line would hold a hundred of them: the chassis would never be told any probe."""
+    with pytest.raises(ValueError, match="65 characters"):
+        probe(id="a" * 65) if field == "id" else dataclasses.replace(SOURCE, port="a" * 65)
