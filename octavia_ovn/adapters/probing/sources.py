@@ -193,6 +193,8 @@ class Outlet:
             self._namespace.adopt(name, source, _PATIENCE)
         except Unavailable as error:
             why = self._ports.error(name)
+            # The switch does not make a device again that has gone with its namespace.
+            self._ports.remove(name)
             raise Unavailable(f"{error}: {why}" if why else str(error)) from error
 
     def _announce(self) -> None:

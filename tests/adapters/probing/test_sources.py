@@ -240,6 +240,18 @@ def test_a_device_that_never_comes(ports, monkeypatch):
     run(story, ports)
 
 
+def test_a_port_whose_device_has_gone_for_good_is_made_anew(ports, monkeypatch):
+    """A switch makes a device with its port only: this one went with its namespace."""
+    monkeypatch.setattr(sources, "_PATIENCE", 0.2)
+    wanted = source()
+    ports.devices.add(device(wanted))
+
+    async def story(made):
+        await ready(made.take(wanted))
+
+    run(story, ports)
+
+
 def test_sources_without_probes_and_leftovers_are_removed(ports):
     kept, ended, left = source(), source(), source()
     ports.ensure(device(left), left.port, left.mac)
