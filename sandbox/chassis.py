@@ -76,6 +76,7 @@ class Program:
             # It must see the devices of Open vSwitch. `ip netns exec` would give it mounts of its
             # own, and the namespaces that it makes would end with it.
             argv = ("nsenter", f"--net=/run/netns/{ovn.hypervisor(settings)}", *argv)
+        self._argv = argv
         self._service = Service(
             name="octavia-ovn-chassis",
             argv=argv,
@@ -102,6 +103,10 @@ class Program:
     def stop(self) -> None:
         """End it in order."""
         self._supervisor.stop(self._service.name)
+
+    def clean(self) -> None:
+        """Remove the ports and namespaces that it leaves for its next start."""
+        shell.run([*self._argv, "--clean"], env=self._service.env)
 
 
 @contextlib.contextmanager
@@ -137,6 +142,7 @@ def running(stack: Stack) -> Iterator[Program]:
         yield program
     finally:
         program.stop()
+        program.clean()
 
 
 def _await_mark(stack: Stack) -> None:

@@ -196,5 +196,5 @@ def test_a_listener_that_only_some_may_use(island: Island) -> None:
     listener = {**island.listener(4, 6), "allowed_cidrs": ["10.30.0.0/24"]}
     lb = island.load_balancer(listener)
 
-    assert island.ask_afresh(lb["vip_address"]) == BOTH
+    assert island.ask_afresh(lb["vip_address"], 20) == BOTH
     assert island.ask_afresh(lb["additional_vips"][0]["ip_address"]) == {"timeout"}

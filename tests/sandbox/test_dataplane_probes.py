@@ -136,6 +136,7 @@ def test_switched_on_and_off_while_clients_are_connected(plane: Plane) -> None:
                     assert plane.ask("behind", vip, 20) == {server: 20}
             finally:
                 program.stop()
+                program.clean()
         until(lambda: plane.row(lb)["health_check"] != [])
         plane.await_members(lb, "ONLINE", "one", "two")
         assert set(plane.ask("behind", vip, 40)) == {"one", "two"}
