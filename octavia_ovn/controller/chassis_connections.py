@@ -7,16 +7,13 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from octavia_ovn.controller.leader_thread import LeaderThread
-from octavia_ovn.errors import failure
+from octavia_ovn.controller.leader_thread import LeaderServer
 from octavia_ovn.observer import SILENT, Observer
 
 LOG = logging.getLogger(__name__)
 
 _POLL = 0.5
 """Seconds between two checks whether this agent is still the leader."""
-_RETRY = 10.0
-"""Seconds until the next attempt to listen."""
 
 
 class Server(Protocol):
@@ -29,7 +26,7 @@ class Server(Protocol):
         """End all connections."""
 
 
-class ChassisConnections(LeaderThread):
+class ChassisConnections(LeaderServer):
     """The thread.
 
     :param listen: makes a server that listens
@@ -37,27 +34,13 @@ class ChassisConnections(LeaderThread):
     """
 
     def __init__(self, listen: Callable[[], Server], observer: Observer = SILENT) -> None:
-        super().__init__(self._run, "chassis", observer)
+        super().__init__(self._talk, "chassis", observer)
         self._listen = listen
 
-    def _run(self) -> None:
-        while self._wait():
-            error = failure(self._serve)
-            if error is not None:
-                LOG.warning("%s", error)
-                with self.changed:
-                    self.changed.wait_for(lambda: not self.running(), _RETRY)
-
-    def _serve(self) -> None:
-        term, server = self.term, self._listen()
+    def _talk(self, running: Callable[[], bool]) -> None:
+        server = self._listen()
         try:
-            while self.running() and self.term == term:
+            while running():
                 server.turn(_POLL)
         finally:
             server.close()
-
-    def _wait(self) -> bool:
-        """Wait until this agent is the leader; return False when closed."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.is_leader or self.closed)
-        return not self.closed

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
+from octavia_ovn.errors import failure
 from octavia_ovn.observer import SILENT, Observer
 from octavia_ovn.supervised import SupervisedThread
+
+LOG = logging.getLogger(__name__)
+
+RETRY = 10.0
+"""Seconds until the next attempt to listen."""
 
 
 class LeaderThread:
@@ -49,3 +56,40 @@ class LeaderThread:
             self.changed.notify_all()
         self._thread.stop()
         self._thread.join(timeout)
+
+
+class LeaderServer(LeaderThread):
+    """A thread that listens to others, again in each leadership term.
+
+    :param serve: opens what it listens on, and serves as long as the function that it is given
+        returns True
+    :param name: of the thread
+    :param observer: is notified when the thread crashes
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[Callable[[], bool]], None],
+        name: str,
+        observer: Observer = SILENT,
+    ) -> None:
+        super().__init__(self._run, name, observer)
+        self._serve = serve
+
+    def _run(self) -> None:
+        while self._wait():
+            error = failure(self._serve_term)
+            if error is not None:
+                LOG.warning("%s", error)
+                with self.changed:
+                    self.changed.wait_for(lambda: not self.running(), RETRY)
+
+    def _serve_term(self) -> None:
+        term = self.term
+        self._serve(lambda: self.running() and self.term == term)
+
+    def _wait(self) -> bool:
+        """Wait until this agent is the leader; return False when closed."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.is_leader or self.closed)
+        return not self.closed

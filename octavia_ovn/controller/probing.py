@@ -49,7 +49,7 @@ class Link(Protocol):
         """The name of the chassis."""
 
     @property
-    def heard(self) -> float:
+    def last_seen(self) -> float:
         """When the last line arrived, in seconds, monotonic."""
 
     def send(self, message: Message) -> None:
@@ -186,7 +186,7 @@ class Probing:
             self.registry.new_ports = False
             self._chassis.follow(self.registry.ports())
             self._follow_due = now + INTERVAL
-        silent = [each for each in self.registry.planned() if not self._is_heard(now, each)]
+        silent = [each for each in self.registry.planned() if self._is_silent(now, each)]
         conditions = self._liveness.update(now, silent, self._chassis.reached())
         self._log(conditions)
         if self._liveness.is_due(now) and self._write(now, IncrementNumber()):
@@ -209,9 +209,9 @@ class Probing:
         found = self._chassis
         return found is not None and not self.registry.new_ports and found.located
 
-    def _is_heard(self, now: float, chassis: str) -> bool:
+    def _is_silent(self, now: float, chassis: str) -> bool:
         link = self._links.get(chassis)
-        return link is not None and now - link.heard < QUIET
+        return link is None or now - link.last_seen >= QUIET
 
     def _log(self, conditions: Mapping[str, Condition]) -> None:
         """Log what has become of chassis."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from octavia_ovn.controller.leader_thread import LeaderThread
+from octavia_ovn.controller.leader_thread import LeaderServer
 from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
@@ -33,8 +33,6 @@ LOG = logging.getLogger(__name__)
 
 _POLL = 0.5
 """Seconds between two checks whether this agent is still the leader, while nothing is received."""
-_RETRY = 10.0
-"""Seconds until the next attempt to listen."""
 _PATIENCE = 30.0
 """Seconds that the main loop may take to say whose rows are whose."""
 
@@ -152,7 +150,7 @@ class StatisticsReceiver:
                 self._chassis.send(acknowledgement, self._senders[name])
 
 
-class Statistics(LeaderThread):
+class Statistics(LeaderServer):
     """Listens to the chassis while this agent is the leader.
 
     :param listen: opens the way to the collectors
@@ -166,31 +164,16 @@ class Statistics(LeaderThread):
         ledger: Callable[[Chassis], StatisticsReceiver],
         observer: Observer = SILENT,
     ) -> None:
-        super().__init__(self._run, "statistics", observer)
+        super().__init__(self._receive, "statistics", observer)
         self._listen = listen
         self._ledger = ledger
 
-    def _run(self) -> None:
-        while self._wait():
-            error = failure(self._serve)
-            if error is not None:
-                LOG.warning("%s", error)
-                with self.changed:
-                    self.changed.wait_for(lambda: not self.running(), _RETRY)
-
-    def _serve(self) -> None:
-        term = self.term
+    def _receive(self, running: Callable[[], bool]) -> None:
         chassis = self._listen()
         try:
-            ledger = self._ledger(chassis)
             # Another agent may have reported between two terms: start with what Octavia shows.
-            while self.running() and self.term == term:
+            ledger = self._ledger(chassis)
+            while running():
                 ledger.turn()
         finally:
             chassis.close()
-
-    def _wait(self) -> bool:
-        """Wait until this agent is the leader; return False when closed."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.is_leader or self.closed)
-        return not self.closed

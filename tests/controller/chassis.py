@@ -40,7 +40,7 @@ class Program:
 
     def connect(self, agent):
         self._agent = agent
-        self.heard = agent.clock.now
+        self.last_seen = agent.clock.now
         agent.probing.joined(self)
         self._say(self.probes.values(), complete=True)
         agent.settle()
@@ -52,7 +52,7 @@ class Program:
             del self.probes[each]
 
     def beats(self):
-        self.heard = self._agent.clock.now
+        self.last_seen = self._agent.clock.now
 
     def dies(self):
         self._agent.probing.left(self)

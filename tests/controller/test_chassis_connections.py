@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from octavia_ovn.controller import chassis_connections
+from octavia_ovn.controller import leader_thread
 from octavia_ovn.controller.chassis_connections import ChassisConnections
 from octavia_ovn.errors import Unavailable
 
@@ -72,7 +72,7 @@ def test_each_term_has_connections_of_its_own(world):
 
 
 def test_a_port_in_use_is_tried_again(world, monkeypatch, caplog):
-    monkeypatch.setattr(chassis_connections, "_RETRY", 0.05)
+    monkeypatch.setattr(leader_thread, "RETRY", 0.05)
     world.failures = [Unavailable("the port is in use")]
     world.thread.set_leader(is_leader=True)
     world.serves()

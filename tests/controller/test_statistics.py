@@ -8,7 +8,7 @@ import time
 import pytest
 
 from octavia_ovn import supervised
-from octavia_ovn.controller import listener_counters, statistics
+from octavia_ovn.controller import leader_thread, listener_counters, statistics
 from octavia_ovn.controller.statistics import Listeners, Statistics
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
@@ -226,7 +226,7 @@ def test_each_term_begins_with_what_octavia_shows():
 
 
 def test_it_running_after_failures(monkeypatch, caplog):
-    monkeypatch.setattr(statistics, "_RETRY", 0.01)
+    monkeypatch.setattr(leader_thread, "RETRY", 0.01)
     monkeypatch.setattr(supervised, "FIRST_PAUSE", 0.01)
     thread = Thread(Unavailable("the port is taken"), RuntimeError("a defect"))
 

@@ -63,6 +63,14 @@ class World:
         self.until(lambda: all(each.connected for each in found))
         return found
 
+    def probing(self):
+        """Return both chassis, with a load balancer whose members they are to probe."""
+        one, two = self.connected()
+        self.until(self.is_announced)
+        self.load_balancer(HTTP)
+        self.until(lambda: one.probes and two.probes)
+        return one, two
+
     def load_balancer(self, monitor):
         """Make one whose second member is on the second chassis."""
         operation = self.lab.octavia.create_load_balancer(
@@ -141,10 +149,7 @@ def world(make_lab):
 
 def test_from_the_request_to_the_rows(world):
     world.until(lambda: not world.is_announced())
-    one, two = world.connected()
-    world.until(world.is_announced)
-    world.load_balancer(HTTP)
-    world.until(lambda: one.probes and two.probes)
+    one, two = world.probing()
     (first,), (second,) = one.probes.values(), two.probes.values()
     assert [first.id, second.id] == world.members()
     assert (first.url_path, first.address, first.port) == ("/up", world.tenant.vm(0), 80)
@@ -185,10 +190,7 @@ def test_from_the_request_to_the_rows(world):
 
 
 def test_another_agent_takes_over_and_nothing_changes(world):
-    one, two = world.connected()
-    world.until(world.is_announced)
-    world.load_balancer(HTTP)
-    world.until(lambda: one.probes and two.probes)
+    one, two = world.probing()
     two.finds(UP)
     one.finds(DOWN)
     world.until(lambda: world.operating() == ["ERROR", "ONLINE"])
@@ -239,10 +241,7 @@ def test_an_agent_on_another_controller_takes_over(world):
 
 
 def test_a_dead_program_evicts_no_one_and_a_dead_hypervisor_does(world):
-    one, two = world.connected()
-    world.until(world.is_announced)
-    world.load_balancer(HTTP)
-    world.until(lambda: one.probes and two.probes)
+    one, two = world.probing()
     one.finds(UP)
     two.finds(UP)
     world.until(lambda: world.operating() == ["ONLINE", "ONLINE"])
@@ -316,10 +315,7 @@ def test_switched_on_and_off_in_a_running_cloud(world):
 
 def test_a_chassis_that_ovn_removes_leaves_its_members_unreachable(world):
     """ovn-controller stops in good order: its ports are down, and members there get nothing."""
-    one, two = world.connected()
-    world.until(world.is_announced)
-    world.load_balancer(HTTP)
-    world.until(lambda: one.probes and two.probes)
+    one, two = world.probing()
     one.finds(UP)
     two.finds(UP)
     world.until(lambda: world.operating() == ["ONLINE", "ONLINE"])

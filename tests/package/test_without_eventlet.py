@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """eventlet, which the `ovs` library imports where it is installed, and which nothing here uses."""
 
-import importlib.util
 import subprocess
 import sys
 
 import pytest
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("eventlet") is None, reason="eventlet is not installed"
-)
 
 
 @pytest.mark.parametrize(

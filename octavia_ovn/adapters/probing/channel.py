@@ -10,6 +10,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from octavia_ovn.adapters.probing.beside import until_one_ends
 from octavia_ovn.core.backoff import backoff
 from octavia_ovn.core.probing import messages
 from octavia_ovn.core.probing.messages import Beat, Opener, Plan, Result, Results, Sealer
@@ -116,18 +117,9 @@ class Channel:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: bytes, host: str
     ) -> None:
         opener = Opener(key, "agent", messages.OF_AGENT)
-        tasks = [
-            asyncio.create_task(self._listen(reader, opener, host)),
-            asyncio.create_task(self._report(writer, Sealer(key, "chassis"))),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for each in done:
-                each.result()
-        finally:
-            for each in tasks:
-                each.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await until_one_ends(
+            self._listen(reader, opener, host), self._report(writer, Sealer(key, "chassis"))
+        )
 
     async def _listen(self, reader: asyncio.StreamReader, opener: Opener, host: str) -> None:
         while True:

@@ -52,7 +52,7 @@ class Connection:
         self.chassis = ""
         self.known = False
         """Whether a line has been signed with the key of the chassis."""
-        self.opened = self.heard = now
+        self.opened = self.last_seen = now
         self.beat_due = now + BEAT
         self._key_of = key_of
         self._post = post
@@ -96,7 +96,7 @@ class Connection:
                 continue
             message = self._opener.open(line)
             self._count(message, now)
-            self.known, self.heard = True, now
+            self.known, self.last_seen = True, now
             yield message
         del self._read[:begin]
         if len(self._read) >= (messages.MAX_LINE if self._opener else _REPLY):
@@ -147,7 +147,7 @@ class Connection:
 
         :raises Lost: when it has been silent for too long
         """
-        if self.known and now - self.heard > SILENCE:
+        if self.known and now - self.last_seen > SILENCE:
             raise Lost(f"nothing has arrived for {SILENCE:g} s")
         if not self.known and now - self.opened > HANDSHAKE:
             raise Lost(f"it has not begun within {HANDSHAKE:g} s")

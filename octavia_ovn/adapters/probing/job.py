@@ -9,6 +9,7 @@ import logging
 import resource
 from collections.abc import Callable, Mapping, Sequence
 
+from octavia_ovn.adapters.probing.beside import until_one_ends
 from octavia_ovn.adapters.probing.channel import Channel
 from octavia_ovn.adapters.probing.prober import Prober
 from octavia_ovn.adapters.probing.sources import Ports, Sources
@@ -95,18 +96,9 @@ class HealthJob:
         )
         if self._stopped:
             self._stop.set()
-        tasks = [
-            asyncio.create_task(channel.run()),
-            asyncio.create_task(_tidy(sources, channel)),
-            asyncio.create_task(self._stop.wait()),
-        ]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for each in done:
-                each.result()
+            await until_one_ends(channel.run(), _tidy(sources, channel), self._stop.wait())
         finally:
-            for each in tasks:
-                each.cancel()
             prober.close()
             sources.close()
 

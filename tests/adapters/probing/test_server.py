@@ -151,11 +151,11 @@ def test_both_give_signs_of_life(world: World, clock: Clock) -> None:
     chassis = world.chassis()
     (link,) = world.seen.links
     assert chassis.hear() == Beat()
-    heard = link.heard
+    before = link.last_seen
     clock.ahead += connection.BEAT
     assert chassis.hear() == Beat()
     chassis.say(Beat())
-    world.until(lambda: link.heard > heard)
+    world.until(lambda: link.last_seen > before)
     assert world.seen.results == [("a", ALL)]
 
 
@@ -256,9 +256,9 @@ def test_the_count_of_lines_begins_again(
     chassis = world.chassis()
     for count in range(2, 9):
         clock.ahead += 6
-        heard = world.seen.links[0].heard
+        before = world.seen.links[0].last_seen
         chassis.say(Results((RESULT,)))
-        world.until(lambda heard=heard: world.seen.links[0].heard > heard)
+        world.until(lambda before=before: world.seen.links[0].last_seen > before)
         world.until(lambda count=count: len(world.seen.results) == count)
     assert world.seen.gone == []
 

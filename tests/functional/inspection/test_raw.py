@@ -23,16 +23,10 @@ from tests.functional.inspection.test_snapshot import (
     insert,
     refs,
 )
-from tests.functional.ovsdb.server import DATABASE, SCHEMA, Server, endpoint
+from tests.functional.ovsdb.server import DATABASE, endpoint
 
 ACCESS = {"octavia:allowed_cidrs": "True", "octavia:loadbalancer_id": LB.id}
 OTHERS = ACCESS | {"octavia:loadbalancer_id": "another"}
-
-
-@pytest.fixture
-def sb(tmp_path):
-    with Server(tmp_path / "sb", schema=SCHEMA.with_name("ovn-sb.ovsschema")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import NotFound, Refused, Unavailable
 from tests.core.builders import balancer, listener, member, monitor, pool, vip
 from tests.core.diagnosis.snapshots import faults
-from tests.functional.ovsdb.server import DATABASE, SCHEMA, Server, endpoint
+from tests.functional.ovsdb.server import DATABASE, endpoint
 
 SB = "OVN_Southbound"
 VIP, FIP = "10.0.0.100", "172.24.4.9"
@@ -180,12 +180,6 @@ class Counting(OvsdbSession):
         self.requests += 1
         self.rows += sum(len(each.get("rows", ())) for each in results)
         return results
-
-
-@pytest.fixture
-def sb(tmp_path):
-    with Server(tmp_path / "sb", schema=SCHEMA.with_name("ovn-sb.ovsschema")) as running:
-        yield running
 
 
 @pytest.fixture
