@@ -84,7 +84,8 @@ class Probing:
         self._observer = observer
         self._clock = clock
         self._inbox: collections.deque[Callable[[], frozenset[str]]] = collections.deque()
-        self._moved: set[str] = set()
+        self._changed: set[str] = set()
+        """Load balancers of which the health has changed; an error in a turn loses none."""
         self._links: dict[str, Link] = {}
         self._conditions: Mapping[str, Condition] = {}
         self.begin()
@@ -139,24 +140,24 @@ class Probing:
 
     def locate(self, port: str, chassis: str | None) -> None:
         """Take note of the chassis where a switch port is."""
-        self._moved |= self.registry.locate(port, chassis)
+        self._changed |= self.registry.locate(port, chassis)
 
     def turn(self, *, settled: bool) -> frozenset[str]:
         """Follow what has happened; return the load balancers of which the health has changed.
 
         :param settled: whether all load balancers have been reconciled in this term
         """
-        changed, self._moved = self._moved, set()
         # What arrives meanwhile waits for the next turn, however fast it comes.
         for _ in range(len(self._inbox)):
-            changed |= self._inbox.popleft()()
+            self._changed |= self._inbox.popleft()()
         if settled and self._is_located():
             self.registry.settle()
         now = self._clock()
         if now >= self._due or (self.registry.new_ports and now >= self._follow_due):
             self._due = now + INTERVAL
-            changed |= self._look(now)
+            self._changed |= self._look(now)
         self._tell()
+        changed, self._changed = self._changed, set()
         return frozenset(changed)
 
     def next_due(self) -> float | None:
@@ -166,7 +167,7 @@ class Probing:
         due = self._due
         if self.registry.new_ports:
             due = min(due, self._follow_due)
-        if self.registry.waits or self._moved:
+        if self.registry.waits or self._changed:
             due = 0.0
         return max(0.0, due - self._clock())
 

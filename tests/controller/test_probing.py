@@ -197,6 +197,16 @@ class TestResults:
         web.a.finds(DOWN)
         assert caplog.text.count("Member m1 of load balancer lb1 fails its check") == 1
 
+    def test_a_defect_in_one_message_loses_no_other(self, web, caplog):
+        web.a.states = {"m1": DOWN}
+        web.a._say(web.a.probes.values())
+        web.probing.received(web.b, None)
+        web.controller.turn()
+        web.defects.met.clear()
+        web.settle()
+        assert "could not be followed" in caplog.text
+        assert web.db.vips() == only(2)
+
     def test_members_on_no_hypervisor_get_nothing_and_begin_again(self, web):
         ports = web.nb.ports["neutron-net1"]
         ports.down = {"port1"}
