@@ -173,7 +173,12 @@ def test_neutrons_repair_leaves_it_alone(plane: Plane, island: Island) -> None:
         words += ["--config-file", str(settings.etc / name)]
     done = subprocess.run(words, env=settings.base_environment, capture_output=True, check=True)
 
-    assert b"octavia-ovn" not in done.stdout + done.stderr
+    printed = (done.stdout + done.stderr).decode()
+    names = responder.names(f"neutron-{island.network}")
+    assert names.router in island.responder_rows
+    assert not [
+        each for each in (names.router, names.router_port, names.switch_port) if each in printed
+    ]
     assert island.responder_rows == before
     assert set(plane.ask(CLIENT, lb["vip_address"])) == BOTH
 
