@@ -57,7 +57,7 @@ class Deletions:
         if not wanted:
             return Answer(goes=pending.deleting)
         ask = functools.partial(self._octavia.owned, lb_id, wanted)
-        done = self._effects.get(_owned(lb_id, pending), ask, lb_id)
+        done = self._effects.ask(_owned(lb_id, pending), ask, lb_id)
         foreign = None if done is None else wanted - (done.value or frozenset())
         return Answer(foreign, pending.deleting)
 

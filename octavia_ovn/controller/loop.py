@@ -301,6 +301,8 @@ class Controller:
         for lb_id in batch:
             try:
                 outcome = self._reconciler.reconcile(lb_id)
+                for ask in outcome.questions:
+                    ask()
             except Exception as error:  # noqa: BLE001 - it is logged there
                 self._isolate(lb_id, Defect.RECONCILE, error)
                 continue
