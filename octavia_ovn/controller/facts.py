@@ -64,7 +64,7 @@ class Known:
     :param operations: what must be written besides its own rows
     :param member_fips: floating IPs of members: id, and whether it is distributed
     :param obstacles: member id → why it gets nothing, as a sentence that begins with its name
-    :param excess: why its security groups cannot be enforced, so that nobody is let in
+    :param excess: why its security groups cannot be enforced, so that no client is let in
     """
 
     lb: model.LoadBalancer

@@ -23,7 +23,7 @@ from octavia_ovn.errors import Unavailable
 _PATIENCE = 10
 """How often Octavia is asked whether it has committed an update, with back-off for two minutes: a
 request is in the rows before Octavia commits it."""
-_NOBODY = Admitted()
+_NO_ONE = Admitted()
 
 
 class Admission:
@@ -41,7 +41,7 @@ class Admission:
     def find(self, lb: model.LoadBalancer) -> tuple[Admitted | None, frozenset[Dependency]]:
         """Return who is let in, None while that is not known yet, and what it depends on."""
         if not vip_groups.applies(lb):
-            return _NOBODY, frozenset()
+            return _NO_ONE, frozenset()
         groups = sorted(lb.security_groups or ())
         needed = {Dependency(Resource.GROUP, each) for each in groups}
         found = [self._nb.group_rules(each) for each in groups]

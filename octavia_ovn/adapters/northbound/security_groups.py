@@ -13,7 +13,7 @@ from uuid import UUID
 
 from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.named_rows import NamedRows
-from octavia_ovn.core import security_groups
+from octavia_ovn.core.codec import security_groups
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.security_groups import GroupRule
 

@@ -283,7 +283,7 @@ def vip_groups(rows: Iterable[Row]) -> frozenset[str]:
     """Return the ids of the VIP's security groups, as any of a load balancer's rows names them.
 
     A version that does not know them makes rows without them. What is no id stays: no group has it,
-    so it lets nobody in.
+    so it lets no client in.
     """
     found = (row.external_ids.get(k.VIP_GROUPS) for row in rows)
     return frozenset(_words(next(filter(None, found), "")))

@@ -109,8 +109,8 @@ def _deny_rule(lb_id: str, entrance: denial.Entrance) -> denial.Rule | None:
     Without an allowed client, no address set is needed.
     """
     listener, version = entrance.listener, entrance.version
-    nobody = version not in map(model.family, listener.allowed_cidrs)
-    denied = None if nobody else complement(listener.allowed_cidrs, version)
+    any_ = version in map(model.family, listener.allowed_cidrs)
+    denied = complement(listener.allowed_cidrs, version) if any_ else None
     name = f"octavia_listener_{denial.word(listener.id)}_denied"
     return entrance.deny(denied, name, _external_ids(lb_id, listener.id))
 

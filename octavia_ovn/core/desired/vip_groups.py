@@ -58,10 +58,10 @@ def _serving(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
 def _deny_rule(lb_id: str, entrance: denial.Entrance, admitted: Admitted) -> denial.Rule | None:
     """Return the rule that denies clients: all of them when they cannot be described."""
     denied = _denied(entrance, admitted)
-    nobody = denied == denial.ALL[entrance.version] or _is_excess(denied, admitted.most)
+    everyone = denied == denial.ALL[entrance.version] or _is_excess(denied, admitted.most)
     name = f"octavia_listener_{denial.word(entrance.listener.id)}_groups"
     owner = _external_ids(lb_id, entrance.listener.id)
-    return entrance.deny(None if nobody else denied, name, owner)
+    return entrance.deny(None if everyone else denied, name, owner)
 
 
 def _denied(entrance: denial.Entrance, admitted: Admitted) -> tuple[str, ...]:

@@ -145,9 +145,8 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit(
             VIP_GROUPS,
-            "OVN enforces security groups where packets enter and leave ports, and no packet"
-            " passes the port of a VIP; the driver can compute what they deny, if the operator sets"
-            " [ovn] vip_security_groups; restrict clients by allowed_cidrs of the listeners",
+            "OVN enforces no security groups on VIPs, and [ovn] vip_security_groups does not have"
+            " the driver do it; restrict clients by allowed_cidrs of the listeners",
         ),
     ),
     "listener": _LISTENER,

@@ -3,7 +3,8 @@
 
 import pytest
 
-from octavia_ovn.core import model, security_groups
+from octavia_ovn.core import model
+from octavia_ovn.core.codec import security_groups
 from octavia_ovn.core.security_groups import Admitted, GroupRule
 from tests.core.builders import listener
 
