@@ -164,6 +164,10 @@ CLIENT_NOT_STOPPED = Code(
     310, _WARNING, "The listener's allowed_cidrs are not enforced",
     "They do not contain the client, and no access rule stops its packets.",
     "Is octavia-driver-agent running? It adds the access rules.")
+VIP_GROUPS_FORBID = Code(
+    311, _FAULT, "The security groups of the VIP do not allow the client",
+    "No ingress rule of the groups in vip_sg_ids allows the client's address, protocol and port.",
+    "openstack security group rule create --ingress")
 
 # --- addresses, routers and attachments
 
