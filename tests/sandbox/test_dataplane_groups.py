@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import itertools
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -310,3 +312,32 @@ def test_beside_clients_own_rules(plane: Plane, group: Callable[..., str]) -> No
         plane.cloud.delete("network", f"/v2.0/security-groups/{closed['id']}")
     plane.sync()
     assert reaches(plane, "beside", lb["vip_address"])
+
+
+def test_too_many_single_clients(plane: Plane, group: Callable[..., str]) -> None:
+    """What cannot be described keeps all out, and Octavia shows it, until it can be."""
+    chance = random.Random(1)
+    mine = f"{address(plane, 'beside', 6)}/128"
+    many = [f"{ipaddress.IPv6Address(chance.getrandbits(128))}/128" for _ in range(100)]
+    addresses = plane.cloud.create("address_group", name="many", addresses=[mine])["id"]
+    one = group({"ethertype": "IPv6", "remote_address_group_id": addresses}, TCP80)
+    lb = guarded(plane, one)
+    vip, vip6 = vips(lb)
+    everything = tuple(itertools.product(PLACES, (vip, vip6)))
+    allowed = {("beside", vip6), ("beside", vip), ("behind", vip)}
+    assert reached(plane, *everything) == allowed
+    path = f"/v2.0/address-groups/{addresses}"
+
+    with follows(plane):
+        plane.cloud.put("network", f"{path}/add_addresses", {"addresses": many})
+    until(lambda: operating(plane, lb) == "ERROR", seconds=SOON)
+    assert reached(plane, *everything) == set()
+    with follows(plane):
+        plane.cloud.put("network", f"{path}/remove_addresses", {"addresses": many})
+    until(lambda: operating(plane, lb) == "ONLINE", seconds=SOON)
+    assert reached(plane, *everything) == allowed
+
+
+def operating(plane: Plane, lb: Json) -> str:
+    found = plane.cloud.octavia("GET", f"/loadbalancers/{lb['id']}")["loadbalancer"]
+    return str(found["operating_status"])

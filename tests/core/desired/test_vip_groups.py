@@ -84,6 +84,19 @@ def test_nobody_is_denied(lb, rules):
     assert wanted(lb, admitted(*rules)) == access_control.Access()
 
 
+@pytest.mark.parametrize(
+    ("lb", "guarded"),
+    [
+        (lb_with(listener()), True),
+        (lb_with(), False),
+        (balancer([listener()]), False),
+        (balancer([listener(allowed_cidrs=("10.0.0.0/8",))]), True),
+    ],
+)
+def test_it_is_known_whether_clients_may_be_denied(lb, guarded):
+    assert access_control.is_guarded(lb) is guarded
+
+
 def test_each_listener_address_and_version_has_its_own():
     both = (vip(), vip("fd00::100"))
     lb = lb_with(
