@@ -124,6 +124,22 @@ def test_while_something_is_fetched_again_it_stays_as_it_was():
     assert agent.db.vips()
 
 
+def test_a_successor_leaves_the_rows_until_it_knows_the_rules():
+    agent = agent_with(*HALF)
+    before = agent.db.access(), agent.db.vips()
+    agent.nb.groups["sg1"] = None
+
+    heir = agent.successor()
+    heir.controller.enqueue_all()
+    heir.settle()
+    assert (heir.db.access(), heir.db.vips()) == before
+
+    heir.nb.groups["sg1"] = MEMBERS
+    heir.changed(("group", "sg1"))
+    heir.settle()
+    assert denied(heir) == "everything"
+
+
 @pytest.mark.parametrize(
     "change",
     [
