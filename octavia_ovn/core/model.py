@@ -359,7 +359,10 @@ class Flavor:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional."""
+    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional.
+
+    Clients must be allowed by any of `security_groups`, by id. None: it is not known, and stays.
+    """
 
     id: str
     vips: tuple[Vip, ...]
@@ -368,6 +371,7 @@ class LoadBalancer:
     listeners: tuple[Listener, ...] = ()
     pools: tuple[Pool, ...] = ()
     flavor: Flavor = Flavor()
+    security_groups: frozenset[str] | None = frozenset()
 
     def __post_init__(self) -> None:
         check_id(self.id)

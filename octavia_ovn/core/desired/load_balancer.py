@@ -15,6 +15,7 @@ from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import Attachments
 
 REJECT = "reject"
@@ -46,6 +47,7 @@ class Facts:
         :func:`octavia_ovn.core.topology.ingress_ports`
     :param lost: VIP → reason, of VIPs that Neutron gave to others: they are not served. Empty when
         there are none and that is not reported yet, None when it is
+    :param admitted: who the VIP's security groups let in
     """
 
     attachments: Attachments
@@ -58,6 +60,7 @@ class Facts:
     member_status: Mapping[str, str] = field(default_factory=dict)
     ingress_ports: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
+    admitted: Admitted = field(default_factory=Admitted)
 
 
 def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
