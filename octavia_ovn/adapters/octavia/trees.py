@@ -65,8 +65,8 @@ class Octavia:
         """Return those of some objects that Octavia has, or has had, below a load balancer.
 
         Octavia deletes any object that a provider reports as DELETED, also one of another tenant,
-        and any client that may write the Northbound database can write reports into rows. What it
-        has deleted already it ignores, so what it has shown once is not asked for again.
+        and any client that may write the Northbound database can write reports into rows. It
+        ignores those about what it has deleted, so what it has shown is not asked for again.
 
         :raises Unavailable: when Octavia does not answer
         """
