@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller.check_sources import TASKS
+from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.member_health import MemberHealth, Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound
@@ -76,12 +77,18 @@ class FactFinder:
     """Finds facts."""
 
     def __init__(
-        self, nb: Northbound, health: MemberHealth, neutron: Neutron, effects: Effects
+        self,
+        nb: Northbound,
+        health: MemberHealth,
+        neutron: Neutron,
+        effects: Effects,
+        limits: ConnectionLimits,
     ) -> None:
         self._nb = nb
         self._health = health
         self._neutron = neutron
         self._effects = effects
+        self._limits = limits
         self._guard = VipGuard(nb, neutron, effects)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
@@ -100,9 +107,7 @@ class FactFinder:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
-        doors = (
-            ingress_ports(lb, places, self._nb) if access_control.restricted(lb) else frozenset()
-        )
+        doors = ingress_ports(lb, places, self._nb) if access_control.has_rules(lb) else frozenset()
         dependencies = (
             frozenset(self._dependencies(lb, subnets, places, rows))
             | {Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
@@ -118,6 +123,8 @@ class FactFinder:
             doors = self._existing(doors)
         except Missing as missing:
             raise Missing(dependencies, missing.operations) from None
+        decision = self._limits.decide(lb, rows)
+        self._effects.later(self._limits.follow, decision)
         facts = Facts(
             attachments=places,
             floating_ips=self._floating_ips(lb),
@@ -127,6 +134,7 @@ class FactFinder:
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
             targets=tuple(checks.targets.values()),
             ingress_ports=doors,
+            closed=decision.closed,
             lost=guarded.lost or (None if codec.read_lost_vips(rows) is None else {}),
         )
         return Known(

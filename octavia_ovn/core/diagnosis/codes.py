@@ -163,6 +163,12 @@ CLIENT_NOT_STOPPED = Code(
     310, _WARNING, "The listener's allowed_cidrs are not enforced",
     "They do not contain the client, and no access rule stops its packets.",
     "Is octavia-driver-agent running? It adds the access rules.")
+LIMIT_REACHED = Code(
+    311, _FAULT, "The listener has as many connections as it may",
+    "Its connection_limit is reached, so new connections are dropped where clients enter, until"
+    " less than 95 % of it are open. Connections of clients that have vanished count until"
+    " connection tracking forgets them.",
+    "openstack loadbalancer listener set --connection-limit LIMIT LISTENER")
 
 # --- addresses, routers and attachments
 

@@ -134,7 +134,7 @@ class Field:
 
         def ledger(chassis: AgentSocket) -> StatisticsReceiver:
             return StatisticsReceiver(
-                chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2
+                chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2, self.limits
             )
 
         statistics = Statistics(lambda: AgentSocket("127.0.0.1", self._port, MASTER_KEY), ledger)
