@@ -136,7 +136,7 @@ class ConnectionLimits:
         if now - self._changed.get(lb_id, -math.inf) < PAUSE:
             return closed
         if now - self._heard >= SILENCE:
-            # Nobody counts: a limit protects, it denies nobody for good.
+            # No chassis counts: a limit protects servers, and denies clients for a time only.
             return False
         count = self._counts.open.get(key) if key else None
         if count is None:
@@ -174,7 +174,7 @@ class ConnectionLimits:
         self._compared = _UNKNOWN
 
     def turn(self) -> frozenset[str]:
-        """Return the load balancers of which a listener is to be opened or closed."""
+        """Return the load balancers of which a listener should be opened or closed."""
         now = self._clock()
         self._announce(now)
         if self._counts is self._compared and now < self._due:

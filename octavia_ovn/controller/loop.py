@@ -56,7 +56,7 @@ class Controller:
     :param announce: called with the id of a load balancer and an event, once Octavia has accepted
         how a request has ended; does not wait
     :param probing: has chassis probe members; None when OVN checks them
-    :param limits: follows connections of listeners with a limit; None when nobody counts them
+    :param limits: follows connections of listeners with a limit; None when none are counted
     :param clock: seconds, monotonic
     """
 

@@ -343,7 +343,7 @@ def _vips(values: Fields, vip_lookup: VipLookup) -> Iterable[model.Vip]:
 
 
 def _check_limit(asked: Fields, before: Fields = _NOTHING) -> None:
-    """Refuse a limit that lets nobody in; Octavia's own drivers take it for none."""
+    """Refuse a limit that lets no client in; Octavia's own drivers take it for none."""
     if asked.get("connection_limit") == 0 != before.get("connection_limit"):
         raise limits.refuse(limits.NO_CONNECTIONS)
 

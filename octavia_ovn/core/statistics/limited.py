@@ -48,7 +48,7 @@ class Reported:
         self.open: dict[Key, int] = {}
 
     def update(self, limited: Collection[Key], found: Mapping[Key, int]) -> dict[Key, int]:
-        """Take a count of open connections; return what is to be reported.
+        """Take a count of open connections; return what should be reported.
 
         :param limited: the listeners
         :param found: all that were counted; nothing stands for 0
