@@ -27,7 +27,7 @@ from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
 from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import statistics
-from octavia_ovn.core.statistics.conntrack import open_connections
+from octavia_ovn.core.statistics.conntrack import MemberOpen, by_listener, open_connections
 from octavia_ovn.core.statistics.limited import Reported, present
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
@@ -135,6 +135,7 @@ class Collector:
         self._for_metrics = bool(settings.metrics_port)
         self.totals: dict[Key, Traffic] = {}
         """Since this process started, of existing listeners."""
+        self.open_by_member: MemberOpen = {}
         self.open: dict[Key, int] = {}
 
     @property
@@ -268,7 +269,10 @@ class Collector:
         """Count open connections; report at once what has changed of listeners with a limit."""
         catalog = self._southbound.flows
         flows = [catalog[each] for each in self._watchlist.present if each in catalog]
-        found = open_connections(self._switch.connections(), flows)
+        counted = open_connections(self._switch.connections(), flows)
+        found = by_listener(counted)
+        if self._for_metrics:
+            self.open_by_member = counted
         changed = self._reported.update(present(self._southbound.limited, flows), found)
         self.open = {**self.open, **self._reported.open}
         if changed and self._identity is not None:

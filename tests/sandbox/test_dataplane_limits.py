@@ -201,13 +201,13 @@ def test_another_agent_keeps_it_closed_and_opens_it(plane: Plane, lb: Json) -> N
 
 
 def test_what_cannot_be_limited_is_refused(plane: Plane, program: Program) -> None:
-    for values, words in (
-        ({"protocol": "UDP", "connection_limit": 5}, "not those of UDP"),
-        ({"connection_limit": 0}, "0 would let no client in"),
+    for protocol, limit, words in (
+        ("UDP", 5, "not those of UDP"),
+        ("TCP", 0, "0 would let no client in"),
     ):
-        listener = {**plane.listener(plane.member("one")), **values}
+        listener = plane.listener(plane.member("one"), protocol=protocol)
         with pytest.raises(ApiError, match=words):
-            plane.load_balancer(listener)
+            plane.load_balancer({**listener, "connection_limit": limit})
 
 
 @pytest.mark.parametrize("rate", [200])

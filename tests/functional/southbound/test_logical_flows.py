@@ -173,9 +173,7 @@ def test_load_balancers_with_limits(server: Server) -> None:
     until(flows, lambda _: flows.limited == {"aaaaaaaa", "bbbbbbbb"})
     set_options("one", hairpin_orig_tuple="true")
     until(flows, lambda _: flows.limited == {"bbbbbbbb"})
-    server.transact(
-        {"op": "delete", "table": "Load_Balancer", "where": []}, database=SOUTHBOUND
-    )
+    server.transact({"op": "delete", "table": "Load_Balancer", "where": []}, database=SOUTHBOUND)
     until(flows, lambda _: flows.limited == frozenset() and not flows.balancers)
 
     server.kill()
