@@ -142,6 +142,12 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
             "OVN enforces security groups where packets enter and leave ports, and no packet"
             " passes the port of a VIP; restrict clients by allowed_cidrs of the listeners",
         ),
+        Limit(
+            "vip_qos_policy_id",
+            "OVN limits bandwidth where packets enter and leave ports, and no packet passes the"
+            " port of a VIP; give a QoS policy to the members' ports, or to the floating IP if it"
+            " is not distributed",
+        ),
     ),
     "listener": _LISTENER,
     "pool": _TLS_LIMITS,
