@@ -214,7 +214,9 @@ def _interrupt(*_: Any) -> None:
 
 @contextlib.contextmanager
 def _handled_by(handler: Any) -> Iterator[None]:
-    before = {each: signal.signal(each, handler) for each in _SIGNALS}
+    """Have signals handled in another way, except those that are ignored, as under nohup."""
+    heeded = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, handler) for each in heeded}
     try:
         yield
     finally:
