@@ -85,7 +85,8 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Create the Neutron ports of the VIPs, or check the one that the user provides."""
         context = wiring.get()
-        limits.check("load balancer", context.vip_ports.asked(vip_dictionary))
+        asked = context.vip_ports.asked(vip_dictionary)
+        limits.check("load balancer", asked, context.defaults.usual)
         # If the database does not answer, no port is created.
         context.recorder.ping()
         request = VipRequest(
@@ -130,8 +131,9 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         values, old = models.fields(new_loadbalancer), models.fields(old_loadbalancer)
         if values.get("vip_qos_policy_id") == old.get("vip_qos_policy_id"):
             values.pop("vip_qos_policy_id", None)
-        limits.check("load balancer", values)
-        change = changes.UpdateLoadBalancer(values.get("admin_state_up"))
+        limits.check("load balancer", values, context.defaults.usual)
+        groups = limits.VIP_GROUPS in context.defaults.usual.permitted
+        change = changes.UpdateLoadBalancer(values.get("admin_state_up"), groups)
         with contextlib.ExitStack() as stack:
             if "vip_qos_policy_id" in values:
                 # If the database does not answer, the policy is not changed.
