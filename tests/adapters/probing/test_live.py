@@ -59,7 +59,6 @@ def ip(*words):
 @pytest.fixture
 def ports(monkeypatch):
     monkeypatch.setattr(live, "_PREFIX", PREFIX)
-    monkeypatch.setattr(live, "_TIMEOUT", 0.5)
     made = Ports()
     yield made
     for port_id in made.port_ids():
@@ -91,7 +90,7 @@ def test_connections(client):
 
     assert [each.outcome for each in attempts] == [Outcome.ANSWERED] * 3
     assert len({each.source_port for each in attempts}) == 3
-    assert all(0 < each.seconds < 0.5 for each in attempts)
+    assert all(0 < each.seconds < 3 for each in attempts)
 
 
 def test_connections_are_open_until_the_block_ends_and_are_reset_then(client):
@@ -117,7 +116,7 @@ def test_what_is_refused(client, protocol):
     assert (attempt.outcome, attempt.reason) == (Outcome.FAILED, "connection refused")
 
 
-def test_datagrams(client):
+def test_datagrams(client, monkeypatch):
     family = socket.AF_INET6 if ":" in client.there else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as server:
         server.bind((client.there, 0))
@@ -129,14 +128,16 @@ def test_datagrams(client):
         thread.start()
         (answered,) = ask(client, "udp", server.getsockname()[1])
         thread.join()
+        monkeypatch.setattr(live, "_TIMEOUT", 0.2)
         (silent,) = ask(client, "udp", server.getsockname()[1])
 
     assert answered.outcome is Outcome.ANSWERED
     assert silent.outcome is Outcome.SILENT
 
 
-def test_no_answer(client, ports):
+def test_no_answer(client, ports, monkeypatch):
     """The other end is down."""
+    monkeypatch.setattr(live, "_TIMEOUT", 0.2)
     (device,) = ports.devices
     ip("link", "set", f"p{device[4:]}", "down")
     (attempt,) = ask(client, "tcp", 80)
