@@ -163,7 +163,6 @@ class Neutron(Protocol):
         network_id: str,
         subnet_id: str | None = None,
         address: str | None = None,
-        qos_policy_id: str | None = None,
         index: int | None = None,
     ) -> NeutronPort:
         """Make the port of a VIP, or return the one that an earlier attempt has made."""
