@@ -116,7 +116,7 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
 def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -> Row:
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = group.profile or Profile()
-    vips = dict(_vips(group, addresses, facts.health)) if lb.enabled else {}
+    vips = dict(_vips(lb.flavor, group, addresses, facts.health)) if lb.enabled else {}
     checks = _checks(group, addresses, vips, facts)
     return replace(
         row,
@@ -151,13 +151,15 @@ def _served(group: RowGroup) -> Iterator[tuple[model.Listener, model.Pool]]:
             yield listener, pool
 
 
-def _vips(group: RowGroup, addresses: Sequence[str], health: Health) -> Iterator[tuple[str, str]]:
+def _vips(
+    flavor: model.Flavor, group: RowGroup, addresses: Sequence[str], health: Health
+) -> Iterator[tuple[str, str]]:
     for listener, pool in _served(group):
         for address in addresses:
             serving = eligible(pool, model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
-            # entry, so that routes to the VIP are withdrawn.
-            if pool.members:
+            # entry, so that routes to the VIP are withdrawn; the flavor may ask for the same.
+            if serving or (pool.members and not flavor.withdraw):
                 yield (
                     codec.endpoint(address, listener.port),
                     ",".join(codec.endpoint(each.address, each.port) for each in serving),
