@@ -8,7 +8,8 @@ not.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller.check_sources import TASKS
@@ -73,11 +74,20 @@ class Known:
 
 
 class FactFinder:
-    """Finds facts."""
+    """Finds facts.
+
+    :param wall: seconds since 1970: deadlines must mean the same to all agents
+    """
 
     def __init__(
-        self, nb: Northbound, health: MemberHealth, neutron: Neutron, effects: Effects
+        self,
+        nb: Northbound,
+        health: MemberHealth,
+        neutron: Neutron,
+        effects: Effects,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        self._wall = wall
         self._nb = nb
         self._health = health
         self._neutron = neutron
@@ -128,6 +138,8 @@ class FactFinder:
             targets=tuple(checks.targets.values()),
             ingress_ports=doors,
             lost=guarded.lost or (None if codec.read_lost_vips(rows) is None else {}),
+            now=self._wall(),
+            samples_drops=self._nb.samples_drops(),
         )
         return Known(
             lb,

@@ -56,6 +56,7 @@ class Controller:
         how a request has ended; does not wait
     :param probing: has chassis probe members; None when OVN checks them
     :param clock: seconds, monotonic
+    :param wall: seconds since 1970
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -75,6 +76,7 @@ class Controller:
         probing: Probing | None = None,
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._nb = nb
         self._populated = populated
@@ -92,7 +94,7 @@ class Controller:
         effects = Effects(self._tasks)
         self._probing = probing or Probing(nb)
         health = MemberHealth(nb, sb, neutron, effects, self._probing)
-        finder = FactFinder(nb, health, neutron, effects)
+        finder = FactFinder(nb, health, neutron, effects, wall)
         self._reconciler = Reconciler(
             nb, finder, neutron, octavia, effects, self._reported, observer
         )
@@ -348,6 +350,7 @@ class Controller:
         if outcome.report is not None and not self._is_releasing(lb_id):
             self._reporter.send(outcome.report)
             self._reported.sent(lb_id, outcome.report.key)
+        self.queue.set_alarm(lb_id, outcome.due)
         if outcome.again:
             self.queue.add(lb_id)
 

@@ -90,6 +90,9 @@ class Northbound(Topology, Protocol):
     def global_number(self) -> int:
         """Return `NB_Global.nb_cfg`."""
 
+    def samples_drops(self) -> bool:
+        """Whether OVN samples what it drops."""
+
     def announces_probes(self) -> bool:
         """Whether `NB_Global` says that chassis probe members."""
 

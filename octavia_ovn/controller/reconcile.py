@@ -23,7 +23,7 @@ from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.status_updates import StatusUpdate
 from octavia_ovn.core import codec, model, status
 from octavia_ovn.core.dependencies import Dependency
-from octavia_ovn.core.desired import access_control, responder
+from octavia_ovn.core.desired import access_control, draining, responder
 from octavia_ovn.core.desired.load_balancer import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Kind, Pending
@@ -43,6 +43,7 @@ class Outcome:
     :param dependencies: what the load balancer depends on; None while that is not known
     :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to reconcile again once the operations are committed
+    :param due: in how many seconds to reconcile again, without an event; None for no such moment
     :param probes: what chassis are to probe; None while that is not known, or it is leaving
     :param effects: to be carried out in order once the operations are committed: background calls,
         results to forget, metrics, log lines
@@ -53,6 +54,7 @@ class Outcome:
     dependencies: frozenset[Dependency] | None = None
     former: frozenset[Dependency] = frozenset()
     again: bool = False
+    due: float | None = None
     probes: Probes | None = None
     effects: tuple[Effect, ...] = ()
 
@@ -176,7 +178,7 @@ class Reconciler:
         pending = _unanswered(decoded.pending, accepted)
         shown = {**decoded.member_status, **status.member_statuses(accepted.statuses or {})}
         try:
-            known = self._finder.find(decoded, rows)
+            known = self._finder.find(decoded, draining.separate(rows)[0])
         except Missing as missing:
             return Outcome(missing.operations, dependencies=missing.dependencies or None)
         key = (Kind.LOAD_BALANCER, known.lb.id)
@@ -199,6 +201,7 @@ class Reconciler:
             operations=operations,
             report=self._report(known, statuses, pending, shown, accepted.statuses),
             dependencies=known.dependencies,
+            due=draining.due(wanted, known.lb.flavor, facts.now),
             probes=known.probes,
         )
 

@@ -341,6 +341,8 @@ class Flavor:
         for each IP version
     :param session_persistence: how clients are kept on members
     :param strict_algorithms: whether ROUND_ROBIN is refused
+    :param drain_timeout: seconds for which a member that leaves keeps its connections
+    :param drain_failed: whether that also applies to a member that fails its check
     """
 
     reject: bool | None = None
@@ -348,6 +350,8 @@ class Flavor:
     hairpin_snat_ip: tuple[str, ...] = ()
     session_persistence: Mechanism | None = None
     strict_algorithms: bool | None = None
+    drain_timeout: int | None = None
+    drain_failed: bool | None = None
 
     def __post_init__(self) -> None:
         for address in self.hairpin_snat_ip:

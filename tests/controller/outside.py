@@ -132,6 +132,7 @@ class Northbound:
         self.committed = lambda _: None
         self.number = 7
         self.announced = False
+        self.sampled = False
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -167,6 +168,9 @@ class Northbound:
 
     def announces_probes(self):
         return self.announced
+
+    def samples_drops(self):
+        return self.sampled
 
     def forget_port(self, name):
         self.forgotten.add(name)

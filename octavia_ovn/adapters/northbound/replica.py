@@ -62,9 +62,10 @@ _TABLES = {
     "NAT": ("type", "logical_ip", "external_ip", "external_mac", "external_ids"),
     switch_ports.TABLE: switch_ports.COLUMNS,
     **access_control.TABLES,
-    GLOBAL: ("nb_cfg", "external_ids"),
+    GLOBAL: ("nb_cfg", "external_ids", "options"),
 }
 _PARENTS = (rows.SWITCH, rows.ROUTER)
+_SAMPLES = "debug_drop_collector_set"
 
 
 class Northbound(NorthboundTopology):
@@ -275,10 +276,16 @@ class Northbound(NorthboundTopology):
         """Return `NB_Global.nb_cfg`."""
         return max((row.nb_cfg for row in self.replica.rows(GLOBAL)), default=0)
 
+    def samples_drops(self) -> bool:
+        """Whether OVN samples what it drops."""
+        return any(each.get(_SAMPLES, "0") != "0" for each in self._global("options"))
+
     def announces_probes(self) -> bool:
         """Whether `NB_Global` says that chassis probe members."""
-        rows = self.replica.rows(GLOBAL)
-        return any(k.PROBES_MARK in contents(row, "external_ids") for row in rows)
+        return any(k.PROBES_MARK in each for each in self._global("external_ids"))
+
+    def _global(self, column: str) -> Iterable[Mapping[str, str]]:
+        return (contents(row, column) for row in self.replica.rows(GLOBAL))
 
     def forget_port(self, name: str) -> None:
         """Stop following a switch port: no load balancer depends on it any more."""
