@@ -28,6 +28,7 @@ from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.controller.vip_groups import Admission
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names
@@ -55,8 +56,8 @@ class Controller:
     :param announce: called with the id of a load balancer and an event, once Octavia has accepted
         how a request has ended; does not wait
     :param probing: has chassis probe members; None when OVN checks them
+    :param max_denied: networks that may describe what security groups deny; 0 for any number
     :param clock: seconds, monotonic
-    :param wall: seconds since 1970
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything meets
@@ -74,9 +75,9 @@ class Controller:
         populated: Callable[[str], object] = lambda _: None,
         announce: Callable[[str, Event], object] = lambda _, __: None,
         probing: Probing | None = None,
+        max_denied: int = 0,
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
     ) -> None:
         self._nb = nb
         self._populated = populated
@@ -88,16 +89,20 @@ class Controller:
         self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
-        self._reported = ReportedStatus()
+        reported = self._reported = ReportedStatus()
         self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(sink, octavia, self._end, sender, self.post, clock, observer)
         effects = Effects(self._tasks)
         self._probing = probing or Probing(nb)
         health = MemberHealth(nb, sb, neutron, effects, self._probing)
-        finder = FactFinder(nb, health, neutron, effects, wall)
-        self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, effects, self._reported, observer
-        )
+        facts = FactFinder(nb, health, neutron, effects, Admission(nb, sb, max_denied))
+        self._reconciler = Reconciler(nb, facts, neutron, octavia, effects, reported, observer)
+        self._forgetting: Mapping[Resource, Callable[[str], None]] = {
+            Resource.PORT: nb.forget_port,
+            Resource.SWITCH: nb.forget_switch,
+            Resource.GROUP: nb.forget_group,
+            Resource.ADDRESS_SET: sb.forget_address_set,
+        }
         self._unreconciled: set[str] = set()
         self._unplanned: set[str] = set()
         """Load balancers of which it is not known yet what chassis should probe."""
@@ -388,10 +393,8 @@ class Controller:
         elif resource == Resource.MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
-            if resource == Resource.PORT:
-                self._nb.forget_port(name)
-            elif resource == Resource.SWITCH:
-                self._nb.forget_switch(name)
+            if resource in self._forgetting:
+                self._forgetting[resource](name)
             return None
         self._tasks.run_once(key, work, lb_id, after)
         return key

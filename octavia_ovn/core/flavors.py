@@ -31,6 +31,9 @@ DESCRIPTIONS: Mapping[str, str] = {
     " default they stay until they end by themselves. It excludes ct_flush.",
     "drain_failed": "Boolean. Whether drain_timeout also applies to a member that fails its check"
     " (false by default: its connections stay until they end by themselves).",
+    "withdraw": "Boolean. While no member of a listener's pool may serve, take the listener out of"
+    " OVN, so that the route to a VIP without any other is not announced by BGP (true), or have OVN"
+    " refuse connections (false, the default).",
 }
 """Each key with its meaning, for operators."""
 
@@ -65,6 +68,7 @@ def read(values: object) -> model.Flavor:
         strict_algorithms=_boolean(values, "strict_algorithms"),
         drain_timeout=_drain_timeout(values),
         drain_failed=_boolean(values, "drain_failed"),
+        withdraw=_boolean(values, "withdraw"),
     )
 
 
@@ -78,6 +82,7 @@ def write(flavor: model.Flavor) -> dict[str, object]:
         "strict_algorithms": flavor.strict_algorithms,
         "drain_timeout": flavor.drain_timeout,
         "drain_failed": flavor.drain_failed,
+        "withdraw": flavor.withdraw,
     }
     return {key: value for key, value in values.items() if value is not None}
 

@@ -34,10 +34,19 @@ class Agent:
     :param rows: the Northbound database has
     :param outside: of another agent, which has died
     :param chassis: which probe members; None when OVN checks them
+    :param max_denied: networks that may be denied because of security groups
     :param since: when it starts, in seconds since 1970
     """
 
-    def __init__(self, rows=(), outside=None, observer=None, chassis=None, since=1_000_000.0):
+    def __init__(
+        self,
+        rows=(),
+        outside=None,
+        observer=None,
+        chassis=None,
+        max_denied=100,
+        since=1_000_000.0,
+    ):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
         self.db = self.nb.db
         self.clock, self.executor, self.sender = Clock(), Later(), Later()
@@ -60,10 +69,11 @@ class Agent:
             lambda: None,
             sender=self.sender,
             probing=self.probing,
+            max_denied=max_denied,
             observer=observer or self.defects,
             clock=self.clock,
-            wall=self.wall,
         )
+        self.controller._reconciler._finder._wall = self.wall
         self._reconcile = self.controller._reconciler.reconcile
         self.controller._reconciler.reconcile = self._reconcile_twice
         self.nb.committed = self._committed

@@ -16,6 +16,7 @@ from octavia_ovn.core.codec.read import (
     is_flow,
     listeners_by_port,
     pending,
+    vip_groups,
     vips,
 )
 from octavia_ovn.core.codec.read import draining as read_draining
@@ -61,5 +62,6 @@ __all__ = [
     "read_draining",
     "read_lost_vips",
     "switch_refs",
+    "vip_groups",
     "vips",
 ]

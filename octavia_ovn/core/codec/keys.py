@@ -25,6 +25,8 @@ FLAVOR = "octavia:flavor"
 DRAIN = "octavia:drain"
 """JSON: the keys of the flavor that concern draining. Versions without them would take those in
 FLAVOR for damage."""
+VIP_GROUPS = "octavia:vip_sg_ids"
+"""The ids of security groups, joined by commas; only if there are any."""
 POOL_ATTRIBUTES = "octavia:attributes_"
 # With a colon: ovn-octavia-provider takes every key that contains `listener_` or `pool_` for one of
 # its own, and after a rollback its requests would not finish.
@@ -47,6 +49,9 @@ CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
 ACCESS_MARK = "octavia:allowed_cidrs"
 """In access-control rows of other tables; always MARKED, so that the server can select them."""
+GROUPS_MARK = "octavia:security_groups"
+"""The same in the rows for security groups of VIPs: a version that does not know these rows does
+not see them, and leaves them."""
 ACCESS_LB = "octavia:loadbalancer_id"
 ACCESS_LISTENER = "octavia:listener_id"
 PROBES_MARK = "octavia-ovn-probes"
@@ -58,6 +63,7 @@ _INTENT_KEYS = frozenset(
         ENABLED,
         VIP,
         VIP_PORT,
+        VIP_GROUPS,
         ADDITIONAL_VIPS,
         ADDITIONAL_PORTS,
         MONITORS,

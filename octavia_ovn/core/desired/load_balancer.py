@@ -18,6 +18,7 @@ from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import Attachments
 
 REJECT = "reject"
@@ -50,6 +51,7 @@ class Facts:
     :param now: seconds since 1970
     :param samples_drops: whether OVN samples what it drops: then nothing is drained, because
         ovn-controller does not take such drops for drops
+    :param admitted: who the VIP's security groups let in
     """
 
     attachments: Attachments
@@ -64,6 +66,7 @@ class Facts:
     lost: Mapping[str, str] | None = None
     now: float = 0.0
     samples_drops: bool = False
+    admitted: Admitted = field(default_factory=Admitted)
 
 
 def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
@@ -150,7 +153,7 @@ def _realised(
 ) -> Row:
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = group.profile or Profile()
-    vips = dict(_vips(group, addresses, facts.health, held)) if lb.enabled else {}
+    vips = dict(_vips(lb.flavor, group, addresses, facts.health, held)) if lb.enabled else {}
     checks = _checks(group, addresses, vips, facts)
     return replace(
         row,
@@ -186,15 +189,19 @@ def _served(group: RowGroup) -> Iterator[tuple[model.Listener, model.Pool]]:
 
 
 def _vips(
-    group: RowGroup, addresses: Sequence[str], health: Health, held: Collection[Flow]
+    flavor: model.Flavor,
+    group: RowGroup,
+    addresses: Sequence[str],
+    health: Health,
+    held: Collection[Flow],
 ) -> Iterator[tuple[str, str]]:
     for listener, pool in _served(group):
         for address in addresses:
             key = codec.endpoint(address, listener.port)
             serving = eligible(_without(pool, key, health, held), model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
-            # entry, so that routes to the VIP are withdrawn.
-            if pool.members:
+            # entry, so that routes to the VIP are withdrawn; the flavor may ask for the same.
+            if serving or (pool.members and not flavor.withdraw):
                 yield key, ",".join(codec.endpoint(each.address, each.port) for each in serving)
 
 
