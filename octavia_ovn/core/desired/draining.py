@@ -220,6 +220,7 @@ def _drain_row(lb: model.LoadBalancer, kind: str, protocol: str, vips: Mapping[s
         name=lb.id,
         protocol=protocol,
         # An older version, or another driver, deletes a row that has these and nothing else.
+        # ovn-bgp-agent ignores it without the key of the router, and does not withdraw the VIP.
         external_ids={**codec.encode(lb, RowGroup()), k.DRAIN_ROW: kind},
         vips=vips,
         options=options,

@@ -32,7 +32,7 @@ KEY = f"{VIP}:80"
 NOW = 1_000_000.0
 DRAIN = model.Flavor(drain_timeout=60)
 FAILED = model.Flavor(drain_timeout=60, drain_failed=True)
-PLACES = Attachments(frozenset({"neutron-net1"}), frozenset({"neutron-r1"}), {}, None)
+PLACES = Attachments(frozenset({"neutron-net1"}), frozenset({"neutron-r1"}), {}, "neutron-r1")
 CHECKED = {"monitor": monitor()}
 BOTH_UP = health(up=["10.0.0.1", "10.0.0.2"])
 ONE_DOWN = health(up=["10.0.0.2"], down=["10.0.0.1"])
@@ -134,6 +134,7 @@ def test_the_rows_of_a_drain_choose_no_member():
         assert [check.vip for check in each.health_checks] == [KEY]
         assert each.switches == PLACES.switches
         assert each.routers == PLACES.routers
+        assert "lr_ref" not in each.external_ids
         assert codec.decode([each]).lb == dataclasses.replace(lb(), listeners=(), pools=())
     assert keep.options == {}
     assert flush.options == {"ct_flush": "true"}
