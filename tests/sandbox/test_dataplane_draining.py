@@ -207,7 +207,7 @@ def test_a_member_that_fails_drains_if_the_flavor_says_so(plane: Plane) -> None:
     plane.await_members(lb, "ONLINE", "one")
     vip = lb["vip_address"]
     guests = plane.scenery.stack.guests
-    (mapping,) = plane.row(lb)["ip_port_mappings"].values()
+    mapping = plane.row(lb)["ip_port_mappings"][guests.get("one").address()]
     source = mapping.partition(":")[2]
 
     with fleet(plane, {"beside": vip, "behind": vip}) as connections:
@@ -228,7 +228,7 @@ def test_a_member_that_fails_drains_if_the_flavor_says_so(plane: Plane) -> None:
 
 
 def test_another_agent_ends_it_at_the_deadline(plane: Plane) -> None:
-    lb = served(plane, plane.member("one"), plane.member("two", weight=0), drain=20)
+    lb = served(plane, plane.member("one"), plane.member("two", weight=0), drain=60)
     vip = lb["vip_address"]
     stack = plane.scenery.stack
 
@@ -242,8 +242,8 @@ def test_another_agent_ends_it_at_the_deadline(plane: Plane) -> None:
         assert answers(connections) == {"one"}
         stack.start(octavia.DRIVER_AGENT)
 
-        until(lambda: answers(connections) == {"broken"}, seconds=30)
-        assert 18 <= time.monotonic() - began <= 20 + LATE
+        until(lambda: answers(connections) == {"broken"}, seconds=70)
+        assert 58 <= time.monotonic() - began <= 60 + LATE + 1
 
 
 def test_a_load_balancer_is_deleted_meanwhile(plane: Plane) -> None:
