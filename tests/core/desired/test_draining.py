@@ -10,6 +10,7 @@ from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired import draining
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.draining import Flow
+from octavia_ovn.core.request.record import rows_of
 from octavia_ovn.core.rows import DeleteRow
 from octavia_ovn.core.topology import Attachments
 from tests.core.builders import (
@@ -451,6 +452,12 @@ def test_rows_of_drains_are_no_candidates_for_pools():
     assert story.rows[-1].uuid == keep
     assert story.of("keep") == {KEY: ONE}
     assert len(story.rows) == 3
+
+
+def test_a_comparison_with_octavia_finds_nothing_meanwhile():
+    story = Story(member(1), member(2)).has(member(2)).passes(55)
+
+    assert not diff(story.rows, rows_of(story.lb, story.rows))
 
 
 def test_rows_of_drains_go_with_the_flavor():
