@@ -135,6 +135,7 @@ def test_the_keys_of_flavors_are_described(plane: Plane) -> None:
         "reject",
         "session_persistence",
         "strict_algorithms",
+        "withdraw",
     }
     assert all(each["description"].endswith(".") for each in listed)
 
