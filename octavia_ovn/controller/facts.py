@@ -8,7 +8,8 @@ not.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -80,7 +81,10 @@ class Known:
 
 
 class FactFinder:
-    """Finds facts."""
+    """Finds facts.
+
+    :param wall: seconds since 1970: deadlines must mean the same to all agents
+    """
 
     def __init__(  # noqa: PLR0913 - facts of all kinds meet here
         self,
@@ -90,7 +94,9 @@ class FactFinder:
         effects: Effects,
         admission: Admission,
         limits: ConnectionLimits,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        self._wall = wall
         self._nb = nb
         self._admission = admission
         self._health = health
@@ -150,6 +156,8 @@ class FactFinder:
             ingress_ports=doors,
             lost=lost or (None if codec.read_lost_vips(rows) is None else {}),
             admitted=admitted,
+            now=self._wall(),
+            samples_drops=self._nb.samples_drops(),
             closed=decision.closed,
         )
         return Known(

@@ -362,6 +362,7 @@ class Controller:
         if outcome.report is not None and not self._is_releasing(lb_id):
             self._reporter.send(outcome.report)
             self._reported.sent(lb_id, outcome.report.key)
+        self.queue.set_alarm(lb_id, outcome.due)
         if outcome.again:
             self.queue.add(lb_id)
 

@@ -97,6 +97,9 @@ class Northbound(Topology, Protocol):
     def global_number(self) -> int:
         """Return `NB_Global.nb_cfg`."""
 
+    def samples_drops(self) -> bool:
+        """Whether OVN samples what it drops."""
+
     def announces(self, mark: str) -> bool:
         """Whether `NB_Global` has a mark of what chassis do."""
 

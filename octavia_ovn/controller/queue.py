@@ -38,6 +38,8 @@ class Queue(Generic[Key]):
         self._idle: dict[Key, None] = {}
         self._since: dict[Key, float] = {}
         """When each key was added that has not been done since, the oldest first."""
+        self._alarms: dict[Key, float] = {}
+        """When keys are to be added that need nothing until then."""
 
     def __len__(self) -> int:
         return len(self._due) + len(self._idle)
@@ -70,9 +72,22 @@ class Queue(Generic[Key]):
             self._since.setdefault(key, self._clock())
             self._idle[key] = None
 
+    def set_alarm(self, key: Key, delay: float | None) -> None:
+        """Enqueue a key in some seconds, instead of at an earlier call's moment; None for never.
+
+        Until then it does not count as waiting.
+        """
+        if delay is None:
+            self._alarms.pop(key, None)
+        else:
+            self._alarms[key] = self._clock() + delay
+
     def ready(self, limit: int, idle_limit: int = 0) -> list[Key]:
         """Take the keys that are due, oldest first, and some of low priority."""
         now = self._clock()
+        for key in [each for each, due in self._alarms.items() if due <= now]:
+            del self._alarms[key]
+            self.add(key)
         found: list[Key] = []
         while self._heap and len(found) < limit and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)
@@ -90,7 +105,8 @@ class Queue(Generic[Key]):
             return 0.0
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
-        return max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
+        moments = [*self._alarms.values(), *(due for due, _, _ in self._heap[:1])]
+        return max(0.0, min(moments) - self._clock()) if moments else None
 
     def retry(self, key: Key) -> float:
         """Enqueue a key after its back-off; return the seconds until then."""

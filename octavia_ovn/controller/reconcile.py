@@ -24,7 +24,7 @@ from octavia_ovn.controller.status_updates import StatusUpdate
 from octavia_ovn.controller.vip_groups import UpdatedGroups
 from octavia_ovn.core import codec, model, status
 from octavia_ovn.core.dependencies import Dependency
-from octavia_ovn.core.desired import access_control, responder
+from octavia_ovn.core.desired import access_control, draining, responder
 from octavia_ovn.core.desired.load_balancer import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Kind, Pending
@@ -44,6 +44,7 @@ class Outcome:
     :param dependencies: what the load balancer depends on; None while that is not known
     :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to reconcile again once the operations are committed
+    :param due: in how many seconds to reconcile again, without an event; None for no such moment
     :param probes: what chassis are to probe; None while that is not known, or it is leaving
     :param questions: background calls that start before the commit
     :param effects: to be carried out in order once the operations are committed: background calls,
@@ -55,6 +56,7 @@ class Outcome:
     dependencies: frozenset[Dependency] | None = None
     former: frozenset[Dependency] = frozenset()
     again: bool = False
+    due: float | None = None
     probes: Probes | None = None
     questions: tuple[Effect, ...] = ()
     effects: tuple[Effect, ...] = ()
@@ -197,7 +199,7 @@ class Reconciler:
         pending = _unanswered(decoded.pending, accepted)
         shown = {**decoded.member_status, **status.member_statuses(accepted.statuses or {})}
         try:
-            known = self._finder.find(decoded, rows)
+            known = self._finder.find(decoded, draining.separate(rows)[0])
         except Missing as missing:
             return Outcome(missing.operations, dependencies=missing.dependencies or None)
         key = (Kind.LOAD_BALANCER, known.lb.id)
@@ -220,6 +222,7 @@ class Reconciler:
             operations=operations,
             report=self._report(known, statuses, pending, shown, accepted.statuses),
             dependencies=known.dependencies,
+            due=draining.due(wanted, known.lb.flavor, facts.now),
             probes=known.probes,
         )
 

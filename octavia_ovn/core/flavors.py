@@ -26,11 +26,19 @@ DESCRIPTIONS: Mapping[str, str] = {
     " session_persistence.",
     "strict_algorithms": "Boolean. Refuse pools with lb_algorithm ROUND_ROBIN. Overrides [ovn]"
     " strict_algorithms.",
+    "drain_timeout": "Seconds, from 5 to 86400. A member that is deleted, disabled or gets weight 0"
+    " gets no new connections, keeps those that it has for this time, and loses the rest then. By"
+    " default they stay until they end by themselves. It excludes ct_flush.",
+    "drain_failed": "Boolean. Whether drain_timeout also applies to a member that fails its check"
+    " (false by default: its connections stay until they end by themselves).",
     "withdraw": "Boolean. While no member of a listener's pool may serve, take the listener out of"
     " OVN, so that the route to a VIP without any other is not announced by BGP (true), or have OVN"
     " refuse connections (false, the default).",
 }
 """Each key with its meaning, for operators."""
+
+DRAIN_TIMES = range(5, 86_401)
+"""The values of drain_timeout, in seconds."""
 
 # Measured: see docs/operators/flavors.md.
 _NEVER = {
@@ -51,12 +59,15 @@ def read(values: object) -> model.Flavor:
         raise TypeError(msg)
     for key in values:
         _check_key(key)
+    _check_drain(values)
     return model.Flavor(
         reject=_boolean(values, "reject"),
         ct_flush=_boolean(values, "ct_flush"),
         hairpin_snat_ip=_addresses(values, "hairpin_snat_ip"),
         session_persistence=_mechanism(values, "session_persistence"),
         strict_algorithms=_boolean(values, "strict_algorithms"),
+        drain_timeout=_drain_timeout(values),
+        drain_failed=_boolean(values, "drain_failed"),
         withdraw=_boolean(values, "withdraw"),
     )
 
@@ -69,6 +80,8 @@ def write(flavor: model.Flavor) -> dict[str, object]:
         "hairpin_snat_ip": " ".join(flavor.hairpin_snat_ip) or None,
         "session_persistence": flavor.session_persistence and flavor.session_persistence.value,
         "strict_algorithms": flavor.strict_algorithms,
+        "drain_timeout": flavor.drain_timeout,
+        "drain_failed": flavor.drain_failed,
         "withdraw": flavor.withdraw,
     }
     return {key: value for key, value in values.items() if value is not None}
@@ -99,6 +112,27 @@ def _boolean(values: Mapping[str, object], key: str) -> bool | None:
     if not isinstance(value, bool):
         raise _wrong(key, "true or false", value)
     return value
+
+
+def _drain_timeout(values: Mapping[str, object]) -> int | None:
+    key = "drain_timeout"
+    if key not in values:
+        return None
+    value = values[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value not in DRAIN_TIMES:
+        wanted = f"a number of seconds from {DRAIN_TIMES.start} to {DRAIN_TIMES.stop - 1}"
+        raise _wrong(key, wanted, value)
+    return value
+
+
+def _check_drain(values: Mapping[str, object]) -> None:
+    """Refuse keys that contradict each other, or say nothing without another."""
+    if "drain_timeout" in values and values.get("ct_flush") is True:
+        msg = "drain_timeout: excludes ct_flush, which ends the connections at once"
+        raise ValueError(msg)
+    if values.get("drain_failed") is True and "drain_timeout" not in values:
+        msg = "drain_failed: needs drain_timeout"
+        raise ValueError(msg)
 
 
 def _mechanism(values: Mapping[str, object], key: str) -> model.Mechanism | None:

@@ -344,12 +344,12 @@ class Flavor:
 
     :param reject: whether connections are refused while no member is alive
     :param ct_flush: whether connections of a member that leaves are ended
-    :param hairpin_snat_ip: source address of members' connections to themselves, at most one
-        for each IP version
+    :param hairpin_snat_ip: sources of members' connections to themselves, one of each IP version
     :param session_persistence: how clients are kept on members
     :param strict_algorithms: whether ROUND_ROBIN is refused
-    :param withdraw: whether OVN forgets a VIP's port while no member may serve it, so that routers
-        stop announcing a VIP without any
+    :param drain_timeout: seconds for which a member that leaves keeps its connections
+    :param drain_failed: whether that also applies to a member that fails its check
+    :param withdraw: whether OVN forgets a VIP's port while no member may serve it
     """
 
     reject: bool | None = None
@@ -357,6 +357,8 @@ class Flavor:
     hairpin_snat_ip: tuple[str, ...] = ()
     session_persistence: Mechanism | None = None
     strict_algorithms: bool | None = None
+    drain_timeout: int | None = None
+    drain_failed: bool | None = None
     withdraw: bool | None = None
 
     def __post_init__(self) -> None:

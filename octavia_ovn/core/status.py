@@ -23,6 +23,7 @@ class Operating(str, enum.Enum):
     OFFLINE = "OFFLINE"
     DEGRADED = "DEGRADED"
     ERROR = "ERROR"
+    DRAINING = "DRAINING"
     NO_MONITOR = "NO_MONITOR"
 
 
@@ -51,7 +52,7 @@ def tree(
     """
     statuses: dict[tuple[Kind, str], Operating] = {}
     for pool in lb.pools:
-        members = [_member(pool, member, health) for member in pool.members]
+        members = [_member(lb.flavor, pool, member, health) for member in pool.members]
         for member, status in zip(pool.members, members, strict=True):
             statuses[(Kind.MEMBER, member.id)] = status
         if pool.monitor:
@@ -71,10 +72,14 @@ def tree(
     return statuses
 
 
-def _member(pool: model.Pool, member: model.Member, health: Health) -> Operating:
+def _member(
+    flavor: model.Flavor, pool: model.Pool, member: model.Member, health: Health
+) -> Operating:
     if not member.enabled:
         return Operating.OFFLINE
-    return _OF_HEALTH[health.of(pool, member)]
+    status = _OF_HEALTH[health.of(pool, member)]
+    drains = flavor.drain_timeout is not None and not member.weight
+    return Operating.DRAINING if drains and status is not Operating.ERROR else status
 
 
 def _monitor(monitor: model.HealthMonitor, failed: frozenset[tuple[Kind, str]]) -> Operating:

@@ -37,12 +37,22 @@ class Agent:
     :param outside: of another agent, which has died
     :param chassis: which probe members; None when OVN checks them
     :param max_denied: networks that may be denied because of security groups
+    :param since: when it starts, in seconds since 1970
     """
 
-    def __init__(self, rows=(), outside=None, observer=None, chassis=None, max_denied=100):
+    def __init__(
+        self,
+        rows=(),
+        outside=None,
+        observer=None,
+        chassis=None,
+        max_denied=100,
+        since=1_000_000.0,
+    ):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
         self.db = self.nb.db
         self.clock, self.executor, self.sender = Clock(), Later(), Later()
+        self._start = since - self.clock()
         self.history, self.defects = [], Defects()
         self.count = 0
         self.chassis = chassis
@@ -67,6 +77,7 @@ class Agent:
             observer=observer or self.defects,
             clock=self.clock,
         )
+        self.controller._reconciler._finder._wall = self.wall
         self._reconcile = self.controller._reconciler.reconcile
         self.controller._reconciler.reconcile = self._reconcile_twice
         self.nb.committed = self._committed
@@ -79,9 +90,13 @@ class Agent:
     def successor(self, **options):
         """The agent that takes over when this one has died: it knows only what is outside."""
         outside = self.nb, self.sb, self.octavia, self.neutron
-        successor = Agent(outside=outside, **options)
+        successor = Agent(outside=outside, **{"since": self.wall(), **options})
         successor.count = self.count
         return successor
+
+    def wall(self):
+        """The time of day."""
+        return self._start + self.clock()
 
     # --- what happens
 

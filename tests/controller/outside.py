@@ -132,6 +132,7 @@ class Northbound:
         self.error = None
         self.committed = lambda _: None
         self.number = 7
+        self.sampled = False
         self.groups = {}
         self.marks = set()
 
@@ -174,6 +175,9 @@ class Northbound:
     def announced(self):
         """Whether API workers are told that chassis probe."""
         return self.announces(k.PROBES_MARK)
+
+    def samples_drops(self):
+        return self.sampled
 
     def forget_port(self, name):
         self.forgotten.add(name)

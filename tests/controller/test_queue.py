@@ -119,3 +119,28 @@ def test_gives_each_key_at_its_earliest_time(steps):
                 assert set(keys.ready(100)) == ready
                 due = {key: when for key, when in due.items() if key not in ready}
         assert len(keys) == len(due)
+
+
+def test_a_key_with_an_alarm_waits_for_nothing_until_then():
+    keys, clock = queue()
+    keys.add("b", 9.0)
+    keys.set_alarm("a", 5.0)
+    keys.set_alarm("a", 7.0)
+
+    assert len(keys) == 1
+    assert keys.next_due() == 7.0
+    clock.passes(7.0)
+    assert keys.next_due() == 0.0
+    assert keys.ready(10) == ["a"]
+    assert keys.next_due() == 2.0
+
+
+def test_an_alarm_that_is_switched_off_does_not_sound():
+    keys, clock = queue()
+    keys.set_alarm("a", 5.0)
+    keys.set_alarm("a", None)
+    keys.set_alarm("b", None)
+
+    assert keys.next_due() is None
+    clock.passes(7.0)
+    assert keys.ready(10) == []

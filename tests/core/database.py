@@ -11,6 +11,7 @@ import zlib
 from octavia_ovn.core import rows as r
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import access_control as access
+from octavia_ovn.core.desired import draining
 
 
 class Database:
@@ -58,9 +59,12 @@ class Database:
         del self._access[uuid]
 
     def vips(self, name="lb1"):
-        """Each vip of a load balancer with its protocol; a key in two rows would be an error."""
+        """Each vip of a load balancer with its protocol; a key in two rows would be an error.
+
+        But for rows of drains.
+        """
         found = {}
-        for row in self.of(name):
+        for row in draining.separate(self.of(name))[0]:
             for key, members in row.vips.items():
                 assert (row.protocol, key) not in found
                 found[row.protocol, key] = members
@@ -73,6 +77,10 @@ class Database:
             _apply(operation, self)
         self.transactions += bool(operations)
         return bool(operations)
+
+    def rename(self, uuid, name):
+        """Give a row another uuid, and so another place among the rows."""
+        self._rows[name] = dataclasses.replace(self._rows.pop(uuid), uuid=name)
 
     def edit(self, uuid, **fields):
         """What another hand does to a row."""

@@ -28,6 +28,7 @@ FLAVORS = (
     model.Flavor(),
     model.Flavor(reject=False, ct_flush=True, session_persistence=model.Mechanism.AFFINITY),
     model.Flavor(hairpin_snat_ip=("10.0.0.9",), session_persistence=model.Mechanism.HASH),
+    model.Flavor(drain_timeout=60, drain_failed=True),
 )
 VIPS = ((vip(),), (vip(V6, subnet_id="sub6"),), (vip(), vip(V6)))
 

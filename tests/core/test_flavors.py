@@ -33,6 +33,13 @@ SAYING = {
     ),
     "withdraw": ({"withdraw": True}, model.Flavor(withdraw=True)),
     "strict": ({"strict_algorithms": True}, model.Flavor(strict_algorithms=True)),
+    "shortest drain": ({"drain_timeout": 5}, model.Flavor(drain_timeout=5)),
+    "longest drain": ({"drain_timeout": 86400}, model.Flavor(drain_timeout=86400)),
+    "failed ones drain": (
+        {"drain_timeout": 60, "drain_failed": True, "ct_flush": False},
+        model.Flavor(drain_timeout=60, drain_failed=True, ct_flush=False),
+    ),
+    "failed ones do not": ({"drain_failed": False}, model.Flavor(drain_failed=False)),
 }
 
 
@@ -48,11 +55,31 @@ def test_addresses_are_written_as_ovn_reads_them():
     assert flavor.hairpin_snat_ip == ("2001:db8::7", "192.0.2.7")
 
 
-@pytest.mark.parametrize("key", ["reject", "ct_flush", "strict_algorithms", "withdraw"])
+@pytest.mark.parametrize(
+    "key", ["reject", "ct_flush", "strict_algorithms", "drain_failed", "withdraw"]
+)
 @pytest.mark.parametrize("value", ["true", 1, None])
 def test_a_boolean_is_a_boolean(key, value):
     with pytest.raises(ValueError, match=f"^{key}: must be true or false, not {value!r}$"):
         flavors.read({key: value})
+
+
+@pytest.mark.parametrize("value", [4, 86401, -5, 60.0, True, "60", None])
+def test_a_drain_takes_from_five_seconds_to_a_day(value):
+    with pytest.raises(
+        ValueError, match=r"^drain_timeout: must be a number of seconds from 5 to 864"
+    ):
+        flavors.read({"drain_timeout": value})
+
+
+def test_draining_excludes_an_end_at_once():
+    with pytest.raises(ValueError, match=r"^drain_timeout: excludes ct_flush"):
+        flavors.read({"drain_timeout": 60, "ct_flush": True})
+
+
+def test_failed_members_drain_for_some_time():
+    with pytest.raises(ValueError, match=r"^drain_failed: needs drain_timeout"):
+        flavors.read({"drain_failed": True})
 
 
 @pytest.mark.parametrize("value", ["HASH", None, 5, []])
@@ -92,7 +119,10 @@ def test_what_breaks_traffic_is_not_offered(key):
 
 
 def test_an_unknown_key_is_answered_with_those_that_are_known():
-    with pytest.raises(ValueError, match=r"^topology: no such key; .* ct_flush, hairpin_snat_ip"):
+    with pytest.raises(
+        ValueError,
+        match=r"^topology: no such key; .* ct_flush, drain_failed, drain_timeout, hairpin",
+    ):
         flavors.read({"reject": True, "topology": "SINGLE"})
 
 

@@ -24,7 +24,7 @@ def test_rows_are_a_function_of_intent_and_facts(start, history, data):
         world.happens(step)
         if data.draw(st.booleans()):
             world.look()
-    world.look()
+    world.rests()
 
     assert bare(world.rows) == bare(world.wanted(()))
     assert by_name(world.db.access()) == by_name(world.kept_out())
@@ -88,7 +88,7 @@ def test_the_order_of_events_does_not_matter(start, events, data):
         worlds[1].happens(event)
         worlds[1].look()
     for world in worlds:
-        world.look()
+        world.rests()
 
     assert bare(worlds[0].rows) == bare(worlds[1].rows)
     assert by_name(worlds[0].db.access()) == by_name(worlds[1].db.access())
@@ -167,10 +167,10 @@ def test_no_row_is_inserted_while_another_of_its_protocol_is_deleted(start, hist
     world = World(start)
     world.look()
     for step in history:
-        before = {each.uuid: each.protocol for each in world.rows}
+        before = {each.uuid: each.protocol for each in world.serving}
         world.happens(step)
         world.look()
-        after = {each.uuid: each.protocol for each in world.rows}
+        after = {each.uuid: each.protocol for each in world.serving}
 
         gone = {before[uuid] for uuid in before.keys() - after.keys()}
         made = {after[uuid] for uuid in after.keys() - before.keys()}

@@ -5,11 +5,16 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.core import status
+from octavia_ovn.core import model, status
 from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.pending import Kind
 from tests.core.builders import balancer, health, listener, member, monitor, pool, web
 from tests.core.statuses import BOTH, CHECKED, MONITORED, TWO, off, words
+
+
+def _draining(lb):
+    return dataclasses.replace(lb, flavor=model.Flavor(drain_timeout=60))
+
 
 TREES = {
     "bare": (balancer(), {}, "ONLINE"),
@@ -68,6 +73,29 @@ TREES = {
         ),
         {},
         "OFFLINE NO_MONITOR ONLINE OFFLINE ONLINE OFFLINE ONLINE ONLINE",
+    ),
+    "weight 0": (
+        web(member(1, weight=0), member(2)),
+        {},
+        "NO_MONITOR NO_MONITOR ONLINE ONLINE ONLINE",
+    ),
+    "drains": (
+        _draining(web(member(1, weight=0), member(2))),
+        {},
+        "DRAINING NO_MONITOR ONLINE ONLINE ONLINE",
+    ),
+    "all drain": (_draining(web(member(1, weight=0))), {}, "DRAINING ONLINE ONLINE ONLINE"),
+    "drains, dead and disabled": (
+        _draining(
+            web(
+                member(1, weight=0),
+                member(2, weight=0),
+                member(3, weight=0, enabled=False),
+                **MONITORED,
+            )
+        ),
+        {"down": ["10.0.0.2"]},
+        "DRAINING ERROR OFFLINE ONLINE DEGRADED DEGRADED DEGRADED",
     ),
     "dead where nobody checks": (
         web(*TWO),

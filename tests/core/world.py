@@ -4,7 +4,7 @@
 import dataclasses
 
 from octavia_ovn.core import codec
-from octavia_ovn.core.desired import access_control
+from octavia_ovn.core.desired import access_control, draining
 from octavia_ovn.core.desired.load_balancer import Facts, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.health import Health, HealthState
@@ -29,6 +29,7 @@ class World:
         self.lb = lb or balancer(vips=(vip(),))
         self.fip, self.interfaces = None, frozenset()
         self.dead, self.unplugged = frozenset(), frozenset()
+        self.now = 0.0
         self.count = 0
         self.waiting = {}
         self.db.write(self._record(changes.CreateLoadBalancer(self.lb)))
@@ -70,6 +71,12 @@ class World:
         kept_out = access_control.difference(self.db.access(), self.kept_out())
         return self.db.write(diff(self.rows, self.wanted(self.rows)) + kept_out)
 
+    def rests(self):
+        """Look until nothing drains any more."""
+        for _ in range(3):
+            self.look()
+            self.now += 1000.0
+
     def answered(self):
         """Octavia has been told and has accepted."""
         self.db.write(diff(self.rows, record.with_pending(self.rows, None)))
@@ -80,6 +87,10 @@ class World:
     @property
     def rows(self):
         return self.db.of("lb1")
+
+    @property
+    def serving(self):
+        return draining.separate(self.rows)[0]
 
     def wanted(self, existing):
         decoded = codec.decode(self.rows)
@@ -99,6 +110,7 @@ class World:
         addresses = {f"10.0.0.{each}": each for each in range(5)}
         places = attachments(lb, cloud, SUBNETS)
         return Facts(
+            now=self.now,
             attachments=places,
             ingress_ports=ingress_ports(lb, places, cloud),
             floating_ips={VIP: self.fip} if self.fip else {},

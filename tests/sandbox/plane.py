@@ -293,11 +293,18 @@ class Plane:
 
     def row(self, lb: Json) -> dict[str, Any]:
         """Return the only row of a load balancer, with its version."""
+        (row,) = self.rows(lb)
+        return row
+
+    def rows(self, lb: Json) -> list[dict[str, Any]]:
+        """Return the rows of a load balancer, with their versions."""
         select = {"op": "select", "table": "Load_Balancer", "where": [["name", "==", lb["id"]]]}
         words = json.dumps(["OVN_Northbound", select])
         text = shell.run(["ovsdb-client", "transact", self.scenery.stack.settings.nb, words])
-        (row,) = json.loads(text)[0]["rows"]
-        return {column: _plain(value) for column, value in row.items()}
+        return [
+            {column: _plain(value) for column, value in row.items()}
+            for row in json.loads(text)[0]["rows"]
+        ]
 
     def sync(self) -> None:
         """Wait until the flows follow NB."""

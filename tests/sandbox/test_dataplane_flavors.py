@@ -129,10 +129,13 @@ def test_the_keys_of_flavors_are_described(plane: Plane) -> None:
 
     assert {each["name"] for each in listed} == {
         "ct_flush",
+        "drain_failed",
+        "drain_timeout",
         "hairpin_snat_ip",
         "reject",
         "session_persistence",
         "strict_algorithms",
+        "withdraw",
     }
     assert all(each["description"].endswith(".") for each in listed)
 

@@ -15,7 +15,7 @@ from octavia_ovn.adapters.inspection.southbound import SouthboundRows
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import neutron
-from octavia_ovn.core.desired import connection_limit
+from octavia_ovn.core.desired import connection_limit, draining
 from octavia_ovn.core.diagnosis import reach
 from octavia_ovn.core.diagnosis.match import address_sets
 from octavia_ovn.core.diagnosis.path import Client
@@ -71,7 +71,7 @@ class SnapshotReader:
         :raises Unavailable: when the Northbound database does not answer
         :raises NotFound: when the client's address is in a network of the cloud and no port has it
         """
-        rows = self._nb.rows(lb_id)
+        rows, _ = draining.separate(self._nb.rows(lb_id))
         snapshot = _intended(lb_id, rows, octavia)
         if snapshot.lb is None:
             return snapshot, client

@@ -62,9 +62,10 @@ _TABLES = {
     "NAT": ("type", "logical_ip", "external_ip", "external_mac", "external_ids"),
     switch_ports.TABLE: switch_ports.COLUMNS,
     **access_control.TABLES,
-    GLOBAL: ("nb_cfg", "external_ids"),
+    GLOBAL: ("nb_cfg", "external_ids", "options"),
 }
 _PARENTS = (rows.SWITCH, rows.ROUTER)
+_SAMPLES = "debug_drop_collector_set"
 
 
 class Northbound(NorthboundTopology):
@@ -274,6 +275,11 @@ class Northbound(NorthboundTopology):
     def global_number(self) -> int:
         """Return `NB_Global.nb_cfg`."""
         return max((row.nb_cfg for row in self.replica.rows(GLOBAL)), default=0)
+
+    def samples_drops(self) -> bool:
+        """Whether OVN samples what it drops."""
+        rows = self.replica.rows(GLOBAL)
+        return any(contents(row, "options").get(_SAMPLES, "0") != "0" for row in rows)
 
     def announces(self, mark: str) -> bool:
         """Whether `NB_Global` has a mark of what chassis do."""

@@ -6,20 +6,24 @@ ovn-bgp-agent read; the rest is JSON in keys of this
 driver.
 """
 
-from octavia_ovn.core.codec.keys import ROUTER_REF, is_intent, is_ours, is_realised
+from octavia_ovn.core.codec.keys import ROUTER_REF, is_drain_row, is_intent, is_ours, is_realised
 from octavia_ovn.core.codec.read import (
     Decoded,
     Undecodable,
+    address,
     children,
     decode,
+    is_flow,
     listeners_by_port,
     pending,
     vip_groups,
     vips,
 )
+from octavia_ovn.core.codec.read import draining as read_draining
 from octavia_ovn.core.codec.read import lost_vips as read_lost_vips
 from octavia_ovn.core.codec.write import (
     bracketed,
+    draining,
     dumps,
     encode,
     encode_pending,
@@ -35,14 +39,18 @@ __all__ = [
     "ROUTER_REF",
     "Decoded",
     "Undecodable",
+    "address",
     "bracketed",
     "children",
     "decode",
+    "draining",
     "dumps",
     "encode",
     "encode_pending",
     "endpoint",
     "endpoints",
+    "is_drain_row",
+    "is_flow",
     "is_intent",
     "is_ours",
     "is_realised",
@@ -51,6 +59,7 @@ __all__ = [
     "mapping_source",
     "member_status",
     "pending",
+    "read_draining",
     "read_lost_vips",
     "switch_refs",
     "vip_groups",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 LISTENER = "listener_"
 POOL = "pool_"
@@ -22,6 +22,9 @@ MEMBER_STATUS = "neutron:member_status"
 MONITORS = "octavia:healthmonitors"
 LOAD_BALANCER = "octavia:loadbalancer"
 FLAVOR = "octavia:flavor"
+DRAIN = "octavia:drain"
+"""JSON: the keys of the flavor that concern draining. Versions without them would take those in
+FLAVOR for damage."""
 VIP_GROUPS = "octavia:vip_sg_ids"
 """The ids of security groups, joined by commas; only if there are any."""
 POOL_ATTRIBUTES = "octavia:attributes_"
@@ -35,6 +38,12 @@ PENDING = "octavia:pending"
 LOST_VIPS = "octavia:lost_vips"
 """JSON: VIP → why it is not served; an empty object until it is reported to Octavia that
 all are served again."""
+DRAINING = "octavia:draining"
+"""JSON: protocol → key in `vips` → backend that has left it → deadline in seconds since 1970."""
+DRAIN_ROW = "octavia:drain_row"
+"""Marks a row that serves no new connections: KEEP or FLUSH. See
+:mod:`octavia_ovn.core.desired.draining`."""
+KEEP, FLUSH = "keep", "flush"
 CHECK_MONITOR = "octavia:healthmonitor"
 CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
@@ -68,12 +77,22 @@ _INTENT_KEYS = frozenset(
         MONITORS,
         LOAD_BALANCER,
         FLAVOR,
+        DRAIN,
     }
 )
 
 _INTENT_PREFIXES = (LISTENER, LISTENER_ATTRIBUTES, POOL, POOL_ATTRIBUTES, POOL_MARK)
 _REALISED_KEYS = frozenset(
-    {VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, MEMBER_STATUS, LOST_VIPS}
+    {
+        VIP_FIP,
+        ADDITIONAL_FIPS,
+        SWITCH_REFS,
+        ROUTER_REF,
+        MEMBER_STATUS,
+        LOST_VIPS,
+        DRAINING,
+        DRAIN_ROW,
+    }
 )
 
 
@@ -85,6 +104,16 @@ def is_intent(key: str) -> bool:
 def is_ours(keys: Iterable[str]) -> bool:
     """Whether a row with those keys in external_ids belongs to a load balancer, complete or not."""
     return any(key == PENDING or (is_intent(key) and key != ENABLED) for key in keys)
+
+
+def is_drain_row(keys: Collection[str]) -> bool:
+    """Whether a row with those keys is only there for connections of members that drain.
+
+    An older version may have made it the row of a pool, or the holder of pending objects.
+    """
+    return DRAIN_ROW in keys and not any(
+        key == PENDING or key.startswith((LISTENER, POOL)) for key in keys
+    )
 
 
 def is_realised(key: str) -> bool:

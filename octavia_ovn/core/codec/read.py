@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,12 +12,13 @@ from typing import TypedDict, TypeVar
 
 from octavia_ovn.core import flavors, model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.codec import legacy
+from octavia_ovn.core.codec import legacy, write
 from octavia_ovn.core.codec.attributes import (
     listener_with_attributes,
     pool_with_attributes,
     texts,
 )
+from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.rows import Row
 
@@ -131,12 +133,15 @@ class _Reader:
 
     def _flavor(self) -> model.Flavor:
         """Return what any row says: a flavor never changes, so none can be out of date."""
-        for row in self._rows:
-            found = self._object(row, k.FLAVOR)
-            flavor = found and self._read(k.FLAVOR, functools.partial(flavors.read, found))
-            if flavor:
-                return flavor
-        return model.Flavor()
+        found: dict[str, object] = {}
+        for key in (k.FLAVOR, k.DRAIN):
+            parts = (self._object(row, key) for row in self._rows)
+            readable = (each for each in parts if each and self._flavor_of(key, each))
+            found |= next(readable, {})
+        return self._flavor_of(k.FLAVOR, found) or model.Flavor()
+
+    def _flavor_of(self, key: str, values: Mapping[str, object]) -> model.Flavor | None:
+        return self._read(key, functools.partial(flavors.read, values))
 
     def member_status(self) -> dict[str, str]:
         statuses: dict[str, str] = {}
@@ -277,6 +282,48 @@ def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
         return texts(json.loads(marks[0])) if marks else None
     except _UNREADABLE:
         return {}
+
+
+def draining(rows: Iterable[Row]) -> dict[Flow, int]:
+    """Return the deadlines of what has left `vips`, as far as they can be read."""
+    found: dict[Flow, int] = {}
+    for row in rows:
+        with contextlib.suppress(*_UNREADABLE):
+            found |= _deadlines(json.loads(row.external_ids.get(k.DRAINING, "{}")))
+    return found
+
+
+def _deadlines(value: Mapping[str, Mapping[str, Mapping[str, object]]]) -> dict[Flow, int]:
+    return {
+        Flow(protocol, vip, backend): deadline
+        for protocol, vips in value.items()
+        for vip, backends in vips.items()
+        for backend, deadline in backends.items()
+        if isinstance(deadline, int) and is_flow(Flow(protocol, vip, backend))
+    }
+
+
+def is_flow(flow: Flow) -> bool:
+    """Whether OVN can read an entry of `vips` that consists of this."""
+    try:
+        families = {model.family(address(each)) for each in (flow.vip, flow.backend)}
+        model.Protocol(flow.protocol)
+    except ValueError:
+        return False
+    return len(families) == 1
+
+
+def address(endpoint: str) -> str:
+    """Return the address of an `address:port`.
+
+    :raises ValueError: unless it is written as OVN writes it
+    """
+    text, _, port = endpoint.rpartition(":")
+    found = model.canonical_address(text.strip("[]"))
+    if endpoint != write.endpoint(found, int(port)):
+        msg = f"{endpoint!r} is no address with a port"
+        raise ValueError(msg)
+    return found
 
 
 def vip_groups(rows: Iterable[Row]) -> frozenset[str]:

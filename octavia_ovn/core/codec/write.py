@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from octavia_ovn.core import flavors, model
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.pending import Pending
 from octavia_ovn.core.placement import RowGroup
 
@@ -28,8 +29,8 @@ def encode(lb: model.LoadBalancer, group: RowGroup) -> dict[str, str]:
         k.LOAD_BALANCER: dumps(_lb_attributes(lb)),
     }
     flavor = flavors.write(lb.flavor)
-    if flavor:
-        keys[k.FLAVOR] = dumps(flavor)
+    for key, part in _flavor_parts(flavor).items():
+        keys[key] = dumps(part)
     if lb.security_groups:
         keys[k.VIP_GROUPS] = ",".join(sorted(lb.security_groups))
     keys |= _vips(lb)
@@ -50,6 +51,15 @@ def encode(lb: model.LoadBalancer, group: RowGroup) -> dict[str, str]:
     if monitors:
         keys[k.MONITORS] = json.dumps(sorted(monitors))
     return keys
+
+
+def _flavor_parts(flavor: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Return the keys of a flavor by the key of external_ids that holds them."""
+    parts: dict[str, dict[str, object]] = {}
+    for name, value in flavor.items():
+        key = k.DRAIN if name.startswith("drain_") else k.FLAVOR
+        parts.setdefault(key, {})[name] = value
+    return parts
 
 
 def _vips(lb: model.LoadBalancer) -> dict[str, str]:
@@ -100,6 +110,15 @@ def member_status(statuses: Mapping[str, str]) -> str:
 def lost_vips(lost: Mapping[str, str]) -> str:
     """Return the value of `octavia:lost_vips`."""
     return dumps(dict(lost))
+
+
+def draining(deadlines: Mapping[Flow, int]) -> str:
+    """Return the value of `octavia:draining`."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for flow, deadline in deadlines.items():
+        vips = found.setdefault(flow.protocol, {})
+        vips.setdefault(flow.vip, {})[flow.backend] = deadline
+    return dumps(found)
 
 
 def encode_pending(pending: Pending) -> str:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.core import codec, model, slots
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.desired import connection_limit
+from octavia_ovn.core.desired import connection_limit, draining
+from octavia_ovn.core.desired.draining import CT_FLUSH, HAIRPIN
+from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
@@ -21,8 +23,6 @@ from octavia_ovn.core.topology import Attachments
 
 REJECT = "reject"
 AFFINITY = "affinity_timeout"
-CT_FLUSH = "ct_flush"
-HAIRPIN = "hairpin_snat_ip"
 
 _FIELDS = {
     HashScope.CONNECTION: frozenset({"ip_src", "ip_dst", "tp_src", "tp_dst"}),
@@ -50,6 +50,9 @@ class Facts:
         they may
     :param lost: VIP → reason, of VIPs that Neutron gave to others: they are not served. Empty when
         there are none and that is not reported yet, None when it is
+    :param now: seconds since 1970
+    :param samples_drops: whether OVN samples what it drops: then nothing is drained, because
+        ovn-controller does not take such drops for drops
     :param admitted: who the VIP's security groups let in
     """
 
@@ -64,6 +67,8 @@ class Facts:
     ingress_ports: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
+    now: float = 0.0
+    samples_drops: bool = False
     admitted: Admitted = field(default_factory=Admitted)
 
 
@@ -73,11 +78,40 @@ def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tu
     Rows that continue an existing one carry its uuid and its foreign keys.
     """
     found = intended(lb, existing)
-    return tuple(_realised(lb, group, row, facts) for group, row in found)
+    held = draining.ending(existing)
+    rows = tuple(_realised(lb, group, row, facts, held) for group, row in found)
+    timeout = lb.flavor.drain_timeout
+    if timeout is None or facts.samples_drops:
+        return rows
+    drain = draining.drain(existing, rows, _situation(lb, found, facts, timeout))
+    return draining.with_drain(lb, existing, rows, drain, facts.attachments)
+
+
+def _situation(
+    lb: model.LoadBalancer, found: Iterable[tuple[RowGroup, Row]], facts: Facts, timeout: int
+) -> draining.Situation:
+    addresses = tuple(addresses_of(lb, facts.floating_ips, facts.lost or ()))
+    pools = {
+        (row.protocol, codec.endpoint(address, listener.port)): pool
+        for group, row in found
+        for listener, pool in _served(group)
+        for address in addresses
+        if lb.enabled
+    }
+    return draining.Situation(
+        pools,
+        addresses,
+        facts.health,
+        facts.member_status,
+        timeout=timeout,
+        failed=lb.flavor.drain_failed is True,
+        now=facts.now,
+    )
 
 
 def intended(lb: model.LoadBalancer, existing: Sequence[Row]) -> tuple[tuple[RowGroup, Row], ...]:
     """Return each row group with its row, as far as the intent alone decides it."""
+    existing, _ = draining.separate(existing)
     found = row_groups(lb)
     keys = [codec.encode(lb, group) for group in found]
     wanted = [
@@ -117,10 +151,12 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
     return frozenset(key for key in keys if key.startswith((k.LISTENER, k.POOL)))
 
 
-def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -> Row:
+def _realised(
+    lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts, held: Collection[Flow]
+) -> Row:
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = group.profile or Profile()
-    vips = dict(_vips(lb.flavor, group, addresses, facts.health)) if lb.enabled else {}
+    vips = dict(_vips(lb.flavor, group, addresses, facts.health, held)) if lb.enabled else {}
     checks = _checks(group, addresses, vips, facts)
     return replace(
         row,
@@ -156,18 +192,37 @@ def _served(group: RowGroup) -> Iterator[tuple[model.Listener, model.Pool]]:
 
 
 def _vips(
-    flavor: model.Flavor, group: RowGroup, addresses: Sequence[str], health: Health
+    flavor: model.Flavor,
+    group: RowGroup,
+    addresses: Sequence[str],
+    health: Health,
+    held: Collection[Flow],
 ) -> Iterator[tuple[str, str]]:
     for listener, pool in _served(group):
         for address in addresses:
-            serving = eligible(pool, model.family(address), health)
+            key = codec.endpoint(address, listener.port)
+            serving = eligible(_without(pool, key, health, held), model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
             # entry, so that routes to the VIP are withdrawn; the flavor may ask for the same.
             if serving or (pool.members and not flavor.withdraw):
-                yield (
-                    codec.endpoint(address, listener.port),
-                    ",".join(codec.endpoint(each.address, each.port) for each in serving),
-                )
+                yield key, ",".join(codec.endpoint(each.address, each.port) for each in serving)
+
+
+def _without(pool: model.Pool, key: str, health: Health, held: Collection[Flow]) -> model.Pool:
+    """Return a pool without members that come back while their connections are being ended.
+
+    The new ones would end with the old ones.
+    """
+    backends = {flow.backend for flow in held if flow[:2] == (pool.protocol.value, key)}
+    if not backends:
+        return pool
+    members = (
+        each
+        for each in pool.members
+        if codec.endpoint(each.address, each.port) not in backends
+        or not health.may_serve(pool, each)
+    )
+    return replace(pool, members=tuple(members))
 
 
 def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Member, ...]:
@@ -296,7 +351,8 @@ def _options(row: Row, group: RowGroup, lb: model.LoadBalancer) -> dict[str, str
         AFFINITY: str(affinity) if affinity else None,
     }
     udp = group.protocol is model.Protocol.UDP
-    ours[CT_FLUSH] = "true" if (udp if flavor.ct_flush is None else flavor.ct_flush) else None
+    flush = udp and flavor.drain_timeout is None if flavor.ct_flush is None else flavor.ct_flush
+    ours[CT_FLUSH] = "true" if flush else None
     if flavor.hairpin_snat_ip:
         ours[HAIRPIN] = " ".join(flavor.hairpin_snat_ip)
     options = {**row.options, **ours}

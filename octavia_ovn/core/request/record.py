@@ -107,7 +107,8 @@ def with_pending(rows: Sequence[Row], pending: Pending | None) -> list[Row]:
     """Return the rows with what Octavia waits for in one of them, or in none."""
     bare = [_without(row, k.PENDING) if k.PENDING in row.external_ids else row for row in rows]
     if pending is not None and bare:
-        holder = bare[0]
-        keys = {**holder.external_ids, k.PENDING: codec.encode_pending(pending)}
-        bare[0] = replace(holder, external_ids=keys)
+        drain_rows = [codec.is_drain_row(row.external_ids) for row in bare]
+        place = drain_rows.index(min(drain_rows))
+        keys = {**bare[place].external_ids, k.PENDING: codec.encode_pending(pending)}
+        bare[place] = replace(bare[place], external_ids=keys)
     return bare

@@ -77,6 +77,14 @@ CASES = {
         balancer(flavor=model.Flavor(ct_flush=True, hairpin_snat_ip=("10.0.0.9", "fd00::9"))),
         {**LB, "octavia:flavor": '{"ct_flush":true,"hairpin_snat_ip":"10.0.0.9 fd00::9"}'},
     ),
+    "flavor with a drain": (
+        balancer(flavor=model.Flavor(reject=False, drain_timeout=60, drain_failed=True)),
+        {
+            **LB,
+            "octavia:flavor": '{"reject":false}',
+            "octavia:drain": '{"drain_failed":true,"drain_timeout":60}',
+        },
+    ),
     "additional VIPs": (
         balancer(vips=(vip(user_port=True, cidr="10.0.0.0/24"), vip("fd00::5"), vip("10.1.0.5"))),
         {

@@ -56,6 +56,13 @@ def test_the_global_row(followed, write):
     nb.commit(lambda: [Announce(PROBES_MARK, False)])
     assert not nb.announces(PROBES_MARK)
 
+    assert not nb.samples_drops()
+    for value in (7, 0):
+        options = ["map", [["debug_drop_collector_set", f"{value}"]]]
+        row = {"options": options}
+        write([{"op": "update", "table": "NB_Global", "where": [], "row": row}])
+        followed.until(lambda value=value: nb.samples_drops() is bool(value))
+
 
 def test_the_port_that_chassis_probe_from(followed, write):
     source = {

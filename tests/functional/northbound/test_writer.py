@@ -11,6 +11,7 @@ from octavia_ovn.adapters.northbound import replica
 from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core import model, rows
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.request import changes
 from tests.controller.agent import Agent
 from tests.controller.outside import Neutron, Northbound, Octavia, Southbound, SwitchPorts
@@ -129,12 +130,16 @@ def content(db):
         for group in access.groups
     )
     return (
-        sorted(lbs, key=attrgetter("name", "protocol")),
+        sorted(lbs, key=_order),
         sorted(groups, key=attrgetter("name")),
         sorted(access.sets, key=attrgetter("name")),
         db.answers,
         sorted(db.cleared),
     )
+
+
+def _order(row):
+    return row.name, row.protocol, row.external_ids.get(k.DRAIN_ROW, "")
 
 
 def story(agent):
@@ -196,3 +201,25 @@ def test_every_operation_does_the_same_in_memory_and_in_the_database(real):
     assert memory.all() == ()
     of_no_load_balancer = {rows.Announce, rows.IncrementNumber}
     assert real.written == set(typing.get_args(rows.Operation)) - of_no_load_balancer
+
+
+def drain(agent):
+    """A member that leaves keeps its connections for a minute: yields after each step."""
+    lb = dataclasses.replace(SITE, flavor=model.Flavor(drain_timeout=60))
+    agent.created(lb)
+    yield agent.settle()
+    agent.asked(changes.DeleteMember("p1", "m1"))
+    yield agent.settle()
+    agent.asked(changes.DeleteMember("p1", "m2"))
+    yield agent.waits(2)
+    for seconds in (53, 2, 3, 2):
+        yield agent.waits(seconds)
+
+
+def test_a_drain_does_the_same_in_memory_and_in_the_database(real):
+    memory = Database()
+    rows_there = []
+    for _ in zip(drain(agent_on(memory)), drain(agent_on(real)), strict=True):
+        assert content(real) == content(memory)
+        rows_there.append(len(memory.all()))
+    assert rows_there == [1, 2, 2, 3, 3, 3, 1]

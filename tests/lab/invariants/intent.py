@@ -43,9 +43,10 @@ def _row_complaints(seen):
 
 def _expected_options(seen, protocol):
     flavor = seen.tree.lb["flavor"] or {}
+    flushes = protocol == "udp" and "drain_timeout" not in flavor
     return {
         "reject": "true" if flavor.get("reject", True) else None,
-        "ct_flush": "true" if flavor.get("ct_flush", protocol == "udp") else None,
+        "ct_flush": "true" if flavor.get("ct_flush", flushes) else None,
         "hairpin_snat_ip": flavor.get("hairpin_snat_ip"),
     }
 
