@@ -26,8 +26,11 @@ _KINDS = {
 }
 """The names of kinds in :mod:`octavia_ovn.core.request.limits`."""
 _ALL = ("name", "tags", "admin_state_up")
-_LOAD_BALANCER = (*_ALL, "description", "project_id", "vip_port_id", "vip_address")
 COPIED = {
+    Kind.LOAD_BALANCER: (
+        *(*_ALL, "description", "project_id"),
+        *("vip_port_id", "vip_address", "vip_sg_ids"),
+    ),
     Kind.LISTENER: (
         *(*_ALL, "description", "protocol", "protocol_port", "allowed_cidrs", "connection_limit"),
         *limits.TIMEOUTS,
@@ -211,7 +214,7 @@ def provider_values(found: Tree) -> dict[str, object]:
     }
 
 
-_VIP = ("address", "port_id", "subnet_id", "network_id")
+_VIP = ("address", "port_id", "subnet_id", "network_id", "sg_ids")
 
 
 def _provider_pool(pool: Pool) -> dict[str, object]:
@@ -231,7 +234,7 @@ def copy(found: Tree, flavor_id: str | None = None) -> dict[str, object]:
     """
     names = pool_names(found.pools)
     lb = {
-        **_chosen(found.lb, _LOAD_BALANCER),
+        **_chosen(found.lb, COPIED[Kind.LOAD_BALANCER]),
         "provider": "ovn",
         "listeners": [_listener(each, names) for each in found.listeners],
         "pools": [_pool(each, names[each.itself["id"]]) for each in found.pools],
