@@ -341,6 +341,8 @@ class Flavor:
         for each IP version
     :param session_persistence: how clients are kept on members
     :param strict_algorithms: whether ROUND_ROBIN is refused
+    :param withdraw: whether OVN forgets a VIP's port while no member may serve it, so that routers
+        stop announcing a VIP without any
     """
 
     reject: bool | None = None
@@ -348,6 +350,7 @@ class Flavor:
     hairpin_snat_ip: tuple[str, ...] = ()
     session_persistence: Mechanism | None = None
     strict_algorithms: bool | None = None
+    withdraw: bool | None = None
 
     def __post_init__(self) -> None:
         for address in self.hairpin_snat_ip:
@@ -356,7 +359,10 @@ class Flavor:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional."""
+    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional.
+
+    Clients must be allowed by any of `security_groups`, by id. None: it is not known, and stays.
+    """
 
     id: str
     vips: tuple[Vip, ...]
@@ -365,6 +371,7 @@ class LoadBalancer:
     listeners: tuple[Listener, ...] = ()
     pools: tuple[Pool, ...] = ()
     flavor: Flavor = Flavor()
+    security_groups: frozenset[str] | None = frozenset()
 
     def __post_init__(self) -> None:
         check_id(self.id)
