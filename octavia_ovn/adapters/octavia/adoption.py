@@ -148,7 +148,7 @@ def tree(objects: Iterable[tuple[Kind, Fields]]) -> Tree | None:
 
 def losses(found: Tree, defaults: DriverDefaults) -> Iterator[Loss]:
     """Yield what is not the same with OVN, as far as each object alone says so."""
-    for effect, reason in _of_load_balancer(found.lb):
+    for effect, reason in _of_load_balancer(found.lb, defaults):
         yield _loss("load balancer", found.lb, effect, reason)
     for kind, values in found.objects():
         for effect, reason in _of_object(kind, values, defaults):
@@ -159,8 +159,8 @@ def _loss(kind: str, values: Fields, effect: Effect, reason: str) -> Loss:
     return Loss(kind, values["id"], values.get("name") or "", effect, reason.rstrip("."))
 
 
-def _of_load_balancer(lb: Fields) -> Iterator[tuple[Effect, str]]:
-    for reason in limits.refusals("load balancer", lb):
+def _of_load_balancer(lb: Fields, defaults: DriverDefaults) -> Iterator[tuple[Effect, str]]:
+    for reason in limits.refusals("load balancer", lb, defaults.usual):
         yield Effect.REFUSED, reason
     if lb.get("additional_vips"):
         yield Effect.REFUSED, _ADDITIONAL

@@ -192,6 +192,15 @@ def test_what_the_operator_refuses_is_refused_once():
     assert reason.endswith("and [ovn] strict_options is set")
 
 
+def test_security_groups_go_along_where_the_operator_permits_them():
+    permitting = DriverDefaults(usual=limits.Usual(permitted=frozenset({limits.VIP_GROUPS})))
+    found = tree(Kind.LOAD_BALANCER, vip_sg_ids=["group"])
+
+    assert losses(found, permitting) == []
+    assert adoption.copy(found)["vip_sg_ids"] == ["group"]
+    assert adoption.provider_values(found)["vip_sg_ids"] == ["group"]
+
+
 def test_the_copy_has_all_that_a_user_has_set():
     assert adoption.copy(tree()) == {
         "provider": "ovn",
