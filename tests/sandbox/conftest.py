@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import chassis, namespaces, network, packages, settings
+from sandbox import chassis, namespaces, network, octavia, packages, settings
 from sandbox.console import Console
 from sandbox.stack import Stack, locked
 from tests.sandbox.plane import Plane
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Beside a sandbox with the default ports.
 _PORT_BASE = int(os.environ.get("SANDBOX_TEST_PORT_BASE") or 19600) + 10 * _WORKER
-_PROVIDERS = "api_settings.enabled_provider_drivers=ovn:OVN,amphora:Octavia's own"
 _NOTIFICATIONS = ("ovn.event_notifications=true", "oslo_messaging_notifications.driver=log")
 
 
@@ -51,7 +50,7 @@ def stack() -> Iterator[Stack]:
             "ovn.ovsdb_connection_timeout=5",
             *chassis.options(_PORT_BASE + 5),
             *_NOTIFICATIONS,
-            _PROVIDERS,
+            octavia.WITH_AMPHORA,
         ),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
         ovn_prefix=settings.default_ovn_prefix(),

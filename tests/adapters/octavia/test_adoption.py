@@ -174,6 +174,7 @@ def test_a_value_that_the_driver_refuses_is_named(kind, option, value):
         (Kind.LOAD_BALANCER, "availability_zone", "az1"),
         (Kind.LOAD_BALANCER, "flavor_id", "flavor"),
         (Kind.LOAD_BALANCER, "vip_vnic_type", "direct"),
+        (Kind.LOAD_BALANCER, "vip_qos_policy_id", "policy"),
     ],
 )
 def test_what_is_different_is_named_and_refuses_nothing(kind, option, value):
@@ -282,9 +283,9 @@ def _fields(module, name):
 
 
 ELSEWHERE = {
-    # The port shows network and policy; the others are named by `losses`, or chosen anew.
+    # The port shows subnet and network; the others are named by `losses`, or chosen anew.
     Kind.LOAD_BALANCER: {
-        *("vip_subnet_id", "vip_network_id", "vip_qos_policy_id", "additional_vips"),
+        *("vip_subnet_id", "vip_network_id", "additional_vips"),
         *("availability_zone", "flavor_id", "provider", "listeners", "pools", "tenant_id"),
     },
     Kind.LISTENER: {"default_pool", "default_pool_id", "loadbalancer", "tenant_id"},
