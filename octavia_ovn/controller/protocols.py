@@ -214,5 +214,8 @@ class Octavia(Protocol):
         :returns: None for one in ERROR: so ends a deletion that Neutron refuses, too
         """
 
+    def owned(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has, or has had, below a load balancer."""
+
     def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
-        """Return those of some objects that Octavia has below a load balancer, and itself."""
+        """Return those of some objects that Octavia has below a load balancer now, and itself."""
