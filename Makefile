@@ -14,7 +14,7 @@ BESIDE := $(MAKE) --no-print-directory -j4 lint docs core NICE='nice -n 10'
 .DEFAULT_GOAL := help
 # Tests start hundreds of processes, which would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install demo tempest test check everything fast core coverage unit lint docs test-clients test-matrix bench chaos
+.PHONY: help install demo demo-horizon tempest test check everything fast core coverage unit lint docs test-clients test-matrix bench chaos
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -24,6 +24,9 @@ install: ## Install what demo and test need: Debian packages, a virtual environm
 
 demo: ## Show a load balancer at work on a real OpenStack and OVN, started for it
 	@$(PYTHON) -m sandbox demo
+
+demo-horizon: ## Create and edit a load balancer in Horizon, in a browser without a window (PICTURES=folder)
+	@$(PYTHON) -m sandbox demo-horizon $(if $(PICTURES),--pictures $(PICTURES))
 
 tempest: install ## Run Octavia's own API tests against the driver; list skips in docs/reference/tempest.md
 	@$(PYTHON) -m sandbox tempest --report docs/reference/tempest.md

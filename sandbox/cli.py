@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox import chassis, demo, guest_cli, octavia, packages, settings, shell, tempest
+from sandbox import chassis, demo, guest_cli, horizon, octavia, packages, settings, shell, tempest
 from sandbox.command import Command, add_command, need_root, on_stack, say
 from sandbox.console import Console
 from sandbox.errors import SandboxError
@@ -129,6 +129,28 @@ def _demo(arguments: argparse.Namespace) -> int:
         stack = Stack(_settings(arguments))
         packages.install(stack.settings, stack.console)
         demo.run(stack, keep=arguments.keep)
+    return 0
+
+
+def _demo_horizon(arguments: argparse.Namespace) -> int:
+    need_root()
+    with locked(arguments.state):
+        chosen = _settings(arguments)
+        if settings.load(arguments.state) is None:
+            # The wizard asks for the provider where there are several.
+            options = (octavia.WITH_AMPHORA, *chosen.octavia_options)
+            chosen = dataclasses.replace(chosen, octavia_options=options)
+        stack = Stack(chosen)
+        packages.install(stack.settings, stack.console)
+        packages.install_horizon(stack.settings, stack.console)
+        horizon.collect(stack.settings, stack.console)
+        pictures = arguments.pictures or stack.settings.state / "horizon"
+        story = functools.partial(horizon.Dashboard, pictures=pictures)
+        try:
+            demo.run(stack, keep=arguments.keep, story=story)
+        finally:
+            if not arguments.keep:
+                stack.supervisor.stop("horizon")
     return 0
 
 
@@ -275,6 +297,12 @@ def _parser() -> argparse.ArgumentParser:
     show = add("demo", _demo, "show a load balancer from its creation to its end, with packets")
     _configuration(show)
     show.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    show = add("demo-horizon", _demo_horizon, "create and edit a load balancer in Horizon")
+    _configuration(show)
+    show.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    show.add_argument(
+        "--pictures", type=_path, metavar="DIR", help="folder for pictures; STATE/horizon"
+    )
     tests = add("tempest", _tempest, "run Octavia's own API tests against the provider")
     _configuration(tests)
     tests.add_argument(

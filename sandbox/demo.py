@@ -12,6 +12,8 @@ from sandbox.errors import SandboxError
 from sandbox.telling import REQUESTS, Telling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox.api import Json
     from sandbox.stack import Stack
 
@@ -28,15 +30,15 @@ _SYNC = "ovn-nbctl --wait=hv --timeout=30 sync"
 """Ends when every hypervisor has the flows."""
 
 
-def run(stack: Stack, *, keep: bool) -> None:
-    """Start the sandbox if it is down, tell the story, end what was started unless `keep`.
+def run(stack: Stack, *, keep: bool, story: Callable[[Stack], Demo] | None = None) -> None:
+    """Start the sandbox if it is down, tell a story, end what was started unless `keep`.
 
     Raises SandboxError at the first step that does not end as it must.
     """
     was_up = settings.load(stack.settings.state) is not None
     try:
         stack.up()
-        demo = Demo(stack)
+        demo = (story or Demo)(stack)
         demo.clear()
         demo.tell()
         if was_up and not keep:

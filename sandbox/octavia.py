@@ -22,6 +22,9 @@ DRIVER_AGENT = "octavia-driver-agent"
 PROVIDER_AGENT = "provider-agent"
 """Child of the driver agent: the one that runs the provider's code."""
 
+WITH_AMPHORA = f"api_settings.enabled_provider_drivers={PROVIDER}:OVN,amphora:Octavia's own"
+"""A setting for more than one provider; there is no worker that would serve amphora."""
+
 _SOCKETS = ("status", "stats", "get")
 _QUOTAS = ("load_balancer", "listener", "member", "pool", "health_monitor", "l7policy", "l7rule")
 

@@ -31,6 +31,7 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 TEMPEST = Path(__file__).with_name("tempest-requirements.txt")
 CLIENTS = Path(__file__).with_name("clients-requirements.txt")
+HORIZON = Path(__file__).with_name("horizon-requirements.txt")
 ANSIBLE = Path(__file__).with_name("ansible-requirements.txt")
 
 # Program -> Debian package that brings it.
@@ -91,6 +92,22 @@ def install_clients(settings: Settings, console: Console) -> None:
                 _unpack(wheel, settings.ansible)
         stamps.write("clients", wanted)
         console.done("Ansible and its collection openstack.cloud from PyPI")
+
+
+def install_horizon(settings: Settings, console: Console) -> None:
+    """Install what only the tour of the dashboard needs, after `install`; at once when there."""
+    if not shutil.which("chromium", path=search_path()):
+        install_packages(["chromium"])
+        console.done("Debian package: chromium")
+    stamps = _Stamps(settings.dashboard / "sandbox.json")
+    wanted = _digest(settings_module.python_version(), HORIZON, CONSTRAINTS)
+    if not settings.dashboard.exists() or stamps.read().get("horizon") != wanted:
+        shutil.rmtree(settings.dashboard, ignore_errors=True)
+        _python("-m", "venv", settings.dashboard)
+        pip = settings.dashboard / "bin" / "pip"
+        _python(pip, "install", "-q", "-r", HORIZON, "-c", CONSTRAINTS)
+        stamps.write("horizon", wanted)
+        console.done("Horizon, octavia-dashboard and Playwright from PyPI")
 
 
 def _unpack(wheel: Path, folder: Path) -> None:

@@ -90,6 +90,11 @@ class Settings:
         return self.venv / "ansible"
 
     @property
+    def dashboard(self) -> Path:
+        """Virtual environment of Horizon and of the browser's driver."""
+        return self.venv.parent / "venv-horizon"
+
+    @property
     def ovn_path(self) -> str:
         """What stands before the system's programs in PATH; "" for Debian's OVN."""
         if self.ovn_prefix == _SYSTEM:

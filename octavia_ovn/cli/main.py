@@ -12,6 +12,7 @@ import click
 
 from octavia_ovn import wiring
 from octavia_ovn.cli import output
+from octavia_ovn.cli.adopt import adopt
 from octavia_ovn.cli.bundle import bundle
 from octavia_ovn.cli.comparing import compare
 from octavia_ovn.cli.explain import explain
@@ -184,6 +185,7 @@ def _synchronize(  # noqa: PLR0913 - the command line's options
     return RIGHT if all(each.action in good for each in results) else WRONG
 
 
+main.add_command(adopt)
 main.add_command(bundle)
 main.add_command(explain)
 main.add_command(show)

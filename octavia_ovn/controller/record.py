@@ -179,6 +179,13 @@ class Recorder:
             return False
         return bool(plan)
 
+    def around(self, lb: model.LoadBalancer) -> Iterator[Subnet]:
+        """Yield the subnets of the routers around a load balancer.
+
+        :raises Unavailable: when the database did not answer in time
+        """
+        return self._subnets_around(lb, self._deadline())
+
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout
 

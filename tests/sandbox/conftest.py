@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import chassis, namespaces, network, packages, settings
+from sandbox import chassis, namespaces, network, octavia, packages, settings
 from sandbox.console import Console
 from sandbox.stack import Stack, locked
 from tests.sandbox.plane import Plane
@@ -50,6 +50,7 @@ def stack() -> Iterator[Stack]:
             "ovn.ovsdb_connection_timeout=5",
             *chassis.options(_PORT_BASE + 5),
             *_NOTIFICATIONS,
+            octavia.WITH_AMPHORA,
         ),
         provider_package=os.environ.get("SANDBOX_PROVIDER_PACKAGE") or ".",
         ovn_prefix=settings.default_ovn_prefix(),

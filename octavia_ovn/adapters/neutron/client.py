@@ -106,7 +106,23 @@ class Neutron:
 
         :raises NotFound: when port or policy do not exist
         """
-        self._rest.put(f"/ports/{port_id}", {"port": {"qos_policy_id": policy_id}})
+        self.change_port(port_id, qos_policy_id=policy_id)
+
+    def change_port(self, port_id: str, **values: object) -> None:
+        """Change attributes of a port, by Neutron's names.
+
+        :raises NotFound: when there is none
+        """
+        self._rest.put(f"/ports/{port_id}", {"port": values})
+
+    def address_pairs(self, port_id: str) -> list[dict[str, Any]]:
+        """Return the allowed address pairs of a port.
+
+        :raises NotFound: when there is none
+        """
+        query = {"fields": "allowed_address_pairs"}
+        found = self._rest.get(f"/ports/{port_id}", query)["port"]
+        return list(found.get("allowed_address_pairs") or ())
 
     def touch_port(self, port_id: str, address: str) -> None:
         """Have Neutron write the switch port of a port again; nothing to do when it is gone.
@@ -117,7 +133,7 @@ class Neutron:
         try:
             port = self.port(port_id)
             if port.fixed_ip(None, address):
-                self._rest.put(f"/ports/{port_id}", {"port": {"name": port.name}})
+                self.change_port(port_id, name=port.name)
         except NotFound:
             return
 
@@ -129,8 +145,7 @@ class Neutron:
         Without an owner Neutron leaves the addresses off the switch port, see
         :meth:`create_vip_port`.
         """
-        change = {"device_owner": "", "device_id": neutron.device_id(lb_id)}
-        self._rest.put(f"/ports/{port_id}", {"port": change})
+        self.change_port(port_id, device_owner="", device_id=neutron.device_id(lb_id))
 
     def create_vip_port(  # noqa: PLR0913 - the properties of a VIP
         self,

@@ -126,7 +126,7 @@ class OctaviaApi:
         kind after the other. Empty when the load balancer does not exist.
         """
         found: dict[tuple[Kind, str], Final] = {}
-        for kind, item in self._objects(lb_id):
+        for kind, item in self.objects(lb_id):
             final = _PENDING.get(item["provisioning_status"])
             if final is not None:
                 found[kind, item["id"]] = final
@@ -148,11 +148,15 @@ class OctaviaApi:
             (kind, item["id"]): ObjectStatus(
                 item.get("name") or "", item["provisioning_status"], item["operating_status"]
             )
-            for kind, item in self._objects(lb_id)
+            for kind, item in self.objects(lb_id)
         }
 
-    def _objects(self, lb_id: str) -> Iterator[tuple[Kind, dict[str, Any]]]:
-        """Yield a load balancer and all that belongs to it, as far as it exists."""
+    def objects(self, lb_id: str) -> Iterator[tuple[Kind, dict[str, Any]]]:
+        """Yield a load balancer and all that belongs to it, as far as it exists.
+
+        Each listener is followed by its L7 policies and their rules, each pool by its members and
+        its monitor.
+        """
         with contextlib.suppress(NotFound):
             yield (
                 Kind.LOAD_BALANCER,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -115,6 +115,16 @@ def patch(kind: type[T], table: Table, values: Fields) -> Patch[T]:
             {ours: convert(values[name]) for name, ours, convert in table if name in values},
         )
     )
+
+
+def problems(table: Table, values: Fields) -> Iterator[str]:
+    """Yield a sentence for each value that is wrong, or is something that OVN cannot do."""
+    for name, _, convert in table:
+        if name in values:
+            try:
+                convert(values[name])
+            except (limits.Unsupported, ValueError, TypeError) as error:
+                yield f"{name}: {error}"
 
 
 def names(table: Table) -> frozenset[str]:

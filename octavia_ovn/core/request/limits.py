@@ -7,7 +7,7 @@ Nothing is accepted and then ignored.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 Fields = Mapping[str, object]
@@ -65,17 +65,22 @@ class Limit:
         filled_in = usual.filled_in.get(kind, {}).get(self.option, self.usual)
         return value not in (None, filled_in) and fields.get("type") not in self.used_by
 
+    def refusal(self) -> str:
+        """Return the sentence that the user reads."""
+        return f"{self.option}: {self.reason}{STRICT_OPTIONS if self.strict else ''}."
+
+
+STRICT_OPTIONS = ", and [ovn] strict_options is set"
+"""The end of a sentence about an option that is refused only if the operator wants that."""
 
 _NO_TLS = (
     "OVN balances connections and cannot terminate or originate TLS; terminate it in the members"
 )
 _NO_L7 = "OVN works at layer 4 and does not see requests"
 
-_NO_TIMEOUT = (
-    "OVN does not terminate connections and has no such time-out, and [ovn] strict_options is set"
-)
-_NO_HTTP = "OVN opens a connection and sends no HTTP request, and [ovn] strict_options is set"
-_UNUSED_TLS = "there is no TLS to use it for, and [ovn] strict_options is set"
+_NO_TIMEOUT = "OVN does not terminate connections and has no such time-out"
+_NO_HTTP = "OVN opens a connection and sends no HTTP request"
+_UNUSED_TLS = "there is no TLS to use it for"
 
 TIMEOUTS = {
     "timeout_client_data": 50000,
@@ -270,11 +275,18 @@ def check(kind: str, asked: Fields, usual: Usual = BUILT_IN, known: Fields = _NO
     :param known: what is known of the object besides
     :raises Unsupported: naming the option and the reason
     """
+    for sentence in refusals(kind, asked, usual, known):
+        raise Unsupported(sentence)
+
+
+def refusals(
+    kind: str, asked: Fields, usual: Usual = BUILT_IN, known: Fields = _NOTHING_MORE
+) -> Iterator[str]:
+    """Yield a sentence for each option that OVN cannot serve, see :func:`check`."""
     fields = {**known, **asked}
     for limit in TABLE[kind]:
         if limit.option in asked and limit.asks(kind, fields, usual):
-            msg = f"{limit.option}: {limit.reason}."
-            raise Unsupported(msg)
+            yield limit.refusal()
 
 
 def refuse(sentence: str, **values: object) -> Unsupported:
