@@ -94,8 +94,8 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         min=0,
         help="Seconds between two readings of all tracked connections while a listener with a"
         " connection_limit is on this chassis; 0 turns them off, and connections of this chassis"
-        " do not count for limits. A reading may take a twentieth of the time at most; the pause"
-        " grows if it takes longer.",
+        " do not count for limits. Readings may take a twentieth of a processor; the pause grows if"
+        " they take longer.",
     ),
     cfg.StrOpt(
         "ovs_rundir",

@@ -8,15 +8,13 @@ results to the loop as functions.
 from __future__ import annotations
 
 import collections
-import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 from octavia_ovn.controller import vip_ports
-from octavia_ovn.controller.check_sources import RELEASES, TASKS
 from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.dependencies import Index
 from octavia_ovn.controller.effects import Effects
@@ -26,11 +24,12 @@ from octavia_ovn.controller.probing import Probing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia, Southbound
 from octavia_ovn.controller.queue import Queue
 from octavia_ovn.controller.reconcile import Outcome, Reconciler
+from octavia_ovn.controller.releases import Releases
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.controller.vip_groups import Admission
-from octavia_ovn.core.dependencies import Dependency, Resource
+from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names
 from octavia_ovn.core.request.events import Event
@@ -57,8 +56,8 @@ class Controller:
     :param announce: called with the id of a load balancer and an event, once Octavia has accepted
         how a request has ended; does not wait
     :param probing: has chassis probe members; None when OVN checks them
-    :param max_denied: networks that may describe what security groups deny; 0 for any number
     :param limits: follows connections of listeners with a limit; None when none are counted
+    :param max_denied: networks that may describe what security groups deny; 0 for any number
     :param clock: seconds, monotonic
     """
 
@@ -77,14 +76,14 @@ class Controller:
         populated: Callable[[str], object] = lambda _: None,
         announce: Callable[[str, Event], object] = lambda _, __: None,
         probing: Probing | None = None,
-        max_denied: int = 0,
         limits: ConnectionLimits | None = None,
+        max_denied: int = 0,
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
-        self._populated, self._announce = populated, announce
-        self._neutron = neutron
+        self._populated = populated
+        self._announce = announce
         self._wake = wake
         self._observer = observer
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
@@ -101,16 +100,10 @@ class Controller:
         admission = Admission(nb, sb, max_denied)
         facts = FactFinder(nb, health, neutron, effects, admission, self._limits)
         self._reconciler = Reconciler(nb, facts, neutron, octavia, effects, reported, observer)
-        self._forgetting: Mapping[Resource, Callable[[str], None]] = {
-            Resource.PORT: nb.forget_port,
-            Resource.SWITCH: nb.forget_switch,
-            Resource.GROUP: nb.forget_group,
-            Resource.ADDRESS_SET: sb.forget_address_set,
-        }
+        self._releases = Releases(nb, sb, neutron, self._tasks)
         self._unreconciled: set[str] = set()
         self._unplanned: set[str] = set()
         """Load balancers of which it is not known yet what chassis should probe."""
-        self._releasing: dict[str, set[Hashable]] = {}
         self._parts: collections.deque[Sequence[str]] = collections.deque()
         """Of batches that could not be committed: one in each turn, to keep the loop turning."""
         self._alone: set[str] = set()
@@ -183,7 +176,7 @@ class Controller:
 
     def _release_source(self, dependency: Dependency) -> None:
         if not self._index.of(dependency) and not self._unreconciled:
-            self._release(dependency.name, dependency)
+            self._releases.release(dependency.name, dependency, sources=True)
 
     def _end(self, lb_id: str, key: ReportKey) -> None:
         """Take note that Octavia has accepted a report."""
@@ -355,11 +348,10 @@ class Controller:
         if outcome.dependencies is not None:
             self._unreconciled.discard(lb_id)
             self._plan_probes(lb_id, outcome)
-            for dependency in self._index.set(lb_id, outcome.dependencies, outcome.former):
-                key = self._release(lb_id, dependency)
-                if key is not None and not outcome.dependencies:
-                    self._releasing.setdefault(lb_id, set()).add(key)
-        if outcome.report is not None and not self._is_releasing(lb_id):
+            sources, gone = not self._unreconciled, not outcome.dependencies
+            for each in self._index.set(lb_id, outcome.dependencies, outcome.former):
+                self._releases.release(lb_id, each, sources=sources, awaited=gone)
+        if outcome.report is not None and not self._releases.are_under_way(lb_id):
             self._reporter.send(outcome.report)
             self._reported.sent(lb_id, outcome.report.key)
         self.queue.set_alarm(lb_id, outcome.due)
@@ -376,33 +368,3 @@ class Controller:
         elif self._probing.enabled and registry.want(lb_id, probes.targets, probes.before):
             self.queue.add(lb_id)
         self._unplanned.discard(lb_id)
-
-    def _is_releasing(self, lb_id: str) -> bool:
-        """Whether a resource of a deleted load balancer is being released.
-
-        The deletion is reported afterwards, so that networks can be deleted then. It does not wait
-        while Neutron is unavailable.
-        """
-        keys = self._releasing.pop(lb_id, set())
-        under_way = {key for key in keys if self._tasks.is_first_attempt(key, lb_id)}
-        if under_way:
-            self._releasing[lb_id] = under_way
-        return bool(under_way)
-
-    def _release(self, lb_id: str, dependency: Dependency) -> Hashable | None:
-        """Release what no load balancer needs any more; return the key of the background call."""
-        resource, name = dependency
-        after: Hashable = None
-        key: tuple[Hashable, ...] = ("release", name)
-        if resource in RELEASES and not self._unreconciled:
-            after, key = (TASKS[resource], name), (RELEASES[resource], name)
-            self._tasks.forget(after)
-            work = functools.partial(self._neutron.delete_hm_ports, name, resource)
-        elif resource == Resource.MEMBER_FIP:
-            work = functools.partial(self._neutron.touch_floating_ip, name)
-        else:
-            if resource in self._forgetting:
-                self._forgetting[resource](name)
-            return None
-        self._tasks.run_once(key, work, lb_id, after)
-        return key
