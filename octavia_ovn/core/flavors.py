@@ -26,6 +26,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     " session_persistence.",
     "strict_algorithms": "Boolean. Refuse pools with lb_algorithm ROUND_ROBIN. Overrides [ovn]"
     " strict_algorithms.",
+    "fail_open": "Boolean. While all members of a pool fail their health checks, have all of them"
+    " serve (true), or refuse connections (false, the default). Without effect on pools that OVN"
+    " checks itself.",
+    "endpoint_weights": "Boolean. Take the weights of members from the header"
+    " X-Load-Balancing-Endpoint-Weight of their answers to HTTP and HTTPS health monitors.",
 }
 """Each key with its meaning, for operators."""
 
@@ -54,6 +59,8 @@ def read(values: object) -> model.Flavor:
         hairpin_snat_ip=_addresses(values, "hairpin_snat_ip"),
         session_persistence=_mechanism(values, "session_persistence"),
         strict_algorithms=_boolean(values, "strict_algorithms"),
+        fail_open=_boolean(values, "fail_open"),
+        endpoint_weights=_boolean(values, "endpoint_weights"),
     )
 
 
@@ -65,6 +72,8 @@ def write(flavor: model.Flavor) -> dict[str, object]:
         "hairpin_snat_ip": " ".join(flavor.hairpin_snat_ip) or None,
         "session_persistence": flavor.session_persistence and flavor.session_persistence.value,
         "strict_algorithms": flavor.strict_algorithms,
+        "fail_open": flavor.fail_open,
+        "endpoint_weights": flavor.endpoint_weights,
     }
     return {key: value for key, value in values.items() if value is not None}
 

@@ -341,6 +341,8 @@ class Flavor:
         for each IP version
     :param session_persistence: how clients are kept on members
     :param strict_algorithms: whether ROUND_ROBIN is refused
+    :param fail_open: whether members serve when all of them fail their checks
+    :param endpoint_weights: whether members say their weights in answers to checks
     """
 
     reject: bool | None = None
@@ -348,6 +350,8 @@ class Flavor:
     hairpin_snat_ip: tuple[str, ...] = ()
     session_persistence: Mechanism | None = None
     strict_algorithms: bool | None = None
+    fail_open: bool | None = None
+    endpoint_weights: bool | None = None
 
     def __post_init__(self) -> None:
         for address in self.hairpin_snat_ip:

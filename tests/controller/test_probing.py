@@ -5,7 +5,8 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.core.model import MonitorType
+from octavia_ovn.controller.probing import FLIPS
+from octavia_ovn.core.model import Flavor, MonitorType
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.chassis import Chassis, Program
@@ -15,6 +16,7 @@ from tests.controller.two_chassis import (
     HTTP,
     PLACES,
     SOURCE,
+    UP,
     WEB,
     network,
     only,
@@ -191,6 +193,29 @@ class TestResults:
         assert agent.octavia.operating["lb1"] == "ERROR"
         a.finds()
         assert agent.db.vips() == only(1)
+
+    def test_when_all_fail_all_serve_if_the_flavor_says_so(self, agent):
+        a, b = Program(agent, "a"), Program(agent, "b")
+        agent.created(dataclasses.replace(WEB, flavor=Flavor(fail_open=True)))
+        agent.settle()
+        a.finds(DOWN)
+        assert agent.db.vips() == only(2)
+        b.finds(DOWN)
+        assert agent.db.vips() == VIPS
+        assert {agent.octavia.operating[each] for each in ("m1", "m2", "lb1")} == {"ERROR"}
+        a.finds()
+        assert (agent.db.vips(), agent.octavia.operating["m2"]) == (only(1), "ERROR")
+
+    def test_a_member_that_flips_all_the_time_costs_a_bounded_number_of_changes(self, web):
+        before = web.db.transactions
+        for number in range(200):
+            web.a.finds(DOWN if number % 2 else UP)
+            passes(web, 1, web.a, web.b)
+        # With its report to Octavia, each change has two transactions.
+        assert web.db.transactions - before <= 2 * (FLIPS[0] + 200 / FLIPS[1])
+        web.a.finds(DOWN)
+        passes(web, 3, web.a, web.b)
+        assert web.db.vips() == only(2)
 
     def test_the_log_says_why_a_member_is_down(self, web, caplog):
         web.a.finds(DOWN)

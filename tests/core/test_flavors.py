@@ -32,6 +32,8 @@ SAYING = {
         model.Flavor(session_persistence=model.Mechanism.AFFINITY),
     ),
     "strict": ({"strict_algorithms": True}, model.Flavor(strict_algorithms=True)),
+    "fail_open": ({"fail_open": True}, model.Flavor(fail_open=True)),
+    "endpoint_weights": ({"endpoint_weights": True}, model.Flavor(endpoint_weights=True)),
 }
 
 
@@ -47,7 +49,9 @@ def test_addresses_are_written_as_ovn_reads_them():
     assert flavor.hairpin_snat_ip == ("2001:db8::7", "192.0.2.7")
 
 
-@pytest.mark.parametrize("key", ["reject", "ct_flush", "strict_algorithms"])
+@pytest.mark.parametrize(
+    "key", ["reject", "ct_flush", "strict_algorithms", "fail_open", "endpoint_weights"]
+)
 @pytest.mark.parametrize("value", ["true", 1, None])
 def test_a_boolean_is_a_boolean(key, value):
     with pytest.raises(ValueError, match=f"^{key}: must be true or false, not {value!r}$"):
@@ -91,7 +95,7 @@ def test_what_breaks_traffic_is_not_offered(key):
 
 
 def test_an_unknown_key_is_answered_with_those_that_are_known():
-    with pytest.raises(ValueError, match=r"^topology: no such key; .* ct_flush, hairpin_snat_ip"):
+    with pytest.raises(ValueError, match=r"^topology: no such key; .* ct_flush, .*hairpin_snat_ip"):
         flavors.read({"reject": True, "topology": "SINGLE"})
 
 

@@ -33,6 +33,10 @@ PENDING = "octavia:pending"
 LOST_VIPS = "octavia:lost_vips"
 """JSON: VIP → why it is not served; an empty object until it is reported to Octavia that
 all are served again."""
+FIRST_CHECKS = "octavia:first_checks"
+"""JSON: ids of members that serve until the first result of their check."""
+ENDPOINT_WEIGHTS = "octavia:endpoint_weights"
+"""JSON: member id → weight that the member itself has said."""
 CHECK_MONITOR = "octavia:healthmonitor"
 CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
@@ -50,7 +54,16 @@ _INTENT_KEYS = frozenset(
 
 _INTENT_PREFIXES = (LISTENER, LISTENER_ATTRIBUTES, POOL, POOL_ATTRIBUTES, POOL_MARK)
 _REALISED_KEYS = frozenset(
-    {VIP_FIP, ADDITIONAL_FIPS, SWITCH_REFS, ROUTER_REF, MEMBER_STATUS, LOST_VIPS}
+    {
+        VIP_FIP,
+        ADDITIONAL_FIPS,
+        SWITCH_REFS,
+        ROUTER_REF,
+        MEMBER_STATUS,
+        LOST_VIPS,
+        FIRST_CHECKS,
+        ENDPOINT_WEIGHTS,
+    }
 )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -276,6 +277,29 @@ def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
         return texts(json.loads(marks[0])) if marks else None
     except _UNREADABLE:
         return {}
+
+
+def first_checks(rows: Iterable[Row]) -> frozenset[str]:
+    """Return the members that serve until the first result of their check; none if unreadable."""
+    found: set[str] = set()
+    for row in rows:
+        with contextlib.suppress(*_UNREADABLE):
+            found.update(map(str, json.loads(row.external_ids.get(k.FIRST_CHECKS, "[]"))))
+    return frozenset(found)
+
+
+def endpoint_weights(rows: Iterable[Row]) -> dict[str, int]:
+    """Return the weights that members have said: member id → weight; none if unreadable."""
+    found: dict[str, int] = {}
+    for row in rows:
+        with contextlib.suppress(*_UNREADABLE):
+            said = json.loads(row.external_ids.get(k.ENDPOINT_WEIGHTS, "{}"))
+            found.update({key: each for key, each in said.items() if _is_weight(each)})
+    return found
+
+
+def _is_weight(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:

@@ -113,7 +113,7 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
 def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -> Row:
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = group.profile or Profile()
-    vips = dict(_vips(group, addresses, facts.health)) if lb.enabled else {}
+    vips = dict(_vips(lb, group, addresses, facts.health)) if lb.enabled else {}
     checks = _checks(group, addresses, vips, facts)
     return replace(
         row,
@@ -148,10 +148,12 @@ def _served(group: RowGroup) -> Iterator[tuple[model.Listener, model.Pool]]:
             yield listener, pool
 
 
-def _vips(group: RowGroup, addresses: Sequence[str], health: Health) -> Iterator[tuple[str, str]]:
+def _vips(
+    lb: model.LoadBalancer, group: RowGroup, addresses: Sequence[str], health: Health
+) -> Iterator[tuple[str, str]]:
     for listener, pool in _served(group):
         for address in addresses:
-            serving = eligible(pool, model.family(address), health)
+            serving = eligible(lb.flavor, pool, model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
             # entry, so that routes to the VIP are withdrawn.
             if pool.members:
@@ -161,28 +163,34 @@ def _vips(group: RowGroup, addresses: Sequence[str], health: Health) -> Iterator
                 )
 
 
-def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Member, ...]:
+def eligible(
+    flavor: model.Flavor, pool: model.Pool, family: int, health: Health
+) -> tuple[model.Member, ...]:
     """Return the entries that serve a VIP of one IP version.
 
     Backup members serve when no other member may. A member that is DOWN stays in the list beside
     them: OVN skips it, and would stop checking it otherwise. An unreachable member is left out: OVN
     would send it connections until a check fails, and no check runs.
-    Of a pool that chassis check, only those that serve are in the list.
+    Of a pool that chassis check, only those that serve are in the list. When all of them fail,
+    a flavor may have them serve, backup members if there are no others.
     """
     members = [
         each
         for each in pool.members
         if each.enabled
-        and each.weight
+        and health.weight(each)
         and model.family(each.address) == family
         and health.of(pool, each) is not HealthState.UNREACHABLE
     ]
+    failing = members
     if pool.id in health.probed:
         members = _serving(pool, members, health)
     first = [each for each in members if not each.backup]
     if any(health.may_serve(pool, each) for each in first):
-        return slots.entries(pool, _distinct(first))
-    return slots.entries(pool, _distinct(members))
+        members = first
+    elif pool.id in health.probed and not members and flavor.fail_open:
+        members = [each for each in failing if not each.backup] or failing
+    return slots.entries(pool, _distinct(members), health.weight)
 
 
 def _serving(
@@ -304,12 +312,22 @@ def _external_ids(
     additional = [fips[vip.address] for vip in lb.vips[1:] if vip.address in fips]
     if additional:
         keys[k.ADDITIONAL_FIPS] = ",".join(additional)
+    keys |= dict(_of_checks(group, facts.health))
     keys[k.SWITCH_REFS] = codec.switch_refs(facts.attachments.switch_refs)
     if facts.lost is not None:
         keys[k.LOST_VIPS] = codec.lost_vips(facts.lost)
     if facts.attachments.vip_router:
         keys[k.ROUTER_REF] = facts.attachments.vip_router
     return keys
+
+
+def _of_checks(group: RowGroup, health: Health) -> Iterator[tuple[str, str]]:
+    """Yield what an agent that takes over must know of the members that chassis check."""
+    members = {each.id for pool in group.pools for each in pool.members}
+    if first := sorted(health.first & members):
+        yield k.FIRST_CHECKS, codec.dumps(first)
+    if weights := {key: each for key, each in health.weights.items() if key in members}:
+        yield k.ENDPOINT_WEIGHTS, codec.dumps(weights)
 
 
 def _reported(group: RowGroup, statuses: Mapping[str, str]) -> dict[str, str]:
