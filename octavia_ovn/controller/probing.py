@@ -31,8 +31,9 @@ QUIET = 4.0
 """Seconds without a line from a chassis until it counts as silent: two are sent in that time."""
 KEPT = 60.0
 """Seconds for which NB_Global says that chassis probe after the last one has gone."""
-FLIPS = 20, 2.0
-"""How many results may change a load balancer in a burst, and seconds until one more may."""
+FLIPS = 20, 30.0, 100
+"""How many results may change a load balancer at once, seconds until one more may, and how many
+load balancers may change beyond that in a second."""
 WEIGHTS = 2, 5.0
 """The same for weights."""
 _RETRY = 5.0

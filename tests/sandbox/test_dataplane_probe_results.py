@@ -133,7 +133,7 @@ def test_members_say_their_weights(plane: Plane, program: Program) -> None:
         assert entries(plane, lb) == {ONE: 1, TWO: 1}
 
         say(plane, ONE, 9)
-        until(lambda: entries(plane, lb) == {ONE: 9, TWO: 1}, seconds=15)
+        until(lambda: entries(plane, lb) == {ONE: 9, TWO: 1}, seconds=30)
         plane.sync()
         found = plane.ask("behind", vip, 200)
         assert found[ONE] > 150
@@ -143,7 +143,7 @@ def test_members_say_their_weights(plane: Plane, program: Program) -> None:
             server = held.ask()
             other = TWO if server == ONE else ONE
             say(plane, server, 0)
-            until(lambda: server not in entries(plane, lb), seconds=15)
+            until(lambda: server not in entries(plane, lb), seconds=30)
             plane.sync()
             assert plane.ask("behind", vip, 20) == {other: 20}
             assert plane.member_status(lb, server) == "ONLINE"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from octavia_ovn.core.probing.spec import Probe
 
-_SETTING_UP = 10.0
+_SETTING_UP = 30.0
 """Seconds for what precedes the first probe: the port that it comes from, a namespace, flows."""
 
 

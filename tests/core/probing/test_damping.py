@@ -20,10 +20,25 @@ def test_what_waits_comes_when_it_is_due() -> None:
     due = damping.scan_due
     assert due is not None
     assert damping.admit((), 109.0) == set()
-    assert damping.admit((), 109.1) == set()
+    assert damping.admit((), 109.9) == set()
+    assert damping.scan_due == 110.0
     assert damping.admit((), 110.0) == {"lb1"}
     assert damping.scan_due is None
     assert damping.admit((), 200.0) == set()
+
+
+def test_the_oldest_are_let_through_before_as_far_as_there_is_room() -> None:
+    damping = Damping(1, 100.0, 2)
+    for name in "abc":
+        damping.admit({name}, 100.0)
+    assert damping.admit({"c"}, 100.5) == {"c"}
+    damping.admit({"b"}, 100.6)
+    damping.admit({"a"}, 100.7)
+    damping.admit({"c"}, 100.8)
+    assert damping.admit({"new"}, 101.0) == {"new"}
+    assert damping.admit((), 101.5) == {"b", "a"}
+    assert damping.admit({"b"}, 101.6) == set()
+    assert damping.admit((), 102.5) == {"c", "b"}
 
 
 def test_one_that_changes_each_second_comes_at_intervals() -> None:

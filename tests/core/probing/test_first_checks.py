@@ -11,7 +11,7 @@ from tests.core.probing.examples import probe
 
 @pytest.mark.parametrize(("rise", "fall"), [(2, 3), (3, 2)])
 def test_a_first_result_must_come_in_time(rise: int, fall: int) -> None:
-    assert time_limit(probe(delay=5, timeout=3, rise=rise, fall=fall)) == 5 * 3 + 3 + 10
+    assert time_limit(probe(delay=5, timeout=3, rise=rise, fall=fall)) == 5 * 3 + 3 + 30
 
 
 def test_the_time_begins_with_the_first_examination() -> None:
