@@ -59,7 +59,7 @@ class Entry:
 
     :param found: whether a chassis has found its state; else it counts as before
     :param weight: that its last answer has said
-    :param serving: whether it receives connections, whatever its state is
+    :param serving: whether it receives connections, in any state
     :param alive: its state before its hypervisor was found dead; None if that is not so
     """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two programs with the name and the key of one chassis: a cloned host, or a copied configuration.
 
-A program that connects again takes the place of its former connection. Two would do so in turn
+A program that connects again replaces its former connection. Two would do so in turn
 without end.
 """
 
