@@ -126,6 +126,7 @@ class Agent:
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             announce=announcer(opened, observer, enabled=settings.event_notifications),
             probing=self._health.probing,
+            max_denied=settings.admission.max_denied_cidrs,
             observer=observer,
         )
         opened.callback(self._controller.close, timeout=_CLOSE_TIMEOUT)

@@ -28,6 +28,7 @@ from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.controller.vip_groups import Admission
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names
@@ -55,6 +56,7 @@ class Controller:
     :param announce: called with the id of a load balancer and an event, once Octavia has accepted
         how a request has ended; does not wait
     :param probing: has chassis probe members; None when OVN checks them
+    :param max_denied: networks that may describe what security groups deny; 0 for any number
     :param clock: seconds, monotonic
     """
 
@@ -73,6 +75,7 @@ class Controller:
         populated: Callable[[str], object] = lambda _: None,
         announce: Callable[[str, Event], object] = lambda _, __: None,
         probing: Probing | None = None,
+        max_denied: int = 0,
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -92,10 +95,15 @@ class Controller:
         effects = Effects(self._tasks)
         self._probing = probing or Probing(nb)
         health = MemberHealth(nb, sb, neutron, effects, self._probing)
-        finder = FactFinder(nb, health, neutron, effects)
-        self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, effects, self._reported, observer
-        )
+        facts = FactFinder(nb, health, neutron, effects, Admission(nb, sb, max_denied))
+        reported = self._reported
+        self._reconciler = Reconciler(nb, facts, neutron, octavia, effects, reported, observer)
+        self._forgetting: Mapping[Resource, Callable[[str], None]] = {
+            Resource.PORT: nb.forget_port,
+            Resource.SWITCH: nb.forget_switch,
+            Resource.GROUP: nb.forget_group,
+            Resource.ADDRESS_SET: sb.forget_address_set,
+        }
         self._unreconciled: set[str] = set()
         self._unplanned: set[str] = set()
         """Load balancers of which it is not known yet what chassis should probe."""
@@ -385,10 +393,8 @@ class Controller:
         elif resource == Resource.MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
-            if resource == Resource.PORT:
-                self._nb.forget_port(name)
-            elif resource == Resource.SWITCH:
-                self._nb.forget_switch(name)
+            if resource in self._forgetting:
+                self._forgetting[resource](name)
             return None
         self._tasks.run_once(key, work, lb_id, after)
         return key

@@ -31,6 +31,9 @@ DESCRIPTIONS: Mapping[str, str] = {
     " checks itself.",
     "endpoint_weights": "Boolean. Take the weights of members from the header"
     " X-Load-Balancing-Endpoint-Weight of their answers to HTTP and HTTPS health monitors.",
+    "withdraw": "Boolean. While no member of a listener's pool may serve, take the listener out of"
+    " OVN, so that the route to a VIP without any other is not announced by BGP (true), or have OVN"
+    " refuse connections (false, the default).",
 }
 """Each key with its meaning, for operators."""
 
@@ -61,6 +64,7 @@ def read(values: object) -> model.Flavor:
         strict_algorithms=_boolean(values, "strict_algorithms"),
         fail_open=_boolean(values, "fail_open"),
         endpoint_weights=_boolean(values, "endpoint_weights"),
+        withdraw=_boolean(values, "withdraw"),
     )
 
 
@@ -74,6 +78,7 @@ def write(flavor: model.Flavor) -> dict[str, object]:
         "strict_algorithms": flavor.strict_algorithms,
         "fail_open": flavor.fail_open,
         "endpoint_weights": flavor.endpoint_weights,
+        "withdraw": flavor.withdraw,
     }
     return {key: value for key, value in values.items() if value is not None}
 

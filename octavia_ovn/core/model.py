@@ -337,12 +337,12 @@ class Flavor:
 
     :param reject: whether connections are refused while no member is alive
     :param ct_flush: whether connections of a member that leaves are ended
-    :param hairpin_snat_ip: source address of members' connections to themselves, at most one
-        for each IP version
+    :param hairpin_snat_ip: source of members' connections to themselves, one for each IP version
     :param session_persistence: how clients are kept on members
     :param strict_algorithms: whether ROUND_ROBIN is refused
     :param fail_open: whether members serve when all of them fail their checks
     :param endpoint_weights: whether members say their weights in answers to checks
+    :param withdraw: whether OVN forgets a VIP's port while no member may serve it
     """
 
     reject: bool | None = None
@@ -352,6 +352,7 @@ class Flavor:
     strict_algorithms: bool | None = None
     fail_open: bool | None = None
     endpoint_weights: bool | None = None
+    withdraw: bool | None = None
 
     def __post_init__(self) -> None:
         for address in self.hairpin_snat_ip:
@@ -360,7 +361,10 @@ class Flavor:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional."""
+    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional.
+
+    Clients must be allowed by any of `security_groups`, by id. None: it is not known, and stays.
+    """
 
     id: str
     vips: tuple[Vip, ...]
@@ -369,6 +373,7 @@ class LoadBalancer:
     listeners: tuple[Listener, ...] = ()
     pools: tuple[Pool, ...] = ()
     flavor: Flavor = Flavor()
+    security_groups: frozenset[str] | None = frozenset()
 
     def __post_init__(self) -> None:
         check_id(self.id)

@@ -34,9 +34,10 @@ class Agent:
     :param rows: the Northbound database has
     :param outside: of another agent, which has died
     :param chassis: which probe members; None when OVN checks them
+    :param max_denied: networks that may be denied because of security groups
     """
 
-    def __init__(self, rows=(), outside=None, observer=None, chassis=None):
+    def __init__(self, rows=(), outside=None, observer=None, chassis=None, max_denied=100):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
         self.db = self.nb.db
         self.clock, self.executor, self.sender = Clock(), Later(), Later()
@@ -58,6 +59,7 @@ class Agent:
             lambda: None,
             sender=self.sender,
             probing=self.probing,
+            max_denied=max_denied,
             observer=observer or self.defects,
             clock=self.clock,
         )

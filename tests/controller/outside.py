@@ -132,6 +132,7 @@ class Northbound:
         self.committed = lambda _: None
         self.number = 7
         self.announced = False
+        self.groups = {}
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -173,6 +174,13 @@ class Northbound:
 
     def forget_switch(self, switch):
         self.forgotten.add(switch)
+
+    def group_rules(self, group_id):
+        """The rules of a security group: none unless a test says so."""
+        return self.groups.get(group_id, ())
+
+    def forget_group(self, group_id):
+        self.forgotten.add(group_id)
 
     def switch_ports(self, switch):
         found = self.ports.get(switch)
@@ -229,6 +237,15 @@ class Southbound:
     def __init__(self):
         self.ready = True
         self.states = {}
+        self.sets = {}
+        self.forgotten = set()
+
+    def address_set(self, name):
+        """The addresses of a set; None of one that is being fetched."""
+        return self.sets.get(name, frozenset())
+
+    def forget_address_set(self, name):
+        self.forgotten.add(name)
 
     def health_state(self, switch_port, address, port, protocol):
         if not self.ready:
@@ -362,6 +379,7 @@ class Octavia:
         self.provisioning = {}
         self.operating = {}
         self.messages = []
+        self.updated = {}
 
     def tree(self, lb_id):
         if self.error is not None:
@@ -370,6 +388,12 @@ class Octavia:
 
     def exists(self, lb_id):
         return self.tree(lb_id) is not None
+
+    def updated_groups(self, lb_id):
+        """The security groups of an update, once a test says that it is committed."""
+        if self.error is not None:
+            raise self.error
+        return self.updated.get(lb_id)
 
     def is_leaving(self, lb_id):
         if self.error is not None:

@@ -31,6 +31,7 @@ SAYING = {
         {"session_persistence": "affinity"},
         model.Flavor(session_persistence=model.Mechanism.AFFINITY),
     ),
+    "withdraw": ({"withdraw": True}, model.Flavor(withdraw=True)),
     "strict": ({"strict_algorithms": True}, model.Flavor(strict_algorithms=True)),
     "fail_open": ({"fail_open": True}, model.Flavor(fail_open=True)),
     "endpoint_weights": ({"endpoint_weights": True}, model.Flavor(endpoint_weights=True)),
@@ -50,7 +51,8 @@ def test_addresses_are_written_as_ovn_reads_them():
 
 
 @pytest.mark.parametrize(
-    "key", ["reject", "ct_flush", "strict_algorithms", "fail_open", "endpoint_weights"]
+    "key",
+    ["reject", "ct_flush", "strict_algorithms", "fail_open", "endpoint_weights", "withdraw"],
 )
 @pytest.mark.parametrize("value", ["true", 1, None])
 def test_a_boolean_is_a_boolean(key, value):

@@ -10,9 +10,9 @@ from octavia_ovn.adapters.northbound.tables import CHECK_COLUMNS, CHECKS, COLUMN
 from octavia_ovn.adapters.ovsdb.selects import Json, Selects
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core.codec import neutron
-from octavia_ovn.core.codec.keys import ACCESS_LISTENER
+from octavia_ovn.core.codec.keys import ACCESS_LISTENER, ACCESS_MARK, GROUPS_MARK
 from octavia_ovn.core.desired import responder
-from octavia_ovn.core.diagnosis.acls import Acl
+from octavia_ovn.core.diagnosis.acls import VIP_GROUPS, Acl
 from octavia_ovn.core.diagnosis.snapshot import Port, Switch
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import FloatingIp, RouterPort
@@ -171,6 +171,8 @@ def _acl(row: Json, group: Json) -> Acl:
     ids = group["external_ids"] | row["external_ids"]
     security_group = neutron.security_group(ids)
     owner = f"security group {security_group}" if security_group else ""
+    if GROUPS_MARK in ids:
+        owner = VIP_GROUPS
     return Acl(
         group=group["name"],
         direction=row["direction"],
@@ -179,5 +181,5 @@ def _acl(row: Json, group: Json) -> Acl:
         action=row["action"],
         tier=row.get("tier", 0),
         owner=_DROPPED if group["name"] == neutron.DROP_GROUP else owner,
-        listener=ids.get(ACCESS_LISTENER, ""),
+        listener=ids.get(ACCESS_LISTENER, "") if ACCESS_MARK in ids else "",
     )

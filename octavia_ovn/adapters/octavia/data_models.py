@@ -238,7 +238,7 @@ def load_balancer(
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("load balancer", values)
+    limits.check("load balancer", values, defaults.usual)
     zone(values.get("availability_zone") or {})
     return _tree(values, defaults, vip_lookup, None)
 
@@ -267,8 +267,16 @@ def _tree(
                 flavors.with_mechanism(each, chosen) for each in _pools(values, defaults, asked)
             ),
             flavor=chosen,
+            security_groups=_security_groups(values, defaults),
         )
     )
+
+
+def _security_groups(values: Fields, defaults: DriverDefaults) -> frozenset[str] | None:
+    """Return the security groups of the VIP; None while the operator does not permit them."""
+    if limits.VIP_GROUPS not in defaults.usual.permitted:
+        return None
+    return frozenset(values.get(limits.VIP_GROUPS) or ())
 
 
 def bare(values: Fields) -> model.LoadBalancer:

@@ -16,6 +16,7 @@ from octavia_ovn.core.codec.read import (
     first_checks,
     listeners_by_port,
     pending,
+    vip_groups,
     vips,
 )
 from octavia_ovn.core.codec.read import lost_vips as read_lost_vips
@@ -56,5 +57,6 @@ __all__ = [
     "pending",
     "read_lost_vips",
     "switch_refs",
+    "vip_groups",
     "vips",
 ]

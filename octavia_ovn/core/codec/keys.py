@@ -22,6 +22,8 @@ MEMBER_STATUS = "neutron:member_status"
 MONITORS = "octavia:healthmonitors"
 LOAD_BALANCER = "octavia:loadbalancer"
 FLAVOR = "octavia:flavor"
+VIP_GROUPS = "octavia:vip_sg_ids"
+"""The ids of security groups, joined by commas; only if there are any."""
 POOL_ATTRIBUTES = "octavia:attributes_"
 # With a colon: ovn-octavia-provider takes every key that contains `listener_` or `pool_` for one of
 # its own, and after a rollback its requests would not finish.
@@ -42,6 +44,9 @@ CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
 ACCESS_MARK = "octavia:allowed_cidrs"
 """In access-control rows of other tables; always MARKED, so that the server can select them."""
+GROUPS_MARK = "octavia:security_groups"
+"""The same in the rows for security groups of VIPs: a version that does not know these rows does
+not see them, and leaves them."""
 ACCESS_LB = "octavia:loadbalancer_id"
 ACCESS_LISTENER = "octavia:listener_id"
 PROBES_MARK = "octavia-ovn-probes"
@@ -49,7 +54,17 @@ PROBES_MARK = "octavia-ovn-probes"
 PROBES_MARKED = "true"
 
 _INTENT_KEYS = frozenset(
-    {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER, FLAVOR}
+    {
+        ENABLED,
+        VIP,
+        VIP_PORT,
+        VIP_GROUPS,
+        ADDITIONAL_VIPS,
+        ADDITIONAL_PORTS,
+        MONITORS,
+        LOAD_BALANCER,
+        FLAVOR,
+    }
 )
 
 _INTENT_PREFIXES = (LISTENER, LISTENER_ATTRIBUTES, POOL, POOL_ATTRIBUTES, POOL_MARK)

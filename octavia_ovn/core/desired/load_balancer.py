@@ -15,6 +15,7 @@ from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import Attachments
 
 REJECT = "reject"
@@ -46,6 +47,7 @@ class Facts:
         :func:`octavia_ovn.core.topology.ingress_ports`
     :param lost: VIP → reason, of VIPs that Neutron gave to others: they are not served. Empty when
         there are none and that is not reported yet, None when it is
+    :param admitted: who the VIP's security groups let in
     """
 
     attachments: Attachments
@@ -58,6 +60,7 @@ class Facts:
     member_status: Mapping[str, str] = field(default_factory=dict)
     ingress_ports: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
+    admitted: Admitted = field(default_factory=Admitted)
 
 
 def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
@@ -113,7 +116,7 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
 def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -> Row:
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = group.profile or Profile()
-    vips = dict(_vips(lb, group, addresses, facts.health)) if lb.enabled else {}
+    vips = dict(_vips(lb.flavor, group, addresses, facts.health)) if lb.enabled else {}
     checks = _checks(group, addresses, vips, facts)
     return replace(
         row,
@@ -149,14 +152,14 @@ def _served(group: RowGroup) -> Iterator[tuple[model.Listener, model.Pool]]:
 
 
 def _vips(
-    lb: model.LoadBalancer, group: RowGroup, addresses: Sequence[str], health: Health
+    flavor: model.Flavor, group: RowGroup, addresses: Sequence[str], health: Health
 ) -> Iterator[tuple[str, str]]:
     for listener, pool in _served(group):
         for address in addresses:
-            serving = eligible(lb.flavor, pool, model.family(address), health)
+            serving = eligible(flavor, pool, model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
-            # entry, so that routes to the VIP are withdrawn.
-            if pool.members:
+            # entry, so that routes to the VIP are withdrawn; the flavor may ask for the same.
+            if serving or (pool.members and not flavor.withdraw):
                 yield (
                     codec.endpoint(address, listener.port),
                     ",".join(codec.endpoint(each.address, each.port) for each in serving),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.desired.load_balancer import eligible
 from octavia_ovn.core.diagnosis import drift
 from octavia_ovn.core.diagnosis.snapshot import Snapshot
 from octavia_ovn.core.health import HealthState
@@ -212,11 +213,17 @@ class _Tree:
         wanted = {
             codec.endpoint(each, listener.port)
             for each in addresses
-            if pool.enabled and pool.members
+            if pool.enabled and self._has_entry(pool, model.family(each))
         }
         everything = {codec.endpoint(each, listener.port) for each in addresses}
         rows = (row for row in self._snapshot.rows if row.protocol == listener.protocol.value)
         return wanted, {key for row in rows for key in row.vips if key in everything}
+
+    def _has_entry(self, pool: model.Pool, family: int) -> bool:
+        """Whether a pool should have entries in vips for addresses of an IP version."""
+        if self._lb.flavor.withdraw:
+            return bool(eligible(self._lb.flavor, pool, family, self._snapshot.health))
+        return bool(pool.members)
 
     def _pool(self, pool: model.Pool) -> Node:
         members = [self._member(pool, each) for each in pool.members]

@@ -25,10 +25,12 @@ class Usual:
     :param filled_in: values that Octavia fills in for options that a request does not name, by kind
         of object and option
     :param strict: whether options that OVN does not act on are refused
+    :param permitted: options that are refused unless the operator permits them
     """
 
     filled_in: Mapping[str, Fields] = field(default_factory=dict)
     strict: bool = False
+    permitted: frozenset[str] = frozenset()
 
 
 BUILT_IN = Usual()
@@ -56,6 +58,8 @@ class Limit:
         :param fields: all that is known of the object
         """
         value = fields[self.option]
+        if self.option in usual.permitted:
+            return False
         if (self.strict and not usual.strict) or (not value and self.usual is None):
             return False
         filled_in = usual.filled_in.get(kind, {}).get(self.option, self.usual)
@@ -135,12 +139,14 @@ _HEALTH_MONITOR = tuple(
     )
 )
 
+VIP_GROUPS = "vip_sg_ids"
+
 TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit(
-            "vip_sg_ids",
-            "OVN enforces security groups where packets enter and leave ports, and no packet"
-            " passes the port of a VIP; restrict clients by allowed_cidrs of the listeners",
+            VIP_GROUPS,
+            "OVN enforces no security groups on VIPs, and [ovn] vip_security_groups does not have"
+            " the driver do it; restrict clients by allowed_cidrs of the listeners",
         ),
     ),
     "listener": _LISTENER,

@@ -41,6 +41,10 @@ CASES = {
         balancer([listener(pool_id=None, allowed_cidrs=("10.0.0.0/8", "fd00::/8"))]),
         {**LB, "listener_l1": "80:"},
     ),
+    "security groups": (
+        balancer(security_groups=frozenset({"sg2", "sg1"})),
+        {**LB, k.VIP_GROUPS: "sg1,sg2"},
+    ),
     "IPv6 member": (
         web(member(7, address="fd00::7")),
         {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m7_fd00::7:80_sub1"},
@@ -224,6 +228,22 @@ def test_pending_survives_the_row():
     ids = {"octavia:pending": codec.encode_pending(pending)}
 
     assert pending == codec.pending([row(external_ids=ids)])
+
+
+def test_pending_groups_survive_the_row():
+    waiting = Pending(("r1",), {(Kind.LOAD_BALANCER, "lb1"): Final.ACTIVE}, groups=True)
+    held = row(external_ids={**LB, k.PENDING: codec.encode_pending(waiting)})
+
+    assert codec.pending([held]) == waiting
+
+
+def test_security_groups_are_read_from_any_row():
+    """A version that does not know them makes rows without them."""
+    named = row(external_ids={**LB, k.VIP_GROUPS: "sg2,sg1"}, uuid="u2")
+
+    assert codec.decode([row(), named]).lb.security_groups == {"sg1", "sg2"}
+    assert codec.decode([row()]).lb.security_groups == frozenset()
+    assert codec.vip_groups([row(), named]) == {"sg1", "sg2"}
 
 
 def test_merges_pending_of_several_rows():

@@ -76,6 +76,7 @@ NUMBERS = {
     "stateless from another network": 306,
     "ingress": 307,
     "allowed_cidrs": 308,
+    "vip_sg_ids": 311,
     "allowed_cidrs outside": 308,
     "not in allowed_cidrs": 309,
     "allowed_cidrs not enforced": 310,

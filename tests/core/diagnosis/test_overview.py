@@ -127,6 +127,10 @@ def test_where_a_member_is_checked(fields, place):
 LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
 
 
+WITHDRAWS = dataclasses.replace(LB, flavor=model.Flavor(withdraw=True))
+WITHDRAWN = snapshot(dataclasses.replace(web(member(1, weight=0)), flavor=WITHDRAWS.flavor))
+
+
 @pytest.mark.parametrize(
     ("found", "object_id", "ovn", "state"),
     [
@@ -139,6 +143,8 @@ LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
         (snapshot(web()), "l1", "no member may serve", State.OFF),
         (snapshot(web(member(1, weight=0))), "l1", "no member may serve", State.BAD),
         (with_rows(snapshot(), vips={}), "l1", f"vips lacks {VIP}:80", State.BAD),
+        (WITHDRAWN, "l1", "no member may serve", State.BAD),
+        (with_rows(snapshot(WITHDRAWS), vips={}), "l1", f"vips lacks {VIP}:80", State.BAD),
         (snapshot(fips={VIP: FIP}), "l1", f"{VIP}:80, {FIP}:80", State.GOOD),
         (snapshot(web(M1, enabled=False)), "p1", "disabled", State.OFF),
         (checked("10.0.0.1", "10.0.0.2"), "p1", "2 members", State.BAD),

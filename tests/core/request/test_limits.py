@@ -39,6 +39,11 @@ def test_accepts(kind, fields):
     limits.check(kind, fields)
 
 
+def test_what_the_operator_permits_is_not_refused():
+    permitted = limits.Usual(permitted=frozenset({limits.VIP_GROUPS}))
+    limits.check("load balancer", {"vip_sg_ids": ["sg"]}, permitted)
+
+
 ASKING = [
     ("listener", "connection_limit", 100),
     ("listener", "insert_headers", {"X-Forwarded-For": "true"}),
