@@ -212,6 +212,9 @@ def _configure(stack: Stack, folder: Path) -> None:
                 "expected_flavor_capability": _capability(cloud, "flavor"),
                 "expected_availability_zone_capability": _capability(cloud, "availability_zone"),
                 "default_router": "",
+                # The members of the tests have addresses there, and OVN must know their subnets.
+                "vip_subnet_cidr": "192.0.0.0/16",
+                "vip_ipv6_subnet_cidr": "2001:db8::/64",
                 **intervals,
             },
             "loadbalancer-feature-enabled": {

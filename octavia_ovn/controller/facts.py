@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from octavia_ovn.controller.check_sources import TASKS
+from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.member_health import MemberHealth, Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound
@@ -68,19 +69,21 @@ class Known:
 class FactFinder:
     """Finds facts."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - facts of all kinds meet here
         self,
         nb: Northbound,
         health: MemberHealth,
         neutron: Neutron,
         effects: Effects,
         admission: Admission,
+        limits: ConnectionLimits,
     ) -> None:
         self._nb = nb
         self._admission = admission
         self._health = health
         self._neutron = neutron
         self._effects = effects
+        self._limits = limits
         self._guard = VipGuard(nb, neutron, effects)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
@@ -99,9 +102,7 @@ class FactFinder:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
-        doors = (
-            ingress_ports(lb, places, self._nb) if access_control.is_guarded(lb) else frozenset()
-        )
+        doors = ingress_ports(lb, places, self._nb) if access_control.has_rules(lb) else frozenset()
         admitted, groups = self._admission.find(lb)
         dependencies = (
             frozenset(self._dependencies(lb, subnets, places, rows))
@@ -123,6 +124,8 @@ class FactFinder:
         floating_ips = self._floating_ips(lb)
         excess = vip_groups.excess(lb, addresses_of(lb, floating_ips), admitted)
         lost = guarded.lost or {vip.address: excess for vip in lb.vips if excess}
+        decision = self._limits.decide(lb, rows)
+        self._effects.later(self._limits.follow, decision)
         facts = Facts(
             attachments=places,
             floating_ips=floating_ips,
@@ -134,6 +137,7 @@ class FactFinder:
             ingress_ports=doors,
             lost=lost or (None if codec.read_lost_vips(rows) is None else {}),
             admitted=admitted,
+            closed=decision.closed,
         )
         return Known(
             lb,

@@ -97,8 +97,8 @@ class Northbound(Topology, Protocol):
     def global_number(self) -> int:
         """Return `NB_Global.nb_cfg`."""
 
-    def announces_probes(self) -> bool:
-        """Whether `NB_Global` says that chassis probe members."""
+    def announces(self, mark: str) -> bool:
+        """Whether `NB_Global` has a mark of what chassis do."""
 
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.

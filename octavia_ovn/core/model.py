@@ -312,6 +312,9 @@ class Listener:
     """A port on every VIP, served by a pool; `application` as in pools.
 
     Only clients in `allowed_cidrs` may use it; an empty tuple allows all.
+
+    :param connection_limit: open connections from which on no new ones are let in; None for no
+        limit
     """
 
     id: str
@@ -321,10 +324,14 @@ class Listener:
     enabled: bool = True
     application: Application | None = None
     allowed_cidrs: tuple[str, ...] = ()
+    connection_limit: int | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
         _check_port(self.port)
+        if self.connection_limit is not None and self.connection_limit < 1:
+            msg = f"{self.connection_limit!r} is not a limit of connections"
+            raise ValueError(msg)
         _check_optional_id(self.pool_id)
         if canonical_networks(self.allowed_cidrs) != self.allowed_cidrs:
             msg = f"{self.allowed_cidrs!r} are not networks in canonical form"

@@ -4,6 +4,7 @@ test says so."""
 
 import dataclasses
 
+from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.probing import Probing
 from octavia_ovn.core import codec
@@ -49,6 +50,7 @@ class Agent:
         )
         if chassis is not None:
             chassis.probing = self.probing
+        self.limits = ConnectionLimits(self.nb, clock=self.clock, observer=observer or self.defects)
         self.controller = Controller(
             self.nb,
             self.sb,
@@ -60,6 +62,7 @@ class Agent:
             sender=self.sender,
             probing=self.probing,
             max_denied=max_denied,
+            limits=self.limits,
             observer=observer or self.defects,
             clock=self.clock,
         )

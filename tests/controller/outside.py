@@ -5,12 +5,13 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.codec.neutron import hm_port_name
 from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.health import HealthState, Source
 from octavia_ovn.core.pending import Kind
-from octavia_ovn.core.rows import AnnounceProbes, IncrementNumber
+from octavia_ovn.core.rows import Announce, IncrementNumber
 from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
@@ -131,8 +132,8 @@ class Northbound:
         self.error = None
         self.committed = lambda _: None
         self.number = 7
-        self.announced = False
         self.groups = {}
+        self.marks = set()
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -166,8 +167,13 @@ class Northbound:
     def global_number(self):
         return self.number
 
-    def announces_probes(self):
-        return self.announced
+    def announces(self, mark):
+        return mark in self.marks
+
+    @property
+    def announced(self):
+        """Whether API workers are told that chassis probe."""
+        return self.announces(k.PROBES_MARK)
 
     def forget_port(self, name):
         self.forgotten.add(name)
@@ -221,9 +227,9 @@ class Northbound:
         """Write what is meant for NB_Global; return the rest."""
         rest = []
         for each in operations:
-            if isinstance(each, AnnounceProbes):
-                assert self.announced is not each.value
-                self.announced = each.value
+            if isinstance(each, Announce):
+                assert (each.mark in self.marks) is not each.value
+                self.marks ^= {each.mark}
             elif isinstance(each, IncrementNumber):
                 self.number += 1
             else:

@@ -275,10 +275,10 @@ class Northbound(NorthboundTopology):
         """Return `NB_Global.nb_cfg`."""
         return max((row.nb_cfg for row in self.replica.rows(GLOBAL)), default=0)
 
-    def announces_probes(self) -> bool:
-        """Whether `NB_Global` says that chassis probe members."""
+    def announces(self, mark: str) -> bool:
+        """Whether `NB_Global` has a mark of what chassis do."""
         rows = self.replica.rows(GLOBAL)
-        return any(k.PROBES_MARK in contents(row, "external_ids") for row in rows)
+        return any(mark in contents(row, "external_ids") for row in rows)
 
     def forget_port(self, name: str) -> None:
         """Stop following a switch port: no load balancer depends on it any more."""

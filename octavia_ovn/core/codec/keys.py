@@ -49,9 +49,17 @@ GROUPS_MARK = "octavia:security_groups"
 not see them, and leaves them."""
 ACCESS_LB = "octavia:loadbalancer_id"
 ACCESS_LISTENER = "octavia:listener_id"
+ACCESS_LIMIT = "octavia:connection_limit"
+"""In ACLs that let no new connections in, because the listener has as many as it may."""
+LIMITED = "octavia_connection_limit"
+"""In the options of a load balancer, which northd copies to the Southbound database: chassis count
+the connections of its listeners often."""
+LIMITED_VALUE = "true"
 PROBES_MARK = "octavia-ovn-probes"
 """In NB_Global: chassis probe members, so monitors that OVN cannot check are possible."""
-PROBES_MARKED = "true"
+COUNTS_MARK = "octavia-ovn-statistics"
+"""In NB_Global: chassis count connections often enough, so limits of connections are possible."""
+ANNOUNCED = "true"
 
 _INTENT_KEYS = frozenset(
     {

@@ -130,6 +130,7 @@ def _listener_attributes(listener: model.Listener) -> dict[str, object]:
     return _compact(
         application=listener.application and listener.application.value,
         allowed_cidrs=list(listener.allowed_cidrs) or None,
+        connection_limit=listener.connection_limit,
     )
 
 

@@ -2,7 +2,8 @@
 """Access control: the rows that deny clients that a listener does not allow.
 
 Another port group lets the probes of chassis reach members, see
-:mod:`octavia_ovn.core.desired.probe_access`.
+:mod:`octavia_ovn.core.desired.probe_access`. A third one lets no new connections in, see
+:mod:`octavia_ovn.core.desired.connection_limit`.
 
 One port group for each load balancer, with ports of the switches where clients enter: so its ACLs
 apply to all packets that enter there, through any port. One ACL for each restricted listener
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from octavia_ovn.core import model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.desired import denial, probe_access, vip_groups
+from octavia_ovn.core.desired import connection_limit, denial, probe_access, vip_groups
 from octavia_ovn.core.desired.load_balancer import Facts, addresses_of
 from octavia_ovn.core.rows import (
     AccessRow,
@@ -44,11 +45,6 @@ class Access:
     sets: tuple[AddressSet, ...] = ()
 
 
-def is_guarded(lb: model.LoadBalancer) -> bool:
-    """Whether there are clients that must not reach a load balancer."""
-    return bool(restricted(lb)) or vip_groups.applies(lb)
-
-
 def restricted(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
     """Return the enabled listeners that some clients must not reach."""
     if not lb.enabled:
@@ -56,13 +52,22 @@ def restricted(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
     return tuple(each for each in lb.listeners if each.enabled and each.allowed_cidrs)
 
 
+def has_rules(lb: model.LoadBalancer) -> bool:
+    """Whether a load balancer has, or may get at any time, rules where clients enter."""
+    return bool(restricted(lb) or connection_limit.limited(lb)) or vip_groups.applies(lb)
+
+
 def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
-    """Return the rows that deny clients, and the one that lets probes in."""
+    """Return the rows that deny clients or new connections, and the one that lets probes in."""
     by_cidrs, by_groups = _denying(lb, facts), _denying_by_groups(lb, facts)
-    name = f"octavia_lb_{denial.word(lb.id)}_probes"
-    probes = probe_access.group(name, facts.targets, PRIORITY, _external_ids(lb.id))
+    name, owner = f"octavia_lb_{denial.word(lb.id)}_probes", _external_ids(lb.id)
+    probes = probe_access.group(name, facts.targets, PRIORITY, owner)
+    addresses = tuple(addresses_of(lb, facts.floating_ips, facts.lost or ()))
+    acls = connection_limit.acls(lb, facts.closed, addresses, PRIORITY, owner)
+    name = connection_limit.group_name(lb.id)
+    full = PortGroup(name, facts.ingress_ports, acls, owner) if acls else None
     return Access(
-        (*by_cidrs.groups, *by_groups.groups, *((probes,) if probes else ())),
+        (*by_cidrs.groups, *by_groups.groups, *filter(None, (probes, full))),
         (*by_cidrs.sets, *by_groups.sets),
     )
 

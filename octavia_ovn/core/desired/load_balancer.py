@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.core import codec, model, slots
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired import connection_limit
 from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
@@ -45,6 +46,8 @@ class Facts:
     :param member_status: id → reported status of members, and of monitors in ERROR
     :param ingress_ports: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.ingress_ports`
+    :param closed: ids of listeners that let no new connections in, because they have as many as
+        they may
     :param lost: VIP → reason, of VIPs that Neutron gave to others: they are not served. Empty when
         there are none and that is not reported yet, None when it is
     :param admitted: who the VIP's security groups let in
@@ -59,6 +62,7 @@ class Facts:
     targets: tuple[Target, ...] = ()
     member_status: Mapping[str, str] = field(default_factory=dict)
     ingress_ports: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
     admitted: Admitted = field(default_factory=Admitted)
 
@@ -123,7 +127,7 @@ def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -
         external_ids=_external_ids(lb, group, row, facts),
         vips=vips,
         selection_fields=_selection_fields(group, profile, addresses, facts),
-        options=_options(row, group, lb.flavor),
+        options=_options(row, group, lb),
         ip_port_mappings=_mappings(group, facts),
         health_checks=_with_uuids(checks, row.health_checks),
         switches=facts.attachments.switches,
@@ -281,7 +285,7 @@ def _selection_fields(
     return fields
 
 
-def _options(row: Row, group: RowGroup, flavor: model.Flavor) -> dict[str, str]:
+def _options(row: Row, group: RowGroup, lb: model.LoadBalancer) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
     The hairpin address is ours where the flavor sets one. The flow of a UDP client that keeps
@@ -289,8 +293,11 @@ def _options(row: Row, group: RowGroup, flavor: model.Flavor) -> dict[str, str]:
     if the option was set before: every UDP row has it from the start, and a row that is no longer
     UDP loses it.
     """
+    flavor = lb.flavor
     affinity = group.profile.affinity if group.profile else None
+    limited = any(each in group.listeners for each in connection_limit.limited(lb))
     ours = {
+        k.LIMITED: k.LIMITED_VALUE if limited else None,
         REJECT: None if flavor.reject is False else "true",
         AFFINITY: str(affinity) if affinity else None,
     }

@@ -72,6 +72,21 @@ def allowed_clients(path: Path) -> Iterator[Finding]:
         )
 
 
+def connection_limit(path: Path) -> Iterator[Finding]:
+    """Check that the listener has less connections than it may."""
+    listener = path.listener
+    if listener is None or listener.connection_limit is None:
+        return
+    words = f"connection_limit ({listener.connection_limit})"
+    if listener.id in path.snapshot.closed:
+        yield codes.LIMIT_REACHED.finding(
+            f"The listener has as many connections as its {words} lets in.",
+            command("openstack loadbalancer listener set --connection-limit LIMIT", listener.id),
+        )
+    else:
+        yield ok(f"The listener's {words} lets new connections in.")
+
+
 def network_entry(path: Path) -> Iterator[Finding]:
     """Check the rules, other than security groups, of the switch where the client enters."""
     if path.listener is None:

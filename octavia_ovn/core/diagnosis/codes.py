@@ -168,6 +168,12 @@ VIP_GROUPS_FORBID = Code(
     311, _FAULT, "The security groups of the VIP do not allow the client",
     "No ingress rule of the groups in vip_sg_ids allows the client's address, protocol and port.",
     "openstack security group rule create --ingress")
+LIMIT_REACHED = Code(
+    312, _FAULT, "The listener has as many connections as it may",
+    "Its connection_limit is reached, so new connections are dropped where clients enter, until"
+    " less than 95 % of it are open. Connections of clients that have vanished count until"
+    " connection tracking forgets them.",
+    "openstack loadbalancer listener set --connection-limit LIMIT LISTENER")
 
 # --- addresses, routers and attachments
 

@@ -190,6 +190,8 @@ class _Tree:
         if listener.allowed_cidrs:
             details += f", for {' '.join(listener.allowed_cidrs[:_AT_MOST])}"
             details += " …" if len(listener.allowed_cidrs) > _AT_MOST else ""
+        if listener.connection_limit:
+            details += f", up to {_count(listener.connection_limit, 'connection', 'connections')}"
         return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
 
     def _served(self, listener: model.Listener, pool: model.Pool | None) -> tuple[str, State]:
@@ -204,6 +206,8 @@ class _Tree:
         served = {key for key in held if self._snapshot.vips[key]}
         if not served:
             return "no member may serve", State.BAD if pool.members else State.OFF
+        if listener.id in self._snapshot.closed:
+            return "at its connection limit: lets no new ones in", State.ATTENTION
         return ", ".join(sorted(served)), State.GOOD
 
     def _keys(self, listener: model.Listener, pool: model.Pool) -> tuple[set[str], set[str]]:

@@ -113,7 +113,6 @@ _LISTENER = (
     Limit("client_authentication", _NO_TLS, "NONE"),
     Limit("insert_headers", f"{_NO_L7}, so it cannot insert headers"),
     Limit("l7policies", f"{_NO_L7}, so it cannot apply policies"),
-    Limit("connection_limit", "OVN does not count connections; leave it at -1", -1),
     *(Limit(option, _NO_TIMEOUT, usual, strict=True) for option, usual in TIMEOUTS.items()),
 )
 
@@ -192,6 +191,18 @@ NO_PROBES = (
     "health checks that OVN cannot make need the program octavia-ovn-chassis, and none reports to"
     " the agent; the operator must run it on each chassis (see Health checks in the operators'"
     " guide)"
+)
+NO_CONNECTIONS = (
+    "connection_limit: 0 would let no client in; use -1 for no limit, or disable the listener"
+)
+LIMIT_PROTOCOL = (
+    "connection_limit: OVN can tell new connections of TCP from others, not those of {value}; leave"
+    " it at -1"
+)
+NO_COUNTS = (
+    "connection_limit: OVN does not count connections; the program octavia-ovn-chassis does, and"
+    " none reports to the agent; leave it at -1, or have the operator run it on each chassis (see"
+    " Statistics in the operators' guide)"
 )
 NO_PAUSE = (
     "{option} {value}: OVN would check members without a pause, at the cost of the hypervisor, and"

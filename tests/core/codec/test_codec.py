@@ -135,6 +135,8 @@ def test_reads_what_it_wrote(lb, _):
         '{"allowed_cidrs":[10]}',
         '{"allowed_cidrs":["all"]}',
         '{"allowed_cidrs":null}',
+        '{"connection_limit":"10"}',
+        '{"connection_limit":0}',
     ],
 )
 def test_a_listener_is_not_served_while_it_is_unreadable_who_may_use_it(attributes):
@@ -153,6 +155,13 @@ def test_writes_who_may_use_a_listener():
     written = codec.encode(lb, group)
 
     assert written["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
+
+
+def test_writes_the_limit_of_a_listener():
+    lb = balancer([listener(connection_limit=10)])
+    (group,) = row_groups(lb)
+
+    assert codec.encode(lb, group)["octavia:listener:l1"] == '{"connection_limit":10}'
 
 
 def test_attributes_of_a_listener_without_clients_allow_all():

@@ -94,7 +94,7 @@ def test_nobody_is_denied(lb, rules):
     ],
 )
 def test_it_is_known_whether_clients_may_be_denied(lb, guarded):
-    assert access_control.is_guarded(lb) is guarded
+    assert access_control.has_rules(lb) is guarded
 
 
 def test_each_listener_address_and_version_has_its_own():

@@ -47,6 +47,21 @@ def node(found, object_id):
     return next(each for each in overview(found).nodes() if each.id == object_id)
 
 
+@pytest.mark.parametrize(
+    ("closed", "words", "state"),
+    [
+        ((), f"{VIP}:80", State.GOOD),
+        (("l1",), "at its connection limit: lets no new ones in", State.ATTENTION),
+    ],
+)
+def test_a_listener_with_a_limit(closed, words, state):
+    lb = balancer([listener(connection_limit=1)], LB.pools)
+    found = node(snapshot(lb, closed=frozenset(closed)), "l1")
+
+    assert found.details == "TCP 80, up to 1 connection"
+    assert (found.ovn, found.state) == (words, state)
+
+
 def test_the_tree():
     root = overview(snapshot()).root
     assert (root.kind, root.id, root.name, root.octavia) == (
