@@ -55,7 +55,7 @@ class Run:
             self._take(str(cloud), sides, "memory")
             self._take(str(cloud), sides[-1:], "take_over")
             if cloud.lbs:
-                self._take(str(cloud), sides[-1:], "sync", cloud.lbs)
+                self._take(str(cloud), sides[-1:], "check")
 
     def many(self) -> None:
         """Large requests."""

@@ -85,7 +85,8 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Create the Neutron ports of the VIPs, or check the one that the user provides."""
         context = wiring.get()
-        limits.check("load balancer", vip_dictionary, context.defaults.usual)
+        asked = context.vip_ports.asked(vip_dictionary)
+        limits.check("load balancer", asked, context.defaults.usual)
         # If the database does not answer, no port is created.
         context.recorder.ping()
         request = VipRequest(
@@ -103,13 +104,9 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     @staticmethod
     def _create(loadbalancer: data_models.LoadBalancer, context: wiring.Runtime) -> None:
         vip_lookup = models.VipLookup(context.cidr, context.vip_ports.is_user_port)
-        values = models.fields(loadbalancer)
+        values = context.vip_ports.asked(models.fields(loadbalancer))
         lb = models.load_balancer(values, context.defaults, vip_lookup)
-        with contextlib.ExitStack() as stack:
-            if lb.vips[0].user_port and values.get("vip_qos_policy_id"):
-                port_id, policy_id = values["vip_port_id"], values["vip_qos_policy_id"]
-                stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
-            context.recorder.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
+        context.recorder.record(changes.CreateLoadBalancer(lb), lb_id=lb.id)
 
     @_answer
     def loadbalancer_delete(
@@ -131,7 +128,9 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
     ) -> None:
         """Record a new administrative state; names and descriptions are Octavia's own."""
         context = wiring.get()
-        values = models.fields(new_loadbalancer)
+        values, old = models.fields(new_loadbalancer), models.fields(old_loadbalancer)
+        if values.get("vip_qos_policy_id") == old.get("vip_qos_policy_id"):
+            values.pop("vip_qos_policy_id", None)
         limits.check("load balancer", values, context.defaults.usual)
         groups = limits.VIP_GROUPS in context.defaults.usual.permitted
         change = changes.UpdateLoadBalancer(values.get("admin_state_up"), groups)
@@ -139,8 +138,8 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
             if "vip_qos_policy_id" in values:
                 # If the database does not answer, the policy is not changed.
                 context.recorder.ping()
-                port_id, policy_id = old_loadbalancer.vip_port_id, values["vip_qos_policy_id"]
-                stack.enter_context(context.vip_ports.qos_policy(port_id, policy_id))
+                without = context.vip_ports.without_qos_policy(old["vip_port_id"])
+                stack.enter_context(without)
             context.recorder.record(change, lb_id=new_loadbalancer.loadbalancer_id)
 
     @_answer

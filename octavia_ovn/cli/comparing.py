@@ -13,9 +13,13 @@ from octavia_ovn.errors import NotFound, Unavailable
 _NO_LOAD_BALANCER = "00000000-0000-0000-0000-000000000000"
 
 
-def compare(parts: wiring.Runtime, selection: Selection, *, dry_run: bool) -> list[Result]:
+def compare(
+    parts: wiring.Runtime, selection: Selection, *, dry_run: bool, deep: bool = False
+) -> list[Result]:
     """Compare, and repair unless `dry_run`, with a progress bar.
 
+    :param deep: whether octavia-driver-agent, which forks a process for each answer, is asked for
+        all load balancers; otherwise only for those whose rows differ from Octavia's lists
     :raises OctaviaOvnError: when they cannot be compared
     """
     try:
@@ -23,7 +27,9 @@ def compare(parts: wiring.Runtime, selection: Selection, *, dry_run: bool) -> li
     except Unavailable as error:
         msg = f"{error}. Run this command where octavia-driver-agent runs, as its user or root."
         raise Unavailable(msg) from error
-    depth = Depth.STATUSES if selection.is_by_id else Depth.TREES
+    depth = Depth.TREES if deep else Depth.LISTS
+    if selection.is_by_id:
+        depth = Depth.STATUSES
     with output.progress() as progress:
         task = progress.add_task("Comparing", total=None)
         results = []

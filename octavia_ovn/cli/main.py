@@ -54,8 +54,8 @@ Compare all load balancers in Octavia with OVN, and list the differences. Nothin
 \b
 A load balancer is
   missing    Octavia has it, the Northbound database does not
-  different  its rows do not say what Octavia says: a listener, pool or member
-             is lost, damaged, or not in Octavia any more
+  different  its rows do not say what Octavia says: a listener or pool is lost,
+             or not in Octavia any more; with --deep also a member, or any value
   stuck      Octavia shows it or a part of it in PENDING, without a pending request
   orphaned   it has rows, and Octavia does not know it
   without a VIP
@@ -72,6 +72,7 @@ Exit status
 \b
 Examples
   octavia-ovn check
+  octavia-ovn check --deep
   octavia-ovn check --project 3f0c... --json
   octavia-ovn check --loadbalancer 1c5b... --all
 """
@@ -83,7 +84,8 @@ Repairs are recorded; the provider agent applies them within seconds, as any req
 Load balancers without differences are not written, and their traffic is not interrupted. Load
 balancers that Octavia does not know are deleted, with the ports that were made for them.
 
-With --dry-run this is the same as "check".
+All that Octavia has of each load balancer is compared; with --dry-run this is the same as
+"check --deep".
 
 \b
 Exit status
@@ -138,6 +140,12 @@ def _options(command: F) -> F:
 @main.command(help=_CHECK_HELP, short_help="Compare Octavia with OVN; change nothing.")
 @configured
 @_options
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Compare all that Octavia has of each load balancer, by one question for each to"
+    " octavia-driver-agent. Otherwise only those are asked for whose listeners or pools differ.",
+)
 def check(settings: Settings, **options: Any) -> int:
     """Compare and show."""
     return _synchronize(settings, **options, dry_run=True)
@@ -149,7 +157,7 @@ def check(settings: Settings, **options: Any) -> int:
 @click.option("--dry-run", is_flag=True, help="Show what would be repaired; change nothing.")
 def synchronize(settings: Settings, **options: Any) -> int:
     """Compare, repair and show."""
-    return _synchronize(settings, **options)
+    return _synchronize(settings, **options, deep=True)
 
 
 def _synchronize(  # noqa: PLR0913 - the command line's options
@@ -160,9 +168,10 @@ def _synchronize(  # noqa: PLR0913 - the command line's options
     as_json: bool,
     everything: bool,
     dry_run: bool,
+    deep: bool,
 ) -> int:
     selection = Selection(lb_ids, project_ids)
-    results = compare(wiring.build(settings), selection, dry_run=dry_run)
+    results = compare(wiring.build(settings), selection, dry_run=dry_run, deep=deep)
     if as_json:
         output.dump(results, acted=not dry_run)
     else:

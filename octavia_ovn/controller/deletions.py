@@ -56,8 +56,8 @@ class Deletions:
                 return Answer(None if goes is None else wanted | {(Kind.LOAD_BALANCER, lb_id)})
         if not wanted:
             return Answer(goes=pending.deleting)
-        ask = functools.partial(self._octavia.belonging, lb_id, wanted)
-        done = self._effects.get(_belonging(lb_id, pending), ask, lb_id)
+        ask = functools.partial(self._octavia.owned, lb_id, wanted)
+        done = self._effects.ask(_owned(lb_id, pending), ask, lb_id)
         foreign = None if done is None else wanted - (done.value or frozenset())
         return Answer(foreign, pending.deleting)
 
@@ -90,12 +90,12 @@ class Deletions:
         """Forget the answers about a request that has ended."""
         if pending is None or not (pending.questionable or pending.deleting):
             return
-        for key in (_belonging(lb_id, pending), _leaving(lb_id, pending)):
+        for key in (_owned(lb_id, pending), _leaving(lb_id, pending)):
             self._effects.forget(key)
             self._effects.later(self._asked.pop, key, None)
 
 
-def _belonging(lb_id: str, pending: Pending) -> Hashable:
+def _owned(lb_id: str, pending: Pending) -> Hashable:
     return ("deletions", lb_id, pending.requests, pending.questionable)
 
 

@@ -3,6 +3,7 @@
 
 A plan may be made twice, when the transaction is retried, or never be committed. So it only reads
 results of background calls; what it starts, forgets, counts and logs happens after the commit.
+Questions to Octavia that change nothing, and whose answers stay true, start beside the commit.
 """
 
 from __future__ import annotations
@@ -26,11 +27,16 @@ class Effects:
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._effects: list[Effect] = []
+        self._questions: list[Effect] = []
         self._forgotten: set[Hashable] = set()
 
     def begin(self) -> None:
         """Begin a plan; the effects of one that was not completed are dropped."""
-        self._effects, self._forgotten = [], set()
+        self._effects, self._questions, self._forgotten = [], [], set()
+
+    def questions(self) -> tuple[Effect, ...]:
+        """Return the questions of the plan."""
+        return tuple(self._questions)
 
     def end(self) -> tuple[Effect, ...]:
         """Return the effects of the plan, in order."""
@@ -44,6 +50,11 @@ class Effects:
         """Return the result of a call; see :meth:`Tasks.get`."""
         self.later(self._tasks.get, key, work, waiter)
         return None if key in self._forgotten else self._tasks.peek(key)  # type: ignore[return-value]
+
+    def ask(self, key: Hashable, question: Callable[[], T], waiter: str) -> Done[T] | None:
+        """Return the result of a call that need not wait for the commit; see :meth:`Tasks.get`."""
+        self._questions.append(functools.partial(self._tasks.get, key, question, waiter))
+        return self._tasks.peek(key)  # type: ignore[return-value]
 
     def forget(self, key: Hashable) -> None:
         """Forget the result of a call; see :meth:`Tasks.forget`."""

@@ -91,7 +91,7 @@ class Controller:
         self.queue: Queue[str] = Queue(clock, longest=retry_max)
         observer.follows(self.queue.__len__, self.queue.age)
         self._index = Index()
-        self._reported = ReportedStatus()
+        reported = self._reported = ReportedStatus()
         self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
         self._reporter = Reporter(sink, octavia, self._end, sender, self.post, clock, observer)
         effects = Effects(self._tasks)
@@ -100,7 +100,6 @@ class Controller:
         self._limits = limits or ConnectionLimits(nb, clock=clock)
         admission = Admission(nb, sb, max_denied)
         facts = FactFinder(nb, health, neutron, effects, admission, self._limits)
-        reported = self._reported
         self._reconciler = Reconciler(nb, facts, neutron, octavia, effects, reported, observer)
         self._forgetting: Mapping[Resource, Callable[[str], None]] = {
             Resource.PORT: nb.forget_port,
@@ -315,6 +314,7 @@ class Controller:
         for lb_id in batch:
             try:
                 outcome = self._reconciler.reconcile(lb_id)
+                outcome.ask()
             except Exception as error:  # noqa: BLE001 - it is logged there
                 self._isolate(lb_id, Defect.RECONCILE, error)
                 continue

@@ -163,7 +163,6 @@ class Neutron(Protocol):
         network_id: str,
         subnet_id: str | None = None,
         address: str | None = None,
-        qos_policy_id: str | None = None,
         index: int | None = None,
     ) -> NeutronPort:
         """Make the port of a VIP, or return the one that an earlier attempt has made."""
@@ -214,5 +213,8 @@ class Octavia(Protocol):
         :returns: None for one in ERROR: so ends a deletion that Neutron refuses, too
         """
 
+    def owned(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has, or has had, below a load balancer."""
+
     def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
-        """Return those of some objects that Octavia has below a load balancer, and itself."""
+        """Return those of some objects that Octavia has below a load balancer now, and itself."""

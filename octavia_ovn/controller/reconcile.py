@@ -46,6 +46,7 @@ class Outcome:
     :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to reconcile again once the operations are committed
     :param probes: what chassis are to probe; None while that is not known, or it is leaving
+    :param questions: background calls that start before the commit
     :param effects: to be carried out in order once the operations are committed: background calls,
         results to forget, metrics, log lines
     """
@@ -56,7 +57,13 @@ class Outcome:
     former: frozenset[Dependency] = frozenset()
     again: bool = False
     probes: Probes | None = None
+    questions: tuple[Effect, ...] = ()
     effects: tuple[Effect, ...] = ()
+
+    def ask(self) -> None:
+        """Start the questions."""
+        for question in self.questions:
+            question()
 
 
 NOTHING = Outcome()
@@ -91,7 +98,7 @@ class Reconciler:
         """Decide what to do about a load balancer; has no effects itself."""
         self._effects.begin()
         outcome = self._outcome(lb_id)
-        return replace(outcome, effects=self._effects.end())
+        return replace(outcome, questions=self._effects.questions(), effects=self._effects.end())
 
     def _outcome(self, lb_id: str) -> Outcome:
         rows = tuple(self._nb.rows(lb_id))

@@ -21,6 +21,7 @@ from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.errors import BadConfiguration, Unavailable
 from tests.cli.command_line import runner
 from tests.controller.drift.databases import WEB, Octavia, Store, named
+from tests.core.builders import member, web
 
 
 class Cloud:
@@ -134,6 +135,29 @@ def test_a_selected_load_balancer_is_compared_in_depth(cloud, run):
     result = run("check", "--loadbalancer", "lb1")
     assert result.exit_code == 1
     assert "member in PENDING" in result.stdout
+
+
+def test_check_asks_octavia_only_for_what_differs(cloud, run):
+    """Each question costs octavia-driver-agent a process; the first one is whether it is there."""
+    for number in range(30):
+        cloud.store.put(named(WEB, f"lb{number}"))
+        cloud.octavia.has(named(WEB, f"lb{number}"))
+    assert run("check").exit_code == 0
+    assert len(cloud.octavia.asked) == 1
+
+    cloud.octavia.has(named(WEB, "lost"))
+    assert run("check").exit_code == 1
+    assert cloud.octavia.asked[2:] == ["lost"]
+
+
+@pytest.mark.parametrize("command", [["check", "--deep"], ["sync", "--dry-run"]])
+def test_deep_comparisons_find_what_lists_do_not_show(cloud, run, command):
+    cloud.store.put(web(member(1)))
+    cloud.octavia.has(WEB)
+    assert run("check").exit_code == 0
+    result = run(*command)
+    assert result.exit_code == 1
+    assert "pool p1 different" in result.stdout
 
 
 def test_unknown_load_balancer(cloud, run):

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import re
+import sys
 import types
 from xml.etree import ElementTree
 
@@ -12,11 +13,15 @@ import pytest
 
 from octavia_ovn import wiring
 from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
+from octavia_ovn.cli import live as live_traces
 from octavia_ovn.cli import picture, sources
 from octavia_ovn.cli.main import main
 from octavia_ovn.core import model
+from octavia_ovn.core.diagnosis.live import Attempt, Live, Outcome
 from octavia_ovn.core.diagnosis.overview import overview
+from octavia_ovn.core.diagnosis.path import paths
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Snapshot, Switch
+from octavia_ovn.core.diagnosis.trace import explain
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import NotFound, Refused, Unavailable
 from tests.cli.command_line import runner
@@ -368,3 +373,68 @@ def test_nothing_is_connected_before_it_is_needed(monkeypatch, tmp_path):
     assert result.exit_code == 2
     assert "--from" in result.stderr
     assert built == []
+
+
+@pytest.fixture
+def live(run, monkeypatch):
+    """Run a live trace that sees these attempts on the path of NEAR."""
+
+    def run_live(attempts, *words):
+        (path,) = paths(snapshot(), client(snapshot(), NEAR))
+        seen = [Live(explain(path), attempts)]
+        monkeypatch.setattr(live_traces, "observe", lambda *_: (seen, ("No answer.",)))
+        return run(snapshot(), "trace", "web", "--live", *words)
+
+    return run_live
+
+
+ANSWERED = Attempt(Outcome.ANSWERED, seconds=0.0012, member="10.0.0.1:80")
+
+
+def test_live_trace(live):
+    result = live((ANSWERED, ANSWERED))
+    assert result.exit_code == 0
+    assert "✓ Packets get through." in result.stdout
+    sentence = "2 of 2 connections accepted in 1.2 ms by 10.0.0.1:80 (2), as the trace says."
+    assert f"✓ Live: {sentence}" in result.stdout
+    assert "! No answer." in result.stdout
+
+
+def test_live_trace_that_disagrees(live):
+    result = live((Attempt(Outcome.FAILED, "connection refused"),))
+    assert result.exit_code == 1
+    assert "✗ Live: 1 of 1 connections: connection refused, although" in result.stdout
+
+
+def test_live_trace_json(live):
+    result = live((ANSWERED, Attempt(Outcome.SILENT, "no answer in 3 s")), "--json")
+    assert result.exit_code == 1
+    (answer,) = json.loads(result.stdout)
+    assert answer["verdict"] == "ok"
+    assert (answer["live"]["severity"], answer["live"]["agrees"]) == ("fault", False)
+    assert answer["live"]["attempts"][0] == {
+        "outcome": "answered",
+        "reason": "",
+        "milliseconds": 1.2,
+        "member": "10.0.0.1:80",
+    }
+
+
+@pytest.mark.parametrize("words", [(), ("--from", NEAR, "--live")])
+def test_a_trace_is_of_a_client_or_live(run, words):
+    result = run(snapshot(), "trace", "web", *words)
+    assert result.exit_code == 2
+    assert "--from, or use --live" in result.stderr
+
+
+def test_live_trace_without_open_vswitch(run, tmp_path):
+    result = run(snapshot(), "trace", "web", "--live", "--ovs-rundir", str(tmp_path / "no"))
+    assert result.exit_code == 2
+    assert "There is no Open vSwitch in" in result.stderr
+
+
+def test_live_trace_without_its_packages(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "octavia_ovn.adapters.probing.live", None)
+    result = run(snapshot(), "trace", "web", "--live", "--ovs-rundir", str(tmp_path))
+    assert result.exit_code == 2
+    assert "install octavia-ovn[health]" in result.stderr

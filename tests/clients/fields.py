@@ -42,7 +42,7 @@ LOAD_BALANCER = {
     "description": Field("other", SAME, SAME),
     "admin_state_up": Field(False, CHANGED, CHANGED),
     "tags": Field(["a", "b"], SAME, SAME),
-    "vip_qos_policy_id": Field("{qos}", SAME, SAME),
+    "vip_qos_policy_id": Field("{qos}", "vip_qos_policy_id: OVN limits bandwidth", SAME),
     # Octavia keeps them to itself: in an update it does not tell the driver.
     "vip_sg_ids": Field([], SAME, SAME),
 }

@@ -26,7 +26,8 @@ class Defects(Observer):
 
 def decision(outcome):
     """What an outcome decides; made again, as when a transaction is retried, it is the same."""
-    return dataclasses.replace(outcome, effects=()), len(outcome.effects)
+    alone = dataclasses.replace(outcome, questions=(), effects=())
+    return alone, len(outcome.questions), len(outcome.effects)
 
 
 class Agent:

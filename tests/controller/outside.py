@@ -412,6 +412,9 @@ class Octavia:
             raise self.error
         return frozenset(keys) - (self.kept - {(Kind.LOAD_BALANCER, lb_id)})
 
+    def owned(self, lb_id, keys):
+        return self.belonging(lb_id, keys)
+
     def update_status(self, status):
         if self.error is not None:
             raise self.error

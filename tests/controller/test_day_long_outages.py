@@ -118,7 +118,7 @@ def bench():
 
 SYSTEMS = {
     "status socket": lambda bench: bench.guard(bench.octavia, "update_status"),
-    "get socket": lambda bench: bench.guard(bench.octavia, "tree", "exists", "belonging"),
+    "get socket": lambda bench: bench.guard(bench.octavia, "tree", "exists", "owned", "belonging"),
     "API of Octavia": lambda bench: bench.guard(bench.octavia, "is_leaving"),
     "Neutron": lambda bench: bench.guard(bench.neutron, "_answer"),
     "Northbound database": lambda bench: bench.guard(bench.nb, "commit"),

@@ -257,6 +257,22 @@ class TestDelete:
         assert len(agent.octavia.messages) == before
 
 
+def test_octavia_is_asked_whose_a_member_is_beside_the_commit():
+    agent = agent_with(CHECKED)
+    agent.settle()
+    started, committed = [], agent.nb.committed
+
+    def note(lb_ids):
+        started.append(len(agent.executor))
+        committed(lb_ids)
+
+    agent.nb.committed = note
+    agent.asked(changes.DeleteMember("p1", "m1"))
+    agent.turn()
+
+    assert started == [1]
+
+
 def test_a_load_balancer_without_rows_is_not_reported():
     agent = agent_with()
     uuid = agent.row.uuid

@@ -170,7 +170,7 @@ def test_nothing_is_deleted_while_octavia_does_not_answer(agent):
 
 
 def test_requests_that_delete_nothing_ask_nothing(agent):
-    agent.octavia.belonging = lambda *_: pytest.fail("it costs a request")
+    agent.octavia.owned = lambda *_: pytest.fail("it costs a request")
     agent.asked(changes.PutMember("p1", member(3)))
     agent.settle()
     assert agent.pending() is None

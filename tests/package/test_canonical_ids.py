@@ -106,7 +106,7 @@ def _capitals(value):
 
 
 def _recorded(monkeypatch, call, arguments):
-    ports = types.SimpleNamespace(is_user_port=lambda _: False)
+    ports = types.SimpleNamespace(is_user_port=lambda _: False, asked=dict)
     worker = types.SimpleNamespace(
         recorder=Store(), defaults=DriverDefaults(), vip_ports=ports, cidr=lambda _: "10.0.0.0/24"
     )

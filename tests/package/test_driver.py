@@ -12,7 +12,7 @@ from octavia_ovn import errors, wiring
 from octavia_ovn.adapters.neutron.vip_ports import VipPorts
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.trees import Octavia
-from octavia_ovn.core import flavors
+from octavia_ovn.core import flavors, neutron_port
 from octavia_ovn.core.pending import Kind, active, deleted
 from octavia_ovn.core.request import changes, limits
 from octavia_ovn.driver import OvnProviderDriver
@@ -218,49 +218,112 @@ def test_an_update_may_change_security_groups_only_if_they_are_permitted(driver,
     assert which == {"lb_id": "lb1"}
 
 
-USER_PORT = {"vip_port_id": "port", "vip_qos_policy_id": "new"}
-POLICED = {
-    "update": lambda driver: driver.loadbalancer_update(
-        data_models.LoadBalancer(loadbalancer_id="lb1", vip_port_id="port"),
-        data_models.LoadBalancer(loadbalancer_id="lb1", vip_qos_policy_id="new"),
+@pytest.fixture
+def ports(worker):
+    """Have a port `port` with a QoS policy `old`."""
+    ports = Ports(port="old")
+    ports.delete_vip_ports = lambda _: None
+    worker.vip_ports, worker.cidr = VipPorts(ports), lambda _: None
+    worker.recorded = []
+    worker.recorder = types.SimpleNamespace(
+        record=lambda change, **_: worker.recorded.append(change), ping=lambda: None
+    )
+    return ports
+
+
+def update(driver, before, after):
+    driver.loadbalancer_update(
+        data_models.LoadBalancer(
+            loadbalancer_id="lb1", vip_port_id="port", vip_qos_policy_id=before
+        ),
+        data_models.LoadBalancer(loadbalancer_id="lb1", vip_qos_policy_id=after),
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [
+        (None, None),
+        (errors.Refused("no"), "old"),
+        (limits.Unsupported("no"), "old"),
+        (KeyError("no"), "old"),
+        (errors.Unanswered("perhaps"), None),
+    ],
+)
+def test_a_port_keeps_its_qos_policy_when_a_request_is_not_recorded(
+    driver, worker, ports, error, after
+):
+    def record(*_, **__):
+        assert ports.policies == {"port": None}
+        if error:
+            raise error
+
+    worker.recorder.record = record
+    if error:
+        with pytest.raises((exceptions.DriverError, exceptions.UnsupportedOptionError)):
+            update(driver, "old", None)
+    else:
+        update(driver, "old", None)
+
+    assert ports.policies == {"port": after}
+
+
+def with_policy(port_id, policy_id, **values):
+    return {"vip_network_id": "n", "vip_port_id": port_id, "vip_qos_policy_id": policy_id, **values}
+
+
+NEW_POLICIES = {
+    "an update": lambda driver: update(driver, "old", "new"),
+    "an update without one before": lambda driver: update(driver, None, "new"),
+    "a VIP port": lambda driver: driver.create_vip_port("lb1", "p", with_policy(None, "new")),
+    "a user-provided port": lambda driver: driver.create_vip_port(
+        "lb1", "p", with_policy("port", "new")
     ),
-    "a user-provided port": lambda driver: driver.loadbalancer_create(
-        data_models.LoadBalancer(loadbalancer_id="lb1", vip_address="10.0.0.9", **USER_PORT)
+    "a load balancer": lambda driver: driver.loadbalancer_create(
+        data_models.LoadBalancer(
+            **with_policy("port", "new", loadbalancer_id="lb1", vip_address="10.0.0.9")
+        )
     ),
 }
 
 
-@pytest.mark.parametrize("ask", POLICED.values(), ids=POLICED)
-@pytest.mark.parametrize(
-    ("error", "after"),
-    [
-        (None, "new"),
-        (errors.Refused("no"), "old"),
-        (limits.Unsupported("no"), "old"),
-        (KeyError("no"), "old"),
-        (errors.Unanswered("perhaps"), "new"),
-    ],
-)
-def test_a_port_keeps_its_qos_policy_when_a_request_is_not_recorded(
-    driver, worker, monkeypatch, ask, error, after
-):
-    ports = Ports(port="old")
-    ports.delete_vip_ports = lambda _: None
-    worker.vip_ports, worker.cidr = VipPorts(ports), lambda _: None
-
-    def record(*_, **__):
-        assert ports.policies == {"port": "new"}
-        if error:
-            raise error
-
-    worker.recorder = types.SimpleNamespace(record=record, ping=lambda: None)
-    if error:
-        with pytest.raises((exceptions.DriverError, exceptions.UnsupportedOptionError)):
-            ask(driver)
-    else:
+@pytest.mark.parametrize("ask", NEW_POLICIES.values(), ids=NEW_POLICIES)
+def test_a_qos_policy_of_a_vip_is_refused(driver, worker, ports, ask):
+    """It would have no effect."""
+    with pytest.raises(exceptions.UnsupportedOptionError, match="vip_qos_policy_id") as refusal:
         ask(driver)
 
-    assert ports.policies == {"port": after}
+    assert "floating IP" in refusal.value.user_fault_string
+    assert ports.policies == {"port": "old"}
+    assert worker.recorded == []
+
+
+def test_a_port_that_the_user_provides_keeps_its_own_qos_policy(driver, worker, ports):
+    """Octavia fills it in."""
+    ports.port = lambda port_id: neutron_port.NeutronPort(
+        port_id,
+        "",
+        "n",
+        "p",
+        "",
+        "",
+        (neutron_port.FixedIp("s", "10.0.0.9"),),
+        "mac",
+        ports.policies[port_id],
+    )
+    vip, _ = driver.create_vip_port("lb1", "p", with_policy("port", "old"))
+    driver.loadbalancer_create(data_models.LoadBalancer(loadbalancer_id="lb1", **vip))
+
+    assert (vip["vip_address"], vip["vip_qos_policy_id"]) == ("10.0.0.9", "old")
+    assert ports.policies == {"port": "old"}
+    assert len(worker.recorded) == 1
+
+
+def test_an_update_may_name_the_qos_policy_that_octavia_shows(driver, worker, ports):
+    update(driver, "old", "old")
+
+    assert ports.policies == {"port": "old"}
+    assert len(worker.recorded) == 1
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ class Worker:
         self.defaults = DriverDefaults()
         self.recorder = self
         self.cidr = {"sub1": CIDR}.get
-        self.vip_ports = types.SimpleNamespace(is_user_port=lambda _: False, undo=lambda _: None)
+        self.vip_ports = types.SimpleNamespace(
+            is_user_port=lambda _: False, undo=lambda _: None, asked=dict
+        )
         self.db = Database()
         self.rows = Rows(None)
         self.enable()

@@ -29,7 +29,7 @@ from tests.recordings import script, steps
 
 RELEASES = [release for release in models.BEFORE if release <= models.RELEASE]
 PREFERENCES = DriverDefaults()
-CANNOT = ("insert_headers: ", "tls_enabled: ", "vip_sg_ids: ")
+CANNOT = ("insert_headers: ", "tls_enabled: ", "vip_qos_policy_id: ", "vip_sg_ids: ")
 """How the refusals begin that the script provokes; all else must be accepted."""
 NOT_BY_OVN = ("monitor_address: ", "monitor_port: ", "OVN checks members by TCP")
 """The same where no program on the chassis checks members."""
@@ -63,7 +63,8 @@ class Driver(Worker):
                 create=self._create_ports,
                 undo=lambda _: None,
                 is_user_port=lambda port_id: port_id == steps.PORT,
-                qos_policy=lambda *_: contextlib.nullcontext(),
+                asked=dict,
+                without_qos_policy=lambda *_: contextlib.nullcontext(),
             ),
         )
 

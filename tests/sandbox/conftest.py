@@ -98,7 +98,8 @@ def _running(state: Path) -> settings.Settings | None:
 def _assert_nothing_is_left(stack: Stack) -> None:
     assert stack.supervisor.records() == []
     assert namespaces.names(stack.settings.prefix) == []
-    assert namespaces.names("ovn-lb-probe-") == []
+    for prefix in ("ovn-lb-probe-", "ovn-lb-live-"):
+        assert namespaces.names(prefix) == []
     for port in stack.settings.ports.values():
         assert network.is_free(stack.settings.host, port)
     assert not stack.settings.run.exists()

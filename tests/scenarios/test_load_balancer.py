@@ -256,14 +256,14 @@ def test_what_octavia_keeps_itself_changes_no_row(project):
     assert content() == before
 
 
-def test_d37_qos_policy_goes_onto_the_vip_port(project):
-    """The policy asked for is the port's, at creation and after an update."""
+def test_d37_qos_policies_that_would_have_no_effect_are_refused(project):
+    """No packet passes the port of a VIP."""
     network = project.network()
-    first, second = new_id(), new_id()
-    lb = project.load_balancer(network, vip_qos_policy_id=first)
-    assert project.neutron.port(lb.vip_port)["qos_policy_id"] == first
-    lb.update(vip_qos_policy_id=second)
-    assert project.neutron.port(lb.vip_port)["qos_policy_id"] == second
+    project.refused("create_load_balancer", network.subnet, vip_qos_policy_id=new_id())
+    lb = project.load_balancer(network)
+    project.refused("update_load_balancer", lb.id, vip_qos_policy_id=new_id())
+    assert project.neutron.port(lb.vip_port).get("qos_policy_id") is None
+    lb.update(vip_qos_policy_id=None)
 
 
 if "vip_sg_ids" in inspect.signature(data_models.LoadBalancer).parameters:

@@ -139,7 +139,6 @@ class Neutron:
         network_id: str,
         subnet_id: str | None = None,
         address: str | None = None,
-        qos_policy_id: str | None = None,
         index: int | None = None,
     ) -> NeutronPort:
         """Make the port of a VIP, or return the one that an earlier attempt has made.
@@ -160,7 +159,6 @@ class Neutron:
             "device_id": neutron.device_id(lb_id),
             "admin_state_up": True,
             "project_id": project_id,
-            "qos_policy_id": qos_policy_id,
             "fixed_ips": [_without_none(fixed_ip)] if subnet_id or address else None,
         }
         try:
@@ -282,6 +280,37 @@ class Neutron:
         # Neutron finds the ports of a subnet by an index, but has none of names.
         ports = self._ports({"name": name, "fixed_ips": f"subnet_id={subnet_id}"})
         return tuple(each for each in ports if each.is_hm_port or each.probe_source_of)
+
+    # --- ports of live traces
+
+    def make_live_port(
+        self, chassis: str, subnet_id: str, network_id: str, project_id: str
+    ) -> NeutronPort:
+        """Make a port that a live trace sends packets from.
+
+        Without port security no security group concerns it, nor is one made for the project.
+
+        :param chassis: the name of the chassis, by which ports that are left are found again
+        :param project_id: that of the service's account, which no tenant can give to a port
+        """
+        attributes = {
+            "name": neutron.live_device(chassis),
+            "network_id": network_id,
+            "device_id": neutron.live_device(chassis),
+            "device_owner": neutron.LIVE_OWNER,
+            "admin_state_up": True,
+            "port_security_enabled": False,
+            "security_groups": [],
+            "project_id": project_id or None,
+            "fixed_ips": [{"subnet_id": subnet_id}],
+        }
+        return self._create_port(attributes)
+
+    def live_ports(self, chassis: str, project_id: str) -> tuple[NeutronPort, ...]:
+        """Return the ports of live traces on a chassis, none of another project's."""
+        ports = self.ports_of(neutron.live_device(chassis))
+        ours = neutron.LIVE_OWNER, project_id
+        return tuple(each for each in ports if (each.device_owner, each.project_id) == ours)
 
     # --- floating IPs
 

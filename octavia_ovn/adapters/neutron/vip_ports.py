@@ -91,16 +91,29 @@ class VipPorts:
             # The agent's comparison finds ports that no load balancer uses.
             LOG.warning("The VIP ports of load balancer %s are left in Neutron: %s", lb_id, error)
 
+    def asked(self, vip: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a request asks of a VIP.
+
+        Octavia fills in the QoS policy of a port that the user provides: the port has it already.
+
+        :raises NotFound: when there is no such port
+        """
+        asked = dict(vip)
+        port_id, policy_id = vip.get("vip_port_id"), vip.get("vip_qos_policy_id")
+        if port_id and policy_id and self._neutron.port(port_id).qos_policy_id == policy_id:
+            del asked["vip_qos_policy_id"]
+        return asked
+
     @contextlib.contextmanager
-    def qos_policy(self, port_id: str, policy_id: str | None) -> Iterator[None]:
-        """Put a QoS policy on a port, or take it off with None, while a request is recorded.
+    def without_qos_policy(self, port_id: str) -> Iterator[None]:
+        """Take the QoS policy off a port while a request is recorded; earlier releases set it.
 
         If that fails, the port gets the policy back that it had.
 
-        :raises NotFound: when port or policy do not exist
+        :raises NotFound: when the port does not exist
         """
         before = self._neutron.port(port_id).qos_policy_id
-        self._neutron.set_qos_policy(port_id, policy_id)
+        self._neutron.set_qos_policy(port_id, None)
         with undoing(lambda: self._restore_qos_policy(port_id, before)):
             yield
 
@@ -113,11 +126,9 @@ class VipPorts:
         vip = request.vip
         subnet_id, address = vip.get("vip_subnet_id"), vip.get("vip_address")
         if vip.get("vip_port_id"):
-            # It gets its QoS policy when the load balancer is recorded: it stays if that fails.
             port = self._neutron.port(vip["vip_port_id"])
         else:
-            policy_id, network_id = vip.get("vip_qos_policy_id"), vip["vip_network_id"]
-            port = self._make(request, network_id, subnet_id, address, qos_policy_id=policy_id)
+            port = self._make(request, vip["vip_network_id"], subnet_id, address)
         fixed_ip = _choose(port, subnet_id, address)
         return {
             **vip,

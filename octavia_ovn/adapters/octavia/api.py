@@ -24,8 +24,8 @@ from octavia_ovn.observer import SILENT, Observer
 if TYPE_CHECKING:
     from octavia_ovn.config.services import Service
 
-# Octavia loads each load balancer with all that belongs to it, so large pages would take too long.
-_PAGE = 200
+# For each page Octavia sorts all load balancers seven times. One of 500 takes it 0.4 s.
+_PAGE = 500
 _FIELDS = (
     "id",
     "project_id",

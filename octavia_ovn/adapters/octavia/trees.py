@@ -37,9 +37,8 @@ class Octavia:
         self._preferences = defaults
         self._listing = listing
         self._sleep = sleep
-        self._parents: dict[str, frozenset[Key]] = {}
-        """Load balancer → itself, its pools and listeners when Octavia last showed all of it. None
-        of them ever becomes part of another one."""
+        self._owners: dict[Key, str] = {}
+        """What Octavia has shown → its load balancer. Nothing ever becomes part of another one."""
 
     def tree(self, lb_id: str) -> model.LoadBalancer | None:
         """Return a load balancer with all that belongs to it; None when it does not exist.
@@ -62,22 +61,36 @@ class Octavia:
         """
         return self._agent.get_load_balancer(lb_id) is not None
 
-    def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
-        """Return those of some objects that Octavia has below a load balancer, and itself.
+    def owned(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has, or has had, below a load balancer.
 
         Octavia deletes any object that a provider reports as DELETED, also one of another tenant,
-        and any client that may write the Northbound database can write reports into rows.
+        and any client that may write the Northbound database can write reports into rows. It
+        ignores those about what it has deleted, so what it has shown is not asked for again.
+
+        :raises Unavailable: when Octavia does not answer
+        """
+        known = frozenset(key for key in keys if self._owners.get(key) == lb_id)
+        unknown = frozenset(keys) - known
+        return known | self.belonging(lb_id, unknown) if unknown else known
+
+    def belonging(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
+        """Return those of some objects that Octavia has below a load balancer now, and itself.
 
         :raises Unavailable: when Octavia does not answer
         """
         wanted = frozenset(keys)
-        parents = self._parents.get(lb_id)
+        whole = (Kind.LOAD_BALANCER, lb_id)
         # Octavia takes three quarters of the time for one object, of a large load balancer a tenth.
-        if parents and len(wanted) == 1 and self._parent(*wanted) in parents:
-            return wanted
+        if whole in self._owners and len(wanted) == 1:
+            (key,) = wanted
+            if self._owners.get(self._parent(key)) == lb_id:
+                return wanted
         tree = self._agent.get_load_balancer(lb_id) or {}
-        has = {(Kind.LOAD_BALANCER, lb_id), *models.children(_set(tree))}
-        self._remember(lb_id, has)
+        has = {whole, *models.children(_set(tree))}
+        if len(self._owners) >= _REMEMBERED:
+            self._owners.clear()
+        self._owners |= dict.fromkeys(has, lb_id)
         # Octavia does not load the L7 policies of listeners, nor their rules.
         for kind in (Kind.L7POLICY, Kind.L7RULE):
             asked = sorted(key for key in wanted if key[0] is kind)
@@ -92,13 +105,6 @@ class Octavia:
         parent, field = _PARENTS[kind]
         found = self._agent.get(kind.value, object_id) or {}
         return parent, str(found.get(field))
-
-    def _remember(self, lb_id: str, keys: Collection[Key]) -> None:
-        """Remember what can be the parent of an object that is deleted later."""
-        if len(self._parents) >= _REMEMBERED:
-            self._parents.clear()
-        kinds = {parent for parent, _ in _PARENTS.values()}
-        self._parents[lb_id] = frozenset(key for key in keys if key[0] in kinds)
 
     def updated_groups(self, lb_id: str) -> frozenset[str] | None:
         """Return the security groups of a VIP once Octavia has committed an update of it.
@@ -162,7 +168,7 @@ _PARENTS = {
     Kind.LISTENER: (Kind.LOAD_BALANCER, "loadbalancer_id"),
 }
 """The kind of an object's parent, and the field that has its id."""
-_REMEMBERED = 1000  # load balancers
+_REMEMBERED = 20_000  # objects
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between looks whether Octavia has committed."""
 

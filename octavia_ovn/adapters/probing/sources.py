@@ -185,17 +185,9 @@ class Outlet:
         self._lost.set()
 
     def _make(self, source: Source) -> None:
-        name = device(source)
-        self._ports.ensure(name, source.port, source.mac)
         if self._namespace is None:
             self._namespace = Namespace(PREFIX + source.port)
-        try:
-            self._namespace.adopt(name, source, _PATIENCE)
-        except Unavailable as error:
-            why = self._ports.error(name)
-            # The switch does not make a device again that has gone with its namespace.
-            self._ports.remove(name)
-            raise Unavailable(f"{error}: {why}" if why else str(error)) from error
+        plug(self._ports, self._namespace, device(source), source)
 
     def _announce(self) -> None:
         if self._namespace is not None:
@@ -208,6 +200,22 @@ class Outlet:
             if self._namespace is not None:
                 self._sockets.left(self._namespace.fd)
         namespaces.remove(PREFIX + self.source.port)
+
+
+def plug(ports: Ports, namespace: Namespace, name: str, source: Source) -> None:
+    """Make a source's port, and have its device in a namespace.
+
+    :param name: of the port and its device
+    :raises Unavailable: when that cannot be done
+    """
+    ports.ensure(name, source.port, source.mac)
+    try:
+        namespace.adopt(name, source, _PATIENCE)
+    except Unavailable as error:
+        why = ports.error(name)
+        # The switch does not make a device again that has gone with its namespace.
+        ports.remove(name)
+        raise Unavailable(f"{error}: {why}" if why else str(error)) from error
 
 
 def _close(made: Future[socket.socket]) -> None:

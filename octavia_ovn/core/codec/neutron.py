@@ -39,6 +39,8 @@ VIP_OWNERS = ("", "ovn-lb:vip")
 HM_OWNER = "ovn-lb-hm:distributed"
 HM_OWNERS = (HM_OWNER, "network:distributed")
 """Owners of health monitor ports: this driver's and those of `ovn-octavia-provider`."""
+LIVE_OWNER = "ovn-lb-live:client"
+"""Owner of the ports that `octavia-ovn trace --live` sends packets from."""
 
 _PREFIX = switch_name("")
 _VIP = "ovn-lb-vip-"
@@ -49,6 +51,7 @@ _SOURCES = {
 }
 """The ports that members are checked from: by whom → what name and device_id begin with. With such
 a device_id, Neutron's port is bound on each chassis."""
+_LIVE = "ovn-lb-live-"
 _DEVICE = "lb-"
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -223,6 +226,11 @@ def hm_port_name(subnet_id: str, kind: Resource = Resource.MONITORED) -> str:
 def hm_device(subnet_id: str, kind: Resource = Resource.MONITORED) -> str:
     """Return the device_id of that port."""
     return _SOURCES[kind][1] + subnet_id
+
+
+def live_device(chassis: str) -> str:
+    """Return name and device_id of the ports that live traces on a chassis send packets from."""
+    return _LIVE + chassis
 
 
 def is_hm_port(name: str, device: str, owner: str) -> bool:

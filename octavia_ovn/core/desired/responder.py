@@ -12,6 +12,7 @@ ignore it, and it is no router for :mod:`octavia_ovn.core.topology`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -94,6 +95,10 @@ def operations(
             yield Answer(switch, lb_id, wanted.get(switch, frozenset()))
 
 
+# All VIPs of a network are read again for each transaction that changes one of them.
+_interface = functools.lru_cache(maxsize=8192)(ipaddress.ip_interface)
+
+
 def networks(addresses: Iterable[str]) -> frozenset[str]:
     """Return the networks of the router port that answers for addresses.
 
@@ -101,7 +106,7 @@ def networks(addresses: Iterable[str]) -> frozenset[str]:
     """
     found: dict[str, str] = {}
     alone = set()
-    for interface in sorted(map(ipaddress.ip_interface, addresses), key=_order):
+    for interface in sorted(map(_interface, addresses), key=_order):
         if found.setdefault(str(interface.network), str(interface)) != str(interface):
             alone.add(f"{interface.ip}/{interface.max_prefixlen}")
     return frozenset(found.values()) | alone
@@ -131,7 +136,7 @@ def owners(external_ids: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 def _is_interface(text: str) -> bool:
     try:
-        ipaddress.ip_interface(text)
+        _interface(text)
     except ValueError:
         return False
     return True

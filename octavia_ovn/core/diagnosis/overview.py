@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -176,7 +176,7 @@ class _Tree:
         return self._node(
             Kind.LOAD_BALANCER,
             self._lb.id,
-            "",
+            _some("for security groups", sorted(self._lb.security_groups or ())),
             ovn,
             state,
             (*listeners, *(self._pool(each) for each in free)),
@@ -187,9 +187,7 @@ class _Tree:
         ovn, state = self._served(listener, pool)
         children = (self._pool(pool),) if pool else ()
         details = f"{_protocol(listener)} {listener.port}"
-        if listener.allowed_cidrs:
-            details += f", for {' '.join(listener.allowed_cidrs[:_AT_MOST])}"
-            details += " …" if len(listener.allowed_cidrs) > _AT_MOST else ""
+        details += _some(", for", listener.allowed_cidrs)
         if listener.connection_limit:
             details += f", up to {_count(listener.connection_limit, 'connection', 'connections')}"
         return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
@@ -384,6 +382,12 @@ def _purposes(snapshot: Snapshot, lb: model.LoadBalancer) -> Iterator[tuple[str,
         yield snapshot.member_switch(member) or "", "members"
     for vip in lb.vips:
         yield snapshot.switch_of(vip) or "", "VIP"
+
+
+def _some(words: str, items: Sequence[str]) -> str:
+    """Return words and the first of some items; nothing without items."""
+    more = " …" if len(items) > _AT_MOST else ""
+    return f"{words} {' '.join(items[:_AT_MOST])}{more}" if items else ""
 
 
 def _count(number: int, one: str, many: str) -> str:

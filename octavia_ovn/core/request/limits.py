@@ -147,6 +147,12 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
             "OVN enforces no security groups on VIPs, and [ovn] vip_security_groups does not have"
             " the driver do it; restrict clients by allowed_cidrs of the listeners",
         ),
+        Limit(
+            "vip_qos_policy_id",
+            "OVN limits bandwidth where packets enter and leave ports, and no packet passes the"
+            " port of a VIP; give a QoS policy to the members' ports, or to the floating IP if it"
+            " is not distributed",
+        ),
     ),
     "listener": _LISTENER,
     "pool": _TLS_LIMITS,

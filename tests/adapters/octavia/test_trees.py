@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from octavia_ovn.adapters.octavia import trees
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.core.pending import Kind
@@ -131,6 +132,43 @@ def test_one_object_of_a_new_pool_belongs_to_it(asked, agent, monkeypatch):
         assert asked.belonging("lb", {(Kind.MEMBER, "m2")}) == {(Kind.MEMBER, "m2")}
         assert agent.asked == questions
         agent.asked.clear()
+
+
+# --- what it has, or has had
+
+
+def test_what_octavia_has_shown_is_not_asked_for_again(asked, agent):
+    agent.tree = None  # gone since: Octavia ignores that it is reported as DELETED once more
+    assert asked.owned("lb", OWN) == OWN
+    assert agent.asked == []
+
+
+def test_only_what_octavia_has_not_shown_is_asked_for(asked, agent, monkeypatch):
+    monkeypatch.setitem(OBJECTS, ("members", "m2"), {"pool_id": "p1"})
+    assert asked.owned("lb", {(Kind.MEMBER, "m2"), *OWN}) == {(Kind.MEMBER, "m2"), *OWN}
+    assert agent.asked == ["m2"]
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("object_id", ["theirs", "unknown"])
+def test_what_others_have_is_asked_for_each_time(asked, agent, kind, object_id):
+    for _ in range(2):
+        assert asked.owned("lb", {(kind, object_id), *OWN}) == OWN
+        assert agent.asked
+        agent.asked.clear()
+
+
+def test_what_one_load_balancer_has_shown_is_not_anothers(asked, agent):
+    agent.tree = {}
+    assert asked.owned("other", OWN) == frozenset()
+
+
+def test_what_is_shown_is_forgotten_when_it_is_too_much(asked, agent, monkeypatch):
+    monkeypatch.setattr(trees, "_REMEMBERED", len(OWN))
+    asked.belonging("other", OWN)
+    agent.asked.clear()
+    assert asked.owned("lb", OWN) == OWN
+    assert agent.asked == ["lb"]
 
 
 # --- whether it is leaving

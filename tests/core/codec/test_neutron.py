@@ -80,6 +80,15 @@ def test_a_health_monitor_port_is_known_by_name_device_and_owner():
     assert not neutron.is_hm_port("mine", "mine", neutron.HM_OWNER)
 
 
+def test_a_port_of_a_live_trace_is_none_that_load_balancers_have():
+    device = neutron.live_device("chassis-1")
+    assert device == "ovn-lb-live-chassis-1"
+    assert neutron.vip_port_owner(device, device) is None
+    assert not neutron.is_hm_port(device, device, neutron.LIVE_OWNER)
+    assert neutron.hm_subnet(device, device, neutron.LIVE_OWNER, Resource.PROBED) is None
+    assert neutron.LIVE_OWNER not in neutron.VIP_OWNERS
+
+
 def test_a_port_that_chassis_probe_from_has_marks_of_its_own():
     name = neutron.hm_port_name("sub1", Resource.PROBED)
     device = neutron.hm_device("sub1", Resource.PROBED)

@@ -91,6 +91,14 @@ def test_who_may_use_a_listener(cidrs, words):
     assert node_.details.endswith(words)
 
 
+@pytest.mark.parametrize(
+    ("groups", "words"), [((), ""), (("sg2", "sg1"), "for security groups sg1 sg2")]
+)
+def test_the_security_groups_of_the_vip_are_named(groups, words):
+    lb = balancer(security_groups=frozenset(groups))
+    assert overview(snapshot(lb)).root.details == words
+
+
 def test_monitor_and_persistence():
     sticky = model.SessionPersistence(model.Mechanism.HASH)
     lb = balancer([], [pool(members=[M1], monitor=monitor(), persistence=sticky)])

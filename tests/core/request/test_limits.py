@@ -29,7 +29,7 @@ HARMLESS = {
     "pool": ("pool", {"tls_enabled": False, "name": "x", "tls_ciphers": "ECDHE"}),
     "member": ("member", {"monitor_port": None, "monitor_address": None, "weight": 5}),
     "usual member": ("member", {"vnic_type": "normal"}),
-    "load balancer": ("load balancer", {"vip_sg_ids": [], "vip_qos_policy_id": "q"}),
+    "load balancer": ("load balancer", {"vip_sg_ids": [], "vip_qos_policy_id": None}),
 }
 
 
@@ -52,6 +52,7 @@ ASKING = [
     ("pool", "tls_enabled", True),
     ("member", "vnic_type", "direct"),
     ("load balancer", "vip_sg_ids", ["sg"]),
+    ("load balancer", "vip_qos_policy_id", "q"),
 ]
 
 

@@ -18,6 +18,23 @@ def test_nothing_is_written_for_what_is_right(world, healthy):
     assert world.settle() == before
 
 
+def test_check_asks_octavia_only_for_what_differs(world, healthy):
+    """Each question costs octavia-driver-agent a process; the first one is whether it is there."""
+    driver_listener = world.lab.octavia.driver_listener
+    lb_id = world.create()
+    world.settle()
+    before = driver_listener.questions
+    assert world.check()[0] == 0
+    assert driver_listener.questions - before == 1
+
+    world.wipe(lb_id)
+    before = driver_listener.questions
+    assert world.check()[1][lb_id] == "missing"
+    assert driver_listener.questions - before == 2
+    world.sync()
+    world.done(lb_id)
+
+
 @pytest.mark.parametrize("how", ["do_sync", "sync"])
 def test_rows_deleted(world, healthy, how):
     lb_id = world.create_two_protocols()
@@ -148,7 +165,7 @@ def test_one_that_cannot_be_compared_does_not_stop_the_others(world, healthy):
     listener = world.lab.octavia.store.find("listeners", load_balancer_id=bad)[0]
     with world.lab.octavia.store.begin() as transaction:
         transaction.update("listeners", listener["id"], protocol="PROMETHEUS")
-    status, found = world.check()
+    status, found = world.check("--deep")
     assert status == 2
     assert (found[bad], found[missing]) == ("unclear", "missing")
     done = world.command("sync")

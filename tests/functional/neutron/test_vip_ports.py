@@ -13,7 +13,7 @@ from tests.lab.networks import PROJECT
 
 
 def test_a_vip_port(cloud, client, subnet):
-    port = make_vip_port(client, subnet, address="10.0.0.9", qos_policy_id="policy")
+    port = make_vip_port(client, subnet, address="10.0.0.9")
     assert requests(cloud) == {"POST /v2.0/ports": 1}
     assert port.fixed_ips == (FixedIp(subnet["id"], "10.0.0.9"),)
     made = cloud.ports[port.id]
@@ -22,7 +22,6 @@ def test_a_vip_port(cloud, client, subnet):
     assert made["device_owner"] == ""
     assert made["admin_state_up"] is True
     assert made["project_id"] == PROJECT
-    assert made["qos_policy_id"] == "policy"
     assert client.port(port.id) == port
 
 

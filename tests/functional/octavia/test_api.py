@@ -140,8 +140,8 @@ def test_an_answer_without_a_date_is_compared_with_the_clock_of_this_host(
 
 
 def test_pages(octavia, client):
-    octavia.answers["loadbalancers"] = [load_balancer(f"{number:04}") for number in range(450)]
-    assert len(set(client.load_balancers())) == 450
+    octavia.answers["loadbalancers"] = [load_balancer(f"{number:04}") for number in range(1100)]
+    assert len(set(client.load_balancers())) == 1100
     assert len(octavia.queries) == 3
     assert all(query["provider"] == ["ovn"] for query in octavia.queries)
 
@@ -290,7 +290,7 @@ def test_nothing_is_pending_of_what_does_not_exist(client):
 
 
 def test_an_incomplete_list_is_an_error(octavia, client):
-    octavia.answers["loadbalancers"] = [load_balancer(f"{number:04}") for number in range(450)]
+    octavia.answers["loadbalancers"] = [load_balancer(f"{number:04}") for number in range(1100)]
     client.load_balancers()
     octavia.http.inject(status=200, count=1)  # an answer without the list
     with pytest.raises(Unavailable, match="Octavia"):

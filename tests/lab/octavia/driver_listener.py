@@ -31,6 +31,7 @@ class DriverListener:
     def __init__(self, store, run_dir, deallocate_vip):
         self.statuses = []
         self.statistics = []
+        self.questions = 0
         # Called before and after a status is applied; raises OSError to lose message or answer.
         self.telling = lambda _: None
         self._store = store
@@ -83,6 +84,7 @@ class DriverListener:
 
     def get(self, request):
         """driver_get.process_get."""
+        self.questions += 1
         table = request["object"]
         row = self._store.get(table, request["id"]) if table in TABLES else None
         if not row or row["provisioning_status"] == "DELETED":
