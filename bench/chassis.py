@@ -26,7 +26,7 @@ from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import MonitorType
 from octavia_ovn.core.probing import messages
 from octavia_ovn.core.probing.messages import Beat, Plan, Result, Results, in_parts
-from octavia_ovn.core.probing.plan import Target
+from octavia_ovn.core.probing.plan import Probes, Target
 from octavia_ovn.core.probing.spec import Probe, Source
 from octavia_ovn.core.statistics.keys import chassis_key
 
@@ -136,7 +136,7 @@ class _Agent:
         self._connections.set_leader(is_leader=True)
         for number in range(0, count * members, 10):
             targets = {f"m{each}": _target(each) for each in range(number, number + 10)}
-            self.probing.registry.want(f"lb{number}", targets, {})
+            self.probing.registry.want(f"lb{number}", Probes(targets))
 
     def runs(self, seconds: float, until: int | None = None) -> float:
         """Turn for some seconds, or until load balancers have changed; return the seconds."""

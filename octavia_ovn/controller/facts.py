@@ -24,9 +24,8 @@ from octavia_ovn.core import codec, model
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.desired import access_control, responder, vip_groups
 from octavia_ovn.core.desired.load_balancer import Facts, addresses_of
-from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
-from octavia_ovn.core.probing.plan import Target
+from octavia_ovn.core.probing.plan import Probes
 from octavia_ovn.core.request.validation import place_members
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
 from octavia_ovn.core.topology import (
@@ -42,18 +41,6 @@ T = TypeVar("T")
 
 ANSWERED_BY = {Resource.PORT: "vip", **TASKS}
 """Resource → kind of the task whose answer is outdated when the resource changes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probes:
-    """The members of a load balancer that chassis probe.
-
-    :param targets: member id → how
-    :param before: how they counted before this agent became the leader, where that is known
-    """
-
-    targets: Mapping[str, Target] = field(default_factory=dict)
-    before: Mapping[str, HealthState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +155,7 @@ class FactFinder:
             operations=operations,
             member_fips=member_fips,
             obstacles=checks.obstacles,
-            probes=Probes(checks.targets, checks.before),
+            probes=checks.probes,
             excess=excess,
         )
 

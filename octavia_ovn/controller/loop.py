@@ -365,6 +365,6 @@ class Controller:
             self._limits.forget(lb_id)
         elif probes is None:
             return
-        elif self._probing.enabled and registry.want(lb_id, probes.targets, probes.before):
+        elif self._probing.enabled and registry.want(lb_id, probes):
             self.queue.add(lb_id)
         self._unplanned.discard(lb_id)

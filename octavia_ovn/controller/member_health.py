@@ -15,6 +15,7 @@ from octavia_ovn.controller.check_sources import NoSource, Sources
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.probing import Probing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Southbound, SwitchPorts
+from octavia_ovn.controller.recorded import Recorded
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.dependencies import Dependency, Resource
@@ -22,7 +23,7 @@ from octavia_ovn.core.health import Backend, Health, HealthState, Source, Switch
 from octavia_ovn.core.model import MonitorType
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.probing import plan
-from octavia_ovn.core.probing.plan import Target
+from octavia_ovn.core.probing.plan import Probes, Target
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet, switch_name
 
@@ -31,6 +32,8 @@ _BEFORE = {"ONLINE": HealthState.UP, "ERROR": HealthState.DOWN}
 _BEFORE_PROBED = {**_BEFORE, "NO_MONITOR": HealthState.UNCHECKED}
 """The same where the chassis check, which may have been silent."""
 
+_WEIGHED = (HealthState.UP, HealthState.UNCHECKED)
+"""Members whose last answer may say their weight still."""
 _TO_ANYONE = (MonitorType.TCP, MonitorType.UDP_CONNECT, MonitorType.PING)
 """Checks that say nothing to a machine but that they are there."""
 
@@ -68,6 +71,9 @@ class Checks:
 
     :param targets: member id → how it is probed
     :param before: how members that are probed counted before this agent became the leader
+    :param serving: members that receive connections now
+    :param first: members that serve until the first result of their check
+    :param weights: member id → weight that the member itself has said
     """
 
     mappings: dict[str, str] = field(default_factory=dict)
@@ -79,11 +85,26 @@ class Checks:
     operations: list[Operation] = field(default_factory=list)
     targets: dict[str, Target] = field(default_factory=dict)
     before: dict[str, HealthState] = field(default_factory=dict)
+    serving: set[str] = field(default_factory=set)
+    first: set[str] = field(default_factory=set)
+    weights: dict[str, int] = field(default_factory=dict)
 
     @property
     def health(self) -> Health:
         """What rows and statuses follow from."""
-        return Health(self.backends, self.members, frozenset(self.probed))
+        return Health(
+            self.backends,
+            self.members,
+            frozenset(self.probed),
+            frozenset(self.first),
+            self.weights,
+        )
+
+    @property
+    def probes(self) -> Probes:
+        """What chassis are to probe."""
+        first = frozenset(self.first)
+        return Probes(self.targets, self.before, frozenset(self.serving), first, self.weights)
 
     def fail(self, pool: model.Pool) -> None:
         """Take note that the checks of a pool cannot be made."""
@@ -115,10 +136,12 @@ class MemberHealth:
         :raises Missing: when something is not known yet
         """
         checks = Checks()
+        recorded: Recorded | None = None
         for pool in lb.pools:
             checked = tuple(self._reachable(lb, pool, subnets, rows, checks))
             if self._probing.enabled and pool.monitored:
-                self._probe(pool, checked, shown, checks)
+                recorded = recorded or Recorded.of(rows, shown)
+                self._probe(pool, checked, recorded, checks)
             if pool.id not in checks.probed:
                 self._check(pool, checked, shown, checks)
         return checks
@@ -156,7 +179,7 @@ class MemberHealth:
         self,
         pool: model.Pool,
         checked: Iterable[_Checked],
-        shown: Mapping[str, str],
+        recorded: Recorded,
         checks: Checks,
     ) -> None:
         """Have the members of a pool probed, and use what was found if all is known."""
@@ -178,12 +201,13 @@ class MemberHealth:
             if target is not None:
                 targets[each.member.id] = target
         checks.targets.update(targets)
+        shown = recorded.statuses
         checks.before.update({each: _before(shown[each]) for each in targets if each in shown})
         if waits and not all(map(self._probing.registry.has_result, targets)):
             return
         checks.probed.add(pool.id)
         for each in checked:
-            self._take(each, targets, shown, checks)
+            self._take(each, targets, recorded, checks)
 
     def _is_somewhere(self, checked: _Checked, checks: Checks) -> bool:
         """Whether a chassis can check a member; else its last result would stay."""
@@ -206,20 +230,31 @@ class MemberHealth:
         self,
         checked: _Checked,
         targets: Mapping[str, Target],
-        shown: Mapping[str, str],
+        recorded: Recorded,
         checks: Checks,
     ) -> None:
         """Take over what chassis have found out about a member."""
-        member = checked.member
+        lb, member, registry = checked.lb, checked.member, self._probing.registry
         if member.id not in targets:
             checks.members[member.id] = HealthState.UNCHECKED
             return
-        before = _before(shown.get(member.id, ""))
-        state = self._probing.registry.state(checked.lb.id, member.id, before)
+        new = registry.target(member.id) is None
+        before = _before(recorded.statuses.get(member.id, ""))
+        state = registry.state(lb.id, member.id, before)
+        if new and recorded.begins(checked.pool, member, known=registry.knows(lb.id)):
+            state = HealthState.UNCHECKED
+            checks.first.add(member.id)
+        elif registry.is_first(member.id):
+            checks.first.add(member.id)
+        if recorded.is_serving(member):
+            checks.serving.add(member.id)
         checks.members[member.id] = state
         if state is HealthState.DOWN:
-            reason = self._probing.registry.reason(member.id)
+            reason = registry.reason(member.id)
             checks.obstacles[member.id] = f"fails its check: {reason or 'no answer'}"
+        said = recorded.weights.get(member.id) if new else registry.weight(member.id)
+        if targets[member.id].weighted and state in _WEIGHED and said is not None:
+            checks.weights[member.id] = said
 
     def _target(self, checked: _Checked) -> Target | None:
         """Return how to probe a member; None when it cannot be.
@@ -241,7 +276,10 @@ class MemberHealth:
         if source is None:
             raise NoSource(lasting=True)
         probe = plan.probe(checked.pool, member, source)
-        return None if probe is None else Target(port.name, probe)
+        if probe is None:
+            return None
+        weighted = bool(checked.lb.flavor.endpoint_weights) and probe.type.sends_http
+        return Target(port.name, probe, weighted)
 
     def _ports(self, subnet: Subnet) -> SwitchPorts:
         ports = self._nb.switch_ports(switch_name(subnet.network_id))

@@ -16,6 +16,7 @@ from typing import Protocol
 from octavia_ovn.controller.global_row import GlobalRow
 from octavia_ovn.controller.protocols import Chassis, Northbound
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.probing.damping import Damping
 from octavia_ovn.core.probing.liveness import Liveness
 from octavia_ovn.core.probing.messages import Message, Results
 from octavia_ovn.core.probing.registry import Condition, Registry
@@ -31,6 +32,11 @@ QUIET = 4.0
 """Seconds without a line from a chassis until it counts as silent: two are sent in that time."""
 KEPT = 60.0
 """Seconds for which NB_Global says that chassis probe after the last one has gone."""
+FLIPS = 20, 30.0, 100
+"""How many results may change a load balancer at once, seconds until one more may, and how many
+load balancers may change beyond that in a second."""
+WEIGHTS = 2, 5.0
+"""The same for weights."""
 _SENTENCES = {
     Condition.SILENT: "octavia-ovn-chassis on chassis %s is not connected: its members are not"
     " checked, and serve unless they were DOWN",
@@ -86,6 +92,9 @@ class Probing:
         self._inbox: collections.deque[Callable[[], frozenset[str]]] = collections.deque()
         self._changed: set[str] = set()
         """Load balancers of which the health has changed; an error in a turn loses none."""
+        self._found: set[str] = set()
+        """The same, if results of chassis say so."""
+        self._flips, self._weights = Damping(*FLIPS), Damping(*WEIGHTS)
         self._links: dict[str, Link] = {}
         self._conditions: Mapping[str, Condition] = {}
         self.begin()
@@ -99,6 +108,9 @@ class Probing:
         """Begin a leadership term, or end one: nothing is kept but what OVN's databases say."""
         now = self._clock()
         self._inbox.clear()
+        self._found.clear()
+        self._flips.clear()
+        self._weights.clear()
         self._links.clear()
         self.registry.begin()
         self._liveness.begin()
@@ -149,7 +161,7 @@ class Probing:
         """
         # What arrives meanwhile waits for the next turn, however fast it comes.
         for _ in range(len(self._inbox)):
-            self._changed |= self._inbox.popleft()()
+            self._found |= self._inbox.popleft()()
         if settled and self._is_located():
             self.registry.settle()
         now = self._clock()
@@ -157,14 +169,23 @@ class Probing:
             self._due = now + INTERVAL
             self._changed |= self._look(now)
         self._tell()
+        self._damp(now)
         changed, self._changed = self._changed, set()
         return frozenset(changed)
+
+    def _damp(self, now: float) -> None:
+        """Take over results, but not so often that one load balancer takes the time of all."""
+        self._changed |= self._flips.admit(self._found, now)
+        self._changed |= self._weights.admit(self.registry.reweighted, now)
+        self._found.clear()
+        self.registry.reweighted.clear()
 
     def next_due(self) -> float | None:
         """Return in how many seconds there is something to do for :meth:`turn`."""
         if not self.enabled:
             return None
-        due = self._due
+        waiting = (self._flips.scan_due, self._weights.scan_due)
+        due = min((self._due, *(each for each in waiting if each is not None)))
         if self.registry.new_ports:
             due = min(due, self._follow_due)
         if self.registry.waits or self._changed:
@@ -203,7 +224,7 @@ class Probing:
         for state, count in self.registry.flips.items():
             self._observer.flips(state, count)
         self.registry.flips.clear()
-        return self.registry.judge(conditions)
+        return self.registry.expire(now) | self.registry.judge(conditions)
 
     def _is_located(self) -> bool:
         """Whether it is known of all members where they are."""

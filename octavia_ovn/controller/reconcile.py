@@ -16,7 +16,7 @@ from octavia_ovn.controller import corruption, vip_ports
 from octavia_ovn.controller.corruption import CorruptRows, Problems
 from octavia_ovn.controller.deletions import Answer, Deletions, log_foreign, without
 from octavia_ovn.controller.effects import Effect, Effects
-from octavia_ovn.controller.facts import FactFinder, Known, Probes
+from octavia_ovn.controller.facts import FactFinder, Known
 from octavia_ovn.controller.member_health import Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
@@ -28,6 +28,7 @@ from octavia_ovn.core.desired import access_control, draining, responder
 from octavia_ovn.core.desired.load_balancer import Facts, deleting, desired
 from octavia_ovn.core.diff import diff
 from octavia_ovn.core.pending import Kind, Pending
+from octavia_ovn.core.probing.plan import Probes
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.core.rows import DeleteRow, Operation, Row
 from octavia_ovn.observer import SILENT, Drift, Observer

@@ -31,11 +31,21 @@ DESCRIPTIONS: Mapping[str, str] = {
     " default they stay until they end by themselves. It excludes ct_flush.",
     "drain_failed": "Boolean. Whether drain_timeout also applies to a member that fails its check"
     " (false by default: its connections stay until they end by themselves).",
+    "fail_open": "Boolean. While all members of a pool fail their health checks, have all of them"
+    " serve (true), or refuse connections (false, the default). Without effect on pools that OVN"
+    " checks itself.",
+    "endpoint_weights": "Boolean. Take the weights of members from the header"
+    " X-Load-Balancing-Endpoint-Weight of their answers to HTTP and HTTPS health monitors.",
     "withdraw": "Boolean. While no member of a listener's pool may serve, take the listener out of"
     " OVN, so that the route to a VIP without any other is not announced by BGP (true), or have OVN"
     " refuse connections (false, the default).",
 }
 """Each key with its meaning, for operators."""
+
+FIRST = frozenset(
+    {"reject", "ct_flush", "hairpin_snat_ip", "session_persistence", "strict_algorithms"}
+)
+"""The keys that all versions know."""
 
 DRAIN_TIMES = range(5, 86_401)
 """The values of drain_timeout, in seconds."""
@@ -68,8 +78,15 @@ def read(values: object) -> model.Flavor:
         strict_algorithms=_boolean(values, "strict_algorithms"),
         drain_timeout=_drain_timeout(values),
         drain_failed=_boolean(values, "drain_failed"),
+        fail_open=_boolean(values, "fail_open"),
+        endpoint_weights=_boolean(values, "endpoint_weights"),
         withdraw=_boolean(values, "withdraw"),
     )
+
+
+def known(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the part of a flavor that this version knows."""
+    return {key: value for key, value in values.items() if key in DESCRIPTIONS}
 
 
 def write(flavor: model.Flavor) -> dict[str, object]:
@@ -82,6 +99,8 @@ def write(flavor: model.Flavor) -> dict[str, object]:
         "strict_algorithms": flavor.strict_algorithms,
         "drain_timeout": flavor.drain_timeout,
         "drain_failed": flavor.drain_failed,
+        "fail_open": flavor.fail_open,
+        "endpoint_weights": flavor.endpoint_weights,
         "withdraw": flavor.withdraw,
     }
     return {key: value for key, value in values.items() if value is not None}

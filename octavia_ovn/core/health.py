@@ -85,11 +85,15 @@ class Health:
     :param members: member id → health that overrides its check
     :param probed: pools that chassis check instead of OVN: OVN skips none of their members, so
         `vips` holds only those that serve
+    :param first: members that serve until the first result of their check, for a limited time
+    :param weights: member id → weight that the member itself has said
     """
 
     backends: Mapping[Backend, HealthState] = field(default_factory=dict)
     members: Mapping[str, HealthState] = field(default_factory=dict)
     probed: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()
+    weights: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, pool: model.Pool, member: model.Member) -> HealthState:
         """Return the health of a member."""
@@ -100,6 +104,10 @@ class Health:
             return HealthState.UNCHECKED
         backend = (member.address, member.port, pool.protocol.value)
         return self.backends.get(backend, HealthState.UNKNOWN)
+
+    def weight(self, member: model.Member) -> int:
+        """Return the weight of a member: what itself has said, unless it is drained."""
+        return self.weights.get(member.id, member.weight) if member.weight else 0
 
     def may_serve(self, pool: model.Pool, member: model.Member) -> bool:
         """Whether OVN sends connections to a member that is in `vips`."""

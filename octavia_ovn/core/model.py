@@ -349,6 +349,8 @@ class Flavor:
     :param strict_algorithms: whether ROUND_ROBIN is refused
     :param drain_timeout: seconds for which a member that leaves keeps its connections
     :param drain_failed: whether that also applies to a member that fails its check
+    :param fail_open: whether members serve when all of them fail their checks
+    :param endpoint_weights: whether members say their weights in answers to checks
     :param withdraw: whether OVN forgets a VIP's port while no member may serve it
     """
 
@@ -359,6 +361,8 @@ class Flavor:
     strict_algorithms: bool | None = None
     drain_timeout: int | None = None
     drain_failed: bool | None = None
+    fail_open: bool | None = None
+    endpoint_weights: bool | None = None
     withdraw: bool | None = None
 
     def __post_init__(self) -> None:

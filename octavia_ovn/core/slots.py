@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from octavia_ovn.core import model
@@ -57,8 +57,15 @@ def _keep(before: Iterable[str], ids: set[str]) -> list[str]:
     return [each if each in ids else "" for each in before]
 
 
-def entries(pool: model.Pool, eligible: Iterable[model.Member]) -> tuple[model.Member, ...]:
-    """Return the members to write into a vip, in order, each as often as its weight says."""
+def entries(
+    pool: model.Pool,
+    eligible: Iterable[model.Member],
+    weight: Callable[[model.Member], int] = lambda member: member.weight,
+) -> tuple[model.Member, ...]:
+    """Return the members to write into a vip, in order, each as often as its weight says.
+
+    :param weight: returns the weight of a member, above 0
+    """
     members = {member.id: member for member in eligible}
     if not members:
         return ()
@@ -69,7 +76,7 @@ def entries(pool: model.Pool, eligible: Iterable[model.Member]) -> tuple[model.M
             members.get(each) or _stand_in(index, members)
             for index, each in enumerate(places(pool))
         ]
-    shares = _shares([member.weight for member in chosen])
+    shares = _shares([weight(member) for member in chosen])
     return tuple(member for member, share in zip(chosen, shares, strict=True) for _ in range(share))
 
 

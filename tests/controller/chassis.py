@@ -36,6 +36,8 @@ class Program:
         self.chassis = chassis
         self.states = states or {}
         self.probes = {}
+        self.weights = {}
+        self.weighted = set()
         self.connect(agent)
 
     def connect(self, agent):
@@ -48,6 +50,7 @@ class Program:
     def send(self, message):
         for each in message.put:
             self.probes[each.id] = each
+        self.weighted |= set(message.weighted)
         for each in message.drop:
             del self.probes[each]
 
@@ -65,8 +68,17 @@ class Program:
         self._agent.settle()
 
     def _say(self, probes, *, complete=False):
-        rows = (
-            Result(each.id, each.version, self.states.get(each.id, HealthState.UNKNOWN))
-            for each in probes
-        )
-        self._agent.probing.received(self, Results(tuple(rows), complete=complete))
+        rows = tuple(map(self._result, probes))
+        self._agent.probing.received(self, Results(rows, complete=complete))
+
+    def _result(self, probe):
+        state = self.states.get(probe.id, HealthState.UNKNOWN)
+        asked = probe.id in self.weighted and state is HealthState.UP
+        weight = self.weights.get(probe.id) if asked else None
+        return Result(probe.id, probe.version, state, weight=weight)
+
+    def says(self, **weights):
+        """Say weights in answers, from now on."""
+        self.weights |= weights
+        self._say(self.probes[each] for each in weights)
+        self._agent.settle()

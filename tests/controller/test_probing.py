@@ -5,7 +5,8 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.core.model import MonitorType
+from octavia_ovn.controller.probing import FLIPS
+from octavia_ovn.core.model import Flavor, MonitorType
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.chassis import Chassis, Program
@@ -15,6 +16,7 @@ from tests.controller.two_chassis import (
     HTTP,
     PLACES,
     SOURCE,
+    UP,
     WEB,
     network,
     only,
@@ -191,6 +193,37 @@ class TestResults:
         assert agent.octavia.operating["lb1"] == "ERROR"
         a.finds()
         assert agent.db.vips() == only(1)
+
+    def test_when_all_fail_all_serve_if_the_flavor_says_so(self, agent):
+        a, b = Program(agent, "a"), Program(agent, "b")
+        agent.created(dataclasses.replace(WEB, flavor=Flavor(fail_open=True)))
+        agent.settle()
+        a.finds(DOWN)
+        assert agent.db.vips() == only(2)
+        b.finds(DOWN)
+        assert agent.db.vips() == VIPS
+        assert {agent.octavia.operating[each] for each in ("m1", "m2", "lb1")} == {"ERROR"}
+        a.finds()
+        assert (agent.db.vips(), agent.octavia.operating["m2"]) == (only(1), "ERROR")
+
+    def test_a_load_balancer_that_flips_all_the_time_changes_once_a_second(self, web):
+        burst, interval, _ = FLIPS
+        before = len(web.history)
+        for number in range(400):
+            web.a.finds(DOWN if number % 2 else UP)
+            web.clock.passes(0.1)
+            web.settle()
+        changed = [vips for vips in web.history[before:] if vips != VIPS]
+        assert len(changed) <= burst + 40 / interval + 40 + 1
+        web.a.finds(DOWN)
+        passes(web, 2, web.a, web.b)
+        assert web.db.vips() == only(2)
+
+    def test_others_do_not_wait_for_one_that_flips(self, web):
+        for _ in range(100):
+            web.probing._flips.admit({f"lb{number}" for number in range(3, 300)}, web.clock.now)
+        web.a.finds(DOWN)
+        assert web.db.vips() == only(2)
 
     def test_the_log_says_why_a_member_is_down(self, web, caplog):
         web.a.finds(DOWN)

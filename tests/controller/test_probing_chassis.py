@@ -71,6 +71,37 @@ class TestChassis:
         assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "ONLINE")
         assert "Chassis a answers again" in caplog.text
 
+    def test_a_hypervisor_taken_for_dead_by_mistake_has_its_members_back(self, web):
+        """ovn-controller follows again; the program is still away."""
+        web.chassis.numbers = {"a": 7, "b": 7}
+        web.a.dies()
+        for _ in range(16):
+            passes(web, 1, web.b)
+            web.chassis.numbers["b"] = web.nb.number
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+        web.chassis.numbers["a"] = web.nb.number
+        passes(web, 2, web.b)
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "NO_MONITOR")
+
+    def test_a_hypervisor_that_was_dead_has_its_members_back_once_they_answer(self, web):
+        web.chassis.numbers = {"a": 7, "b": 7}
+        web.a.dies()
+        for _ in range(16):
+            passes(web, 1, web.b)
+            web.chassis.numbers["b"] = web.nb.number
+        # After it has started again, ovn-controller gives up what is not there any more.
+        web.chassis.moves("port1", None)
+        web.chassis.numbers["a"] = web.nb.number
+        web.chassis.moves("port1", "a")
+        passes(web, 2, web.b)
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+        web.a.probes, web.a.states = {}, {}
+        web.a.connect(web)
+        passes(web, 2, web.a, web.b)
+        assert web.db.vips() == only(2)
+        web.a.finds()
+        assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "ONLINE")
+
     def test_a_connection_without_signs_of_life_is_silence_too(self, web):
         web.chassis.numbers = {"a": 7, "b": 7}
         for _ in range(20):

@@ -40,6 +40,8 @@ SAYING = {
         model.Flavor(drain_timeout=60, drain_failed=True, ct_flush=False),
     ),
     "failed ones do not": ({"drain_failed": False}, model.Flavor(drain_failed=False)),
+    "fail_open": ({"fail_open": True}, model.Flavor(fail_open=True)),
+    "endpoint_weights": ({"endpoint_weights": True}, model.Flavor(endpoint_weights=True)),
 }
 
 
@@ -56,7 +58,16 @@ def test_addresses_are_written_as_ovn_reads_them():
 
 
 @pytest.mark.parametrize(
-    "key", ["reject", "ct_flush", "strict_algorithms", "drain_failed", "withdraw"]
+    "key",
+    [
+        "reject",
+        "ct_flush",
+        "strict_algorithms",
+        "drain_failed",
+        "fail_open",
+        "endpoint_weights",
+        "withdraw",
+    ],
 )
 @pytest.mark.parametrize("value", ["true", 1, None])
 def test_a_boolean_is_a_boolean(key, value):
@@ -121,7 +132,7 @@ def test_what_breaks_traffic_is_not_offered(key):
 def test_an_unknown_key_is_answered_with_those_that_are_known():
     with pytest.raises(
         ValueError,
-        match=r"^topology: no such key; .* ct_flush, drain_failed, drain_timeout, hairpin",
+        match=r"^topology: no such key; .* ct_flush, drain_failed, drain_timeout, .*hairpin",
     ):
         flavors.read({"reject": True, "topology": "SINGLE"})
 

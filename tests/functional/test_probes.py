@@ -257,6 +257,11 @@ def test_a_dead_program_evicts_no_one_and_a_dead_hypervisor_does(world):
     world.until(lambda: world.serving() == {1})
     world.until(lambda: world.operating() == ["ERROR", "ONLINE"])
 
+    # It was not dead: ovn-controller follows again, and only the program is away.
+    world.follow("hv-1", "hv-2")
+    world.until(lambda: world.serving() == {0, 1})
+    world.until(lambda: world.operating() == ["NO_MONITOR", "ONLINE"])
+
     again = world.program("hv-1")
     world.until(lambda: again.probes)
     again.finds(UP)

@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from octavia_ovn.config import octavia
 from octavia_ovn.config.health import AgentHealth
+from octavia_ovn.core.probing.plan import Probes
 from octavia_ovn.health import Health
 from tests.functional.ovsdb.server import free_ports
 
@@ -69,5 +70,5 @@ def test_with_a_key_chassis_are_served(make):
     health = make(enabled=True)
     health.start()
     assert health._connections is not None
-    health.probing.registry.want("lb1", {}, {})
+    health.probing.registry.want("lb1", Probes())
     health._locate("port1", "a")

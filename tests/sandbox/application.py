@@ -3,7 +3,8 @@
 
 KIND is `http`, `https`, `silent` (accepts and says nothing), `slow` (a byte a second without an
 end) or `udp`. HTTP answers `/status/CODE` with that code, `/moved` with a redirect to a page that
-would be well, and anything else with 200. `/requests` shows the lines of the last request.
+would be well, and anything else with 200. `/requests` shows the lines of the last request. After
+`/weight/NUMBER` all answers say that weight.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
     last = ""
+    weight = ""
 
     def server_bind(self) -> None:
         self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -35,6 +37,8 @@ class _Http(http.server.BaseHTTPRequestHandler):
         code, body = 200, b"well\n"
         if self.path.startswith("/status/"):
             code = int(self.path.rsplit("/", 1)[1])
+        elif self.path.startswith("/weight/"):
+            self.server.weight = self.path.rsplit("/", 1)[1]
         elif self.path == "/moved":
             code = 302
         if self.path == "/requests":
@@ -44,6 +48,8 @@ class _Http(http.server.BaseHTTPRequestHandler):
         self.send_response(code)
         if self.path == "/moved":
             self.send_header("Location", "/status/200")
+        if self.server.weight:
+            self.send_header("X-Load-Balancing-Endpoint-Weight", self.server.weight)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -207,7 +207,12 @@ class SnapshotReader:
                 name: chassis.get(redirect, "")
                 for name, redirect in zip(gateways, redirects, strict=True)
             },
-            health=Health(states, reach.health_states(located), probed),
+            health=Health(
+                states,
+                reach.health_states(located),
+                probed,
+                weights=codec.endpoint_weights(snapshot.rows),
+            ),
         )
 
     def _with_rules(self, snapshot: Snapshot, client: Client, notes: list[str]) -> Snapshot:

@@ -33,13 +33,14 @@ _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _MOST_OF_NAME = 253
 
 
-async def check(probe: Probe, make: MakeSocket) -> None:
+async def check(probe: Probe, make: MakeSocket) -> int | None:
     """Probe a member.
 
+    :returns: the weight that it says; None if it says none
     :raises Failed: when the member does not answer as it should
     :raises NotDone: when the probe cannot be made
     """
-    await _CHECKS[probe.type](probe, make)
+    return await _CHECKS[probe.type](probe, make)
 
 
 @contextlib.contextmanager
@@ -55,11 +56,11 @@ async def _tcp(probe: Probe, make: MakeSocket) -> None:
         await Stream(peer).connect(probe.address, probe.port)
 
 
-async def _http(probe: Probe, make: MakeSocket) -> None:
+async def _http(probe: Probe, make: MakeSocket) -> int | None:
     with _closing(await make(socket.SOCK_STREAM, 0)) as peer:
         stream = Stream(peer)
         await stream.connect(probe.address, probe.port)
-        await http.ask(stream, probe)
+        return await http.ask(stream, probe)
 
 
 async def _tls(probe: Probe, make: MakeSocket) -> None:
@@ -67,9 +68,9 @@ async def _tls(probe: Probe, make: MakeSocket) -> None:
         await _handshake(probe, peer)
 
 
-async def _https(probe: Probe, make: MakeSocket) -> None:
+async def _https(probe: Probe, make: MakeSocket) -> int | None:
     with _closing(await make(socket.SOCK_STREAM, 0)) as peer:
-        await http.ask(await _handshake(probe, peer), probe)
+        return await http.ask(await _handshake(probe, peer), probe)
 
 
 async def _handshake(probe: Probe, peer: socket.socket) -> TlsStream:
@@ -146,7 +147,7 @@ def _checksum(data: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-_CHECKS: Mapping[MonitorType, Callable[[Probe, MakeSocket], Awaitable[None]]] = {
+_CHECKS: Mapping[MonitorType, Callable[[Probe, MakeSocket], Awaitable[int | None]]] = {
     MonitorType.TCP: _tcp,
     MonitorType.HTTP: _http,
     MonitorType.HTTPS: _https,

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import h11
 
 from octavia_ovn.adapters.probing.outcome import Failed
+from octavia_ovn.core.probing.messages import MAX_WEIGHT
 from octavia_ovn.core.probing.spec import Probe
 
 _HEAD = 1 << 16
@@ -15,6 +17,10 @@ _HEAD = 1 << 16
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _USUAL = "1.0"
 """The version that HAProxy's checks, and so Octavia's amphorae, send unless one is set."""
+_WEIGHT = b"x-load-balancing-endpoint-weight"
+"""The header in which Google's load balancers and kube-proxy have a service say its weight."""
+_DIGITS = re.compile(rb"[0-9]{1,9}")
+_Answer = h11.InformationalResponse | h11.Response
 
 
 class Connection(Protocol):
@@ -27,9 +33,10 @@ class Connection(Protocol):
         """Send."""
 
 
-async def ask(connection: Connection, probe: Probe) -> None:
+async def ask(connection: Connection, probe: Probe) -> int | None:
     """Send the request of a probe, and read the answer's head; its body is not read.
 
+    :returns: the weight that the answer says; None if it says none
     :raises Failed: when the answer is not the one that is expected
     """
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
@@ -40,9 +47,10 @@ async def ask(connection: Connection, probe: Probe) -> None:
         request = request.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
     client.send(h11.EndOfMessage())
     await connection.write(request)
-    code = await _status(connection, client, probe)
-    if not probe.expects(code):
-        raise Failed(f"HTTP status {code}, expected {probe.expected_codes}")
+    answer = await _answer(connection, client, probe)
+    if not probe.expects(answer.status_code):
+        raise Failed(f"HTTP status {answer.status_code}, expected {probe.expected_codes}")
+    return _weight(answer)
 
 
 def _request(probe: Probe) -> h11.Request:
@@ -57,7 +65,18 @@ def _request(probe: Probe) -> h11.Request:
     return h11.Request(method=probe.http_method, target=probe.url_path, headers=headers)
 
 
-async def _status(connection: Connection, client: h11.Connection, probe: Probe) -> int:
+def _weight(answer: _Answer) -> int | None:
+    """Return the weight in an answer, unless there are several, or what is there is no number."""
+    said = [value for name, value in answer.headers if name == _WEIGHT]
+    if not _SUCCESS <= answer.status_code < _REDIRECTION or len(said) != 1:
+        return None
+    return min(int(said[0]), MAX_WEIGHT) if _DIGITS.fullmatch(said[0]) else None
+
+
+_SUCCESS, _REDIRECTION = 200, 300
+
+
+async def _answer(connection: Connection, client: h11.Connection, probe: Probe) -> _Answer:
     while True:
         try:
             event = client.next_event()
@@ -68,18 +87,13 @@ async def _status(connection: Connection, client: h11.Connection, probe: Probe) 
             if not data:
                 raise Failed("the connection was closed before an answer")
             client.receive_data(data)
-        elif (code := _final(event, probe)) is not None:
-            return code
+        elif isinstance(event, _Answer) and _is_final(event, probe):
+            return event
 
 
-def _final(event: object, probe: Probe) -> int | None:
-    """Return the status code of an answer; None for what precedes it.
-
-    Informational answers precede it, unless one is what is expected.
-    """
-    if isinstance(event, h11.InformationalResponse):
-        return event.status_code if probe.expects(event.status_code) else None
-    return event.status_code if isinstance(event, h11.Response) else None
+def _is_final(event: _Answer, probe: Probe) -> bool:
+    """Whether no other answer follows, or this is what is expected."""
+    return isinstance(event, h11.Response) or probe.expects(event.status_code)
 
 
 def _fault(error: h11.RemoteProtocolError) -> str:

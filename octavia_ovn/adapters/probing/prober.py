@@ -36,7 +36,7 @@ _STALE = 60.0
 _NO_TURN = "too many other probes are under way"
 _NOT_DOWN = (HealthState.UP, HealthState.UNKNOWN)
 """What the agent may call UP: it keeps the last result while this program or a probe is new."""
-Check = Callable[[Probe, MakeSocket], Awaitable[None]]
+Check = Callable[[Probe, MakeSocket], Awaitable[int | None]]
 
 
 @dataclass(slots=True)
@@ -51,17 +51,25 @@ class _Run:
     """When it last could be made, in seconds of the loop's clock."""
     late: int = 0
     """Timeouts in a row that came late."""
+    weighted: bool = False
+    """Whether the agent wants to know the weight."""
+    weight: int | None = None
+    """That the last answer has said."""
+    told: tuple[HealthState, int | None] = (HealthState.UNKNOWN, None)
+    """State and weight."""
     task: asyncio.Task[None] | None = None
 
     def result(self) -> Result:
-        return Result(self.probe.id, self.version, self.tally.state, self.tally.reason)
+        known = self.weighted and self.tally.state is HealthState.UP
+        weight = self.weight if known else None
+        return Result(self.probe.id, self.version, self.tally.state, self.tally.reason, weight)
 
 
 class Prober:
     """The probes of this chassis. It belongs to the running event loop.
 
     :param sources: where probes come from
-    :param changed: is told each result whose state has changed
+    :param changed: is told each result that has changed
     :param check: does one probe
     """
 
@@ -86,14 +94,21 @@ class Prober:
         for each in plan.drop:
             self._end(each)
         for probe in plan.put:
-            version = probe.version
-            known = self._runs.get(probe.id)
-            if known is None or known.version != version:
-                # The source first: it stays if the old probe was its last.
-                run = _Run(probe, version, self._sources.take(probe.source), done=self._loop.time())
-                self._end(probe.id)
-                self._runs[probe.id] = run
-                run.task = self._loop.create_task(self._repeat(run))
+            self._put(probe, weighted=probe.id in plan.weighted)
+
+    def _put(self, probe: Probe, *, weighted: bool) -> None:
+        version = probe.version
+        known = self._runs.get(probe.id)
+        if known is None or known.version != version:
+            # The source first: it stays if the old probe was its last.
+            run = _Run(probe, version, self._sources.take(probe.source), done=self._loop.time())
+            run.weighted = weighted
+            self._end(probe.id)
+            self._runs[probe.id] = run
+            run.task = self._loop.create_task(self._repeat(run))
+        elif known.weighted is not weighted:
+            known.weighted = weighted
+            self._tell(known)
 
     def results(self) -> list[Result]:
         """Return the states of all probes."""
@@ -163,7 +178,7 @@ class Prober:
         """
         probe, began = run.probe, self._loop.time()
         try:
-            await asyncio.wait_for(self._check(probe, run.outlet.socket), probe.timeout)
+            weight = await asyncio.wait_for(self._check(probe, run.outlet.socket), probe.timeout)
         except asyncio.TimeoutError:
             if self._loop.time() - began > probe.timeout + _LATE:
                 run.late += 1
@@ -173,7 +188,7 @@ class Prober:
         except Failed as error:
             reason = str(error)
         else:
-            reason = ""
+            reason, run.weight = "", weight
         run.late = 0
         return reason or None
 
@@ -196,10 +211,19 @@ class Prober:
 
     def _turn(self, run: _Run, tally: Tally) -> None:
         before, run.tally = run.tally.state, tally
-        if tally.state is not before and self._runs.get(run.probe.id) is run:
+        if self._runs.get(run.probe.id) is not run:
+            return
+        if tally.state is not before:
             self._counters.changes[tally.state.value] += 1
             LOG.info(
                 "Member %s at %s is %s, was %s%s", run.probe.id, run.probe.address,
                 tally.state.value, before.value, f": {tally.reason}" if tally.reason else "",
             )  # fmt: skip
-            self._changed(run.result())
+        self._tell(run)
+
+    def _tell(self, run: _Run) -> None:
+        """Tell a result unless that is known."""
+        result = run.result()
+        if (result.state, result.weight) != run.told:
+            run.told = (result.state, result.weight)
+            self._changed(result)

@@ -23,6 +23,7 @@ from typing import Protocol
 
 from octavia_ovn.adapters.probing.connection import Connection, Lost
 from octavia_ovn.core.probing.messages import Beat, Message, Results
+from octavia_ovn.core.probing.rivals import Rivals
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.text import plain
 from octavia_ovn.errors import BadConfiguration, Unavailable
@@ -39,6 +40,10 @@ _SWEEP = 0.25
 _QUIET = 300.0
 """Seconds between two warnings about strangers."""
 _FILES = 1 << 16
+_RIVALS = (
+    "Two programs connect as chassis %s, from %s and from %s: the first stays connected. Give each"
+    " host its own external_ids:system-id and key"
+)
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
@@ -80,6 +85,9 @@ class ChassisServer:
         self._links: dict[str, Connection] = {}
         self._strangers: dict[Connection, None] = {}
         """In the order in which they came."""
+        self._rivals = Rivals()
+        self._rivals_due: dict[str, float] = {}
+        """Chassis → when its rivals may be in the log again."""
         self._outbox: collections.deque[tuple[Connection, Message]] = collections.deque()
         self._sweep_due = 0.0
         self._warning_due = 0.0
@@ -186,9 +194,7 @@ class ChassisServer:
 
     def _take(self, link: Connection, message: Message) -> None:
         if link in self._strangers:
-            before = self._links.get(link.chassis)
-            if before is not None:
-                self._end(before, "it has connected again")
+            self._displace(link)
             del self._strangers[link]
             self._links[link.chassis] = link
             LOG.info("Chassis %s is connected, from %s", plain(link.chassis), link.address)
@@ -197,6 +203,22 @@ class ChassisServer:
             self._flush(link)
         if isinstance(message, Results):
             self._events.received(link, message)
+
+    def _displace(self, link: Connection) -> None:
+        """End the connection that a chassis has had until now.
+
+        :raises Lost: when that is the connection of another program
+        """
+        before = self._links.get(link.chassis)
+        if before is None:
+            return
+        now = self._clock()
+        if not self._rivals.may_displace(link.chassis, before.last_seen, now):
+            if now >= self._rivals_due.get(link.chassis, now):
+                self._rivals_due[link.chassis] = now + _QUIET
+                LOG.error(_RIVALS, plain(link.chassis), before.address, link.address)
+            raise Lost("another program is connected as this chassis")
+        self._end(before, f"it has connected again, from {link.address}")
 
     def _post(self, link: Connection, message: Message) -> None:
         """Have a message sent; called from any thread."""

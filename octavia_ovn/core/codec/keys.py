@@ -22,9 +22,9 @@ MEMBER_STATUS = "neutron:member_status"
 MONITORS = "octavia:healthmonitors"
 LOAD_BALANCER = "octavia:loadbalancer"
 FLAVOR = "octavia:flavor"
-DRAIN = "octavia:drain"
-"""JSON: the keys of the flavor that concern draining. Versions without them would take those in
-FLAVOR for damage."""
+FLAVOR_MORE = "octavia:flavor_more"
+"""JSON: the keys of the flavor that the first version did not know: it would take them for damage
+in FLAVOR. What a reader does not know here, it ignores."""
 VIP_GROUPS = "octavia:vip_sg_ids"
 """The ids of security groups, joined by commas; only if there are any."""
 POOL_ATTRIBUTES = "octavia:attributes_"
@@ -44,6 +44,10 @@ DRAIN_ROW = "octavia:drain_row"
 """Marks a row that serves no new connections: KEEP or FLUSH. See
 :mod:`octavia_ovn.core.desired.draining`."""
 KEEP, FLUSH = "keep", "flush"
+FIRST_CHECKS = "octavia:first_checks"
+"""JSON: ids of members that serve until the first result of their check."""
+ENDPOINT_WEIGHTS = "octavia:endpoint_weights"
+"""JSON: member id → weight that the member itself has said."""
 CHECK_MONITOR = "octavia:healthmonitor"
 CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
@@ -77,7 +81,7 @@ _INTENT_KEYS = frozenset(
         MONITORS,
         LOAD_BALANCER,
         FLAVOR,
-        DRAIN,
+        FLAVOR_MORE,
     }
 )
 
@@ -92,6 +96,8 @@ _REALISED_KEYS = frozenset(
         LOST_VIPS,
         DRAINING,
         DRAIN_ROW,
+        FIRST_CHECKS,
+        ENDPOINT_WEIGHTS,
     }
 )
 

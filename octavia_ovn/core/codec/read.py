@@ -134,8 +134,10 @@ class _Reader:
     def _flavor(self) -> model.Flavor:
         """Return what any row says: a flavor never changes, so none can be out of date."""
         found: dict[str, object] = {}
-        for key in (k.FLAVOR, k.DRAIN):
+        for key in (k.FLAVOR, k.FLAVOR_MORE):
             parts = (self._object(row, key) for row in self._rows)
+            if key == k.FLAVOR_MORE:
+                parts = (flavors.known(each or {}) for each in parts)
             readable = (each for each in parts if each and self._flavor_of(key, each))
             found |= next(readable, {})
         return self._flavor_of(k.FLAVOR, found) or model.Flavor()
@@ -324,6 +326,29 @@ def address(endpoint: str) -> str:
         msg = f"{endpoint!r} is no address with a port"
         raise ValueError(msg)
     return found
+
+
+def first_checks(rows: Iterable[Row]) -> frozenset[str]:
+    """Return the members that serve until the first result of their check; none if unreadable."""
+    found: set[str] = set()
+    for row in rows:
+        with contextlib.suppress(*_UNREADABLE):
+            found.update(map(str, json.loads(row.external_ids.get(k.FIRST_CHECKS, "[]"))))
+    return frozenset(found)
+
+
+def endpoint_weights(rows: Iterable[Row]) -> dict[str, int]:
+    """Return the weights that members have said: member id → weight; none if unreadable."""
+    found: dict[str, int] = {}
+    for row in rows:
+        with contextlib.suppress(*_UNREADABLE):
+            said = json.loads(row.external_ids.get(k.ENDPOINT_WEIGHTS, "{}"))
+            found.update({key: each for key, each in said.items() if _is_weight(each)})
+    return found
+
+
+def _is_weight(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def vip_groups(rows: Iterable[Row]) -> frozenset[str]:

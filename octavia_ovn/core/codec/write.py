@@ -57,7 +57,7 @@ def _flavor_parts(flavor: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Return the keys of a flavor by the key of external_ids that holds them."""
     parts: dict[str, dict[str, object]] = {}
     for name, value in flavor.items():
-        key = k.DRAIN if name.startswith("drain_") else k.FLAVOR
+        key = k.FLAVOR if name in flavors.FIRST else k.FLAVOR_MORE
         parts.setdefault(key, {})[name] = value
     return parts
 

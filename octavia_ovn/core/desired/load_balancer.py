@@ -201,7 +201,8 @@ def _vips(
     for listener, pool in _served(group):
         for address in addresses:
             key = codec.endpoint(address, listener.port)
-            serving = eligible(_without(pool, key, health, held), model.family(address), health)
+            rest = _without(pool, key, health, held)
+            serving = eligible(flavor, rest, model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
             # entry, so that routes to the VIP are withdrawn; the flavor may ask for the same.
             if serving or (pool.members and not flavor.withdraw):
@@ -220,33 +221,39 @@ def _without(pool: model.Pool, key: str, health: Health, held: Collection[Flow])
         each
         for each in pool.members
         if codec.endpoint(each.address, each.port) not in backends
-        or not health.may_serve(pool, each)
+        or not (health.may_serve(pool, each) or pool.id in health.probed)
     )
     return replace(pool, members=tuple(members))
 
 
-def eligible(pool: model.Pool, family: int, health: Health) -> tuple[model.Member, ...]:
+def eligible(
+    flavor: model.Flavor, pool: model.Pool, family: int, health: Health
+) -> tuple[model.Member, ...]:
     """Return the entries that serve a VIP of one IP version.
 
     Backup members serve when no other member may. A member that is DOWN stays in the list beside
     them: OVN skips it, and would stop checking it otherwise. An unreachable member is left out: OVN
     would send it connections until a check fails, and no check runs.
-    Of a pool that chassis check, only those that serve are in the list.
+    Of a pool that chassis check, only those that serve are in the list. When all of them fail,
+    a flavor may have them serve, backup members if there are no others.
     """
     members = [
         each
         for each in pool.members
         if each.enabled
-        and each.weight
+        and health.weight(each)
         and model.family(each.address) == family
         and health.of(pool, each) is not HealthState.UNREACHABLE
     ]
+    failing = members
     if pool.id in health.probed:
         members = _serving(pool, members, health)
     first = [each for each in members if not each.backup]
     if any(health.may_serve(pool, each) for each in first):
-        return slots.entries(pool, _distinct(first))
-    return slots.entries(pool, _distinct(members))
+        members = first
+    elif pool.id in health.probed and not members and flavor.fail_open:
+        members = [each for each in failing if not each.backup] or failing
+    return slots.entries(pool, _distinct(members), health.weight)
 
 
 def _serving(
@@ -372,12 +379,22 @@ def _external_ids(
     additional = [fips[vip.address] for vip in lb.vips[1:] if vip.address in fips]
     if additional:
         keys[k.ADDITIONAL_FIPS] = ",".join(additional)
+    keys |= dict(_of_checks(group, facts.health))
     keys[k.SWITCH_REFS] = codec.switch_refs(facts.attachments.switch_refs)
     if facts.lost is not None:
         keys[k.LOST_VIPS] = codec.lost_vips(facts.lost)
     if facts.attachments.vip_router:
         keys[k.ROUTER_REF] = facts.attachments.vip_router
     return keys
+
+
+def _of_checks(group: RowGroup, health: Health) -> Iterator[tuple[str, str]]:
+    """Yield what an agent that takes over must know of the members that chassis check."""
+    members = {each.id for pool in group.pools for each in pool.members}
+    if first := sorted(health.first & members):
+        yield k.FIRST_CHECKS, codec.dumps(first)
+    if weights := {key: each for key, each in health.weights.items() if key in members}:
+        yield k.ENDPOINT_WEIGHTS, codec.dumps(weights)
 
 
 def _reported(group: RowGroup, statuses: Mapping[str, str]) -> dict[str, str]:

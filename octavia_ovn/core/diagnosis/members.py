@@ -48,8 +48,8 @@ def eligibility(path: Path) -> Iterator[Finding]:
 def _why_not(path: Path, member: model.Member) -> str:
     if not member.enabled:
         return "is administratively down"
-    if not member.weight:
-        return "has weight 0"
+    if not path.snapshot.health.weight(member):
+        return "says that its weight is 0" if member.weight else "has weight 0"
     if model.family(member.address) != model.family(path.destination):
         return f"is not of the IP version of {path.destination}"
     state = path.snapshot.health.of(path.pool, member) if path.pool else None

@@ -130,7 +130,7 @@ def overview(snapshot: Snapshot) -> Overview | None:
         root=_Tree(snapshot, lb).root(),
         addresses=tuple(_address(snapshot, vip) for vip in lb.vips),
         places=tuple(_places(snapshot, lb)),
-        notes=(*snapshot.problems, *_unserved(snapshot), *snapshot.notes),
+        notes=(*snapshot.problems, *_unserved(snapshot), *_idle(snapshot, lb), *snapshot.notes),
     )
 
 
@@ -140,6 +140,17 @@ def _unserved(snapshot: Snapshot) -> Iterator[str]:
         if kind is Kind.L7POLICY:
             name = status.name or object_id
             yield f"L7 policy {name} has no effect: OVN works at layer 4 and does not see requests."
+
+
+def _idle(snapshot: Snapshot, lb: model.LoadBalancer) -> Iterator[str]:
+    """Name the flavor's keys that only chassis can follow, and pools that they do not check."""
+    chosen = {"fail_open": lb.flavor.fail_open, "endpoint_weights": lb.flavor.endpoint_weights}
+    keys = " and ".join(key for key, value in chosen.items() if value)
+    pools = [each.id for each in lb.pools if each.monitored] if keys else []
+    for pool_id in pools:
+        if pool_id not in snapshot.health.probed:
+            name = snapshot.name_of(Kind.POOL, pool_id)
+            yield f"{keys} of the flavor has no effect on pool {name}: no chassis checks it."
 
 
 class _Tree:
@@ -213,7 +224,7 @@ class _Tree:
     def _has_entry(self, pool: model.Pool, family: int) -> bool:
         """Whether a pool should have entries in vips for addresses of an IP version."""
         if self._lb.flavor.withdraw:
-            return bool(eligible(pool, family, self._snapshot.health))
+            return bool(eligible(self._lb.flavor, pool, family, self._snapshot.health))
         return bool(pool.members)
 
     def _pool(self, pool: model.Pool) -> Node:
@@ -237,8 +248,11 @@ class _Tree:
     def _member(self, pool: model.Pool, member: model.Member) -> Node:
         ovn, state = self._health(pool, member)
         details = codec.endpoint(member.address, member.port)
-        if member.weight > 1:
-            details += f", weight {member.weight}"
+        weight = self._snapshot.health.weight(member)
+        if weight != member.weight:
+            details += f", weight {weight} as it says itself"
+        elif weight > 1:
+            details += f", weight {weight}"
         if pool.monitor and (member.monitor_address or member.monitor_port):
             checked = (member.monitor_address or member.address, member.monitor_port or member.port)
             details += f", checked at {codec.endpoint(*checked)}"
@@ -254,8 +268,18 @@ class _Tree:
         if not member.weight:
             return "drained (weight 0)", State.OFF
         backup = "backup, " if member.backup else ""
-        words, state = _HEALTH[self._snapshot.health.of(pool, member)]
+        health = self._snapshot.health
+        found = health.of(pool, member)
+        if health.may_serve(pool, member) and not health.weight(member):
+            return f"{backup}drained (says weight 0)", State.OFF
+        words, state = _HEALTH[found]
+        if found is HealthState.DOWN and pool.id in health.probed and self._is_served(member):
+            words += ", serves as all others fail, too"
         return f"{backup}{words}", state
+
+    def _is_served(self, member: model.Member) -> bool:
+        backend = codec.endpoint(member.address, member.port)
+        return any(backend in codec.endpoints(each) for each in self._snapshot.vips.values())
 
     def _node(  # noqa: PLR0913 - the fields of a node
         self,

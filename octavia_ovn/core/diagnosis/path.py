@@ -71,8 +71,8 @@ class Path:
         """The members that should serve, each once."""
         if self.pool is None or not self.pool.enabled:
             return ()
-        family = model.family(self.destination)
-        return tuple(dict.fromkeys(eligible(self.pool, family, self.snapshot.health)))
+        version, health = model.family(self.destination), self.snapshot.health
+        return tuple(dict.fromkeys(eligible(self.lb.flavor, self.pool, version, health)))
 
     @property
     def serving(self) -> tuple[model.Member, ...]:

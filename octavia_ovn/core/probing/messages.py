@@ -13,6 +13,10 @@ not forge, repeat, reorder or leave out a line.
 The chassis begins with the results of all probes that it has; the agent answers with what differs
 from what it wants. Afterwards each tells the other what changes, and that it is there. Types and
 ranges are checked here: what :meth:`Opener.open` returns is safe to use.
+
+A reader ignores names that it does not know beside `rows`, `put` and so on, but refuses rows and
+probes that have more than it knows. So weights are beside them: an older end neither asks for them
+nor sends them, and does not stumble over them.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ ROWS = 100
 """Probes or results in a message at most: far below :data:`MAX_LINE`."""
 MAX_REASON = 200
 """Characters of a reason."""
+MAX_WEIGHT = 1000
+"""Of what an answer may say; more counts as this."""
 _STATES = {each.value: each for each in HealthState if each is not HealthState.UNREACHABLE}
 """UNCHECKED: the chassis has not been able to probe a member that was UP, for a minute."""
 _NONCE = "[0-9a-f]{32}"
@@ -57,12 +63,14 @@ class Result:
 
     :param version: of the probe that it belongs to
     :param reason: why the last probe failed; empty after a success
+    :param weight: that the last answer of a member has said; None for none, or if it is not UP
     """
 
     id: str
     version: str
     state: HealthState
     reason: str = ""
+    weight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +87,15 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """From the agent: probes to begin or to replace, and ids of those to end."""
+    """From the agent: probes to begin or to replace, and ids of those to end.
+
+    :param weighted: ids of those of `put` whose answers say weights
+    """
 
     kind: ClassVar[str] = "plan"
     put: tuple[spec.Probe, ...] = ()
     drop: tuple[str, ...] = ()
+    weighted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +238,14 @@ OF_AGENT = (Plan.kind, Beat.kind)
 
 def _write_results(message: Results) -> dict[str, Any]:
     rows = [[each.id, each.version, each.state.value, each.reason] for each in message.rows]
-    return {"rows": rows, "complete": message.complete}
+    weights = {each.id: each.weight for each in message.rows if each.weight is not None}
+    rest = {"weights": weights} if weights else {}
+    return {"rows": rows, "complete": message.complete, **rest}
 
 
 def _write_plan(message: Plan) -> dict[str, Any]:
-    return {"put": [spec.write(each) for each in message.put], "drop": list(message.drop)}
+    rest = {"weighted": list(message.weighted)} if message.weighted else {}
+    return {"put": [spec.write(each) for each in message.put], "drop": list(message.drop), **rest}
 
 
 _WRITERS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
@@ -241,16 +256,17 @@ _WRITERS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
 
 
 def _read_results(content: Any) -> Results:
-    rows = tuple(_result(*each) for each in _list(content["rows"]))
+    weights = {key: _weight(value) for key, value in content.get("weights", {}).items()}
+    rows = tuple(_result(*each, weights=weights) for each in _list(content["rows"]))
     return Results(rows, content["complete"] is True)
 
 
 def _read_plan(content: Any) -> Plan:
     put = tuple(spec.read(each) for each in _list(content["put"]))
-    drop = tuple(_list(content["drop"]))
-    for each in drop:
+    drop, weighted = tuple(_list(content["drop"])), tuple(_list(content.get("weighted", [])))
+    for each in drop + weighted:
         spec.check_id(each)
-    return Plan(put, drop)
+    return Plan(put, drop, weighted)
 
 
 _READERS: Mapping[str, Callable[[Any], Message]] = {
@@ -260,12 +276,22 @@ _READERS: Mapping[str, Callable[[Any], Message]] = {
 }
 
 
-def _result(probe_id: str, version: str, state: str, reason: str) -> Result:
+def _result(
+    probe_id: str, version: str, state: str, reason: str, *, weights: Mapping[str, int]
+) -> Result:
     spec.check_id(probe_id)
     if not _VERSION_OF_PROBE.fullmatch(version):
         msg = f"{version!r} is not the version of a probe"
         raise ValueError(msg)
-    return Result(probe_id, version, _STATES[state], plain(reason)[:MAX_REASON])
+    weight = weights.get(probe_id)
+    return Result(probe_id, version, _STATES[state], plain(reason)[:MAX_REASON], weight)
+
+
+def _weight(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_WEIGHT:
+        msg = f"{value!r} is not a weight"
+        raise ValueError(msg)
+    return value
 
 
 def _list(value: object) -> list[Any]:

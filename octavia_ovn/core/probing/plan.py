@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from octavia_ovn.core import model
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import MonitorType, Protocol
 from octavia_ovn.core.probing.spec import Probe, Source
 
@@ -20,10 +21,30 @@ class Target:
     """A member that a chassis should probe.
 
     :param port: the switch port where it is; its chassis probes the member
+    :param weighted: whether its answers say its weight
     """
 
     port: str
     probe: Probe
+    weighted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The members of a load balancer that chassis probe.
+
+    :param targets: member id → how
+    :param before: how they counted before this agent became the leader, where that is known
+    :param serving: those that receive connections now
+    :param first: those that continue to do so until their first result
+    :param weights: weights that they have said before this agent became the leader
+    """
+
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    before: Mapping[str, HealthState] = field(default_factory=dict)
+    serving: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 def needs_probes(pool: model.Pool) -> bool:

@@ -12,19 +12,17 @@ from __future__ import annotations
 import collections
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import replace
 
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.multimap import MultiMap
+from octavia_ovn.core.probing.entries import Entry, Link, Session
+from octavia_ovn.core.probing.first_checks import FirstChecks
 from octavia_ovn.core.probing.messages import Plan, Result, Results, in_parts
-from octavia_ovn.core.probing.plan import Target
+from octavia_ovn.core.probing.plan import Probes, Target
 
 MOST = 20_000
 """Probes that a chassis can say it has, at most."""
-_FOUND = (HealthState.UP, HealthState.DOWN)
-DEAD = "its hypervisor does not answer"
-"""The reason of a member that is DOWN with its hypervisor."""
 
 
 class Condition(enum.Enum):
@@ -34,42 +32,6 @@ class Condition(enum.Enum):
     """Its program has not been connected for so long that its results are out of date."""
     DEAD = "dead"
     """The hypervisor does not answer."""
-
-
-class Link(Protocol):
-    """A connection of a chassis."""
-
-    @property
-    def chassis(self) -> str:
-        """The name of the chassis."""
-
-
-@dataclass(slots=True)
-class _Session:
-    """What is known of the program that is connected from a chassis.
-
-    :param has: its probes, as it has said, and as it has been told since
-    :param complete: whether it has said all
-    """
-
-    link: Link
-    has: dict[str, Result] = field(default_factory=dict)
-    complete: bool = False
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A member that a chassis should probe.
-
-    :param found: whether a chassis has found its state; else it counts as before
-    """
-
-    lb_id: str
-    target: Target
-    version: str
-    state: HealthState
-    found: bool = False
-    reason: str = ""
 
 
 class Registry:
@@ -82,38 +44,60 @@ class Registry:
 
     def begin(self) -> None:
         """Begin a leadership term: only what the Southbound database says is still true."""
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._members: dict[str, tuple[str, ...]] = {}
         """Load balancer → members, for each that has been reconciled in this term."""
         self._at_port: MultiMap[str, str] = MultiMap()
         self._on_chassis: dict[str, set[str]] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, Session] = {}
         self._changed: dict[str, set[str]] = {}
         """Chassis → members for which it may have to be told something."""
         self._settled = False
+        self._first = FirstChecks()
         self._conditions: Mapping[str, Condition] = {}
         self.new_ports = False
         """Whether there are new ones in :meth:`ports`; the caller takes note of it."""
         self.flips: collections.Counter[HealthState] = collections.Counter()
         """How often members have become UP and DOWN; the caller takes them out."""
+        self.reweighted: set[str] = set()
+        """Load balancers whose members have said other weights; the caller takes them out."""
 
     # --- what is wanted
 
-    def want(
-        self, lb_id: str, targets: Mapping[str, Target], before: Mapping[str, HealthState]
-    ) -> bool:
-        """Set which members of a load balancer are probed; return whether that has changed.
-
-        :param before: how they counted before this leadership term, where that is known
-        """
-        seen = lb_id in self._members
+    def want(self, lb_id: str, probes: Probes) -> bool:
+        """Set which members of a load balancer are probed; return whether that has changed."""
+        targets = probes.targets
+        before = {} if lb_id in self._members else probes.before
         old = self._members.get(lb_id, ())
         self._members[lb_id] = tuple(targets)
         changed = [self._remove(lb_id, each) for each in old if each not in targets]
         for member_id, target in targets.items():
-            state = HealthState.UNKNOWN if seen else before.get(member_id, HealthState.UNKNOWN)
+            new = member_id not in self._entries
+            state = before.get(member_id, HealthState.UNKNOWN)
             changed.append(self._put(lb_id, member_id, target, state))
+            entry = self._entries[member_id]
+            entry.serving = member_id in probes.serving
+            if new and not entry.found:
+                entry.weight = probes.weights.get(member_id)
+                if member_id in probes.first:
+                    self._begin_check(member_id)
         return any(changed)
+
+    def _begin_check(self, member_id: str) -> None:
+        """Have a member that serves continue until it has been checked, or the time is over."""
+        entry = self._entries[member_id]
+        entry.state = HealthState.UNCHECKED
+        self._first.begin(member_id, entry.target.probe)
+
+    def expire(self, now: float) -> frozenset[str]:
+        """End first checks that have taken too long; return the load balancers that this concerns.
+
+        :param now: seconds, monotonic
+        """
+        entries = [self._entries[each] for each in self._first.over(now)]
+        for entry in entries:
+            entry.state = HealthState.UNKNOWN
+        return frozenset(entry.lb_id for entry in entries)
 
     def forget(self, lb_id: str) -> None:
         """Probe nothing for a load balancer any more: it is gone."""
@@ -128,13 +112,16 @@ class Registry:
         if old is not None and old.target.port == target.port:
             old.lb_id, old.target, old.version = lb_id, target, version
         else:
-            entry = _Entry(lb_id, target, version, state)
+            entry = Entry(lb_id, target, version, state)
+            first = member_id in self._first
             if old is not None:
                 self._remove(old.lb_id, member_id)
                 # Another machine has its address, or another address is asked for.
                 if old.target.probe.address != target.probe.address:
-                    entry.state, entry.found, entry.reason = old.state, old.found, old.reason
+                    entry = replace(old, lb_id=lb_id, target=target, version=version, alive=None)
             self._entries[member_id] = entry
+            if first and entry.state is HealthState.UNCHECKED:
+                self._begin_check(member_id)
             self.new_ports |= target.port not in self._at_port
             self._at_port.add(target.port, member_id)
         self._place(member_id, self._chassis.get(target.port))
@@ -145,6 +132,7 @@ class Registry:
         if entry is None or entry.lb_id != lb_id:
             return False
         del self._entries[member_id]
+        self._first.end(member_id)
         self._at_port.discard(entry.target.port, member_id)
         self._displace(member_id, self._chassis.get(entry.target.port))
         return True
@@ -170,6 +158,8 @@ class Registry:
             self._adopt(member_id, chassis)
 
     def _displace(self, member_id: str, chassis: str | None) -> None:
+        if member_id in self._entries:
+            self._entries[member_id].alive = None
         if chassis is not None:
             self._on_chassis[chassis].discard(member_id)
             if not self._on_chassis[chassis]:
@@ -187,7 +177,7 @@ class Registry:
 
     def join(self, link: Link) -> None:
         """Take note of a connection; one that the chassis had before is over."""
-        self._sessions[link.chassis] = _Session(link)
+        self._sessions[link.chassis] = Session(link)
 
     def leave(self, link: Link) -> None:
         """Take note that a connection is over."""
@@ -195,7 +185,7 @@ class Registry:
         if session is not None:
             del self._sessions[link.chassis]
 
-    def _session(self, link: Link) -> _Session | None:
+    def _session(self, link: Link) -> Session | None:
         session = self._sessions.get(link.chassis)
         return session if session is not None and session.link is link else None
 
@@ -216,8 +206,19 @@ class Registry:
                 changed.add(self._adopt(each.id, link.chassis))
         if results.complete and not session.complete:
             session.complete = True
+            changed |= self._begin_checks(session)
             self._compare(link.chassis)
         return frozenset(each for each in changed if each is not None)
+
+    def _begin_checks(self, session: Session) -> set[str]:
+        """Have members of a chassis that begins to probe them serve until their first results."""
+        found = set()
+        for each in self._on_chassis.get(session.link.chassis, set()) - session.has.keys():
+            entry = self._entries[each]
+            if entry.serving and entry.state is HealthState.UNKNOWN:
+                self._begin_check(each)
+                found.add(entry.lb_id)
+        return found
 
     def _adopt(self, member_id: str, chassis: str) -> str | None:
         """Take over what a chassis says about a member; return the load balancer if that is new."""
@@ -229,10 +230,11 @@ class Registry:
             return None
         if result.state is HealthState.UNCHECKED and entry.state is not HealthState.UP:
             return None  # what is not known stays so, and what was DOWN, too
-        found = entry.found or result.state in _FOUND
-        new = found is not entry.found or entry.state is not result.state
+        new = entry.take(result)
         self.flips[result.state] += new
-        entry.state, entry.found, entry.reason = result.state, found, result.reason
+        self._first.end(member_id)
+        if entry.weigh(result):
+            self.reweighted.add(entry.lb_id)
         return entry.lb_id if new else None
 
     # --- what chassis are told
@@ -257,42 +259,44 @@ class Registry:
             if session is not None and session.complete:
                 yield from self._difference(session, sorted(members))
 
-    def _difference(self, session: _Session, members: Iterable[str]) -> Iterator[tuple[Link, Plan]]:
+    def _difference(self, session: Session, members: Iterable[str]) -> Iterator[tuple[Link, Plan]]:
         put, drop = [], []
         planned = self._on_chassis.get(session.link.chassis, set())
         for each in members:
-            had = session.has.get(each)
             if each in planned:
                 entry = self._entries[each]
-                if had is None or had.version != entry.version:
-                    session.has[each] = Result(each, entry.version, HealthState.UNKNOWN)
-                    put.append(entry.target.probe)
-            elif had is not None:
-                del session.has[each]
+                if session.needs(entry):
+                    put.append(entry.target)
+            elif session.has.pop(each, None) is not None:
                 drop.append(each)
         for part in in_parts(drop) if drop else ():
             yield session.link, Plan(drop=part)
-        for probes in in_parts(put) if put else ():
-            yield session.link, Plan(put=probes)
+        for targets in in_parts(put) if put else ():
+            weighted = tuple(each.probe.id for each in targets if each.weighted)
+            yield session.link, Plan(tuple(each.probe for each in targets), weighted=weighted)
 
     # --- chassis that say nothing
 
     def judge(self, conditions: Mapping[str, Condition]) -> frozenset[str]:
         """Set what is wrong with which chassis; return the load balancers that it concerns.
 
-        What a dead hypervisor had is DOWN until a chassis says otherwise.
+        What a dead hypervisor had is DOWN until a chassis says otherwise, or until the hypervisor
+        answers without having given up the member's port: then it was not dead.
         """
         old, self._conditions = self._conditions, dict(conditions)
         turned = {each for each in {**old, **conditions} if old.get(each) != conditions.get(each)}
-        entries = [
-            (chassis, self._entries[member_id])
+        members = [
+            (chassis, member_id)
             for chassis in turned
             for member_id in self._on_chassis.get(chassis, ())
         ]
-        for chassis, entry in entries:
+        for chassis, member_id in members:
             if conditions.get(chassis) is Condition.DEAD:
-                entry.state, entry.reason = HealthState.DOWN, DEAD
-        return frozenset(entry.lb_id for _, entry in entries)
+                self._entries[member_id].bury(first=member_id in self._first)
+                self._first.end(member_id)
+            else:
+                self._entries[member_id].revive()
+        return frozenset(self._entries[each].lb_id for _, each in members)
 
     # --- answers
 
@@ -315,6 +319,19 @@ class Registry:
         """Whether a chassis has found a member UP or DOWN."""
         entry = self._entries.get(member_id)
         return entry is not None and entry.found
+
+    def knows(self, lb_id: str) -> bool:
+        """Whether a load balancer has been reconciled in this leadership term."""
+        return lb_id in self._members
+
+    def is_first(self, member_id: str) -> bool:
+        """Whether a member serves until its first result."""
+        return member_id in self._first
+
+    def weight(self, member_id: str) -> int | None:
+        """Return the weight that a member has said."""
+        entry = self._entries.get(member_id)
+        return entry.weight if entry is not None else None
 
     def reason(self, member_id: str) -> str:
         """Return why a member is DOWN."""

@@ -68,7 +68,7 @@ class Sources:
         return self.outlet
 
 
-def ask(version, wanted, timeout=8.0):
+def ask(version, wanted, timeout=8.0, *, weighted=False):
     """Probe once; return the result, and how long that took."""
 
     async def main():
@@ -76,7 +76,7 @@ def ask(version, wanted, timeout=8.0):
         outlet = Outlet(version)
         prober = Prober(Sources(outlet), found.set_result, Counters())
         began = time.monotonic()
-        prober.apply(Plan((wanted,)))
+        prober.apply(Plan((wanted,), weighted=(wanted.id,) if weighted else ()))
         result = await asyncio.wait_for(found, timeout)
         took = time.monotonic() - began
         prober.close()

@@ -248,6 +248,37 @@ def test_answers_of_unusual_forms(answer):
         up(4, target(4, port, **of("HTTP")))
 
 
+WEIGHT = "X-Load-Balancing-Endpoint-Weight"
+
+
+@pytest.mark.parametrize("kind", ["HTTP", "HTTPS"])
+@pytest.mark.parametrize(
+    ("head", "weight"),
+    [
+        (f"200 OK\r\n{WEIGHT}: 3", 3),
+        (f"204 No Content\r\n{WEIGHT.lower()}:  0 ", 0),
+        (f"200 OK\r\n{WEIGHT}: 999999999", 1000),
+        (f"200 OK\r\n{WEIGHT}: 9999999999", None),
+        (f"200 OK\r\n{WEIGHT}: -1", None),
+        (f"200 OK\r\n{WEIGHT}: 1.5", None),
+        (f"200 OK\r\n{WEIGHT}: \u0663".encode(), None),
+        (f"200 OK\r\n{WEIGHT}:", None),
+        (f"200 OK\r\n{WEIGHT}: 1\r\n{WEIGHT}: 2", None),
+        (f"302 Found\r\n{WEIGHT}: 3", None),
+        ("200 OK", None),
+    ],
+)
+def test_the_weight_that_a_member_says(kind, head, weight, files):
+    answer = b"HTTP/1.1 " + (head if isinstance(head, bytes) else head.encode()) + b"\r\n\r\n"
+    handle = answering(answer)
+    wanted = {"expected_codes": "200-302", **of(kind)}
+    with member(over_tls(handle, files) if kind == "HTTPS" else handle) as port:
+        result, _ = ask(4, target(4, port, **wanted), weighted=True)
+        assert (result.state, result.weight) == (HealthState.UP, weight)
+        if weight is not None:
+            assert ask(4, target(4, port, **wanted))[0].weight is None
+
+
 # --- TLS
 
 

@@ -30,6 +30,7 @@ class World:
         self.under_way = 0
         self.most = 0
         self.duration = 0.0
+        self.weight = None
         self.prober = Prober(Sources(self.outlet), self.told.append, self.counters, self.check)
 
     async def check(self, wanted, make):
@@ -42,9 +43,10 @@ class World:
             await asyncio.sleep(self.duration)
         finally:
             self.under_way -= 1
+        return self.weight
 
-    def put(self, *probes):
-        self.prober.apply(Plan(probes))
+    def put(self, *probes, weighted=()):
+        self.prober.apply(Plan(probes, weighted=weighted))
 
     async def until(self, condition, patience=8.0):
         async def wait():
@@ -328,5 +330,39 @@ def test_an_answer_proves_a_new_port_and_silence_of_udp_does_not():
         world.put(dataclasses.replace(soon(), id="member-1"))
         await world.until(lambda: world.told)
         assert world.outlet.trusted
+
+    run(story)
+
+
+def test_weights_are_told_when_they_change():
+    async def story(world):
+        world.weight = 3
+        world.put(soon(), weighted=(AT_ONCE,))
+        await world.until(lambda: len(world.begun) == 2)
+        assert [(each.state.value, each.weight) for each in world.told] == [("up", 3)]
+        world.weight = None
+        await world.until(lambda: len(world.told) == 2)
+        assert world.told[-1].weight is None
+        world.weight = 0
+        await world.until(lambda: len(world.told) == 3)
+        assert world.told[-1].weight == 0
+        world.ends[AT_ONCE] = Failed("connection refused")
+        await world.until(lambda: len(world.told) == 4)
+        assert (world.told[-1].state, world.told[-1].weight) == (HealthState.DOWN, None)
+
+    run(story)
+
+
+def test_weights_that_nobody_asks_for_are_not_told_until_somebody_does():
+    async def story(world):
+        world.weight = 3
+        world.put(soon())
+        await world.until(lambda: len(world.begun) == 2)
+        assert [each.weight for each in world.told] == [None]
+        world.put(soon(), weighted=(AT_ONCE,))
+        world.put(soon(), weighted=(AT_ONCE,))
+        assert [each.weight for each in world.told] == [None, 3]
+        assert world.prober.results()[0].weight == 3
+        assert len(world.begun) == 2
 
     run(story)

@@ -386,3 +386,29 @@ def test_there_may_be_a_file_for_each_chassis(
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: found.append(wanted))
     server._allow_files()
     assert found == ([] if expected is None else [expected])
+
+
+def test_two_programs_of_one_chassis_do_not_displace_each_other_for_ever(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    programs = [world.chassis() for _ in range(4)]
+    last = programs[-1]
+    for each in programs[:-1]:
+        assert each.has_ended()
+    for _ in range(3):
+        rival = Chassis(world.port).say()
+        assert rival.hear() is None
+        last.say(Beat())
+    assert len(world.seen.links) == 4
+    assert len(world.seen.gone) == 3
+    assert caplog.text.count("Two programs connect as chassis a, from 127.0.0.1") == 1
+
+
+def test_the_rival_of_a_program_that_falls_silent_takes_its_place(
+    world: World, clock: Clock
+) -> None:
+    programs = [world.chassis() for _ in range(4)]
+    assert Chassis(world.port).say().hear() is None
+    clock.ahead += 5.0
+    programs.append(world.chassis())
+    assert len(world.seen.gone) == 4

@@ -82,7 +82,7 @@ CASES = {
         {
             **LB,
             "octavia:flavor": '{"reject":false}',
-            "octavia:drain": '{"drain_failed":true,"drain_timeout":60}',
+            "octavia:flavor_more": '{"drain_failed":true,"drain_timeout":60}',
         },
     ),
     "additional VIPs": (
@@ -328,6 +328,14 @@ def test_names_a_flavor_that_makes_no_sense(text):
 
     assert decoded.problems
     assert decoded.lb.flavor == model.Flavor()
+
+
+def test_ignores_keys_of_a_flavor_that_a_newer_version_wrote():
+    text = '{"drain_timeout":60,"jumbo":true}'
+    decoded = codec.decode([row(external_ids={**LB, "octavia:flavor_more": text})])
+
+    assert decoded.problems == ()
+    assert decoded.lb.flavor == model.Flavor(drain_timeout=60)
 
 
 def test_reads_the_flavor_from_any_row():

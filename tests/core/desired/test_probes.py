@@ -5,10 +5,11 @@ import dataclasses
 
 import pytest
 
-from octavia_ovn.core import model
+from octavia_ovn.core import codec, slots
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.health import Health, HealthState
-from octavia_ovn.core.model import MonitorType
+from octavia_ovn.core.model import Flavor, MonitorType
 from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.probing.spec import Source
 from tests.core.builders import VIP, facts, member, monitor, render, vips, web
@@ -64,13 +65,104 @@ def test_who_serves(states, backups, serving):
 
 
 @pytest.mark.parametrize(
+    ("states", "backups", "serving"),
+    [
+        ("dd", "", "12"),
+        ("ud", "", "1"),
+        ("nd", "", "1"),
+        ("cd", "", "1"),
+        ("xd", "", "2"),
+        ("xx", "", ""),
+        ("dd", "2", "1"),
+        ("dd", "12", "12"),
+        ("xd", "2", "2"),
+        ("du", "2", "2"),
+        ("dn", "2", "2"),
+    ],
+)
+def test_who_serves_when_all_fail_and_the_flavor_says_so(states, backups, serving):
+    """Backup members count; when all of them fail, too, the others serve."""
+    members = [
+        member(number, backup=str(number) in backups) for number in range(1, len(states) + 1)
+    ]
+    health = probed(**{f"m{number}": each for number, each in enumerate(states, 1)})
+    lb = dataclasses.replace(web(*members, monitor=monitor()), flavor=Flavor(fail_open=True))
+    expected = ",".join(f"10.0.0.{each}:80" for each in serving)
+    assert vips(lb, health=health) == {f"{VIP}:80": expected}
+
+
+def test_members_that_must_not_serve_do_not_when_all_fail():
+    lb = web(member(1, enabled=False), member(2, weight=0), member(3), monitor=monitor())
+    lb = dataclasses.replace(lb, flavor=Flavor(fail_open=True))
+    health = probed(m1="d", m2="d", m3="d")
+    assert vips(lb, health=health) == {f"{VIP}:80": "10.0.0.3:80"}
+
+
+def test_ovn_leaves_out_members_itself_whatever_the_flavor_says():
+    lb = web(member(1), member(2), monitor=monitor())
+    health = Health(members={"m1": HealthState.DOWN, "m2": HealthState.DOWN})
+    rows = render(lb, health=health)
+    open_rows = render(dataclasses.replace(lb, flavor=Flavor(fail_open=True)), health=health)
+    assert [each.vips for each in open_rows] == [each.vips for each in rows]
+
+
+@pytest.mark.parametrize(
+    ("weights", "serving"),
+    [
+        ({}, "1222"),
+        ({"m1": 3}, "12"),
+        ({"m1": 3, "m2": 1}, "1112"),
+        ({"m1": 100, "m2": 300}, "1222"),
+        ({"m1": 0}, "2"),
+        ({"m1": 0, "m2": 0}, ""),
+    ],
+)
+def test_members_say_their_weights(weights, serving):
+    lb = web(member(1), member(2, weight=3), member(3, weight=0), monitor=monitor("HTTP"))
+    health = dataclasses.replace(probed(m1="u", m2="u", m3="u"), weights={"m3": 5, **weights})
+    expected = ",".join(f"10.0.0.{each}:80" for each in serving)
+    assert vips(lb, health=health) == {f"{VIP}:80": expected}
+
+
+def test_entries_of_weights_are_bounded():
+    lb = web(member(1), member(2), monitor=monitor("HTTP"))
+    health = dataclasses.replace(probed(m1="u", m2="u"), weights={"m1": 1000, "m2": 999})
+    (value,) = vips(lb, health=health).values()
+    assert len(value.split(",")) <= slots.MAX_ENTRIES
+
+
+def test_what_another_agent_must_know_is_in_the_row():
+    lb = web(member(1), member(2), monitor=monitor("HTTP"))
+    health = dataclasses.replace(
+        probed(m1="c", m2="u"), first=frozenset({"m1", "m9"}), weights={"m2": 7, "m9": 7}
+    )
+    (row,) = render(lb, health=health)
+    keys = row.external_ids
+    assert (keys[k.FIRST_CHECKS], keys[k.ENDPOINT_WEIGHTS]) == ('["m1"]', '{"m2":7}')
+    assert codec.first_checks([row]) == {"m1"}
+    assert codec.endpoint_weights([row]) == {"m2": 7}
+    (row,) = render(lb, [row], health=probed(m1="u", m2="u"))
+    assert not {k.FIRST_CHECKS, k.ENDPOINT_WEIGHTS} & row.external_ids.keys()
+    assert (codec.first_checks([row]), codec.endpoint_weights([row])) == (frozenset(), {})
+
+
+@pytest.mark.parametrize("value", ["", "7", "{", '{"m2": -1}', '{"m2": "1"}', '{"m2": true}'])
+def test_marks_that_cannot_be_read_say_nothing(value):
+    (row,) = render(web(member(1), member(2)))
+    keys = {**row.external_ids, k.FIRST_CHECKS: value, k.ENDPOINT_WEIGHTS: value}
+    row = dataclasses.replace(row, external_ids=keys)
+    assert codec.endpoint_weights([row]) == {}
+    assert codec.first_checks([row]) <= {"m2"}
+
+
+@pytest.mark.parametrize(
     ("states", "serving"), [("ud", "1"), ("nn", "12"), ("dd", ""), ("xd", ""), ("xx", "")]
 )
 @pytest.mark.parametrize("withdraw", [True, False, None])
 def test_withdrawn_while_nothing_serves(states, serving, withdraw):
     health = probed(**{f"m{number}": each for number, each in enumerate(states, 1)})
     lb = web(member(1), member(2), monitor=monitor())
-    lb = dataclasses.replace(lb, flavor=model.Flavor(withdraw=withdraw))
+    lb = dataclasses.replace(lb, flavor=Flavor(withdraw=withdraw))
     expected = ",".join(f"10.0.0.{each}:80" for each in serving)
     kept = {f"{VIP}:80": expected} if serving or not withdraw else {}
     assert vips(lb, health=health) == kept
@@ -79,7 +171,7 @@ def test_withdrawn_while_nothing_serves(states, serving, withdraw):
 def test_what_ovn_checks_is_not_withdrawn():
     """Without the entry OVN would not check the members, and not find out that they are back."""
     lb = web(member(1), monitor=monitor())
-    lb = dataclasses.replace(lb, flavor=model.Flavor(withdraw=True))
+    lb = dataclasses.replace(lb, flavor=Flavor(withdraw=True))
     backends = {("10.0.0.1", 80, "tcp"): HealthState.DOWN}
     assert vips(lb, health=Health(backends=backends)) == {f"{VIP}:80": "10.0.0.1:80"}
 
@@ -88,7 +180,7 @@ def test_what_ovn_checks_is_not_withdrawn():
 def test_withdrawn_without_any_check(changes):
     lb = web(member(1, **changes))
     assert vips(lb) == {f"{VIP}:80": ""}
-    assert vips(dataclasses.replace(lb, flavor=model.Flavor(withdraw=True))) == {}
+    assert vips(dataclasses.replace(lb, flavor=Flavor(withdraw=True))) == {}
 
 
 def test_ovn_checks_nothing():

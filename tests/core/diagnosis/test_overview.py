@@ -29,6 +29,7 @@ from tests.core.diagnosis.snapshots import (
     EXT,
     FIP,
     LB,
+    MAPPINGS,
     NET1,
     NET2,
     R1,
@@ -37,6 +38,7 @@ from tests.core.diagnosis.snapshots import (
     with_ports,
     with_rows,
 )
+from tests.core.diagnosis.test_probes import probed
 
 M1, M2 = LB.pools[0].members
 
@@ -395,3 +397,41 @@ def test_policies_are_named_as_without_effect():
         "L7 policy redirect",
         "L7 policy nameless",
     ]
+
+
+def weighing(found, **weights):
+    return dataclasses.replace(found, health=dataclasses.replace(found.health, weights=weights))
+
+
+@pytest.mark.parametrize(
+    ("weight", "details", "ovn", "state"),
+    [
+        (3, "10.0.0.1:80, weight 3 as it says itself, net1-name", "up", State.GOOD),
+        (0, "10.0.0.1:80, weight 0 as it says itself, net1-name", "drained", State.OFF),
+    ],
+)
+def test_weights_that_members_say(weight, details, ovn, state):
+    found = node(weighing(probed(), m1=weight), "m1")
+    assert (found.details, found.state) == (details, state)
+    assert found.ovn.startswith(ovn)
+
+
+def test_members_that_serve_because_all_fail():
+    found = probed("ERROR", "ERROR", lb=with_flavor(fail_open=True))
+    assert node(found, "m1").ovn == "down, serves as all others fail, too"
+    assert node(found, "m1").state is State.BAD
+    assert node(probed("ERROR", "ERROR"), "m1").ovn == "down"
+    assert node(probed("ERROR"), "m1").ovn == "down"
+
+
+def test_keys_of_the_flavor_that_have_no_effect_are_named():
+    both = with_flavor(fail_open=True, endpoint_weights=True)
+    found = overview(snapshot(both, mappings=MAPPINGS))
+    words = "fail_open and endpoint_weights of the flavor has no effect on pool p1"
+    assert [note for note in found.notes if note.startswith(words)]
+    assert overview(probed(lb=both)).notes == ()
+    assert overview(snapshot(CHECKED, mappings=MAPPINGS)).notes == ()
+
+
+def with_flavor(**values):
+    return dataclasses.replace(CHECKED, flavor=model.Flavor(**values))

@@ -12,6 +12,7 @@ from octavia_ovn.core.diagnosis import reach
 from octavia_ovn.core.diagnosis.acls import Acl
 from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.health import Health, HealthState
+from octavia_ovn.core.model import Flavor
 from octavia_ovn.core.probing.plan import Target
 from tests.core.builders import facts, stored
 from tests.core.diagnosis.snapshots import (
@@ -28,7 +29,7 @@ from tests.core.diagnosis.snapshots import (
 from tests.core.probing.examples import SOURCE, probe
 
 
-def probed(one="ONLINE", two="ONLINE"):
+def probed(one="ONLINE", two="ONLINE", lb=CHECKED):
     """A snapshot as it is read, of members with these operating statuses in Octavia."""
     meaning = {
         "ONLINE": HealthState.UP,
@@ -38,8 +39,8 @@ def probed(one="ONLINE", two="ONLINE"):
     }
     health = Health(members={"m1": meaning[one], "m2": meaning[two]}, probed=frozenset({"p1"}))
     statuses = {"m1": one, "m2": two}
-    rows = stored(CHECKED, attachments=ATTACHED, health=health, member_status=statuses)
-    found = snapshot(CHECKED, rows=rows)
+    rows = stored(lb, attachments=ATTACHED, health=health, member_status=statuses)
+    found = snapshot(lb, rows=rows)
     read = Health({}, reach.health_states(found), reach.probed_pools(found))
     assert read == health
     return dataclasses.replace(found, health=read)
@@ -105,3 +106,17 @@ def test_rows_that_cannot_be_read_say_nothing_of_health():
     with pytest.raises(codec.Undecodable):
         codec.decode(broken.rows)
     assert reach.health_states(broken)["m1"] is HealthState.UNKNOWN
+
+
+def test_a_member_that_says_weight_0():
+    found = probed()
+    health = dataclasses.replace(found.health, weights={"m2": 0})
+    explanation = trace(dataclasses.replace(found, health=health))
+    assert "says that its weight is 0" in str(explanation.findings)
+
+
+def test_when_all_have_failed_all_serve_if_the_flavor_says_so():
+    lb = dataclasses.replace(CHECKED, flavor=Flavor(fail_open=True))
+    explanation = trace(probed("ERROR", "ERROR", lb=lb))
+    assert "All members may serve (2)" in str(explanation.findings)
+    assert all("DOWN according to its health monitor" in str(each) for each in faults(explanation))

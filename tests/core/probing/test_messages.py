@@ -13,6 +13,7 @@ from octavia_ovn.core.probing import messages
 from octavia_ovn.core.probing.messages import (
     MAX_LINE,
     MAX_REASON,
+    MAX_WEIGHT,
     OF_AGENT,
     OF_CHASSIS,
     ROWS,
@@ -37,11 +38,21 @@ results = st.builds(
     version=st.from_regex("[0-9a-f]{16}", fullmatch=True),
     state=st.sampled_from(sorted(set(HealthState) - {HealthState.UNREACHABLE})),
     reason=st.text(st.characters(categories=["L", "N"]), max_size=MAX_REASON),
+    weight=st.none() | st.integers(0, MAX_WEIGHT),
 )
 said = st.one_of(
     st.just(Beat()),
-    st.builds(Plan, st.lists(probes, max_size=3).map(tuple), st.just(("gone",))),
-    st.builds(Results, st.lists(results, max_size=3).map(tuple), st.booleans()),
+    st.builds(
+        Plan,
+        st.lists(probes, max_size=3).map(tuple),
+        st.just(("gone",)),
+        st.sampled_from([(), ("weighted",)]),
+    ),
+    st.builds(
+        Results,
+        st.lists(results, max_size=3, unique_by=lambda each: each.id).map(tuple),
+        st.booleans(),
+    ),
 )
 
 
@@ -64,8 +75,10 @@ def test_the_largest_messages_fit_into_a_line() -> None:
         expected_codes="200" + ",201" * 15,
         http_version="1.1",
     )
-    worst = Result("m" * 64, "0" * 16, HealthState.DOWN, "\U0001f4a9" * MAX_REASON)
-    for message in (Plan((longest,) * ROWS), Results((worst,) * ROWS)):
+    ids = [f"{number:03}".ljust(64, "m") for number in range(ROWS)]
+    reason = "\U0001f4a9" * MAX_REASON
+    worst = (Result(each, "0" * 16, HealthState.DOWN, reason, MAX_WEIGHT) for each in ids)
+    for message in (Plan((longest,) * ROWS, weighted=tuple(ids)), Results(tuple(worst))):
         assert len(Sealer(KEY, "agent").seal(message)) < MAX_LINE
 
 
@@ -116,6 +129,13 @@ def test_neither_end_says_what_the_other_may_say() -> None:
         {"kind": "plan", "put": [[]], "drop": []},
         {"kind": "plan", "put": [], "drop": ["a b"]},
         {"kind": "plan", "put": [], "drop": [7]},
+        {"kind": "plan", "put": [], "drop": [], "weighted": ["a b"]},
+        {"kind": "plan", "put": [], "drop": [], "weighted": ["m"] * (ROWS + 1)},
+        {"kind": "results", "rows": [], "complete": True, "weights": []},
+        {"kind": "results", "rows": [], "complete": True, "weights": {"m": -1}},
+        {"kind": "results", "rows": [], "complete": True, "weights": {"m": 1001}},
+        {"kind": "results", "rows": [], "complete": True, "weights": {"m": "1"}},
+        {"kind": "results", "rows": [], "complete": True, "weights": {"m": True}},
     ],
 )
 def test_signed_nonsense(content: object) -> None:
@@ -156,3 +176,23 @@ def test_an_id_without_end_is_refused() -> None:
     row = Result("a" * 65, "0123456789abcdef", HealthState.UP)
     with pytest.raises(BadLine, match="65 characters"):
         opener().open(Sealer(KEY, "agent").seal(Results((row,))))
+
+
+def test_ends_that_know_nothing_of_weights_are_not_disturbed() -> None:
+    """What they read has no more than they know; what they say is understood."""
+    row = Result("m", "0" * 16, HealthState.UP, "", 7)
+    said: list[tuple[Results | Plan, str]]
+    said = [(Results((row,)), "rows"), (Plan((probe(),), weighted=("m",)), "put")]
+    for message, key in said:
+        content = json.loads(Sealer(KEY, "agent").seal(message).partition(b" ")[2])
+        plain = json.loads(Sealer(KEY, "agent").seal(without_weights(message)).partition(b" ")[2])
+        assert content[key] == plain[key]
+        assert len(content.keys() - plain.keys()) == 1
+        assert set(plain) in ({"kind", "rows", "complete"}, {"kind", "put", "drop"})
+
+
+def without_weights(message: Results | Plan) -> Message:
+    if isinstance(message, Plan):
+        return Plan(message.put, message.drop)
+    rows = tuple(Result(each.id, each.version, each.state, each.reason) for each in message.rows)
+    return Results(rows, message.complete)
