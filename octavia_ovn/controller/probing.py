@@ -135,12 +135,15 @@ class Probing:
     def _leave(self, link: Link) -> frozenset[str]:
         if self._links.get(link.chassis) is link:
             del self._links[link.chassis]
-        self.registry.leave(link)
-        return frozenset()
+        return self.registry.leave(link)
 
-    def locate(self, port: str, chassis: str | None) -> None:
-        """Take note of the chassis where a switch port is."""
-        self._changed |= self.registry.locate(port, chassis)
+    def located(self, port: str) -> bool:
+        """Whether a switch port is known to be on a chassis, which can check what is there."""
+        return self.enabled and bool(self.registry.places.of(port))
+
+    def locate(self, port: str, *chassis: str) -> None:
+        """Take note of the chassis where a switch port is; see :meth:`Registry.locate`."""
+        self._changed |= self.registry.locate(port, *chassis)
 
     def turn(self, *, settled: bool) -> frozenset[str]:
         """Follow what has happened; return the load balancers of which the health has changed.

@@ -63,7 +63,7 @@ def test_nobody_is_called_healthy_whose_monitor_address_is_on_no_hypervisor(agen
     b.finds()
     assert agent.db.vips() == only(1)
     ports.down.add("port9")
-    agent.chassis.moves("port9", None)
+    agent.chassis.moves("port9")
     agent.controller.enqueue("lb1")
     agent.settle()
     assert agent.db.vips() == only(0)
