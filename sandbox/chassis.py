@@ -74,7 +74,7 @@ class Program:
         self._supervisor = stack.supervisor
         settings = stack.settings
         place = place or Place.usual(settings)
-        host = _end(settings, 0, 1) if health else "127.0.0.1"
+        host = cable_end(settings, 0, 1) if health else "127.0.0.1"
         options = (split_option(text) for text in settings.octavia_options)
         agent = {option: value for section, option, value in options if section == _STATISTICS}
         config = place.rundir / "octavia-ovn-chassis.conf"
@@ -147,7 +147,7 @@ def probing(stack: Stack, *more: str) -> Iterator[None]:
     file = stack.settings.etc / "octavia.conf"
     before = file.read_text()
     lines = ["[ovn_health]", "enabled = True", *more]
-    lines += [f"[{_STATISTICS}]", f"bind_host = {_end(stack.settings, 0, 1)}", ""]
+    lines += [f"[{_STATISTICS}]", f"bind_host = {cable_end(stack.settings, 0, 1)}", ""]
     file.write_text("\n".join((before, *lines)))
     with cable(stack, ovn.hypervisor(stack.settings)):
         restart(stack)
@@ -197,7 +197,7 @@ def cable(stack: Stack, inside: str, number: int = 0) -> Iterator[str]:
     :returns: the controller's end
     """
     device = f"{stack.settings.prefix}-c{number}"
-    ours, theirs = (f"{_end(stack.settings, number, each)}/30" for each in (1, 2))
+    ours, theirs = (f"{cable_end(stack.settings, number, each)}/30" for each in (1, 2))
     link = ["ip", "link", "add", device, "type", "veth", "peer", "name", "control"]
     shell.run([*link, "netns", inside])
     try:
@@ -205,14 +205,14 @@ def cable(stack: Stack, inside: str, number: int = 0) -> Iterator[str]:
             shell.run(["ip", *where, "address", "add", address, "dev", name])
             shell.run(["ip", *where, "link", "set", name, "up"])
         if number:
-            route = ["route", "add", _end(stack.settings, 0, 1), "dev", "control"]
+            route = ["route", "add", cable_end(stack.settings, 0, 1), "dev", "control"]
             shell.run(["ip", "-n", inside, *route])
         yield device
     finally:
         shell.run(["ip", "link", "del", device])
 
 
-def _end(settings: Settings, number: int, end: int) -> str:
+def cable_end(settings: Settings, number: int, end: int) -> str:
     """Return the address of an end of a cable: 1 for the controller's, 2 for the hypervisor's."""
     sandbox = settings.ports["keystone"] // 4 % 16384
     return str(_ADDRESSES + 8 * sandbox + 4 * number + end)

@@ -12,11 +12,12 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import namespaces, ovn, shell
 from sandbox.api import Cloud
-from sandbox.chassis import Place, Program, cable
+from sandbox.chassis import Place, Program, cable, cable_end
 from tests.functional.statistics.hypervisors import Hypervisor, tunnel_address
 from tests.sandbox.waiting import until
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 NAME = "chassis-2"
 _TUNNELS = "br-phy"
 _LOCAL = "127.0.0.1"
+_WIRE = str(Path(__file__).with_name("wire.py"))
 # What QEMU sends from a machine that begins to run on another hypervisor.
 _ANNOUNCE = """
 import socket, struct, sys
@@ -56,16 +58,23 @@ class Host:
 class SecondChassis:
     """The second hypervisor and the program on it."""
 
-    def __init__(self, stack: Stack, hypervisor: Hypervisor, mounts: int, way: str) -> None:
+    def __init__(
+        self, stack: Stack, hypervisor: Hypervisor, mounts: int, wire: subprocess.Popen[str]
+    ) -> None:
         self.hypervisor = hypervisor
-        self.way = way
-        """The controller's device of the cable to it."""
+        self._wire = wire
         place = Place(NAME, hypervisor.namespace, hypervisor.rundir, mounts)
         self.program = Program(stack, health=True, place=place)
 
     def vsctl(self, *words: str) -> str:
         """Run ovs-vsctl there."""
         return self.hypervisor.processes.run("ovs-vsctl", "--timeout=10", *words)
+
+    def set_wire(self, **quality: float) -> None:
+        """Set how frames pass between this hypervisor and the controller; see wire.py."""
+        assert self._wire.stdin is not None
+        self._wire.stdin.write(f"{json.dumps(quality)}\n")
+        self._wire.stdin.flush()
 
     @property
     def host(self) -> Host:
@@ -108,9 +117,10 @@ def second_chassis(stack: Stack) -> Iterator[SecondChassis]:
         _join(settings, hypervisor)
         mounts = ends.enter_context(_own_names())
         way = ends.enter_context(cable(stack, hypervisor.namespace, 1))
+        wire = ends.enter_context(_wire(settings, hypervisor.namespace, way))
         find = ["ovn-sbctl", "--bare", "--columns=name", "find", "Chassis", f"name={NAME}"]
         until(lambda: shell.run(find, env=env).strip())
-        made = SecondChassis(stack, hypervisor, mounts, way)
+        made = SecondChassis(stack, hypervisor, mounts, wire)
         ends.callback(made.program.clean)
         ends.callback(made.program.stop)
         yield made
@@ -147,6 +157,35 @@ def _join(settings: Settings, other: Hypervisor) -> None:
         shell.run(["ip", "-n", namespace, "link", "set", device, "up"])
     ovn.plug(settings, _TUNNELS, "to-second")
     other.cable("uplink")
+
+
+@contextlib.contextmanager
+def _wire(settings: Settings, inside: str, outside: str) -> Iterator[subprocess.Popen[str]]:
+    """While frames to the controller pass through a program: not every kernel can lose them.
+
+    :param outside: the controller's end of the cable; the other one becomes `outer`
+    """
+    address, controller = f"{cable_end(settings, 1, 2)}/30", cable_end(settings, 0, 1)
+    lines = ["link set control down", "address flush dev control", "link set control name outer"]
+    lines += ["link add control type veth peer name inner"]
+    lines += [f"link set {each} up" for each in ("outer", "inner", "control")]
+    lines += [f"address add {address} dev control", f"route add {controller} dev control"]
+    _batch(inside, lines)
+    # The program would carry checksums that nobody has filled in.
+    off = ["ethtool", "-K", outside, "tx", "off", "gso", "off"]
+    shell.run(off)
+    shell.run(namespaces.command(inside, [*off[:2], "control", *off[3:]]))
+    argv = namespaces.command(inside, (sys.executable, _WIRE, "outer", "inner"))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _batch(namespace: str, lines: list[str]) -> None:
+    command = ["ip", "-n", namespace, "-batch", "-"]
+    subprocess.run(command, input="\n".join(lines), text=True, check=True)
 
 
 @contextlib.contextmanager
@@ -190,6 +229,8 @@ class Migration:
         self._inside("ethtool", "-K", "eth1", "tx", "off")
         mac, mtu = self._link()["address"], str(self._link()["mtu"])
         self._inside("ip", "link", "set", "eth1", "address", mac, "mtu", mtu)
+        for option in ("accept_dad", "accept_ra"):
+            self._inside("sysctl", "-qw", f"net.ipv6.conf.eth1.{option}=0")
         self._target.plug(guest.device, guest.port_id)
         until(lambda: self._bound("additional_chassis"))
         self._plane.sync()
@@ -198,12 +239,11 @@ class Migration:
         """Let the machine run on the other one, which announces it; Neutron does not know yet."""
         lines = ["link set eth0 down", "address flush dev eth0", "link set eth0 name old0"]
         lines += ["link set eth1 name eth0", "link set eth0 up"]
-        lines += [f"address add {each} dev eth0 nodad" for each in self._guest.addresses]
+        lines += [f"address add {each} dev eth0" for each in self._guest.addresses]
         lines += [f"route replace default via {each} dev eth0" for each in self._gateways()]
         inside = self._guest.namespace
         mac = self._link()["address"]
-        command = ["ip", "-n", inside, "-batch", "-"]
-        subprocess.run(command, input="\n".join(lines), text=True, check=True)
+        _batch(inside, lines)
         self._inside(sys.executable, "-c", _ANNOUNCE, mac)
 
     def finish(self) -> None:
