@@ -3,7 +3,8 @@
 
 KIND is `http`, `https`, `silent` (accepts and says nothing), `slow` (a byte a second without an
 end) or `udp`. HTTP answers `/status/CODE` with that code, `/moved` with a redirect to a page that
-would be well, and anything else with 200. `/requests` shows the lines of the last request.
+would be well, and anything else with 200, or with CODE after a request of `/set/CODE`. `/requests`
+shows the lines of the last request.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
     last = ""
+    code = 200
 
     def server_bind(self) -> None:
         self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -32,7 +34,9 @@ class _Http(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def _answer(self) -> None:
-        code, body = 200, b"well\n"
+        if self.path.startswith("/set/"):
+            self.server.code = int(self.path.rsplit("/", 1)[1])
+        code, body = self.server.code, b"well\n"
         if self.path.startswith("/status/"):
             code = int(self.path.rsplit("/", 1)[1])
         elif self.path == "/moved":
