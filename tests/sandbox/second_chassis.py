@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sandbox import namespaces, ovn, shell
 from sandbox.api import Cloud
 from sandbox.chassis import Place, Program, cable, cable_end
-from tests.functional.statistics.hypervisors import Hypervisor, tunnel_address
+from tests.functional.statistics.hypervisors import Hypervisor, own_names, tunnel_address
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
@@ -115,12 +115,13 @@ def second_chassis(stack: Stack) -> Iterator[SecondChassis]:
         ends.callback(namespaces.remove, hypervisor.namespace)
         ends.callback(hypervisor.processes.close)
         _join(settings, hypervisor)
-        mounts = ends.enter_context(_own_names())
+        mounts = ends.enter_context(own_names())
+        ends.callback(mounts.kill)
         way = ends.enter_context(cable(stack, hypervisor.namespace, 1))
         wire = ends.enter_context(_wire(settings, hypervisor.namespace, way))
         find = ["ovn-sbctl", "--bare", "--columns=name", "find", "Chassis", f"name={NAME}"]
         until(lambda: shell.run(find, env=env).strip())
-        made = SecondChassis(stack, hypervisor, mounts, wire)
+        made = SecondChassis(stack, hypervisor, mounts.pid, wire)
         ends.callback(made.program.clean)
         ends.callback(made.program.stop)
         yield made
@@ -186,20 +187,6 @@ def _wire(settings: Settings, inside: str, outside: str) -> Iterator[subprocess.
 def _batch(namespace: str, lines: list[str]) -> None:
     command = ["ip", "-n", namespace, "-batch", "-"]
     subprocess.run(command, input="\n".join(lines), text=True, check=True)
-
-
-@contextlib.contextmanager
-def _own_names() -> Iterator[int]:
-    """While a process has names of network namespaces of its own."""
-    script = "mount -t tmpfs none /run/netns && echo done && exec sleep infinity"
-    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"done\n"
-            yield process.pid
-        finally:
-            process.kill()
 
 
 class Migration:

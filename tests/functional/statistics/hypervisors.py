@@ -289,6 +289,16 @@ def tunnel_address(number: int) -> str:
     return f"192.168.222.{number}"
 
 
+def own_names() -> subprocess.Popen[bytes]:
+    """Start a process that has names of network namespaces of its own, as a machine has."""
+    script = "mount -t tmpfs none /run/netns && echo done && exec sleep infinity"
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"done\n"
+    return process
+
+
 @contextlib.contextmanager
 def cloud(*names: str) -> Iterator[Cloud]:
     """Run OVN with hypervisors of these names."""
