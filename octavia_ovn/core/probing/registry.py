@@ -166,7 +166,7 @@ class Registry:
         for member_id in members:
             self._displace(member_id, before)
             self._place(member_id, chassis)
-        return frozenset(self._entries[each].lb_id for each in members)
+        return self.at(port) if members else frozenset()
 
     def _place(self, member_id: str, chassis: Iterable[str]) -> None:
         for each in chassis:
@@ -362,6 +362,10 @@ class Registry:
         """Return how a member is probed until now."""
         entry = self._entries.get(member_id)
         return entry.target if entry is not None else None
+
+    def at(self, port: str) -> frozenset[str]:
+        """Return the load balancers of the members at a switch port."""
+        return frozenset(self._entries[each].lb_id for each in self._at_port.of(port))
 
     def ports(self) -> frozenset[str]:
         """Return the switch ports of the members."""
