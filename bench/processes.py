@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,20 +33,35 @@ class Forks(threading.Thread):
     """Counts processes that are forked on this machine, by their parent.
 
     The kernel reports each fork to its process connector; this needs root.
+
+    :raises RuntimeError: when the kernel reports nothing, such as in a network namespace
     """
 
     def __init__(self) -> None:
         super().__init__(name="forks", daemon=True)
-        self._socket = ProcEventSocket()
-        self._socket.bind()
-        self._socket.control(listen=True)
+        self._listens = threading.Event()
         self._parents: dict[int, int] = {}
         self.start()
+        self._verify()
+
+    def _verify(self) -> None:
+        self._listens.wait(5)
+        subprocess.run(["true"], check=True)
+        deadline = time.monotonic() + 5
+        while not self.of([os.getpid()]):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the kernel reports no forks")
+            time.sleep(0.01)
 
     def run(self) -> None:
         """Read events; a new thread has its process's id, a forked process its own."""
+        # Here: what one thread opens with pyroute2 0.9.7, another one cannot use.
+        connector = ProcEventSocket()
+        connector.bind()
+        connector.control(listen=True)
+        self._listens.set()
         while True:
-            for event in self._socket.get():
+            for event in connector.get():
                 if (
                     event["event"] == "PROC_EVENT_FORK"
                     and event["child_pid"] == event["child_tgid"]

@@ -32,6 +32,7 @@ from octavia_ovn.adapters.ovsdb.wire import Schema
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
 from octavia_ovn.config import octavia as config
 from octavia_ovn.config.statistics import AgentStatistics, check_master_key
+from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.drift.periodic import POPULATED, DriftCheck, PeriodicThread
 from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.loop import Controller
@@ -113,6 +114,7 @@ class Agent:
             observer=observer,
         )
         opened.callback(self._health.close)
+        self._limits = ConnectionLimits(self._nb, wake=self._waker.wake, observer=observer)
         self._controller = Controller(
             self._nb,
             self._health.sb,
@@ -126,6 +128,8 @@ class Agent:
             populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
             announce=announcer(opened, observer, enabled=settings.event_notifications),
             probing=self._health.probing,
+            max_denied=settings.admission.max_denied_cidrs,
+            limits=self._limits,
             observer=observer,
         )
         opened.callback(self._controller.close, timeout=_CLOSE_TIMEOUT)
@@ -162,7 +166,7 @@ class Agent:
             accounts = Accounts(
                 parts.listing, parts.driver_agent, self._listeners.ask, self._observer
             )
-            return StatisticsReceiver(chassis, accounts, options.report_interval)
+            return StatisticsReceiver(chassis, accounts, options.report_interval, self._limits)
 
         return Statistics(
             lambda: AgentSocket(

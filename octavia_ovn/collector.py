@@ -27,7 +27,8 @@ from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
 from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import statistics
-from octavia_ovn.core.statistics.conntrack import open_connections
+from octavia_ovn.core.statistics.conntrack import MemberOpen, by_listener, open_connections
+from octavia_ovn.core.statistics.limited import Reported, present
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,
@@ -50,6 +51,8 @@ has just taken over receives the 0."""
 _LOAD = 20
 """A reading is followed by a pause of that many times its duration, with any interval: so
 this process and the switch use 5 % of a processor for it at most."""
+_ANNOUNCE = 60.0
+"""Seconds between two messages that this chassis counts for limits, though there are none here."""
 _IDENTIFY = 300.0
 """Seconds between two readings of the chassis's identity from Open vSwitch."""
 _REPEAT = 0.2
@@ -106,11 +109,15 @@ class Collector:
             Endpoint.parse(*settings.sb),
             _PROBE,
             with_names=bool(settings.metrics_port),
+            with_limits=bool(settings.limits_interval),
         )
         self._socket = CollectorSocket(settings.controllers, settings.key)
         self._read = Schedule(settings.read_interval)
         self._send = Schedule(settings.send_interval)
         self._connections = Schedule(settings.connections_interval)
+        self._limits = Schedule(settings.limits_interval)
+        self._counts_limits = bool(settings.limits_interval)
+        self._announce = Schedule(_ANNOUNCE if self._counts_limits else 0)
         self._identify = Schedule(_IDENTIFY)
         self._parts = {
             name: Attempts(f"{what} cannot be used: %s", f"{what} can be used again")
@@ -121,12 +128,14 @@ class Collector:
         self._bridge: Bridge | None = None
         self._linger: dict[Key, int] = {}
         self._session = ""
-        self._open_number = 0
+        self._open_number = self._open_sent = 1
         self._open_changed = False
+        self._reported = Reported()
         self._watchdog = AckWatchdog()
         self._for_metrics = bool(settings.metrics_port)
         self.totals: dict[Key, Traffic] = {}
         """Since this process started, of existing listeners."""
+        self.open_by_member: MemberOpen = {}
         self.open: dict[Key, int] = {}
 
     @property
@@ -177,6 +186,8 @@ class Collector:
             self._read.put_off(after + _LOAD * (after - now))
         if self._connections.is_due(now) and self._southbound.synced:
             self._try(CONNECTIONS, self._read_connections)
+        if self._has_limits and self._limits.is_due(now) and self._southbound.synced:
+            self._try(CONNECTIONS, self._count_limited)
         if self._send.is_due(now):
             self._deliver()
 
@@ -235,16 +246,45 @@ class Collector:
         return self._bridge
 
     def _read_connections(self) -> None:
-        present = self._watchlist.present
-        flows = self._southbound.flows
-        found = open_connections(
-            self._switch.connections(), (flows[each] for each in present if each in flows)
-        )
+        found = self._counted()
         self._linger = {key: left - 1 for key, left in self._linger.items() if left > 1}
         self._linger |= dict.fromkeys(found, _LINGER)
         self.open = {key: found.get(key, 0) for key in self._linger}
         self._open_number += 1
         self._open_changed = True
+
+    def _count_limited(self) -> None:
+        """Count the connections of listeners with a limit."""
+        before = time.monotonic()
+        self._counted()
+        after = time.monotonic()
+        self._limits.put_off(after + _LOAD * (after - before))
+
+    @property
+    def _has_limits(self) -> bool:
+        """Whether listeners with a limit may be on this chassis, or have been."""
+        return bool(self._southbound.limited or self._reported.open)
+
+    def _counted(self) -> Mapping[Key, int]:
+        """Count open connections; report at once what has changed of listeners with a limit."""
+        catalog = self._southbound.flows
+        flows = [catalog[each] for each in self._watchlist.present if each in catalog]
+        counted = open_connections(self._switch.connections(), flows)
+        found = by_listener(counted)
+        if self._for_metrics:
+            self.open_by_member = counted
+        changed = self._reported.update(present(self._southbound.limited, flows), found)
+        self.open = {**self.open, **self._reported.open}
+        if changed and self._identity is not None:
+            chassis = self._identity.chassis
+            self._try(AGENTS, lambda: self._socket.send(self._open(chassis, changed)))
+        return found
+
+    def _open(self, chassis: str, counted: Mapping[Key, int]) -> Iterator[Message]:
+        """Yield the open connections of some listeners, besides those that were sent before."""
+        sender = (chassis, self._session, self._open_sent)
+        for part in in_parts(counted):
+            yield OpenConnections(*sender, part, limits=self._counts_limits)
 
     def _deliver(self) -> None:
         """Save what has been counted, and send it only then."""
@@ -273,9 +313,13 @@ class Collector:
         for number, traffic in outbox.reports.items():
             yield Report(*sender, self._memory.incarnation, number, outbox.floor, traffic)
         # An empty list is sent, too: an earlier process of this chassis may have reported some.
-        if self._open_changed and self._open_number:
-            for part in in_parts(self.open):
-                yield OpenConnections(*sender, self._open_number, part)
+        if self._open_changed and self._open_number > 1:
+            self._open_sent = self._open_number
+            yield from self._open(chassis, {**self._reported.open, **self.open})
+        elif self._counts_limits and (
+            self._open_changed or self._reported.open or self._announce.is_due(time.monotonic())
+        ):
+            yield from self._open(chassis, self._reported.open)
 
     def _wait(self) -> None:
         poller = ovs.poller.Poller()
@@ -285,7 +329,7 @@ class Collector:
         for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
-        due = [each.due for each in (self._read, self._connections, self._send)]
+        due = [each.due for each in (self._read, self._connections, self._limits, self._send)]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()

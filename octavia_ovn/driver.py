@@ -84,8 +84,8 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         additional_vip_dicts: Sequence[dict[str, Any]] | None = None,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Create the Neutron ports of the VIPs, or check the one that the user provides."""
-        limits.check("load balancer", vip_dictionary)
         context = wiring.get()
+        limits.check("load balancer", vip_dictionary, context.defaults.usual)
         # If the database does not answer, no port is created.
         context.recorder.ping()
         request = VipRequest(
@@ -132,8 +132,9 @@ class OvnProviderDriver(provider_base.ProviderDriver):  # type: ignore[misc]
         """Record a new administrative state; names and descriptions are Octavia's own."""
         context = wiring.get()
         values = models.fields(new_loadbalancer)
-        limits.check("load balancer", values)
-        change = changes.UpdateLoadBalancer(values.get("admin_state_up"))
+        limits.check("load balancer", values, context.defaults.usual)
+        groups = limits.VIP_GROUPS in context.defaults.usual.permitted
+        change = changes.UpdateLoadBalancer(values.get("admin_state_up"), groups)
         with contextlib.ExitStack() as stack:
             if "vip_qos_policy_id" in values:
                 # If the database does not answer, the policy is not changed.

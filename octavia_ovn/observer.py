@@ -149,6 +149,12 @@ class Observer:
     def flips(self, state: HealthState, count: int) -> None:
         """Take note that chassis have found members UP or DOWN that were not before."""
 
+    def limits(self, *, limited: int, closed: int) -> None:
+        """Take note of listeners with a limit of connections.
+
+        :param closed: how many of them let no new ones in
+        """
+
     def calls(self, service: str, operation: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Return what is entered for the time of a call; its errors leave through it.
 

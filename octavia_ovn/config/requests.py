@@ -15,7 +15,7 @@ from oslo_config import cfg
 from octavia_ovn.config import health
 from octavia_ovn.core.model import Application
 from octavia_ovn.core.request.admission import Admission
-from octavia_ovn.core.request.limits import TIMEOUTS, Usual
+from octavia_ovn.core.request.limits import TIMEOUTS, VIP_GROUPS, Usual
 
 OVN_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
@@ -71,6 +71,13 @@ OVN_OPTS: list[cfg.Opt] = [
         " 100 for each allowed IPv6 address, and makes five flows of each on every hypervisor."
         " Existing lists stay.",
     ),
+    cfg.BoolOpt(
+        "vip_security_groups",
+        default=False,
+        help="Let VIPs have security groups (vip_sg_ids): the agent follows their rules and members"
+        " and denies all other clients. Set it on all controllers once all of them run a version"
+        " that knows it. Existing VIPs keep their groups when it is switched off.",
+    ),
 ]
 
 _AMPHORA, _API = "haproxy_amphora", "api_settings"
@@ -112,4 +119,5 @@ def usual(get: Get) -> Usual:
         kind: {name: get(section, opt.dest) for name, (section, opt) in table.items()}
         for kind, table in _FILLED_IN.items()
     }
-    return Usual(filled_in, get("ovn", "strict_options"))
+    permitted = {VIP_GROUPS} if get("ovn", "vip_security_groups") else ()
+    return Usual(filled_in, get("ovn", "strict_options"), frozenset(permitted))

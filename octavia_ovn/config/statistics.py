@@ -88,6 +88,15 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         help="Seconds between two readings of all tracked connections, for the number of active"
         " ones; 0 turns them off. A reading takes time in proportion to the host's connections.",
     ),
+    cfg.FloatOpt(
+        "limits_interval",
+        default=1.0,
+        min=0,
+        help="Seconds between two readings of all tracked connections while a listener with a"
+        " connection_limit is on this chassis; 0 turns them off, and connections of this chassis"
+        " do not count for limits. A reading may take a twentieth of the time at most; the pause"
+        " grows if it takes longer.",
+    ),
     cfg.StrOpt(
         "ovs_rundir",
         default="/var/run/openvswitch",
@@ -132,6 +141,7 @@ class CollectorStatistics:
 
     :param controllers: host and UDP port of each
     :param connections_interval: 0 means never
+    :param limits_interval: 0 means never
     :param metrics_port: 0 means none
     """
 
@@ -141,6 +151,7 @@ class CollectorStatistics:
     read_interval: float
     send_interval: float
     connections_interval: float
+    limits_interval: float
     ovs_rundir: str
     state_file: str
     metrics_port: int

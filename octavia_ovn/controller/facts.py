@@ -10,16 +10,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from octavia_ovn.controller.check_sources import TASKS
+from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.member_health import MemberHealth, Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound
+from octavia_ovn.controller.vip_groups import Admission
 from octavia_ovn.controller.vip_ports import VipGuard
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.dependencies import Dependency, Resource
-from octavia_ovn.core.desired import access_control, responder
-from octavia_ovn.core.desired.load_balancer import Facts
+from octavia_ovn.core.desired import access_control, responder, vip_groups
+from octavia_ovn.core.desired.load_balancer import Facts, addresses_of
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.probing.plan import Target
@@ -33,6 +36,8 @@ from octavia_ovn.core.topology import (
     subnets_around,
     switch_name,
 )
+
+T = TypeVar("T")
 
 ANSWERED_BY = {Resource.PORT: "vip", **TASKS}
 """Resource → kind of the task whose answer is outdated when the resource changes."""
@@ -60,6 +65,7 @@ class Known:
     :param operations: what must be written besides its own rows
     :param member_fips: floating IPs of members: id, and whether it is distributed
     :param obstacles: member id → why it gets nothing, as a sentence that begins with its name
+    :param excess: why its security groups cannot be enforced, so that no client is let in
     """
 
     lb: model.LoadBalancer
@@ -70,18 +76,27 @@ class Known:
     member_fips: frozenset[tuple[str, bool]] = frozenset()
     obstacles: Mapping[str, str] = field(default_factory=dict)
     probes: Probes = field(default_factory=Probes)
+    excess: str | None = None
 
 
 class FactFinder:
     """Finds facts."""
 
-    def __init__(
-        self, nb: Northbound, health: MemberHealth, neutron: Neutron, effects: Effects
+    def __init__(  # noqa: PLR0913 - facts of all kinds meet here
+        self,
+        nb: Northbound,
+        health: MemberHealth,
+        neutron: Neutron,
+        effects: Effects,
+        admission: Admission,
+        limits: ConnectionLimits,
     ) -> None:
         self._nb = nb
+        self._admission = admission
         self._health = health
         self._neutron = neutron
         self._effects = effects
+        self._limits = limits
         self._guard = VipGuard(nb, neutron, effects)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
@@ -100,13 +115,13 @@ class FactFinder:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
-        doors = (
-            ingress_ports(lb, places, self._nb) if access_control.restricted(lb) else frozenset()
-        )
+        doors = ingress_ports(lb, places, self._nb) if access_control.has_rules(lb) else frozenset()
+        admitted, groups = self._admission.find(lb)
         dependencies = (
             frozenset(self._dependencies(lb, subnets, places, rows))
             | {Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
             | {Dependency(Resource.PORT, name) for name in doors}
+            | groups
         )
         try:
             checks = self._health.find(lb, subnets, rows, decoded.member_status)
@@ -116,18 +131,26 @@ class FactFinder:
                 *self._answer_operations(lb, subnets, guarded.lost),
             )
             doors = self._existing(doors)
+            admitted = _known(admitted)
         except Missing as missing:
             raise Missing(dependencies, missing.operations) from None
+        floating_ips = self._floating_ips(lb)
+        excess = vip_groups.excess(lb, addresses_of(lb, floating_ips), admitted)
+        lost = guarded.lost or {vip.address: excess for vip in lb.vips if excess}
+        decision = self._limits.decide(lb, rows)
+        self._effects.later(self._limits.follow, decision)
         facts = Facts(
             attachments=places,
-            floating_ips=self._floating_ips(lb),
+            floating_ips=floating_ips,
             mappings=checks.mappings,
             health=checks.health,
             ipv6_fields=self._nb.ipv6_fields,
             unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
             targets=tuple(checks.targets.values()),
             ingress_ports=doors,
-            lost=guarded.lost or (None if codec.read_lost_vips(rows) is None else {}),
+            lost=lost or (None if codec.read_lost_vips(rows) is None else {}),
+            admitted=admitted,
+            closed=decision.closed,
         )
         return Known(
             lb,
@@ -138,6 +161,7 @@ class FactFinder:
             member_fips=member_fips,
             obstacles=checks.obstacles,
             probes=Probes(checks.targets, checks.before),
+            excess=excess,
         )
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
@@ -267,6 +291,12 @@ class FactFinder:
             if fip:
                 found[vip.address] = fip
         return found
+
+
+def _known(value: T | None) -> T:
+    if value is None:
+        raise Missing
+    return value
 
 
 def _with_vips(lb: model.LoadBalancer, vips: tuple[model.Vip, ...]) -> model.LoadBalancer:

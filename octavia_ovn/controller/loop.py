@@ -17,6 +17,7 @@ from concurrent.futures import Executor
 
 from octavia_ovn.controller import vip_ports
 from octavia_ovn.controller.check_sources import RELEASES, TASKS
+from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.dependencies import Index
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.facts import ANSWERED_BY, FactFinder
@@ -28,6 +29,7 @@ from octavia_ovn.controller.reconcile import Outcome, Reconciler
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
+from octavia_ovn.controller.vip_groups import Admission
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names
@@ -55,6 +57,8 @@ class Controller:
     :param announce: called with the id of a load balancer and an event, once Octavia has accepted
         how a request has ended; does not wait
     :param probing: has chassis probe members; None when OVN checks them
+    :param max_denied: networks that may describe what security groups deny; 0 for any number
+    :param limits: follows connections of listeners with a limit; None when none are counted
     :param clock: seconds, monotonic
     """
 
@@ -73,12 +77,13 @@ class Controller:
         populated: Callable[[str], object] = lambda _: None,
         announce: Callable[[str, Event], object] = lambda _, __: None,
         probing: Probing | None = None,
+        max_denied: int = 0,
+        limits: ConnectionLimits | None = None,
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nb = nb
-        self._populated = populated
-        self._announce = announce
+        self._populated, self._announce = populated, announce
         self._neutron = neutron
         self._wake = wake
         self._observer = observer
@@ -92,10 +97,17 @@ class Controller:
         effects = Effects(self._tasks)
         self._probing = probing or Probing(nb)
         health = MemberHealth(nb, sb, neutron, effects, self._probing)
-        finder = FactFinder(nb, health, neutron, effects)
-        self._reconciler = Reconciler(
-            nb, finder, neutron, octavia, effects, self._reported, observer
-        )
+        self._limits = limits or ConnectionLimits(nb, clock=clock)
+        admission = Admission(nb, sb, max_denied)
+        facts = FactFinder(nb, health, neutron, effects, admission, self._limits)
+        reported = self._reported
+        self._reconciler = Reconciler(nb, facts, neutron, octavia, effects, reported, observer)
+        self._forgetting: Mapping[Resource, Callable[[str], None]] = {
+            Resource.PORT: nb.forget_port,
+            Resource.SWITCH: nb.forget_switch,
+            Resource.GROUP: nb.forget_group,
+            Resource.ADDRESS_SET: sb.forget_address_set,
+        }
         self._unreconciled: set[str] = set()
         self._unplanned: set[str] = set()
         """Load balancers of which it is not known yet what chassis should probe."""
@@ -138,6 +150,7 @@ class Controller:
         self._tasks.clear()
         self._index.begin()
         self._probing.begin()
+        self._limits.begin()
         for lb_id in self._nb.awaited():
             self.queue.add(lb_id)
         for lb_id in self._unreconciled:
@@ -190,7 +203,7 @@ class Controller:
     def turn(self) -> float | None:
         """Run what is due; return the seconds until something else is due, None if nothing is."""
         self._run_posted()
-        self._follow_probes()
+        self._follow_chassis()
         self._tasks.retry_due()
         # A part of a failed batch, and what is due: neither delays the other.
         part = self._parts.popleft() if self._parts else ()
@@ -200,15 +213,15 @@ class Controller:
         self._reporter.run()
         if self._parts:
             return 0.0
-        parts = (self.queue, self._tasks, self._reporter, self._probing)
+        parts = (self.queue, self._tasks, self._reporter, self._probing, self._limits)
         return min((due for each in parts if (due := each.next_due()) is not None), default=None)
 
-    def _follow_probes(self) -> None:
-        """Follow what chassis have found, and tell them what has changed."""
+    def _follow_chassis(self) -> None:
+        """Follow what chassis have found and counted, and tell them what has changed."""
         try:
-            for lb_id in self._probing.turn(settled=not self._unplanned):
+            for lb_id in self._probing.turn(settled=not self._unplanned) | self._limits.turn():
                 self.queue.add(lb_id)
-        # It must not end the loop for load balancers that are not probed.
+        # It must not end the loop for load balancers that do not need it.
         except Exception:
             LOG.exception("What chassis have found could not be followed")
             self._observer.meets(Defect.RESULT)
@@ -234,6 +247,7 @@ class Controller:
         self._tasks.clear()
         self._reporter.drop()
         self._probing.begin()
+        self._limits.begin()
 
     def close(self, timeout: float) -> None:
         """Stop the background work."""
@@ -355,6 +369,7 @@ class Controller:
         registry, probes = self._probing.registry, outcome.probes
         if not outcome.dependencies:
             registry.forget(lb_id)
+            self._limits.forget(lb_id)
         elif probes is None:
             return
         elif self._probing.enabled and registry.want(lb_id, probes.targets, probes.before):
@@ -385,10 +400,8 @@ class Controller:
         elif resource == Resource.MEMBER_FIP:
             work = functools.partial(self._neutron.touch_floating_ip, name)
         else:
-            if resource == Resource.PORT:
-                self._nb.forget_port(name)
-            elif resource == Resource.SWITCH:
-                self._nb.forget_switch(name)
+            if resource in self._forgetting:
+                self._forgetting[resource](name)
             return None
         self._tasks.run_once(key, work, lb_id, after)
         return key

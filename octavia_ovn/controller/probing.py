@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from octavia_ovn.controller.global_row import GlobalRow
 from octavia_ovn.controller.protocols import Chassis, Northbound
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.probing.liveness import Liveness
 from octavia_ovn.core.probing.messages import Message, Results
 from octavia_ovn.core.probing.registry import Condition, Registry
-from octavia_ovn.core.rows import AnnounceProbes, IncrementNumber, Operation
+from octavia_ovn.core.rows import IncrementNumber
 from octavia_ovn.core.text import plain
-from octavia_ovn.errors import failure
 from octavia_ovn.observer import SILENT, Observer
 
 LOG = logging.getLogger(__name__)
@@ -33,8 +34,6 @@ MOVES = 5.0
 live migration, OVN takes it from the old one first."""
 KEPT = 60.0
 """Seconds for which NB_Global says that chassis probe after the last one has gone."""
-_RETRY = 5.0
-"""Seconds between two attempts to write."""
 _SENTENCES = {
     Condition.SILENT: "octavia-ovn-chassis on chassis %s is not connected: its members are not"
     " checked, and serve unless they were DOWN",
@@ -81,6 +80,7 @@ class Probing:
     ) -> None:
         self.registry = Registry()
         self._nb = nb
+        self._global = GlobalRow(nb)
         self._chassis = chassis
         self._wake = wake
         self._liveness = Liveness(timeout)
@@ -110,7 +110,7 @@ class Probing:
         self._liveness.begin()
         self._conditions = {}
         self._due = now
-        self._write_due = self._follow_due = now
+        self._follow_due = now
         self._last_connected = now
 
     # --- called from the thread that serves the connections
@@ -194,7 +194,7 @@ class Probing:
     def _look(self, now: float) -> frozenset[str]:
         """Do what is done from time to time."""
         if self._chassis is None:
-            self._announce(now, value=False)
+            self._global.announce(now, k.PROBES_MARK, value=False)
             return frozenset()
         self._changed |= self._lost(now)
         if self.registry.new_ports:
@@ -204,13 +204,13 @@ class Probing:
         silent = [each for each in self.registry.planned() if self._is_silent(now, each)]
         conditions = self._liveness.update(now, silent, self._chassis.reached())
         self._log(conditions)
-        if self._liveness.is_due(now) and self._write(now, IncrementNumber()):
+        if self._liveness.is_due(now) and self._global.write(now, IncrementNumber()):
             self._liveness.tested(now, self._nb.global_number())
         if self._links:
             self._last_connected = now
-            self._announce(now, value=True)
+            self._global.announce(now, k.PROBES_MARK, value=True)
         elif now - self._last_connected >= KEPT:
-            self._announce(now, value=False)
+            self._global.announce(now, k.PROBES_MARK, value=False)
         self._observer.probes(
             connected=len(self._links), silent=len(silent), members=len(self.registry)
         )
@@ -242,17 +242,3 @@ class Probing:
             condition = conditions.get(chassis)
             if condition is not before.get(chassis):
                 LOG.warning(_SENTENCES[condition], plain(chassis))
-
-    def _announce(self, now: float, *, value: bool) -> None:
-        if self._nb.announces_probes() is not value:
-            self._write(now, AnnounceProbes(value))
-
-    def _write(self, now: float, operation: Operation) -> bool:
-        """Write an operation, or try again some time later."""
-        if now < self._write_due:
-            return False
-        error = failure(lambda: self._nb.commit(lambda: [operation]))
-        if error is not None:
-            self._write_due = now + _RETRY
-            LOG.warning("NB_Global cannot be written: %s", error)
-        return error is None

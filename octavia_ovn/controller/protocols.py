@@ -13,6 +13,7 @@ from octavia_ovn.core.health import HealthState, Source, SwitchPort
 from octavia_ovn.core.neutron_port import NeutronPort
 from octavia_ovn.core.pending import Key
 from octavia_ovn.core.rows import Operation, Row
+from octavia_ovn.core.security_groups import GroupRule
 from octavia_ovn.core.topology import FloatingIp, Subnet, Topology
 
 
@@ -87,11 +88,17 @@ class Northbound(Topology, Protocol):
     def forget_switch(self, switch: str) -> None:
         """Follow the ports of a switch no longer; no load balancer depends on it."""
 
+    def group_rules(self, group_id: str) -> Sequence[GroupRule] | None:
+        """Return what a security group lets in, nothing if it is gone; None while it is fetched."""
+
+    def forget_group(self, group_id: str) -> None:
+        """Follow a security group no longer; no load balancer depends on it."""
+
     def global_number(self) -> int:
         """Return `NB_Global.nb_cfg`."""
 
-    def announces_probes(self) -> bool:
-        """Whether `NB_Global` says that chassis probe members."""
+    def announces(self, mark: str) -> bool:
+        """Whether `NB_Global` has a mark of what chassis do."""
 
     def commit(self, plan: Callable[[], Iterable[Operation]]) -> bool:
         """Write what a plan returns in one transaction; the plan may be called again.
@@ -109,6 +116,12 @@ class Southbound(Protocol):
 
     def health_state(self, switch_port: str, address: str, port: int, protocol: str) -> HealthState:
         """Return what OVN's check says about a backend."""
+
+    def address_set(self, name: str) -> frozenset[str] | None:
+        """Return what an address set holds, nothing if there is none; None while it is fetched."""
+
+    def forget_address_set(self, name: str) -> None:
+        """Follow an address set no longer; no load balancer depends on it."""
 
 
 class Chassis(Protocol):
@@ -191,6 +204,9 @@ class Octavia(Protocol):
 
     def exists(self, lb_id: str) -> bool:
         """Whether Octavia has committed a load balancer that is not DELETED."""
+
+    def updated_groups(self, lb_id: str) -> frozenset[str] | None:
+        """Return the security groups of a VIP once Octavia has committed an update; None before."""
 
     def is_leaving(self, lb_id: str) -> bool | None:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it.

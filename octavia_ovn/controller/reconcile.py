@@ -21,6 +21,7 @@ from octavia_ovn.controller.member_health import Missing
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.status_updates import StatusUpdate
+from octavia_ovn.controller.vip_groups import UpdatedGroups
 from octavia_ovn.core import codec, model, status
 from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.desired import access_control, responder
@@ -83,6 +84,7 @@ class Reconciler:
         self._reported = reported
         self._observer = observer
         self._corrupt_rows = CorruptRows(octavia, effects, observer)
+        self._updated_groups = UpdatedGroups(effects, octavia)
 
     def reconcile(self, lb_id: str) -> Outcome:
         """Decide what to do about a load balancer; has no effects itself."""
@@ -110,8 +112,20 @@ class Reconciler:
             confirmed = without(pending, answer.foreign)
             self._effects.later(log_foreign, lb_id, answer.foreign)
             return Outcome(diff(rows, record.with_pending(rows, confirmed)), again=True)
+        if pending is not None and pending.groups and not pending.deleting:
+            return self._with_groups(lb_id, rows, pending)
         outcome = self._realise_rows(lb_id, rows, pending, goes=answer.goes)
         return replace(outcome, report=None) if answer.foreign is None else outcome
+
+    def _with_groups(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
+        """Make the security groups of the VIP what Octavia says; the request does not end before.
+
+        What else the rows ask for does not wait for that, nor does the repair of damaged rows.
+        """
+        wanted = self._updated_groups.settled(lb_id, rows, pending)
+        if wanted is not None:
+            return Outcome(diff(rows, wanted), again=True)
+        return replace(self._realise_rows(lb_id, rows, pending, goes=False), report=None)
 
     def _answer(self, lb_id: str, pending: Pending | None) -> Answer:
         """Return what Octavia says about deletions, unless it has been told that they are done."""
@@ -208,7 +222,8 @@ class Reconciler:
         """Log which VIPs have been lost, and which have got another port, since the last time."""
         for address, why in (known.facts.lost or {}).items():
             if address not in lost_before:
-                self._observer.finds(Drift.VIP_PORT)
+                if why != known.excess:
+                    self._observer.finds(Drift.VIP_PORT)
                 LOG.error("VIP %s of load balancer %s is not served: %s", address, before.id, why)
         for old, new in zip(before.vips, known.lb.vips, strict=True):
             if old.port_id != new.port_id:

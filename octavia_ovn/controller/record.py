@@ -15,7 +15,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Protocol
 
 from octavia_ovn.core import codec, model
-from octavia_ovn.core.request import changes, limits, names, patches, record, sharing, validation
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.request import (
+    changes,
+    connection_limits,
+    limits,
+    names,
+    patches,
+    record,
+    sharing,
+    validation,
+)
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.topology import Subnet
@@ -56,8 +66,8 @@ class Rows(Protocol):
     def hashes_ipv6(self, deadline: float) -> bool:
         """Whether this OVN can select a backend by a hash of IPv6 addresses."""
 
-    def has_probes(self, deadline: float) -> bool:
-        """Whether a program on any chassis checks members and reports to the agent."""
+    def announces(self, mark: str, deadline: float) -> bool:
+        """Whether `NB_Global` has a mark of what programs on chassis do."""
 
     def commit(
         self,
@@ -179,7 +189,7 @@ class Recorder:
             lb = _load_balancer(rows, request)
             change = patches.resolve(request, lb)
             self._admission.check(change, lb)
-            self._check_probes(change, lb, deadline)
+            self._check_chassis(change, lb, deadline)
             change = validation.complete(change, lb, self._networks(deadline))
             if validation.needs_ipv6_hash(change, lb) and not self._rows.hashes_ipv6(deadline):
                 raise limits.refuse(limits.IPV6_SOURCE_IP)
@@ -187,16 +197,18 @@ class Recorder:
         except (changes.UnknownObject, codec.Undecodable) as error:
             raise _lost(str(error)) from error
 
-    def _check_probes(
+    def _check_chassis(
         self, change: changes.Change, lb: model.LoadBalancer | None, deadline: float
     ) -> None:
-        """Refuse new health checks that neither OVN nor a program on a chassis would make."""
+        """Refuse what neither OVN nor a program on a chassis would do."""
+        if connection_limits.sets(change, lb) and not self._rows.announces(k.COUNTS_MARK, deadline):
+            raise limits.refuse(limits.NO_COUNTS)
         beyond_ovn = validation.needs_probes(change, lb)
         if beyond_ovn is None:
             return
         if not self._admission.probes:
             raise beyond_ovn
-        if not self._rows.has_probes(deadline):
+        if not self._rows.announces(k.PROBES_MARK, deadline):
             raise limits.refuse(limits.NO_PROBES)
 
     def _port_users(

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from octavia_ovn.controller.leader_thread import LeaderServer
 from octavia_ovn.controller.listener_counters import Accounts
+from octavia_ovn.core.statistics.limited import Counts
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,
@@ -33,6 +34,11 @@ LOG = logging.getLogger(__name__)
 
 _POLL = 0.5
 """Seconds between two checks whether this agent is still the leader, while nothing is received."""
+_COUNT = 0.5
+"""Seconds between two sums of the connections of listeners with a limit."""
+_SETTLE = 60.0
+"""Seconds until all chassis have had the time to report: they do every 10 s, as often as a message
+may be lost."""
 _PATIENCE = 30.0
 """Seconds that the main loop may take to say whose rows are whose."""
 
@@ -87,10 +93,22 @@ class Listeners:
             question.answered.set()
 
 
+class Limits(Protocol):
+    """Follows the connections of listeners with a limit."""
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """The listeners."""
+
+    def counted(self, counts: Counts) -> None:
+        """Take note of what is open."""
+
+
 class StatisticsReceiver:
     """One leadership term of an agent.
 
     :param interval: seconds between two messages to Octavia
+    :param limits: is told the connections of listeners with a limit
     :param clock: seconds, monotonic
     """
 
@@ -99,15 +117,19 @@ class StatisticsReceiver:
         chassis: Chassis,
         accounts: Accounts,
         interval: float,
+        limits: Limits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._chassis = chassis
         self._accounts = accounts
         self._interval = interval
+        self._limits = limits
         self._clock = clock
         self._totals = Totals(lambda: secrets.token_hex(16))
         self._senders: dict[str, object] = {}
         self._due = clock() + interval
+        self._count_due = clock()
+        self._complete = clock() + _SETTLE
         self._complaint = ""
 
     def turn(self) -> None:
@@ -116,6 +138,7 @@ class StatisticsReceiver:
         received = self._chassis.receive(max(0.01, min(_POLL, self._due - now)))
         if received is not None:
             self._take(*received)
+        self._count(self._clock())
         if self._clock() >= self._due:
             self._due = self._clock() + self._interval
             self._report()
@@ -128,6 +151,15 @@ class StatisticsReceiver:
             self._senders[message.chassis] = sender
         if answer is not None:
             self._chassis.send(answer, sender)
+
+    def _count(self, now: float) -> None:
+        """Add up the connections of listeners with a limit, now and then."""
+        if now < self._count_due:
+            return
+        self._count_due = now + _COUNT
+        found = self._totals.open_of(self._limits.keys, now)
+        counting = self._totals.counts_limits(now)
+        self._limits.counted(Counts(found, now >= self._complete, counting))
 
     def _report(self) -> None:
         batch = self._totals.batch(self._clock())

@@ -26,6 +26,10 @@ class Resource(str, enum.Enum):
     """Anything at the IP address of a member."""
     MEMBER_FIP = "member-fip"
     """The floating IP of a member, by id."""
+    GROUP = "group"
+    """A security group of a VIP, by id."""
+    ADDRESS_SET = "address-set"
+    """An Address_Set of the Southbound database, by name."""
 
     __hash__ = str.__hash__  # that of an Enum is written in Python, and shows in profiles
 

@@ -26,6 +26,9 @@ DESCRIPTIONS: Mapping[str, str] = {
     " session_persistence.",
     "strict_algorithms": "Boolean. Refuse pools with lb_algorithm ROUND_ROBIN. Overrides [ovn]"
     " strict_algorithms.",
+    "withdraw": "Boolean. While no member of a listener's pool may serve, take the listener out of"
+    " OVN, so that the route to a VIP without any other is not announced by BGP (true), or have OVN"
+    " refuse connections (false, the default).",
 }
 """Each key with its meaning, for operators."""
 
@@ -54,6 +57,7 @@ def read(values: object) -> model.Flavor:
         hairpin_snat_ip=_addresses(values, "hairpin_snat_ip"),
         session_persistence=_mechanism(values, "session_persistence"),
         strict_algorithms=_boolean(values, "strict_algorithms"),
+        withdraw=_boolean(values, "withdraw"),
     )
 
 
@@ -65,6 +69,7 @@ def write(flavor: model.Flavor) -> dict[str, object]:
         "hairpin_snat_ip": " ".join(flavor.hairpin_snat_ip) or None,
         "session_persistence": flavor.session_persistence and flavor.session_persistence.value,
         "strict_algorithms": flavor.strict_algorithms,
+        "withdraw": flavor.withdraw,
     }
     return {key: value for key, value in values.items() if value is not None}
 

@@ -312,6 +312,9 @@ class Listener:
     """A port on every VIP, served by a pool; `application` as in pools.
 
     Only clients in `allowed_cidrs` may use it; an empty tuple allows all.
+
+    :param connection_limit: open connections from which on no new ones are let in; None for no
+        limit
     """
 
     id: str
@@ -321,10 +324,14 @@ class Listener:
     enabled: bool = True
     application: Application | None = None
     allowed_cidrs: tuple[str, ...] = ()
+    connection_limit: int | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
         _check_port(self.port)
+        if self.connection_limit is not None and self.connection_limit < 1:
+            msg = f"{self.connection_limit!r} is not a limit of connections"
+            raise ValueError(msg)
         _check_optional_id(self.pool_id)
         if canonical_networks(self.allowed_cidrs) != self.allowed_cidrs:
             msg = f"{self.allowed_cidrs!r} are not networks in canonical form"
@@ -341,6 +348,8 @@ class Flavor:
         for each IP version
     :param session_persistence: how clients are kept on members
     :param strict_algorithms: whether ROUND_ROBIN is refused
+    :param withdraw: whether OVN forgets a VIP's port while no member may serve it, so that routers
+        stop announcing a VIP without any
     """
 
     reject: bool | None = None
@@ -348,6 +357,7 @@ class Flavor:
     hairpin_snat_ip: tuple[str, ...] = ()
     session_persistence: Mechanism | None = None
     strict_algorithms: bool | None = None
+    withdraw: bool | None = None
 
     def __post_init__(self) -> None:
         for address in self.hairpin_snat_ip:
@@ -356,7 +366,10 @@ class Flavor:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional."""
+    """The whole tree. `vips` is never empty: the first is the VIP, the others are additional.
+
+    Clients must be allowed by any of `security_groups`, by id. None: it is not known, and stays.
+    """
 
     id: str
     vips: tuple[Vip, ...]
@@ -365,6 +378,7 @@ class LoadBalancer:
     listeners: tuple[Listener, ...] = ()
     pools: tuple[Pool, ...] = ()
     flavor: Flavor = Flavor()
+    security_groups: frozenset[str] | None = frozenset()
 
     def __post_init__(self) -> None:
         check_id(self.id)

@@ -52,7 +52,8 @@ class Pending:
 
     `created` says that the load balancer itself is new: its row in Octavia's database may not be
     committed yet. `resync` says that the rows must first be made what Octavia says, `orphaned` that
-    Octavia does not know the load balancer: it is deleted without a report.
+    Octavia does not know the load balancer: it is deleted without a report. `groups` says that the
+    security groups of the VIP may have changed: Octavia must be asked once it has committed.
     """
 
     requests: tuple[str, ...]
@@ -60,6 +61,7 @@ class Pending:
     created: bool = False
     resync: bool = False
     orphaned: bool = False
+    groups: bool = False
 
     @property
     def deleting(self) -> bool:
@@ -99,6 +101,7 @@ class Pending:
             created=self.created or later.created,
             resync=self.resync or later.resync,
             orphaned=orphaned,
+            groups=self.groups or later.groups,
         )
 
 

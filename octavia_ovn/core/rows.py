@@ -202,9 +202,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class AnnounceProbes:
-    """Say in `NB_Global` whether chassis probe members: API workers accept such monitors then."""
+class Announce:
+    """Say in `NB_Global` whether chassis do something: API workers accept what needs it then.
 
+    :param mark: the key of external_ids
+    """
+
+    mark: str
     value: bool
 
 
@@ -227,7 +231,7 @@ Operation = (
     | PutAccessRow
     | DeleteAccessRow
     | Answer
-    | AnnounceProbes
+    | Announce
     | IncrementNumber
 )
 

@@ -286,6 +286,14 @@ def test_what_octavia_fills_in_is_known_whether_it_is_loaded_or_not(conf, before
     assert filled_in["pool"]["tls_versions"] == ["TLSv1.2", "TLSv1.3"]
 
 
+@pytest.mark.parametrize(
+    ("text", "permitted"),
+    [("", set()), ("[ovn]\nvip_security_groups = True\n", {"vip_sg_ids"})],
+)
+def test_what_is_refused_unless_it_is_permitted(conf, text, permitted):
+    assert config.load(conf(text)).usual.permitted == permitted
+
+
 def test_octavias_own_configuration_has_all_that_it_fills_in():
     """Octavia names the options as we do."""
     octavia_config = pytest.importorskip("octavia.common.config")

@@ -4,6 +4,7 @@ test says so."""
 
 import dataclasses
 
+from octavia_ovn.controller.connection_limits import ConnectionLimits
 from octavia_ovn.controller.loop import Controller
 from octavia_ovn.controller.probing import Probing
 from octavia_ovn.core import codec
@@ -34,9 +35,10 @@ class Agent:
     :param rows: the Northbound database has
     :param outside: of another agent, which has died
     :param chassis: which probe members; None when OVN checks them
+    :param max_denied: networks that may be denied because of security groups
     """
 
-    def __init__(self, rows=(), outside=None, observer=None, chassis=None):
+    def __init__(self, rows=(), outside=None, observer=None, chassis=None, max_denied=100):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
         self.db = self.nb.db
         self.clock, self.executor, self.sender = Clock(), Later(), Later()
@@ -48,6 +50,7 @@ class Agent:
         )
         if chassis is not None:
             chassis.probing = self.probing
+        self.limits = ConnectionLimits(self.nb, clock=self.clock, observer=observer or self.defects)
         self.controller = Controller(
             self.nb,
             self.sb,
@@ -58,6 +61,8 @@ class Agent:
             lambda: None,
             sender=self.sender,
             probing=self.probing,
+            max_denied=max_denied,
+            limits=self.limits,
             observer=observer or self.defects,
             clock=self.clock,
         )

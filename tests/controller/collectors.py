@@ -108,6 +108,15 @@ class Drops(Observer):
         self.dropped += 1
 
 
+class Limits:
+    def __init__(self):
+        self.keys = frozenset()
+        self.seen = []
+
+    def counted(self, counts):
+        self.seen.append(counts)
+
+
 class World:
     def __init__(self):
         self.clock = Clock()
@@ -115,11 +124,12 @@ class World:
         self.chassis = Chassis(self.clock)
         self.ids = dict(IDS)
         self.drops = Drops()
+        self.limits = Limits()
         self.ledger = self.new_ledger()
 
     def new_ledger(self):
         found = Accounts(self.octavia, self.octavia, self.look_up, self.drops, self.clock)
-        return StatisticsReceiver(self.chassis, found, INTERVAL, self.clock)
+        return StatisticsReceiver(self.chassis, found, INTERVAL, self.limits, self.clock)
 
     def look_up(self, hints):
         return {key: each for key, each in self.ids.items() if key.row_uuid_prefix in hints}

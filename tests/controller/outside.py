@@ -5,12 +5,13 @@ import collections
 import dataclasses
 from concurrent.futures import Executor, Future
 
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.codec.neutron import hm_port_name
 from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.health import HealthState, Source
 from octavia_ovn.core.pending import Kind
-from octavia_ovn.core.rows import AnnounceProbes, IncrementNumber
+from octavia_ovn.core.rows import Announce, IncrementNumber
 from octavia_ovn.core.topology import FloatingIp, Subnet
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.core.builders import Cloud
@@ -131,7 +132,8 @@ class Northbound:
         self.error = None
         self.committed = lambda _: None
         self.number = 7
-        self.announced = False
+        self.groups = {}
+        self.marks = set()
 
     def __getattr__(self, name):
         return getattr(self.cloud, name)
@@ -165,14 +167,26 @@ class Northbound:
     def global_number(self):
         return self.number
 
-    def announces_probes(self):
-        return self.announced
+    def announces(self, mark):
+        return mark in self.marks
+
+    @property
+    def announced(self):
+        """Whether API workers are told that chassis probe."""
+        return self.announces(k.PROBES_MARK)
 
     def forget_port(self, name):
         self.forgotten.add(name)
 
     def forget_switch(self, switch):
         self.forgotten.add(switch)
+
+    def group_rules(self, group_id):
+        """The rules of a security group: none unless a test says so."""
+        return self.groups.get(group_id, ())
+
+    def forget_group(self, group_id):
+        self.forgotten.add(group_id)
 
     def switch_ports(self, switch):
         found = self.ports.get(switch)
@@ -213,9 +227,9 @@ class Northbound:
         """Write what is meant for NB_Global; return the rest."""
         rest = []
         for each in operations:
-            if isinstance(each, AnnounceProbes):
-                assert self.announced is not each.value
-                self.announced = each.value
+            if isinstance(each, Announce):
+                assert (each.mark in self.marks) is not each.value
+                self.marks ^= {each.mark}
             elif isinstance(each, IncrementNumber):
                 self.number += 1
             else:
@@ -229,6 +243,15 @@ class Southbound:
     def __init__(self):
         self.ready = True
         self.states = {}
+        self.sets = {}
+        self.forgotten = set()
+
+    def address_set(self, name):
+        """The addresses of a set; None of one that is being fetched."""
+        return self.sets.get(name, frozenset())
+
+    def forget_address_set(self, name):
+        self.forgotten.add(name)
 
     def health_state(self, switch_port, address, port, protocol):
         if not self.ready:
@@ -362,6 +385,7 @@ class Octavia:
         self.provisioning = {}
         self.operating = {}
         self.messages = []
+        self.updated = {}
 
     def tree(self, lb_id):
         if self.error is not None:
@@ -370,6 +394,12 @@ class Octavia:
 
     def exists(self, lb_id):
         return self.tree(lb_id) is not None
+
+    def updated_groups(self, lb_id):
+        """The security groups of an update, once a test says that it is committed."""
+        if self.error is not None:
+            raise self.error
+        return self.updated.get(lb_id)
 
     def is_leaving(self, lb_id):
         if self.error is not None:

@@ -3,6 +3,7 @@
 
 import pytest
 
+from octavia_ovn.core.codec.keys import PROBES_MARK
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Observer
@@ -186,7 +187,7 @@ class TestSwitching:
         web.settle()
         web.a.finds()
         web.b.finds()
-        web.nb.announced = True
+        web.nb.marks.add(PROBES_MARK)
         web.nb.ports["neutron-net1"].sources = {"sub1": "10.0.0.9"}
         off = web.successor()
         off.controller.enqueue_all()

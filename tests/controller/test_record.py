@@ -9,7 +9,7 @@ from octavia_ovn.controller.record import Recorder
 from octavia_ovn.core.request import changes, limits
 from octavia_ovn.core.request.admission import Admission
 from octavia_ovn.errors import NotFound, Unanswered
-from tests.core.builders import balancer, member, monitor, pool
+from tests.core.builders import balancer, listener, member, monitor, pool
 
 
 class Session:
@@ -119,3 +119,19 @@ def test_other_requests_do_not_ask(enabled):
     ):
         assert record(session, enabled=enabled, request=request)
     assert session.asked == 0
+
+
+LIMIT = changes.CreateLoadBalancer(balancer([listener(connection_limit=5)]))
+
+
+def test_a_limit_of_connections_is_recorded_while_chassis_count():
+    session = Asked({"octavia-ovn-statistics": "true"})
+
+    assert record(session, enabled=False, request=LIMIT)
+    assert session.asked == 1
+
+
+@pytest.mark.parametrize("external_ids", [{}, REPORTING, {"octavia-ovn-statistics": "false"}])
+def test_a_limit_of_connections_is_refused_while_none_does(external_ids):
+    with pytest.raises(limits.Unsupported, match=r"^connection_limit: OVN does not count"):
+        record(Asked(external_ids), enabled=True, request=LIMIT)

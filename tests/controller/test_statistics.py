@@ -240,3 +240,18 @@ def test_it_running_after_failures(monkeypatch, caplog):
 
 def test_closing_what_was_never_started():
     Statistics(lambda: pytest.fail("it listens"), lambda _: None).close(timeout=0.1)
+
+
+def test_connections_of_listeners_with_a_limit(world):
+    world.limits.keys = frozenset({WEB})
+    world.arrive(
+        OpenConnections("one", "", 1, {WEB: 3, FOREIGN: 9}, limits=True),
+        OpenConnections("two", "", 1, {WEB: 4}),
+    )
+
+    counts = world.limits.seen[-1]
+    assert (counts.open, counts.complete, counts.counting) == ({WEB: 7}, False, True)
+
+    for _ in range(6):
+        world.arrive()
+    assert world.limits.seen[-1].complete

@@ -164,6 +164,7 @@ class Maker:
             pool_id=self.one([None, *fitting, *fitting]),
             enabled=self.mostly(),
             allowed_cidrs=self.one(CIDRS),
+            connection_limit=self.one([None, None, 1, 1000]),
         )
 
     def load_balancer(self):

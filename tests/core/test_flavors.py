@@ -31,6 +31,7 @@ SAYING = {
         {"session_persistence": "affinity"},
         model.Flavor(session_persistence=model.Mechanism.AFFINITY),
     ),
+    "withdraw": ({"withdraw": True}, model.Flavor(withdraw=True)),
     "strict": ({"strict_algorithms": True}, model.Flavor(strict_algorithms=True)),
 }
 
@@ -47,7 +48,7 @@ def test_addresses_are_written_as_ovn_reads_them():
     assert flavor.hairpin_snat_ip == ("2001:db8::7", "192.0.2.7")
 
 
-@pytest.mark.parametrize("key", ["reject", "ct_flush", "strict_algorithms"])
+@pytest.mark.parametrize("key", ["reject", "ct_flush", "strict_algorithms", "withdraw"])
 @pytest.mark.parametrize("value", ["true", 1, None])
 def test_a_boolean_is_a_boolean(key, value):
     with pytest.raises(ValueError, match=f"^{key}: must be true or false, not {value!r}$"):

@@ -34,6 +34,7 @@ BAD = {
     "VIP's CIDR": lambda: vip(cidr="10.0.0.1/24"),
     "allowed network in another spelling": lambda: listener(allowed_cidrs=("10.0.0.1/8",)),
     "allowed networks in another order": lambda: listener(allowed_cidrs=("fd00::/8", "10.0.0.0/8")),
+    "limit of no connections": lambda: listener(connection_limit=0),
     "monitor's id": lambda: dataclasses.replace(monitor(), id=""),
     "monitor's delay": lambda: dataclasses.replace(monitor(), delay=-1),
     "monitored address in another spelling": lambda: member(monitor_address="FD00::1"),

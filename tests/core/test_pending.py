@@ -32,6 +32,14 @@ def test_of_an_orphan_nothing_is_reported():
     assert merged.deleting
 
 
+@pytest.mark.parametrize(("earlier", "later"), [(True, False), (False, True)])
+def test_groups_are_asked_for_once_a_request_may_have_changed_them(earlier, later):
+    one, other = (Pending((str(each),), UPDATE.objects, groups=each) for each in (earlier, later))
+
+    assert one.merge(other).groups
+    assert not UPDATE.merge(UPDATE).groups
+
+
 def test_deletions_and_what_ovn_cannot_serve_must_be_confirmed_by_octavia():
     policy = active(Kind.L7POLICY, ["policy"])
     pending = Pending(("r",), {**active(Kind.POOL, ["p"]), **deleted(Kind.MEMBER, ["m"]), **policy})

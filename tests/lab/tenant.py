@@ -47,8 +47,11 @@ class Tenant:
         """API dict of a member on the n-th VM."""
         return {"address": self.vm(number), "protocol_port": port, "subnet_id": self.subnet["id"]}
 
-    def create_lb(self, listeners=0, pools=0, members=0, name="lab"):
-        """Fully populated create; listener i has pool i as its default."""
+    def create_lb(self, listeners=0, pools=0, members=0, name="lab", port=8000):
+        """Fully populated create; listener i has pool i as its default.
+
+        :param port: of the members of the first pool, those of others follow
+        """
         pool_names = [f"pool-{number}" for number in range(pools)]
         return self.lab.octavia.create_load_balancer(
             self.subnet["id"],
@@ -58,7 +61,7 @@ class Tenant:
                     "name": pool,
                     "protocol": "TCP",
                     "lb_algorithm": "SOURCE_IP_PORT",
-                    "members": [self.member(number, 8000 + index) for number in range(members)],
+                    "members": [self.member(number, port + index) for number in range(members)],
                 }
                 for index, pool in enumerate(pool_names)
             ],

@@ -9,6 +9,7 @@ from octavia_lib.api.drivers import data_models as dm
 from octavia_ovn import wiring
 from octavia_ovn.adapters.octavia import data_models as models
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
+from octavia_ovn.core.request import limits
 from octavia_ovn.driver import OvnProviderDriver
 
 
@@ -122,6 +123,15 @@ def test_ids_in_capitals_are_recorded_like_others(monkeypatch, call):
 
     assert _recorded(monkeypatch, call, _capitals(CALLS[call]())) == usual
     assert LB[:8] in str(usual) or POOL[:8] in str(usual)
+
+
+def test_security_groups_in_capitals_are_those_of_others():
+    usual = limits.Usual(permitted=frozenset({limits.VIP_GROUPS}))
+    values = {"loadbalancer_id": LB, "vip_address": "10.0.0.9", "vip_sg_ids": [POOL.upper()]}
+
+    lb = models.existing_load_balancer(values, DriverDefaults(usual=usual))
+
+    assert lb.security_groups == {POOL}
 
 
 def test_the_agent_reads_ids_in_capitals_like_others():

@@ -23,6 +23,7 @@ from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.traffic import Key
 from octavia_ovn.errors import Unavailable
 from tests.adapters.statistics.test_datagrams import free_port
+from tests.controller.collectors import Limits
 from tests.core.statistics.switch import counters
 
 MASTER = "0123456789abcdef" * 2
@@ -76,6 +77,7 @@ class VipLookup:
         # What a Southbound database is asked for.
         self.flows = {COOKIE: FLOW}
         self.balancers = {}
+        self.limited = frozenset()
         self.synced = True
 
     def _fail(self, part):
@@ -141,6 +143,8 @@ class World:
         self.octavia = Octavia()
         self.folder = folder
         self.stopping = threading.Event()
+        self.connections_interval = 0.05
+        self.limits = Limits()
         self.collector = self.new_collector()
 
     def new_collector(self):
@@ -151,7 +155,8 @@ class World:
                 controllers=(("127.0.0.1", self.port),),
                 read_interval=0.02,
                 send_interval=0.05,
-                connections_interval=0.05,
+                connections_interval=self.connections_interval,
+                limits_interval=0.02,
                 ovs_rundir="unused",
                 state_file=f"{self.folder}/state.json",
                 metrics_port=0,
@@ -180,7 +185,7 @@ class World:
         ended = threading.Event()
         accounts = Accounts(self.octavia, self.octavia, lambda _: {Key("aaaaaaaa", 80): "web"})
         socket = AgentSocket("127.0.0.1", self.port, MASTER)
-        ledger = StatisticsReceiver(socket, accounts, 0.05)
+        ledger = StatisticsReceiver(socket, accounts, 0.05, self.limits)
 
         def work():
             while not ended.is_set():
@@ -195,6 +200,10 @@ class World:
             ended.set()
             thread.join(5)
             socket.close()
+
+    def seen(self):
+        """What the agent has counted last of listeners with a limit."""
+        return self.limits.seen[-1].open if self.limits.seen else {}
 
     def await_counters(self, **expected):
         def found():
@@ -333,3 +342,39 @@ def test_two_agents_that_both_answer_do_not_have_it_repeat_without_a_pause(world
         world.collector._join(f"session-{number}")
 
     assert world.collector._send.due >= now - 100 + 0.4
+
+
+KEY = Key("aaaaaaaa", 80)
+
+
+def test_limited_listeners_are_counted_often(world):
+    """However rarely connections are counted otherwise."""
+    world.connections_interval = 3600.0
+    world.limits.keys = frozenset({KEY})
+    world.collector = world.new_collector()
+    with world.collecting(), world.acting():
+        begin(world)
+        world.around.limited = frozenset({"aaaaaaaa"})
+        for number in (3, 7, 0):
+            world.around.open = number
+            world.until(lambda number=number: world.seen() == {KEY: number})
+        assert world.limits.seen[-1].counting
+
+
+def test_the_next_agent_hears_of_them_too(world):
+    world.connections_interval = 0.0
+    world.limits.keys = frozenset({KEY})
+    world.collector = world.new_collector()
+    world.around.limited, world.around.open = frozenset({"aaaaaaaa"}), 5
+    with world.collecting():
+        for _ in range(2):
+            with world.acting():
+                world.until(lambda: world.seen() == {KEY: 5})
+            world.limits.seen.clear()
+
+
+def test_a_chassis_without_any_says_that_it_counts(world):
+    world.connections_interval = 0.0
+    world.collector = world.new_collector()
+    with world.collecting(), world.acting():
+        world.until(lambda: world.limits.seen and world.limits.seen[-1].counting)

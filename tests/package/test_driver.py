@@ -204,6 +204,20 @@ class Ports:
         self.policies[port_id] = policy_id
 
 
+@pytest.mark.parametrize("permitted", [True, False])
+def test_an_update_may_change_security_groups_only_if_they_are_permitted(driver, worker, permitted):
+    if permitted:
+        usual = limits.Usual(permitted=frozenset({limits.VIP_GROUPS}))
+        worker.defaults = DriverDefaults(usual=usual)
+    lb = data_models.LoadBalancer(loadbalancer_id="lb1")
+
+    driver.loadbalancer_update(lb, lb)
+
+    request, which = worker.recorder.recorded
+    assert request == changes.UpdateLoadBalancer(groups=permitted)
+    assert which == {"lb_id": "lb1"}
+
+
 USER_PORT = {"vip_port_id": "port", "vip_qos_policy_id": "new"}
 POLICED = {
     "update": lambda driver: driver.loadbalancer_update(

@@ -28,7 +28,7 @@ class Rows(IntentRows):
 
     reports = True
 
-    def has_probes(self, deadline):
+    def announces(self, mark, deadline):
         return self.reports
 
     def router_subnets(self, network_ids, deadline):

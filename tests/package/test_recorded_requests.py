@@ -29,7 +29,7 @@ from tests.recordings import script, steps
 
 RELEASES = [release for release in models.BEFORE if release <= models.RELEASE]
 PREFERENCES = DriverDefaults()
-CANNOT = ("connection_limit: ", "insert_headers: ", "tls_enabled: ", "vip_sg_ids: ")
+CANNOT = ("insert_headers: ", "tls_enabled: ", "vip_sg_ids: ")
 """How the refusals begin that the script provokes; all else must be accepted."""
 NOT_BY_OVN = ("monitor_address: ", "monitor_port: ", "OVN checks members by TCP")
 """The same where no program on the chassis checks members."""
@@ -38,12 +38,12 @@ REFUSED = ("flavor", "availability zone", "layer 7", "layer 7 in a load balancer
 
 
 class Rows(IntentRows):
-    """A router joins the script's subnets; a program checks members."""
+    """A router joins the script's subnets; a program checks members and counts connections."""
 
     def router_subnets(self, network_ids, deadline):
         return iter(steps.CIDRS)
 
-    def has_probes(self, deadline):
+    def announces(self, mark, deadline):
         return True
 
 

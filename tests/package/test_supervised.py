@@ -143,7 +143,7 @@ def test_every_thread_is_supervised():
 
 def test_back_off_is_computed_in_one_place():
     # The core's rules for access compute the number of addresses of a network.
-    assert sorted(_places(_grows)) == ["core/backoff.py", "core/desired/access_control.py"]
+    assert sorted(_places(_grows)) == ["core/backoff.py", "core/desired/denial.py"]
 
 
 @pytest.mark.parametrize("again", ["pause = min(2 * pause, 1)", "delay *= 2", "x = 0.1 * 2**n"])

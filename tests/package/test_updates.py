@@ -41,6 +41,13 @@ LB = balancer(
 That must not matter to what is there."""
 
 
+class Counting(IntentRows):
+    """Programs on chassis count connections."""
+
+    def announces(self, mark, deadline):
+        return mark == "octavia-ovn-statistics"
+
+
 class Worker:
     """What the driver needs of an API worker, over rows in memory."""
 
@@ -48,7 +55,7 @@ class Worker:
         self.defaults = DriverDefaults()
         self.recorder = self
         self.db = Database(recorded(lb))
-        self._recorder = Recorder(IntentRows(None), 5.0, lambda _: SUBNET, Admission())
+        self._recorder = Recorder(Counting(None), 5.0, lambda _: SUBNET, Admission())
 
     def record(self, request, **_):
         self.db.write(self._recorder.plan(request, self.db.of("lb1")))
@@ -95,7 +102,11 @@ FIELDS = {
             (): {"allowed_cidrs": ()},
             None: {"allowed_cidrs": ()},
         },
-        "connection_limit": {-1: {}, None: {}},
+        "connection_limit": {
+            5: {"connection_limit": 5},
+            -1: {"connection_limit": None},
+            None: {"connection_limit": None},
+        },
         "insert_headers": {None: {}},
     },
     "pool": {
@@ -161,7 +172,12 @@ FIELDS = {
 }
 # What Octavia may have loaded of the old object; none of it may count.
 LIES = {
-    "listener": {"allowed_cidrs": [], "default_pool_id": None, "admin_state_up": True},
+    "listener": {
+        "allowed_cidrs": [],
+        "connection_limit": 7,
+        "default_pool_id": None,
+        "admin_state_up": True,
+    },
     "pool": {"session_persistence": None, "lb_algorithm": "SOURCE_IP", "members": []},
     "member": {"weight": 1, "backup": False, "admin_state_up": False, "address": "10.0.0.1"},
     "monitor": {"delay": 77, "timeout": 77, "max_retries": 10, "type": "TCP"},
@@ -261,8 +277,9 @@ LOST = {
             "default_pool_id": None,
             "admin_state_up": True,
             "allowed_cidrs": ["192.0.2.0/24"],
+            "connection_limit": 5,
         },
-        listener(pool_id=None, allowed_cidrs=("192.0.2.0/24",), enabled=False),
+        listener(pool_id=None, allowed_cidrs=("192.0.2.0/24",), connection_limit=5, enabled=False),
     ),
     "pool": (
         EMPTY,
@@ -328,8 +345,8 @@ def test_what_octavia_did_not_load_of_a_lost_object_is_not_guessed(kind, name):
 
 
 def test_an_option_that_another_driver_let_pass_may_be_sent_again():
-    old = {"connection_limit": 100, "insert_headers": {"X-Forwarded-For": "true"}}
+    old = {"connection_limit": 0, "insert_headers": {"X-Forwarded-For": "true"}}
 
     assert ask("listener", old, old) == LB
-    with pytest.raises(exceptions.UnsupportedOptionError, match="connection_limit"):
-        ask("listener", {**old, "connection_limit": 101}, old)
+    with pytest.raises(exceptions.UnsupportedOptionError, match="connection_limit: 0 would"):
+        ask("listener", old, {**old, "connection_limit": 5})

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Listeners, and what belongs to them."""
 
+import functools
+
 import pytest
+
+from tests.lab.ovsdb import mutate, omap, oset
 
 
 def vip_key(lb, port):
@@ -198,6 +202,7 @@ def test_two_listeners_share_a_pool(project):
         {"protocol": "TERMINATED_HTTPS"},
         {"protocol": "PROMETHEUS"},
         {"connection_limit": 100},
+        {"connection_limit": 0},
         {"insert_headers": {"X-Forwarded-For": "true"}},
         {"insert_headers": {"X-Forwarded-For": "true"}, "protocol": "HTTP"},
     ],
@@ -243,7 +248,44 @@ def test_timeouts_and_unused_tls_options_are_accepted(project):
 
 
 def test_x2_connection_limit_is_refused_on_update_too(project):
-    """An update that asks for a limit is refused; the default is accepted."""
+    """An update that asks for a limit that nobody counts is refused; the default is accepted."""
     listener = project.load_balancer(project.network()).listener()
     project.refused("update_listener", listener.id, connection_limit=5)
     listener.update(connection_limit=-1, timeout_client_data=50000)
+
+
+@pytest.fixture
+def counting(project):
+    """Chassis count connections."""
+    mark = "octavia-ovn-statistics"
+    change = functools.partial(mutate, "NB_Global", [])
+    project.lab.nb.transact(change(["external_ids", "insert", omap({mark: "true"})]))
+    yield
+    project.lab.nb.transact(change(["external_ids", "delete", oset([mark])]))
+
+
+@pytest.mark.usefixtures("counting")
+def test_connection_limit_is_set_changed_and_removed(project):
+    """Chassis know from the row's options what to count; Octavia shows what was asked for."""
+    network = project.network()
+    lb = project.load_balancer(network)
+    listener = lb.listener(connection_limit=5)
+    lb.pool(listener).member(network.vm())
+
+    def limited():
+        (row,) = lb.rows()
+        return row["options"].get("octavia_connection_limit")
+
+    assert limited() == "true"
+    assert listener.row["connection_limit"] == 5
+    listener.update(connection_limit=7)
+    assert limited() == "true"
+    before = lb.state()
+    lb.failover()
+    assert lb.state() == before
+    listener.update(connection_limit=-1)
+    assert limited() is None
+    listener.update(connection_limit=9)
+    listener.update(connection_limit=None)
+    assert limited() is None
+    lb.delete(cascade=True)

@@ -10,9 +10,9 @@ from octavia_ovn.adapters.northbound.tables import CHECK_COLUMNS, CHECKS, COLUMN
 from octavia_ovn.adapters.ovsdb.selects import Json, Selects
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core.codec import neutron
-from octavia_ovn.core.codec.keys import ACCESS_LISTENER
-from octavia_ovn.core.desired import responder
-from octavia_ovn.core.diagnosis.acls import Acl
+from octavia_ovn.core.codec.keys import ACCESS_LIMIT, ACCESS_LISTENER, ACCESS_MARK, GROUPS_MARK
+from octavia_ovn.core.desired import connection_limit, responder
+from octavia_ovn.core.diagnosis.acls import VIP_GROUPS, Acl
 from octavia_ovn.core.diagnosis.snapshot import Port, Switch
 from octavia_ovn.core.rows import Row
 from octavia_ovn.core.topology import FloatingIp, RouterPort
@@ -132,8 +132,19 @@ class NorthboundRows:
         found = (neutron.floating_ip(*(row[each] for each in columns)) for row in rows)
         return {each.logical_ip: each for each in found if each is not None}
 
+    def closed(self, lb_id: str) -> frozenset[str]:
+        """Return the listeners of a load balancer that have as many connections as they may."""
+        names = [connection_limit.group_name(lb_id)]
+        groups = self._select.with_value("Port_Group", "name", names, ("acls",))
+        uuids = [uuid for row in groups for uuid in row["acls"]]
+        acls = self._select.with_uuid("ACL", uuids, ("external_ids",))
+        return frozenset(row["external_ids"].get(ACCESS_LISTENER, "") for row in acls)
+
     def rules(self, ports: Sequence[Port]) -> tuple[dict[str, set[str]], tuple[Acl, ...]]:
-        """Return the port groups that ports are in, by the ports' uuids, and the groups' ACLs."""
+        """Return the port groups that ports are in, by the ports' uuids, and the groups' ACLs.
+
+        Without those of :meth:`closed`.
+        """
         uuids = [each.uuid for each in ports]
         found = self._select.referring(
             "Port_Group", "ports", uuids, ("name", "acls", "external_ids")
@@ -142,7 +153,9 @@ class NorthboundRows:
         owner = {uuid: row for row in groups.values() for uuid in row["acls"]}
         columns = ("direction", "priority", "match", "action", "tier", "external_ids")
         acls = tuple(
-            _acl(row, owner[row["_uuid"]]) for row in self._select.with_uuid("ACL", owner, columns)
+            _acl(row, owner[row["_uuid"]])
+            for row in self._select.with_uuid("ACL", owner, columns)
+            if ACCESS_LIMIT not in row["external_ids"]
         )
         return {uuid: {row["name"] for row in rows} for uuid, rows in found.items()}, acls
 
@@ -171,6 +184,8 @@ def _acl(row: Json, group: Json) -> Acl:
     ids = group["external_ids"] | row["external_ids"]
     security_group = neutron.security_group(ids)
     owner = f"security group {security_group}" if security_group else ""
+    if GROUPS_MARK in ids:
+        owner = VIP_GROUPS
     return Acl(
         group=group["name"],
         direction=row["direction"],
@@ -179,5 +194,5 @@ def _acl(row: Json, group: Json) -> Acl:
         action=row["action"],
         tier=row.get("tier", 0),
         owner=_DROPPED if group["name"] == neutron.DROP_GROUP else owner,
-        listener=ids.get(ACCESS_LISTENER, ""),
+        listener=ids.get(ACCESS_LISTENER, "") if ACCESS_MARK in ids else "",
     )

@@ -15,6 +15,7 @@ from octavia_ovn.adapters.inspection.southbound import SouthboundRows
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import neutron
+from octavia_ovn.core.desired import connection_limit
 from octavia_ovn.core.diagnosis import reach
 from octavia_ovn.core.diagnosis.match import address_sets
 from octavia_ovn.core.diagnosis.path import Client
@@ -109,8 +110,10 @@ class SnapshotReader:
         routers = {each.router for each in router_ports}
         routers |= {each for row in snapshot.rows for each in row.routers}
         labels, down = self._nb.routers(routers)
+        limited = connection_limit.limited(lb)
         return replace(
             snapshot,
+            closed=self._nb.closed(lb.id) if limited else frozenset(),
             answered=answered,
             answers_for_down=self._nb.answers_for_down_ports(),
             router_ports=router_ports,

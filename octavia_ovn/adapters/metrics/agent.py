@@ -12,25 +12,21 @@ import collections
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib import metadata
 
-import prometheus_client
-from prometheus_client import Counter, Gauge, Histogram
-
-from octavia_ovn.core.health import HealthState
+from octavia_ovn.adapters.metrics.instruments import ChassisMetrics
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names as naming
 from octavia_ovn.core.statistics.messages import Reason
 from octavia_ovn.core.status import Operating, Tree
 from octavia_ovn.errors import NotFound, OctaviaOvnError, Refused, Unavailable
-from octavia_ovn.observer import Defect, Drift, Observer, Step
+from octavia_ovn.observer import Defect, Drift, Step
 
 _REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TRANSACTION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
 
-_PREFIX = "octavia_ovn"
 SUCCESS, ERROR, FAILED, REMOVED = "success", "error", "failed", "removed"
 _RESULTS: Mapping[type[OctaviaOvnError], str] = {
     NotFound: "not_found",
@@ -51,17 +47,14 @@ _Shown = tuple[Operating, Mapping[Operating, int]]
 """The operating status of a load balancer, and how many members have which."""
 
 
-class Metrics(Observer):
+class Metrics(ChassisMetrics):
     """What an agent has seen, in a registry of its own.
 
     :param clock: seconds, monotonic
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        # Otherwise each counter is exported with a second series, of when it was made.
-        prometheus_client.disable_created_metrics()
-        self.registry = prometheus_client.CollectorRegistry()
-        prometheus_client.ProcessCollector(registry=self.registry)
+        super().__init__()
         self._clock = clock
         self._since: dict[tuple[str, str], float] = {}
         """When each request was seen first that Octavia waits for, the oldest first."""
@@ -74,7 +67,6 @@ class Metrics(Observer):
         self._make_outside()
         self._make_findings()
         self._make_statistics()
-        self._make_probes()
         self.leads(is_leader=False)
 
     # --- definitions
@@ -212,28 +204,6 @@ class Metrics(Observer):
         text, results = "Notifications for billing, by result.", ("result", NOTIFICATION_RESULTS)
         self._notifications = self._counter("notifications", text, results)
 
-    def _make_probes(self) -> None:
-        text = "Chassis of probed members: whether their program is connected or silent."
-        self._chassis = self._gauge("chassis", text, "state")
-        self._probed = self._gauge("probed_members", "Members that chassis probe.")
-        states = ("state", [HealthState.UP.value, HealthState.DOWN.value])
-        text = "How often chassis have found a member in another state, by state."
-        self._flips = self._counter("probe_results", text, states)
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
-
-    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(f"{_PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
-
-    def _counter(self, name: str, text: str, *labels: tuple[str, Iterable[str]]) -> Counter:
-        """Return a counter; its series exist from now on if the values of its labels are known."""
-        names = [label for label, _ in labels]
-        counter = Counter(f"{_PREFIX}_{name}", text, names, registry=self.registry)
-        for values in itertools.product(*(values for _, values in labels)) if labels else ():
-            counter.labels(*values)
-        return counter
-
     # --- the observer
 
     def leads(self, *, is_leader: bool) -> None:
@@ -245,6 +215,7 @@ class Metrics(Observer):
         self._shown.clear()
         self._defective.clear()
         self.probes(connected=0, silent=0, members=0)
+        self.limits(limited=0, closed=0)
         for gauge, status in itertools.product((self._load_balancers, self._members), Operating):
             gauge.labels(status.value).set(0)
 
@@ -357,16 +328,6 @@ class Metrics(Observer):
     def announces(self, result: str) -> None:
         """Count a notification."""
         self._notifications.labels(result).inc()
-
-    def probes(self, *, connected: int, silent: int, members: int) -> None:
-        """Record how many chassis probe, and what."""
-        self._chassis.labels("connected").set(connected)
-        self._chassis.labels("silent").set(silent)
-        self._probed.set(members)
-
-    def flips(self, state: HealthState, count: int) -> None:
-        """Count members that have been found in another state."""
-        self._flips.labels(state.value).inc(count)
 
     @contextlib.contextmanager
     def calls(self, service: str, operation: str) -> Iterator[None]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from octavia_ovn.core.statistics.conntrack import MemberOpen
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic
 
 _LABELS = ("load_balancer", "protocol", "port")
@@ -25,6 +26,7 @@ class Numbers(Protocol):
 
     totals: dict[Key, Traffic]
     open: dict[Key, int]
+    open_by_member: MemberOpen
 
     @property
     def balancers(self) -> Mapping[str, Balancer]:
@@ -54,21 +56,42 @@ class _Metrics(Collector):
         yield _metric(Counter, "in_bytes", "Bytes from clients to a listener.", series)
         series = self._series(current)
         yield _metric(Gauge, "active_connections", "Connections that are open.", series)
+        yield self._of_members()
         working: _Series = {(name,): works for name, works in self._numbers.working.items()}
         text = "Whether a part of the collector works (1) or not (0)."
         yield _metric(Gauge, "collector_working", text, working, "part")
         defects: _Series = {(name,): number for name, number in self._numbers.defects.items()}
         yield _metric(Counter, "collector_defects", "Unexpected errors, by part.", defects, "part")
 
+    def _of_members(self) -> Metric:
+        series: _Series = collections.defaultdict(int)
+        labels = _labels(self._numbers.balancers)
+        for key, members in self._numbers.open_by_member.items():
+            for member, number in members.items():
+                if member:
+                    series[(*labels(key), member)] += number
+        text = "Connections that are open to a member through a listener."
+        names = (*_LABELS, "member")
+        return _metric(Gauge, "member_active_connections", text, series, *names)
+
     def _series(self, values: Mapping[Key, int]) -> _Series:
         """Add up what has the same labels: Prometheus takes no series twice."""
-        balancers = self._numbers.balancers
+        labels = _labels(self._numbers.balancers)
         series: _Series = collections.defaultdict(int)
         for key, value in values.items():
-            found = balancers.get(key.row_uuid_prefix)
-            name, protocol = (found.name, found.protocol) if found else (key.row_uuid_prefix, "")
-            series[name, protocol, f"{key.port}"] += value
+            series[labels(key)] += value
         return series
+
+
+def _labels(balancers: Mapping[str, Balancer]) -> Callable[[Key], _Labels]:
+    """Return a function that returns the labels of a listener."""
+
+    def of(key: Key) -> _Labels:
+        found = balancers.get(key.row_uuid_prefix)
+        name, protocol = (found.name, found.protocol) if found else (key.row_uuid_prefix, "")
+        return name, protocol, f"{key.port}"
+
+    return of
 
 
 def _metric(

@@ -24,8 +24,11 @@ TABLES = {
     ACL: ("priority", "direction", "match", "action", "external_ids"),
     SET: ("name", "addresses", "external_ids"),
 }
-_OURS = ["external_ids", "includes", ["map", [[k.ACCESS_MARK, k.MARKED]]]]
-CONDITIONS = {table: [_OURS] for table in TABLES}
+_OURS = [
+    ["external_ids", "includes", ["map", [[mark, k.MARKED]]]]
+    for mark in (k.ACCESS_MARK, k.GROUPS_MARK)
+]
+CONDITIONS = dict.fromkeys(TABLES, _OURS)
 
 
 class AccessRows:
@@ -127,7 +130,7 @@ class AccessRows:
         table = _table(row)
         self._sought[table].add(row.name)
         names = (["name", "==", each] for each in sorted(self._sought[table]))
-        self._replica.restrict(table, [_OURS, *names])
+        self._replica.restrict(table, [*_OURS, *names])
 
     def _existing(self, row: rows.AccessRow) -> Any | None:
         """Return the row, verified: by its name if it carries no id."""

@@ -110,10 +110,10 @@ class IntentRows:
         """Whether this OVN can select a backend by a hash of IPv6 addresses."""
         return "ipv6_src" in self._session.schema(deadline).enum(TABLE, "selection_fields")
 
-    def has_probes(self, deadline: float) -> bool:
-        """Whether a program on any chassis checks members and reports to the agent."""
+    def announces(self, mark: str, deadline: float) -> bool:
+        """Whether `NB_Global` has a mark of what programs on chassis do."""
         rows = self._session.select("NB_Global", (), ["external_ids"], deadline)
-        return any(row["external_ids"].get(k.PROBES_MARK) == k.PROBES_MARKED for row in rows)
+        return any(row["external_ids"].get(mark) == k.ANNOUNCED for row in rows)
 
     def _select(
         self, where: Sequence[Sequence[object]], deadline: float | None = None

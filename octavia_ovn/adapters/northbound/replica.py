@@ -23,9 +23,9 @@ from typing import Any
 
 import ovs.poller
 
-from octavia_ovn.adapters.northbound import access_control, port_names, switch_ports, tables
+from octavia_ovn.adapters.northbound import access_control, switch_ports, tables
 from octavia_ovn.adapters.northbound.access_control import AccessRows
-from octavia_ovn.adapters.northbound.port_names import NamedPorts
+from octavia_ovn.adapters.northbound.on_demand import OnDemand
 from octavia_ovn.adapters.northbound.responders import WRITTEN, Responders, ResponderWriter
 from octavia_ovn.adapters.northbound.switch_ports import (
     FollowedPorts,
@@ -131,20 +131,20 @@ class Northbound(NorthboundTopology):
         for table in (TABLE, *_PARENTS):
             self.replica.index_create(table, "name")
         self._followed = FollowedPorts(self.replica, changed)
-        self._ingress_ports = NamedPorts(
-            lambda on_change: Replica(
+        self._on_demand = OnDemand(
+            functools.partial(
+                Replica,
                 endpoint,
                 DATABASE,
                 schema,
-                port_names.TABLES,
-                conditions=port_names.NOTHING,
                 probe_interval=probe_interval,
                 max_backoff=max_backoff,
-                on_change=on_change,
             ),
             changed,
         )
-        self._access_rows = AccessRows(self.replica, self._ingress_ports)
+        self.group_rules = self._on_demand.groups.rules
+        self.forget_group = self._on_demand.groups.forget
+        self._access_rows = AccessRows(self.replica, self._on_demand.ports)
         self.ipv6_fields = "ipv6_src" in self.replica.enum(TABLE, "selection_fields")
 
     # --- events
@@ -269,20 +269,20 @@ class Northbound(NorthboundTopology):
 
     def existing_ports(self, names: Collection[str]) -> frozenset[str] | None:
         """Return which of some switch ports exist; None while they are being fetched."""
-        return self._ingress_ports.existing(names)
+        return self._on_demand.ports.existing(names)
 
     def global_number(self) -> int:
         """Return `NB_Global.nb_cfg`."""
         return max((row.nb_cfg for row in self.replica.rows(GLOBAL)), default=0)
 
-    def announces_probes(self) -> bool:
-        """Whether `NB_Global` says that chassis probe members."""
+    def announces(self, mark: str) -> bool:
+        """Whether `NB_Global` has a mark of what chassis do."""
         rows = self.replica.rows(GLOBAL)
-        return any(k.PROBES_MARK in contents(row, "external_ids") for row in rows)
+        return any(mark in contents(row, "external_ids") for row in rows)
 
     def forget_port(self, name: str) -> None:
         """Stop following a switch port: no load balancer depends on it any more."""
-        self._ingress_ports.forget(name)
+        self._on_demand.ports.forget(name)
         self._followed.forget_port(name)
 
     def forget_switch(self, switch: str) -> None:
@@ -292,18 +292,18 @@ class Northbound(NorthboundTopology):
     def run(self) -> None:
         """Process what the server has sent."""
         self.replica.run()
-        self._ingress_ports.run()
+        self._on_demand.run()
         self._followed.run()
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Arrange for the poller to wake up when `run` has something to do."""
         self.replica.wait(poller)
-        self._ingress_ports.wait(poller)
+        self._on_demand.wait(poller)
 
     def close(self) -> None:
         """Disconnect; the server releases the lock."""
         self.replica.close()
-        self._ingress_ports.close()
+        self._on_demand.close()
 
     def _row(self, row: Any) -> Row:
         return Row(

@@ -149,12 +149,12 @@ class Writer:
         self._responders.add(operation)
 
     @write.register
-    def _(self, operation: rows.AnnounceProbes) -> None:
+    def _(self, operation: rows.Announce) -> None:
         for row in self._replica.rows(GLOBAL):
             if operation.value:
-                self._txn.setkey(row, "external_ids", k.PROBES_MARK, k.PROBES_MARKED)
+                self._txn.setkey(row, "external_ids", operation.mark, k.ANNOUNCED)
             else:
-                self._txn.delkey(row, "external_ids", k.PROBES_MARK)
+                self._txn.delkey(row, "external_ids", operation.mark)
 
     @write.register
     def _(self, _: rows.IncrementNumber) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from octavia_ovn.adapters.octavia.fields import canonical_ids
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
 from octavia_ovn.core.listed import Listed
@@ -211,7 +212,7 @@ def _listed(item: Mapping[str, Any], now: float) -> Listed:
             each["id"] for kind in ("listeners", "pools") for each in item.get(kind) or ()
         ),
         # Older ones do not know it.
-        security_groups=tuple(sorted(item.get("vip_sg_ids") or ())),
+        security_groups=tuple(sorted(canonical_ids(item.get("vip_sg_ids") or ()))),
     )
 
 

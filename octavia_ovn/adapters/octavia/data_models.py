@@ -59,7 +59,9 @@ def listener(
     :param asked: the fields that a request sets, when it does not set all of them
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("listener", values if asked is None else asked, defaults.usual)
+    sets = values if asked is None else asked
+    limits.check("listener", sets, defaults.usual)
+    _check_limit(sets)
     return _new(model.Listener, tables.LISTENER, values)
 
 
@@ -124,6 +126,7 @@ def listener_update(old: Given, new: Given, defaults: DriverDefaults) -> patches
     """
     asked = _asked("listener", old, new, defaults.usual)
     _check_repeated(asked.get("allowed_cidrs") or ())
+    _check_limit(asked, fields(old))
     named, whole = _parts(model.Listener, tables.LISTENER, old, asked)
     return patches.UpdateListener(asked["listener_id"], named, whole)
 
@@ -238,7 +241,7 @@ def load_balancer(
 
     :raises Unsupported: when it asks for something that OVN cannot do
     """
-    limits.check("load balancer", values)
+    limits.check("load balancer", values, defaults.usual)
     zone(values.get("availability_zone") or {})
     return _tree(values, defaults, vip_lookup, None)
 
@@ -267,8 +270,16 @@ def _tree(
                 flavors.with_mechanism(each, chosen) for each in _pools(values, defaults, asked)
             ),
             flavor=chosen,
+            security_groups=_security_groups(values, defaults),
         )
     )
+
+
+def _security_groups(values: Fields, defaults: DriverDefaults) -> frozenset[str] | None:
+    """Return the security groups of the VIP; None while the operator does not permit them."""
+    if limits.VIP_GROUPS not in defaults.usual.permitted:
+        return None
+    return frozenset(values.get(limits.VIP_GROUPS) or ())
 
 
 def bare(values: Fields) -> model.LoadBalancer:
@@ -337,6 +348,12 @@ def _vips(values: Fields, vip_lookup: VipLookup) -> Iterable[model.Vip]:
             cidr=vip_lookup.cidr(subnet_id) if subnet_id else None,
             user_port=vip_lookup.user_port(port_id) if port_id else None,
         )
+
+
+def _check_limit(asked: Fields, before: Fields = _NOTHING) -> None:
+    """Refuse a limit that lets no client in; Octavia's own drivers take it for none."""
+    if asked.get("connection_limit") == 0 != before.get("connection_limit"):
+        raise limits.refuse(limits.NO_CONNECTIONS)
 
 
 def _check_repeated(cidrs: Sequence[str]) -> None:

@@ -142,6 +142,11 @@ def _or_none(value: T | None) -> T | None:
     return value or None
 
 
+def _limit(value: int | None) -> int | None:
+    # Amphora, too, takes 0 for no limit; new ones are refused.
+    return value if value and value > 0 else None
+
+
 def _networks(value: Any) -> tuple[str, ...]:
     return model.canonical_networks(value or ())
 
@@ -215,6 +220,7 @@ LISTENER: Table = (
     ("default_pool_id", "pool_id", _or_none),
     ("admin_state_up", "enabled", enabled),
     ("allowed_cidrs", "allowed_cidrs", _networks),
+    ("connection_limit", "connection_limit", _limit),
 )
 
 MEMBER: Table = (

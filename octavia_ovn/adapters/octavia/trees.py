@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 from octavia_lib.common import constants
@@ -22,14 +23,20 @@ class Octavia:
 
     :param agent: its get socket, which shows objects without their statuses
     :param listing: its API, which shows statuses
+    :param sleep: waits that many seconds
     """
 
     def __init__(
-        self, agent: DriverAgent, defaults: models.DriverDefaults, listing: OctaviaApi
+        self,
+        agent: DriverAgent,
+        defaults: models.DriverDefaults,
+        listing: OctaviaApi,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._agent = agent
         self._preferences = defaults
         self._listing = listing
+        self._sleep = sleep
         self._parents: dict[str, frozenset[Key]] = {}
         """Load balancer → itself, its pools and listeners when Octavia last showed all of it. None
         of them ever becomes part of another one."""
@@ -93,6 +100,22 @@ class Octavia:
         kinds = {parent for parent, _ in _PARENTS.values()}
         self._parents[lb_id] = frozenset(key for key in keys if key[0] in kinds)
 
+    def updated_groups(self, lb_id: str) -> frozenset[str] | None:
+        """Return the security groups of a VIP once Octavia has committed an update of it.
+
+        Octavia commits soon after the provider has answered: it is asked again for two seconds.
+
+        :returns: None while Octavia shows no request on the load balancer
+        :raises Unavailable: when Octavia's API does not answer
+        """
+        for pause in (*_PAUSES, None):
+            listed = self._listing.load_balancer(lb_id)
+            if listed is not None and listed.provisioning_status.startswith("PENDING"):
+                return frozenset(listed.security_groups)
+            if pause is not None:
+                self._sleep(pause)
+        return None
+
     def is_leaving(self, lb_id: str) -> bool | None:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it to us.
 
@@ -140,6 +163,8 @@ _PARENTS = {
 }
 """The kind of an object's parent, and the field that has its id."""
 _REMEMBERED = 1000  # load balancers
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between looks whether Octavia has committed."""
 
 
 def _set(values: dict[str, Any]) -> dict[str, Any]:

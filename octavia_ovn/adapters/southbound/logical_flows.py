@@ -16,6 +16,7 @@ import ovs.poller
 from octavia_ovn.adapters.ovsdb.channel import Channel
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.wire import decode
+from octavia_ovn.core.codec.keys import LIMITED, LIMITED_VALUE
 from octavia_ovn.core.statistics import logical_flows
 from octavia_ovn.core.statistics.logical_flows import STAGE_NAME, STAGES, LogicalFlow
 from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS, Balancer
@@ -24,7 +25,7 @@ from octavia_ovn.errors import Unavailable
 _DATABASE = "OVN_Southbound"
 _FLOWS, _BALANCERS = "Logical_Flow", "Load_Balancer"
 _NB_UUID = "lb_id"
-_ID = "octavia-ovn-stats"
+_ID, _LIMITS_ID = "octavia-ovn-stats", "octavia-ovn-limits"
 _GRACE = 10.0
 """Seconds without a connection that are not reported: another server takes over."""
 
@@ -35,18 +36,29 @@ class SouthboundFlows:
     :param endpoint: the servers; any member of a cluster will do
     :param probe_interval: milliseconds of silence after which the server is probed
     :param with_names: whether to follow the names of load balancers, too
+    :param with_limits: whether to follow which load balancers limit connections
     """
 
-    def __init__(self, endpoint: Endpoint, probe_interval: int, *, with_names: bool) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        probe_interval: int,
+        *,
+        with_names: bool,
+        with_limits: bool = False,
+    ) -> None:
         self._channel = Channel(endpoint, probe_interval)
         self._tables = [_FLOWS, *([_BALANCERS] if with_names else [])]
+        self._with_limits = with_limits
         self._seqno = -1
         self._request: object = None
         self._followed = -1
         """The connection on which the database is followed."""
         self._refused = ""
         """Why a server refuses the subscription."""
+        self._limits_request: object = None
         self._balancers: dict[str, tuple[str, Balancer]] = {}
+        self._limited: dict[str, str] = {}
         self._lost: float | None = None
         """Since when there is no connection, in seconds of the monotonic clock."""
         self.flows: dict[int, LogicalFlow] = {}
@@ -56,6 +68,11 @@ class SouthboundFlows:
     def balancers(self) -> dict[str, Balancer]:
         """The load balancers by `row_uuid_prefix`; safe to read from other threads."""
         return dict(list(self._balancers.values()))
+
+    @property
+    def limited(self) -> frozenset[str]:
+        """The `row_uuid_prefix` of load balancers of which a listener limits connections."""
+        return frozenset(self._limited.values())
 
     def run(self) -> set[int]:
         """Process what the server has sent; return the cookies that are new."""
@@ -109,6 +126,13 @@ class SouthboundFlows:
         message = ovs.jsonrpc.Message.create_request("monitor_cond", params)
         self._request = message.id
         self._channel.send(message)
+        if self._with_limits:
+            wanted = [["options", "includes", ["map", [[LIMITED, LIMITED_VALUE]]]]]
+            balancers = [{"columns": ["external_ids"], "where": wanted}]
+            params = [_DATABASE, _LIMITS_ID, {_BALANCERS: balancers}]
+            message = ovs.jsonrpc.Message.create_request("monitor_cond", params)
+            self._limits_request = message.id
+            self._channel.send(message)
 
     def _take(self, message: Any, added: set[int]) -> None:
         if message.type == message.T_REPLY and message.id == self._request:
@@ -118,8 +142,14 @@ class SouthboundFlows:
             added |= self.flows.keys() - known.keys()
             self.synced, self._refused = True, ""
             self._followed = self._channel.get_seqno()
+        elif message.type == message.T_REPLY and message.id == self._limits_request:
+            self._limited = {}
+            self._limit(message.result)
         elif message.type == message.T_NOTIFY and message.method == "update2":
-            self._update(message.params[1], added)
+            if message.params[0] == _LIMITS_ID:
+                self._limit(message.params[1])
+            else:
+                self._update(message.params[1], added)
         elif message.type == message.T_ERROR:
             # Such as a relay that does not have the database yet; the channel tries again.
             self._refused = f"{self._channel.get_name()}: the server answers {message.error}"
@@ -142,19 +172,29 @@ class SouthboundFlows:
             self.flows[cookie] = found
             added.add(cookie)
 
+    def _limit(self, updates: Mapping[str, Any]) -> None:
+        for uuid, row in _rows(updates, _BALANCERS):
+            if row is None:
+                self._limited.pop(uuid, None)
+            else:
+                self._limited[uuid] = _prefix(row)
+
     def _name(self, uuid: str, row: Mapping[str, Any] | None) -> None:
         if row is None:
             self._balancers.pop(uuid, None)
             return
-        prefix = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, "")[
-            :ROW_UUID_PREFIX_DIGITS
-        ]
         protocol = row.get("protocol", "tcp")
         self._balancers[uuid] = (
-            prefix,
+            _prefix(row),
             # An optional column that is not set arrives as an empty set.
             Balancer(row.get("name", ""), protocol if isinstance(protocol, str) else "tcp"),
         )
+
+
+def _prefix(row: Mapping[str, Any]) -> str:
+    """Return the beginning of the UUID that a load balancer has in the Northbound database."""
+    found: str = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, "")
+    return found[:ROW_UUID_PREFIX_DIGITS]
 
 
 def _rows(updates: Mapping[str, Any], table: str) -> Iterable[tuple[str, Mapping[str, Any] | None]]:

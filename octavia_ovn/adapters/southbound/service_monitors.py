@@ -16,6 +16,8 @@ from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.idl import DELETE
 from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.wire import Schema
+from octavia_ovn.adapters.southbound import address_sets
+from octavia_ovn.adapters.southbound.address_sets import AddressSets
 from octavia_ovn.adapters.southbound.chassis import TABLES as CHASSIS_TABLES
 from octavia_ovn.adapters.southbound.chassis import ChassisRows
 from octavia_ovn.core.dependencies import Dependency, Resource
@@ -61,6 +63,8 @@ class Southbound:
         self._chassis = chassis
         self._states: Indexed[Key, tuple[Key, HealthState]] = Indexed(lambda state: state[:1])
         self._replica: Replica | None = None
+        self._schema: Schema | None = None
+        self._sets = AddressSets(self._open_sets, changed)
 
     def fetch_schema(self) -> Schema:
         """Read the server's schema; takes time, so not called from the main loop.
@@ -71,6 +75,7 @@ class Southbound:
 
     def open(self, schema: Schema) -> None:
         """Start to replicate."""
+        self._schema = schema
         self._replica = Replica(
             self._endpoint,
             _DATABASE,
@@ -84,20 +89,45 @@ class Southbound:
         if self._chassis is not None:
             self._chassis.open(self._replica)
 
+    def _open_sets(self, on_change: Callable[[str, str, Any, Any], None]) -> Replica | None:
+        if self._schema is None:
+            return None
+        return Replica(
+            self._endpoint,
+            _DATABASE,
+            self._schema,
+            address_sets.TABLES,
+            conditions=address_sets.NOTHING,
+            probe_interval=self._probe_interval,
+            max_backoff=self._max_backoff,
+            on_change=on_change,
+        )
+
+    def address_set(self, name: str) -> frozenset[str] | None:
+        """Return what an address set holds, nothing if there is none; None while it is fetched."""
+        return self._sets.addresses(name)
+
+    def forget_address_set(self, name: str) -> None:
+        """Follow an address set no longer; no load balancer depends on it."""
+        self._sets.forget(name)
+
     def run(self) -> None:
         """Process what the server has sent."""
         if self._replica is not None:
             self._replica.run()
+            self._sets.run()
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have the poller return when there is something to process."""
         if self._replica is not None:
             self._replica.wait(poller)
+            self._sets.wait(poller)
 
     def close(self) -> None:
         """Disconnect."""
         if self._replica is not None:
             self._replica.close()
+            self._sets.close()
 
     @property
     def is_open(self) -> bool:

@@ -237,7 +237,7 @@ class Repair:
         found = self._compare_with(listed, rows, depth, suspect)
         for _ in range(_ATTEMPTS):
             if found.change is None:
-                return _unenforced(listed) or found if _is_right(found) else found
+                return _unenforced(listed, rows) or found if _is_right(found) else found
             now = self._store.rows(listed.id)
             if _same(now, rows):
                 return found
@@ -337,11 +337,12 @@ def _contents(rows: Iterable[Row]) -> dict[str, tuple[str, Mapping[str, str]]]:
 
 
 def _looks_right(listed: Listed, rows: Sequence[Row]) -> bool:
-    """Whether the rows have a VIP, and the listeners and pools that Octavia lists.
+    """Whether the rows have a VIP, and the listeners, pools and groups that Octavia lists.
 
     Values that cannot be read are found and repaired when the load balancer is reconciled.
     """
-    return codec.children(rows) == listed.children
+    same = codec.vip_groups(rows) == set(listed.security_groups)
+    return same and codec.children(rows) == listed.children
 
 
 def _as_it_should_be(lb_id: str, rows: Sequence[Row]) -> Finding:
@@ -357,12 +358,12 @@ def _is_right(finding: Finding) -> bool:
     return finding.state is DriftState.RIGHT and not finding.pending
 
 
-def _unenforced(listed: Listed) -> Finding | None:
+def _unenforced(listed: Listed, rows: Sequence[Row]) -> Finding | None:
     """Return what Octavia shows of a load balancer and OVN does not do.
 
     Octavia does not pass the security groups of an update to a provider, which cannot refuse them.
     """
-    if not listed.security_groups:
+    if codec.vip_groups(rows).issuperset(listed.security_groups):
         return None
     groups = ", ".join(listed.security_groups)
     detail = f"vip_sg_ids ({groups}) do not restrict access; restrict clients by allowed_cidrs"

@@ -14,6 +14,7 @@ from octavia_ovn.core.codec.read import (
     decode,
     listeners_by_port,
     pending,
+    vip_groups,
     vips,
 )
 from octavia_ovn.core.codec.read import lost_vips as read_lost_vips
@@ -52,5 +53,6 @@ __all__ = [
     "pending",
     "read_lost_vips",
     "switch_refs",
+    "vip_groups",
     "vips",
 ]

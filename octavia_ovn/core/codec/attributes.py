@@ -21,10 +21,12 @@ def listener_with_attributes(
 
     :raises ValueError: and TypeError when it says nonsense
     """
+    limit = attributes.get("connection_limit")
     return replace(
         listener,
         application=_application(attributes),
         allowed_cidrs=_networks(attributes.get("allowed_cidrs", [])),
+        connection_limit=None if limit is None else _number(limit),
     )
 
 

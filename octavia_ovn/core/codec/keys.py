@@ -22,6 +22,8 @@ MEMBER_STATUS = "neutron:member_status"
 MONITORS = "octavia:healthmonitors"
 LOAD_BALANCER = "octavia:loadbalancer"
 FLAVOR = "octavia:flavor"
+VIP_GROUPS = "octavia:vip_sg_ids"
+"""The ids of security groups, joined by commas; only if there are any."""
 POOL_ATTRIBUTES = "octavia:attributes_"
 # With a colon: ovn-octavia-provider takes every key that contains `listener_` or `pool_` for one of
 # its own, and after a rollback its requests would not finish.
@@ -38,14 +40,35 @@ CHECK_POOL = "octavia:pool_id"
 CHECK_VIP = "octavia:vip"
 ACCESS_MARK = "octavia:allowed_cidrs"
 """In access-control rows of other tables; always MARKED, so that the server can select them."""
+GROUPS_MARK = "octavia:security_groups"
+"""The same in the rows for security groups of VIPs: a version that does not know these rows does
+not see them, and leaves them."""
 ACCESS_LB = "octavia:loadbalancer_id"
 ACCESS_LISTENER = "octavia:listener_id"
+ACCESS_LIMIT = "octavia:connection_limit"
+"""In ACLs that let no new connections in, because the listener has as many as it may."""
+LIMITED = "octavia_connection_limit"
+"""In the options of a load balancer, which northd copies to the Southbound database: chassis count
+the connections of its listeners often."""
+LIMITED_VALUE = "true"
 PROBES_MARK = "octavia-ovn-probes"
 """In NB_Global: chassis probe members, so monitors that OVN cannot check are possible."""
-PROBES_MARKED = "true"
+COUNTS_MARK = "octavia-ovn-statistics"
+"""In NB_Global: chassis count connections often enough, so limits of connections are possible."""
+ANNOUNCED = "true"
 
 _INTENT_KEYS = frozenset(
-    {ENABLED, VIP, VIP_PORT, ADDITIONAL_VIPS, ADDITIONAL_PORTS, MONITORS, LOAD_BALANCER, FLAVOR}
+    {
+        ENABLED,
+        VIP,
+        VIP_PORT,
+        VIP_GROUPS,
+        ADDITIONAL_VIPS,
+        ADDITIONAL_PORTS,
+        MONITORS,
+        LOAD_BALANCER,
+        FLAVOR,
+    }
 )
 
 _INTENT_PREFIXES = (LISTENER, LISTENER_ATTRIBUTES, POOL, POOL_ATTRIBUTES, POOL_MARK)

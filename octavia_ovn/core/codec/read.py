@@ -117,6 +117,7 @@ class _Reader:
             listeners=tuple(listeners[each] for each in sorted(listeners)),
             pools=tuple(pools[each] for each in sorted(pools)),
             flavor=self._flavor(),
+            security_groups=vip_groups(self._rows),
         )
 
     def pending(self) -> Pending | None:
@@ -278,6 +279,16 @@ def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
         return {}
 
 
+def vip_groups(rows: Iterable[Row]) -> frozenset[str]:
+    """Return the ids of the VIP's security groups, as any of a load balancer's rows names them.
+
+    A version that does not know them makes rows without them. What is no id stays: no group has it,
+    so it lets no client in.
+    """
+    found = (row.external_ids.get(k.VIP_GROUPS) for row in rows)
+    return frozenset(_words(next(filter(None, found), "")))
+
+
 def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:
     """Return the VIPs that a single row names; none when it names none, or they are unreadable."""
     try:
@@ -309,4 +320,5 @@ def _pending(text: str) -> Pending:
         created=value.get("created") is True,
         resync=value.get("resync") is True,
         orphaned=value.get("orphaned") is True,
+        groups=value.get("groups") is True,
     )

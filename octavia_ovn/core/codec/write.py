@@ -30,11 +30,9 @@ def encode(lb: model.LoadBalancer, group: RowGroup) -> dict[str, str]:
     flavor = flavors.write(lb.flavor)
     if flavor:
         keys[k.FLAVOR] = dumps(flavor)
-    if lb.vips[0].port_id:
-        keys[k.VIP_PORT] = lb.vips[0].port_id
-    if lb.vips[1:]:
-        keys[k.ADDITIONAL_VIPS] = ",".join(vip.address for vip in lb.vips[1:])
-        keys[k.ADDITIONAL_PORTS] = ",".join(vip.port_id or "" for vip in lb.vips[1:])
+    if lb.security_groups:
+        keys[k.VIP_GROUPS] = ",".join(sorted(lb.security_groups))
+    keys |= _vips(lb)
     for listener in group.listeners:
         keys[_key(k.LISTENER, listener.id, listener.enabled)] = (
             f"{listener.port}:{k.POOL}{listener.pool_id}"
@@ -51,6 +49,16 @@ def encode(lb: model.LoadBalancer, group: RowGroup) -> dict[str, str]:
     monitors = [pool.monitor.id for pool in group.pools if pool.monitor]
     if monitors:
         keys[k.MONITORS] = json.dumps(sorted(monitors))
+    return keys
+
+
+def _vips(lb: model.LoadBalancer) -> dict[str, str]:
+    keys = {}
+    if lb.vips[0].port_id:
+        keys[k.VIP_PORT] = lb.vips[0].port_id
+    if lb.vips[1:]:
+        keys[k.ADDITIONAL_VIPS] = ",".join(vip.address for vip in lb.vips[1:])
+        keys[k.ADDITIONAL_PORTS] = ",".join(vip.port_id or "" for vip in lb.vips[1:])
     return keys
 
 
@@ -100,7 +108,7 @@ def encode_pending(pending: Pending) -> str:
     for (kind, object_id), final in pending.objects.items():
         objects.setdefault(kind.value, {})[object_id] = final.value
     value = {"requests": list(pending.requests), "objects": objects}
-    flags = ("created", "resync", "orphaned")
+    flags = ("created", "resync", "orphaned", "groups")
     return dumps({**value, **{flag: True for flag in flags if getattr(pending, flag)}})
 
 
@@ -122,6 +130,7 @@ def _listener_attributes(listener: model.Listener) -> dict[str, object]:
     return _compact(
         application=listener.application and listener.application.value,
         allowed_cidrs=list(listener.allowed_cidrs) or None,
+        connection_limit=listener.connection_limit,
     )
 
 

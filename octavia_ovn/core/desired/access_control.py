@@ -2,7 +2,8 @@
 """Access control: the rows that deny clients that a listener does not allow.
 
 Another port group lets the probes of chassis reach members, see
-:mod:`octavia_ovn.core.desired.probe_access`.
+:mod:`octavia_ovn.core.desired.probe_access`. A third one lets no new connections in, see
+:mod:`octavia_ovn.core.desired.connection_limit`.
 
 One port group for each load balancer, with ports of the switches where clients enter: so its ACLs
 apply to all packets that enter there, through any port. One ACL for each restricted listener
@@ -17,17 +18,15 @@ instead of the VIP, and ACLs of switches are deleted by Neutron when it repairs 
 from __future__ import annotations
 
 import functools
-import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from octavia_ovn.core import model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.desired import probe_access
+from octavia_ovn.core.desired import connection_limit, denial, probe_access, vip_groups
 from octavia_ovn.core.desired.load_balancer import Facts, addresses_of
 from octavia_ovn.core.rows import (
     AccessRow,
-    Acl,
     AddressSet,
     DeleteAccessRow,
     Operation,
@@ -35,8 +34,7 @@ from octavia_ovn.core.rows import (
     PutAccessRow,
 )
 
-PRIORITY = 3000
-"""Above rules that allow packets: Neutron's security groups (1002) and firewalls (2000)."""
+PRIORITY = denial.PRIORITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +52,41 @@ def restricted(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
     return tuple(each for each in lb.listeners if each.enabled and each.allowed_cidrs)
 
 
+def has_rules(lb: model.LoadBalancer) -> bool:
+    """Whether a load balancer has, or may get at any time, rules where clients enter."""
+    return bool(restricted(lb) or connection_limit.limited(lb)) or vip_groups.applies(lb)
+
+
 def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
-    """Return the rows that deny clients, and the one that lets probes in."""
-    denying = _denying(lb, facts)
-    name = f"octavia_lb_{_word(lb.id)}_probes"
-    probes = probe_access.group(name, facts.targets, PRIORITY, _external_ids(lb.id))
-    return denying if probes is None else replace(denying, groups=(*denying.groups, probes))
+    """Return the rows that deny clients or new connections, and the one that lets probes in."""
+    by_cidrs, by_groups = _denying(lb, facts), _denying_by_groups(lb, facts)
+    name, owner = f"octavia_lb_{denial.word(lb.id)}_probes", _external_ids(lb.id)
+    probes = probe_access.group(name, facts.targets, PRIORITY, owner)
+    addresses = tuple(addresses_of(lb, facts.floating_ips, facts.lost or ()))
+    acls = connection_limit.acls(lb, facts.closed, addresses, PRIORITY, owner)
+    name = connection_limit.group_name(lb.id)
+    full = PortGroup(name, facts.ingress_ports, acls, owner) if acls else None
+    return Access(
+        (*by_cidrs.groups, *by_groups.groups, *filter(None, (probes, full))),
+        (*by_cidrs.sets, *by_groups.sets),
+    )
 
 
 def _denying(lb: model.LoadBalancer, facts: Facts) -> Access:
     """Return the rows that deny clients that the listeners do not allow."""
-    addresses = tuple(addresses_of(lb, facts.floating_ips))
-    versions = sorted(set(map(model.family, addresses)))
     rules = [
         rule
-        for listener in restricted(lb)
-        for version in versions
-        if (rule := _deny_rule(lb.id, listener, version, addresses)) is not None
+        for each in denial.entrances(restricted(lb), addresses_of(lb, facts.floating_ips))
+        if (rule := _deny_rule(lb.id, each)) is not None
     ]
-    if not rules:
-        return Access()
-    acls = sorted((acl for acl, _ in rules), key=lambda acl: acl.match)
-    sets = (each for _, each in rules if each is not None)
-    name = f"octavia_lb_{_word(lb.id)}"
-    group = PortGroup(name, facts.ingress_ports, tuple(acls), _external_ids(lb.id))
-    return Access((group,), tuple(sorted(sets, key=lambda each: each.name)))
+    name = f"octavia_lb_{denial.word(lb.id)}"
+    return Access(*denial.gathered(name, facts.ingress_ports, rules, _external_ids(lb.id)))
+
+
+def _denying_by_groups(lb: model.LoadBalancer, facts: Facts) -> Access:
+    """Return the rows that deny clients that the VIP's security groups do not allow."""
+    addresses = addresses_of(lb, facts.floating_ips)
+    return Access(*vip_groups.rows(lb, addresses, facts.ingress_ports, facts.admitted))
 
 
 def difference(existing: Access, wanted: Access) -> tuple[Operation, ...]:
@@ -97,49 +105,24 @@ def complement(cidrs: tuple[str, ...], version: int) -> tuple[str, ...]:
     :param cidrs: networks; those of the other version do not matter
     :param version: 4 or 6
     """
-    address = ipaddress.IPv6Address if version == 6 else ipaddress.IPv4Address  # noqa: PLR2004
-    networks = (ipaddress.ip_network(each) for each in cidrs if model.family(each) == version)
-    spans = sorted((int(each[0]), int(each[-1])) for each in networks)
-    beyond = 2 ** address(0).max_prefixlen
-    denied: list[str] = []
-    first = 0
-    for start, last in (*spans, (beyond, beyond)):
-        if first < start:
-            gap = ipaddress.summarize_address_range(address(first), address(start - 1))
-            denied.extend(map(str, gap))
-        first = max(first, last + 1)
-    return tuple(denied)
+    return tuple(denial.outside(cidrs, version))
 
 
-def _deny_rule(
-    lb_id: str, listener: model.Listener, version: int, addresses: Iterable[str]
-) -> tuple[Acl, AddressSet | None] | None:
+def _deny_rule(lb_id: str, entrance: denial.Entrance) -> denial.Rule | None:
     """Return the rule that denies clients of one IP version; None when all are allowed.
 
     Without an allowed client, no address set is needed.
     """
-    denied = complement(listener.allowed_cidrs, version)
-    if not denied:
-        return None
-    served = ", ".join(each for each in addresses if model.family(each) == version)
-    protocol = listener.protocol.value
-    match = f"ip{version}.dst == {{{served}}} && {protocol}.dst == {listener.port}"
-    owner = _external_ids(lb_id, listener.id)
-    if version not in map(model.family, listener.allowed_cidrs):
-        return Acl(match, owner, PRIORITY), None
-    name = f"octavia_listener_{_word(listener.id)}_denied_v{version}"
-    acl = Acl(f"{match} && ip{version}.src == ${name}", owner, PRIORITY)
-    return acl, AddressSet(name, frozenset(denied), owner)
+    listener, version = entrance.listener, entrance.version
+    any_ = version in map(model.family, listener.allowed_cidrs)
+    denied = complement(listener.allowed_cidrs, version) if any_ else None
+    name = f"octavia_listener_{denial.word(listener.id)}_denied"
+    return entrance.deny(denied, name, _external_ids(lb_id, listener.id))
 
 
 def _external_ids(lb_id: str, listener_id: str | None = None) -> dict[str, str]:
     owner = {k.ACCESS_MARK: k.MARKED, k.ACCESS_LB: lb_id}
     return {**owner, k.ACCESS_LISTENER: listener_id} if listener_id else owner
-
-
-def _word(object_id: str) -> str:
-    """Return an id in the form that is valid in names that ACLs refer to."""
-    return object_id.replace("-", "_")
 
 
 def _difference(existing: Sequence[AccessRow], wanted: Sequence[AccessRow]) -> Iterator[Operation]:

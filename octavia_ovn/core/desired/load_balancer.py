@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.core import codec, model, slots
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.desired import connection_limit
 from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import Attachments
 
 REJECT = "reject"
@@ -44,8 +46,11 @@ class Facts:
     :param member_status: id → reported status of members, and of monitors in ERROR
     :param ingress_ports: ports of the switches where clients enter; see
         :func:`octavia_ovn.core.topology.ingress_ports`
+    :param closed: ids of listeners that let no new connections in, because they have as many as
+        they may
     :param lost: VIP → reason, of VIPs that Neutron gave to others: they are not served. Empty when
         there are none and that is not reported yet, None when it is
+    :param admitted: who the VIP's security groups let in
     """
 
     attachments: Attachments
@@ -57,7 +62,9 @@ class Facts:
     targets: tuple[Target, ...] = ()
     member_status: Mapping[str, str] = field(default_factory=dict)
     ingress_ports: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
+    admitted: Admitted = field(default_factory=Admitted)
 
 
 def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
@@ -113,14 +120,14 @@ def _objects(keys: Iterable[str]) -> frozenset[str]:
 def _realised(lb: model.LoadBalancer, group: RowGroup, row: Row, facts: Facts) -> Row:
     addresses = list(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     profile = group.profile or Profile()
-    vips = dict(_vips(group, addresses, facts.health)) if lb.enabled else {}
+    vips = dict(_vips(lb.flavor, group, addresses, facts.health)) if lb.enabled else {}
     checks = _checks(group, addresses, vips, facts)
     return replace(
         row,
         external_ids=_external_ids(lb, group, row, facts),
         vips=vips,
         selection_fields=_selection_fields(group, profile, addresses, facts),
-        options=_options(row, group, lb.flavor),
+        options=_options(row, group, lb),
         ip_port_mappings=_mappings(group, facts),
         health_checks=_with_uuids(checks, row.health_checks),
         switches=facts.attachments.switches,
@@ -148,13 +155,15 @@ def _served(group: RowGroup) -> Iterator[tuple[model.Listener, model.Pool]]:
             yield listener, pool
 
 
-def _vips(group: RowGroup, addresses: Sequence[str], health: Health) -> Iterator[tuple[str, str]]:
+def _vips(
+    flavor: model.Flavor, group: RowGroup, addresses: Sequence[str], health: Health
+) -> Iterator[tuple[str, str]]:
     for listener, pool in _served(group):
         for address in addresses:
             serving = eligible(pool, model.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
-            # entry, so that routes to the VIP are withdrawn.
-            if pool.members:
+            # entry, so that routes to the VIP are withdrawn; the flavor may ask for the same.
+            if serving or (pool.members and not flavor.withdraw):
                 yield (
                     codec.endpoint(address, listener.port),
                     ",".join(codec.endpoint(each.address, each.port) for each in serving),
@@ -270,7 +279,7 @@ def _selection_fields(
     return fields
 
 
-def _options(row: Row, group: RowGroup, flavor: model.Flavor) -> dict[str, str]:
+def _options(row: Row, group: RowGroup, lb: model.LoadBalancer) -> dict[str, str]:
     """Return the row's options: ours as they should be, others as they are.
 
     The hairpin address is ours where the flavor sets one. The flow of a UDP client that keeps
@@ -278,8 +287,11 @@ def _options(row: Row, group: RowGroup, flavor: model.Flavor) -> dict[str, str]:
     if the option was set before: every UDP row has it from the start, and a row that is no longer
     UDP loses it.
     """
+    flavor = lb.flavor
     affinity = group.profile.affinity if group.profile else None
+    limited = any(each in group.listeners for each in connection_limit.limited(lb))
     ours = {
+        k.LIMITED: k.LIMITED_VALUE if limited else None,
         REJECT: None if flavor.reject is False else "true",
         AFFINITY: str(affinity) if affinity else None,
     }

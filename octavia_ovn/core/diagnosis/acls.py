@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from octavia_ovn.core.diagnosis.match import Packet, Sets, matches
 
 FROM_PORT, TO_PORT = "from-lport", "to-lport"
+VIP_GROUPS = "security groups of the VIP"
+"""The owner of rules that deny clients because of them."""
 _STATELESS = "allow-stateless"
 _ALLOWING = frozenset({"allow", "allow-related", _STATELESS})
 _PASS = "pass"  # noqa: S105 - a keyword of OVN's

@@ -247,6 +247,7 @@ CHECKS = (
     Check("client-port", "Client's port", _client),
     Check("client-security-groups", "Client's security groups", client_acls.client_egress),
     Check("allowed-cidrs", "Allowed clients", client_acls.allowed_clients),
+    Check("connection-limit", "Connection limit", client_acls.connection_limit),
     Check("network-rules", "Rules of the client's network", client_acls.network_entry),
     Check("gateway", "Gateway", _gateway),
     Check("routers", "Routers", _routers),

@@ -12,7 +12,14 @@ from collections.abc import Iterator
 
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis import codes
-from octavia_ovn.core.diagnosis.acls import FROM_PORT, TO_PORT, Answer, Decision, decide
+from octavia_ovn.core.diagnosis.acls import (
+    FROM_PORT,
+    TO_PORT,
+    VIP_GROUPS,
+    Answer,
+    Decision,
+    decide,
+)
 from octavia_ovn.core.diagnosis.findings import Code, Finding, ok
 from octavia_ovn.core.diagnosis.match import Packet
 from octavia_ovn.core.diagnosis.path import Path
@@ -65,6 +72,21 @@ def allowed_clients(path: Path) -> Iterator[Finding]:
         )
 
 
+def connection_limit(path: Path) -> Iterator[Finding]:
+    """Check that the listener has less connections than it may."""
+    listener = path.listener
+    if listener is None or listener.connection_limit is None:
+        return
+    words = f"connection_limit ({listener.connection_limit})"
+    if listener.id in path.snapshot.closed:
+        yield codes.LIMIT_REACHED.finding(
+            f"The listener has as many connections as its {words} lets in.",
+            command("openstack loadbalancer listener set --connection-limit LIMIT", listener.id),
+        )
+    else:
+        yield ok(f"The listener's {words} lets new connections in.")
+
+
 def network_entry(path: Path) -> Iterator[Finding]:
     """Check the rules, other than security groups, of the switch where the client enters."""
     if path.listener is None:
@@ -73,7 +95,9 @@ def network_entry(path: Path) -> Iterator[Finding]:
     if _is_denied(decision, path) and not _is_allowed(path):
         return
     what = f"packets from {path.source} to {path.destination}:{path.port}"
-    bad = _finding(decision, codes.NETWORK_RULES_FORBID, what, tracked=path.is_inside)
+    of_vip = decision.acl is not None and decision.acl.owner == VIP_GROUPS
+    code = codes.VIP_GROUPS_FORBID if of_vip else codes.NETWORK_RULES_FORBID
+    bad = _finding(decision, code, what, tracked=path.is_inside)
     if bad is not None:
         yield bad
 

@@ -54,9 +54,10 @@ ORPHANED = Code(
 VIP_NOT_SERVED = Code(
     105, _FAULT, "A VIP is not served",
     "Its port in Neutron is deleted or has another address, and the driver does not restore it:"
-    " another port has the address, Neutron refuses it, or the user has provided the port.",
+    " another port has the address, Neutron refuses it, or the user has provided the port. Or its"
+    " security groups (vip_sg_ids) allow too many single clients to be enforced.",
     "It is served again once its port has the address again, or the address is free and the"
-    " agent compares ([ovn] sync_interval).")
+    " agent compares ([ovn] sync_interval), or the groups allow larger networks or fewer clients.")
 UNENFORCED = Code(
     106, _WARNING, "Security groups of the VIP are not enforced",
     "Octavia shows vip_sg_ids, which OVN does not enforce: more clients than those can connect.",
@@ -163,6 +164,16 @@ CLIENT_NOT_STOPPED = Code(
     310, _WARNING, "The listener's allowed_cidrs are not enforced",
     "They do not contain the client, and no access rule stops its packets.",
     "Is octavia-driver-agent running? It adds the access rules.")
+VIP_GROUPS_FORBID = Code(
+    311, _FAULT, "The security groups of the VIP do not allow the client",
+    "No ingress rule of the groups in vip_sg_ids allows the client's address, protocol and port.",
+    "openstack security group rule create --ingress")
+LIMIT_REACHED = Code(
+    312, _FAULT, "The listener has as many connections as it may",
+    "Its connection_limit is reached, so new connections are dropped where clients enter, until"
+    " less than 95 % of it are open. Connections of clients that have vanished count until"
+    " connection tracking forgets them.",
+    "openstack loadbalancer listener set --connection-limit LIMIT LISTENER")
 
 # --- addresses, routers and attachments
 

@@ -19,6 +19,7 @@ _FIELDS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
         ("protocol_port", "port"),
         ("pool", "pool_id"),
         ("allowed_cidrs", "allowed_cidrs"),
+        ("connection_limit", "connection_limit"),
     ),
     Kind.POOL: (
         ("protocol", "protocol"),

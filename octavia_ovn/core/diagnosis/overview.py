@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from octavia_ovn.core import codec, model
+from octavia_ovn.core.desired.load_balancer import eligible
 from octavia_ovn.core.diagnosis import drift
 from octavia_ovn.core.diagnosis.snapshot import Snapshot
 from octavia_ovn.core.health import HealthState
@@ -178,6 +179,8 @@ class _Tree:
         if listener.allowed_cidrs:
             details += f", for {' '.join(listener.allowed_cidrs[:_AT_MOST])}"
             details += " …" if len(listener.allowed_cidrs) > _AT_MOST else ""
+        if listener.connection_limit:
+            details += f", up to {_count(listener.connection_limit, 'connection', 'connections')}"
         return self._node(Kind.LISTENER, listener.id, details, ovn, state, children)
 
     def _served(self, listener: model.Listener, pool: model.Pool | None) -> tuple[str, State]:
@@ -192,6 +195,8 @@ class _Tree:
         served = {key for key in held if self._snapshot.vips[key]}
         if not served:
             return "no member may serve", State.BAD if pool.members else State.OFF
+        if listener.id in self._snapshot.closed:
+            return "at its connection limit: lets no new ones in", State.ATTENTION
         return ", ".join(sorted(served)), State.GOOD
 
     def _keys(self, listener: model.Listener, pool: model.Pool) -> tuple[set[str], set[str]]:
@@ -201,11 +206,17 @@ class _Tree:
         wanted = {
             codec.endpoint(each, listener.port)
             for each in addresses
-            if pool.enabled and pool.members
+            if pool.enabled and self._has_entry(pool, model.family(each))
         }
         everything = {codec.endpoint(each, listener.port) for each in addresses}
         rows = (row for row in self._snapshot.rows if row.protocol == listener.protocol.value)
         return wanted, {key for row in rows for key in row.vips if key in everything}
+
+    def _has_entry(self, pool: model.Pool, family: int) -> bool:
+        """Whether a pool should have entries in vips for addresses of an IP version."""
+        if self._lb.flavor.withdraw:
+            return bool(eligible(pool, family, self._snapshot.health))
+        return bool(pool.members)
 
     def _pool(self, pool: model.Pool) -> Node:
         members = [self._member(pool, each) for each in pool.members]

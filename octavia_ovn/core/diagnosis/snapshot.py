@@ -98,6 +98,8 @@ class Snapshot:
     floating_ips: Mapping[str, FloatingIp] = field(default_factory=dict)
     """VIP address → floating IP."""
     health: Health = field(default_factory=Health)
+    closed: frozenset[str] = frozenset()
+    """Listeners that let no new connections in, because they have as many as they may."""
     acls: tuple[Acl, ...] = ()
     address_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -32,9 +32,13 @@ class CreateLoadBalancer:
 
 @dataclass(frozen=True, slots=True)
 class UpdateLoadBalancer:
-    """Set the administrative state; None leaves it as it is."""
+    """Set the administrative state; None leaves it as it is.
+
+    :param groups: whether the security groups of the VIP may change: Octavia does not say
+    """
 
     enabled: bool | None = None
+    groups: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ def keep(before: model.LoadBalancer | None, after: model.LoadBalancer) -> model.
     return replace(
         after,
         vips=tuple(_merge_vip(vips.get((vip.address, vip.port_id)), vip) for vip in after.vips),
+        security_groups=(
+            before.security_groups if after.security_groups is None else after.security_groups
+        ),
         pools=tuple(_keep_places(before.pool(pool.id), pool) for pool in after.pools),
     )
 

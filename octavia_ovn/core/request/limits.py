@@ -25,10 +25,12 @@ class Usual:
     :param filled_in: values that Octavia fills in for options that a request does not name, by kind
         of object and option
     :param strict: whether options that OVN does not act on are refused
+    :param permitted: options that are refused unless the operator permits them
     """
 
     filled_in: Mapping[str, Fields] = field(default_factory=dict)
     strict: bool = False
+    permitted: frozenset[str] = frozenset()
 
 
 BUILT_IN = Usual()
@@ -56,6 +58,8 @@ class Limit:
         :param fields: all that is known of the object
         """
         value = fields[self.option]
+        if self.option in usual.permitted:
+            return False
         if (self.strict and not usual.strict) or (not value and self.usual is None):
             return False
         filled_in = usual.filled_in.get(kind, {}).get(self.option, self.usual)
@@ -109,7 +113,6 @@ _LISTENER = (
     Limit("client_authentication", _NO_TLS, "NONE"),
     Limit("insert_headers", f"{_NO_L7}, so it cannot insert headers"),
     Limit("l7policies", f"{_NO_L7}, so it cannot apply policies"),
-    Limit("connection_limit", "OVN does not count connections; leave it at -1", -1),
     *(Limit(option, _NO_TIMEOUT, usual, strict=True) for option, usual in TIMEOUTS.items()),
 )
 
@@ -135,12 +138,14 @@ _HEALTH_MONITOR = tuple(
     )
 )
 
+VIP_GROUPS = "vip_sg_ids"
+
 TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit(
-            "vip_sg_ids",
-            "OVN enforces security groups where packets enter and leave ports, and no packet"
-            " passes the port of a VIP; restrict clients by allowed_cidrs of the listeners",
+            VIP_GROUPS,
+            "OVN enforces no security groups on VIPs, and [ovn] vip_security_groups does not have"
+            " the driver do it; restrict clients by allowed_cidrs of the listeners",
         ),
     ),
     "listener": _LISTENER,
@@ -186,6 +191,18 @@ NO_PROBES = (
     "health checks that OVN cannot make need the program octavia-ovn-chassis, and none reports to"
     " the agent; the operator must run it on each chassis (see Health checks in the operators'"
     " guide)"
+)
+NO_CONNECTIONS = (
+    "connection_limit: 0 would let no client in; use -1 for no limit, or disable the listener"
+)
+LIMIT_PROTOCOL = (
+    "connection_limit: OVN can tell new connections of TCP from others, not those of {value}; leave"
+    " it at -1"
+)
+NO_COUNTS = (
+    "connection_limit: OVN does not count connections; the program octavia-ovn-chassis does, and"
+    " none reports to the agent; leave it at -1, or have the operator run it on each chassis (see"
+    " Statistics in the operators' guide)"
 )
 NO_PAUSE = (
     "{option} {value}: OVN would check members without a pause, at the cost of the hypervisor, and"

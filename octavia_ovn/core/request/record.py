@@ -56,7 +56,8 @@ def _recorded(existing: Sequence[Row], change: changes.Change) -> tuple[Sequence
         return existing, Pending((), {}, orphaned=True)
     lb = _lb(existing, needed=not isinstance(change, WHOLE))
     applied = changes.apply(lb, change)
-    pending = Pending((), applied.objects, applied.created)
+    groups = isinstance(change, changes.UpdateLoadBalancer) and change.groups
+    pending = Pending((), applied.objects, applied.created, groups=groups)
     if isinstance(change, changes.DeleteLoadBalancer) and existing:
         return existing, pending
     return rows_of(applied.lb, existing), pending

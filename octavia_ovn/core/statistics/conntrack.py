@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from octavia_ovn.core.codec import endpoint
 from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.traffic import Key
 
@@ -16,6 +17,7 @@ _NATTED = 2
 """The bit of a connection's mark by which OVN says that it goes through a load balancer."""
 _ENTRY = re.compile(
     r"(?P<protocol>\w+),orig=\(src=[^,]+,dst=(?P<address>[^,]+),sport=\d+,dport=(?P<port>\d+)"
+    r"(?:[^)]*\),reply=\(src=(?P<member>[^,]+),dst=[^,]+,sport=(?P<member_port>\d+))?"
     r".*,mark=(?P<mark>\w+)"
 )
 _STATE = re.compile(r"protoinfo=\(state(?:_orig)?=(\w+)")
@@ -30,8 +32,22 @@ class Destination(NamedTuple):
     port: int
 
 
-def destination(line: str) -> Destination | None:
-    """Return where an open connection goes; None when it does not go through a load balancer.
+class Connection(NamedTuple):
+    """An open connection through a load balancer.
+
+    :param member: the address and port that answer, as in an entry of `vips`; empty if unknown
+    """
+
+    destination: Destination
+    member: str
+
+
+MemberOpen = Mapping[Key, Mapping[str, int]]
+"""Listener → member → its open connections."""
+
+
+def connection(line: str) -> Connection | None:
+    """Return an open connection; None when it does not go through a load balancer.
 
     Open are TCP and SCTP connections that are established, and any other while Open vSwitch
     remembers it.
@@ -49,11 +65,15 @@ def destination(line: str) -> Destination | None:
         return None
     if not marked:
         return None
-    return Destination(entry["protocol"], address, int(entry["port"]))
+    member, port = entry["member"], entry["member_port"]
+    return Connection(
+        Destination(entry["protocol"], address, int(entry["port"])),
+        endpoint(member, int(port)) if member else "",
+    )
 
 
-def open_connections(lines: Iterable[str], logical_flows: Iterable[LogicalFlow]) -> dict[Key, int]:
-    """Count the open connections of listeners.
+def open_connections(lines: Iterable[str], logical_flows: Iterable[LogicalFlow]) -> MemberOpen:
+    """Count the open connections of listeners, by member.
 
     Where two tenants have the same VIP and port on one chassis, an entry does not identify its
     listener, and is left out.
@@ -62,13 +82,18 @@ def open_connections(lines: Iterable[str], logical_flows: Iterable[LogicalFlow])
     :param logical_flows: those that are in use on the chassis
     """
     owners = _owners(logical_flows)
-    counter: collections.Counter[Key] = collections.Counter()
+    counters: dict[Key, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for line in lines:
-        found = destination(line)
-        keys = owners.get(found, ()) if found is not None else ()
-        if len(keys) == 1:
-            counter.update(keys)
-    return dict(counter)
+        found = connection(line)
+        keys = owners.get(found.destination, ()) if found is not None else ()
+        if found is not None and len(keys) == 1:
+            counters[next(iter(keys))][found.member] += 1
+    return counters
+
+
+def by_listener(counted: MemberOpen) -> dict[Key, int]:
+    """Return the open connections of listeners."""
+    return {key: sum(members.values()) for key, members in counted.items()}
 
 
 def _owners(logical_flows: Iterable[LogicalFlow]) -> Mapping[Destination, set[Key]]:

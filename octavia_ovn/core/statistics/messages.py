@@ -84,8 +84,9 @@ class OpenConnections:
     """Connections that are open now on a chassis; not sent again, the next replaces it.
 
     :param session: given by the agent; empty before one has answered
-    :param turn: grows with each time that connections are counted in the life of a collector's
-        process; equal in all parts of one count
+    :param turn: grows with each time that all connections are counted in the life of a collector's
+        process; equal in all parts of one count, and in what is counted of some listeners after it
+    :param limits: whether the collector counts those of listeners with a limit often
     """
 
     kind: ClassVar[str] = "levels"
@@ -93,6 +94,7 @@ class OpenConnections:
     session: str
     turn: int
     open: Mapping[Key, int]
+    limits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,11 @@ def _read_report(chassis: str, content: Any) -> Report:
 def _read_levels(chassis: str, content: Any) -> OpenConnections:
     current = {key: _integer(counts[0]) for key, counts in _rows(content, 1)}
     return OpenConnections(
-        chassis, _session(content["session"]), _integer(content["turn"], 1), current
+        chassis,
+        _session(content["session"]),
+        _integer(content["turn"], 1),
+        current,
+        content.get("limits") is True,  # older collectors do not say it
     )
 
 

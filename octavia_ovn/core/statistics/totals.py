@@ -39,6 +39,7 @@ class _Chassis:
     :param offered: the session that it is to name next
     :param session: the session that it has named; None before it has
     :param began: when it has named it first
+    :param limits: whether it counts the connections of listeners with a limit often
     :param known: numbers of its reports from `floor` on; `reported`: those that Octavia has
     """
 
@@ -52,6 +53,7 @@ class _Chassis:
     reported: set[int] = field(default_factory=set)
     turn: int = 0
     open: dict[Key, int] = field(default_factory=dict)
+    limits: bool = False
 
     def shows_open(self, now: float) -> bool:
         """Whether its open connections still count; those of the previous session expire."""
@@ -163,6 +165,21 @@ class Totals:
                     sums[key] = sums.get(key, 0) + number
         return sums
 
+    def open_of(self, keys: frozenset[Key], now: float) -> dict[Key, int]:
+        """Return the connections that are open now of some listeners, 0 included."""
+        sums = dict.fromkeys(keys, 0)
+        for chassis in self._chassis.values():
+            if chassis.shows_open(now):
+                for key in chassis.open.keys() & keys:
+                    sums[key] += chassis.open[key]
+        return sums
+
+    def counts_limits(self, now: float) -> bool:
+        """Whether any chassis counts the connections of listeners with a limit often."""
+        return any(
+            each.limits and now - each.last_seen <= SILENCE for each in self._chassis.values()
+        )
+
     def reported(self, batch: Batch) -> None:
         """Record that a batch is reported to Octavia."""
         for identity in batch.reports:
@@ -176,6 +193,7 @@ class Totals:
 
 
 def _count_open(chassis: _Chassis, message: OpenConnections) -> None:
+    chassis.limits = message.limits
     if message.turn > chassis.turn:
         chassis.turn, chassis.open = message.turn, {}
     if message.turn == chassis.turn and len(chassis.open) < MOST_OPEN:

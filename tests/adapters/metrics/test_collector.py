@@ -24,6 +24,11 @@ NUMBERS = types.SimpleNamespace(
         Key("eeeeeeee", 53): Traffic(5, 50),
     },
     open={Key("aaaaaaaa", 80): 2},
+    open_by_member={
+        Key("aaaaaaaa", 80): {"10.0.0.1:80": 2, "": 1},
+        Key("dddddddd", 53): {"10.0.0.2:53": 1},
+        Key("eeeeeeee", 53): {"10.0.0.2:53": 1},
+    },
     balancers={
         "aaaaaaaa": Balancer(ID, "tcp"),
         "bbbbbbbb": Balancer(ID, "tcp"),
@@ -48,6 +53,16 @@ def test_metrics_of_listeners():
     labels = f'load_balancer="{ID}",port="80",protocol="tcp"'
     assert f"octavia_ovn_connections_total{{{labels}}} 3.0" in lines
     assert f"octavia_ovn_active_connections{{{labels}}} 2.0" in lines
+
+
+def test_metrics_of_members():
+    lines = [line for line in samples() if "member" in line]
+
+    assert lines == [
+        f'octavia_ovn_member_active_connections{{load_balancer="{lb}",member="{member}",'
+        f'port="{port}",protocol="tcp"}} 2.0'
+        for lb, member, port in ((ID, "10.0.0.1:80", 80), ("other", "10.0.0.2:53", 53))
+    ]
 
 
 def test_one_port_of_two_protocols_are_two_series():

@@ -8,6 +8,7 @@ import pytest
 from octavia_ovn.adapters.octavia.data_models import DriverDefaults
 from octavia_ovn.adapters.octavia.trees import Octavia
 from octavia_ovn.core.pending import Kind
+from octavia_ovn.core.request import limits
 from octavia_ovn.errors import Refused
 
 TREE = {
@@ -153,3 +154,48 @@ def test_an_account_that_may_not_see_it_does_not_keep_it():
             raise Refused("forbidden")
 
     assert Octavia(Agent(TREE), DriverDefaults(), Listing()).is_leaving("lb")
+
+
+# --- security groups of an update
+
+
+class Listing:
+    """Octavia's API: each question has the next answer."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def load_balancer(self, _):
+        return self.answers.pop(0)
+
+
+def listed(status, *groups):
+    return types.SimpleNamespace(provisioning_status=status, security_groups=groups)
+
+
+def test_the_groups_of_an_update_are_those_of_the_time_after_the_commit():
+    before, after = listed("ACTIVE", "old"), listed("PENDING_UPDATE", "new", "newer")
+    pauses = []
+    octavia = Octavia(None, DriverDefaults(), Listing(before, None, before, after), pauses.append)
+
+    assert octavia.updated_groups("lb") == {"new", "newer"}
+    assert len(pauses) == 3
+
+
+def test_without_a_commit_no_groups_are_known():
+    octavia = Octavia(None, DriverDefaults(), Listing(*[listed("ACTIVE", "old")] * 9), [].append)
+
+    assert octavia.updated_groups("lb") is None
+
+
+@pytest.mark.parametrize(
+    ("permitted", "groups"), [((), None), (("vip_sg_ids",), frozenset({"sg1", "sg2"}))]
+)
+def test_groups_that_octavia_has_count_if_the_operator_permits_them(permitted, groups):
+    vip = {"vip_address": "10.0.0.5", "vip_sg_ids": ["sg2", "sg1"]}
+    agent = Agent({"loadbalancer_id": "lb", **vip})
+    usual = limits.Usual(permitted=frozenset(permitted))
+
+    tree = Octavia(agent, DriverDefaults(usual=usual), None).tree("lb")
+
+    assert tree.security_groups == groups

@@ -7,10 +7,13 @@ import pytest
 
 from octavia_ovn.controller.drift.compare import Depth, DriftState, without
 from octavia_ovn.controller.drift.once import Action, sync
+from octavia_ovn.core import codec
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.errors import Unavailable
 from tests.controller.drift.databases import TWO_PROTOCOLS, WEB, named, repaired, states
 from tests.core.builders import balancer, member, pool, web
+
+GROUPS = frozenset({"sg1"})
 
 
 @pytest.mark.parametrize("lb", [WEB, TWO_PROTOCOLS, balancer()])
@@ -208,6 +211,35 @@ def test_security_groups_that_an_update_has_set(store, octavia, repair):
     assert "vip_sg_ids (sg1, sg2)" in finding.detail
     assert repaired(repair) == {"lb1": Action.OWNER}
     assert store.database.all() == before
+
+
+def test_security_groups_that_are_permitted(store, octavia, repair):
+    store.put(WEB)
+    octavia.has(dataclasses.replace(WEB, security_groups=GROUPS), security_groups=("sg1",))
+    (finding,) = repair.compare(depth=Depth.LISTS)
+    assert finding.state is DriftState.DIFFERENT
+    assert repaired(repair) == {"lb1": Action.RECORDED}
+    assert codec.vip_groups(store.database.all()) == GROUPS
+    assert states(repair) == {"lb1": DriftState.RIGHT}
+
+
+def test_security_groups_that_octavia_has_not_any_more(store, octavia, repair):
+    store.put(dataclasses.replace(WEB, security_groups=GROUPS))
+    octavia.has(WEB)
+    assert [each.state for each in repair.compare(depth=Depth.LISTS)] == [DriftState.DIFFERENT]
+    assert repaired(repair) == {"lb1": Action.RECORDED}
+    assert codec.vip_groups(store.database.all()) == set()
+
+
+def test_security_groups_from_a_time_when_they_were_permitted(store, octavia, repair):
+    """They stay in force, and what was added since is not."""
+    store.put(dataclasses.replace(WEB, security_groups=GROUPS))
+    unknown = dataclasses.replace(WEB, security_groups=None)
+    octavia.has(unknown, security_groups=("sg1",))
+    assert states(repair) == {"lb1": DriftState.RIGHT}
+    octavia.has(unknown, security_groups=("sg1", "sg2"))
+    assert states(repair) == {"lb1": DriftState.UNENFORCED}
+    assert codec.vip_groups(store.database.all()) == GROUPS
 
 
 def test_what_can_be_repaired_comes_before_what_cannot(store, octavia, repair):

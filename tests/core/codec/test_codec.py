@@ -41,6 +41,10 @@ CASES = {
         balancer([listener(pool_id=None, allowed_cidrs=("10.0.0.0/8", "fd00::/8"))]),
         {**LB, "listener_l1": "80:"},
     ),
+    "security groups": (
+        balancer(security_groups=frozenset({"sg2", "sg1"})),
+        {**LB, k.VIP_GROUPS: "sg1,sg2"},
+    ),
     "IPv6 member": (
         web(member(7, address="fd00::7")),
         {**LB, "listener_l1": "80:pool_p1", "pool_p1": "member_m7_fd00::7:80_sub1"},
@@ -131,6 +135,8 @@ def test_reads_what_it_wrote(lb, _):
         '{"allowed_cidrs":[10]}',
         '{"allowed_cidrs":["all"]}',
         '{"allowed_cidrs":null}',
+        '{"connection_limit":"10"}',
+        '{"connection_limit":0}',
     ],
 )
 def test_a_listener_is_not_served_while_it_is_unreadable_who_may_use_it(attributes):
@@ -149,6 +155,13 @@ def test_writes_who_may_use_a_listener():
     written = codec.encode(lb, group)
 
     assert written["octavia:listener:l1"] == '{"allowed_cidrs":["10.0.0.0/8","fd00::/8"]}'
+
+
+def test_writes_the_limit_of_a_listener():
+    lb = balancer([listener(connection_limit=10)])
+    (group,) = row_groups(lb)
+
+    assert codec.encode(lb, group)["octavia:listener:l1"] == '{"connection_limit":10}'
 
 
 def test_attributes_of_a_listener_without_clients_allow_all():
@@ -224,6 +237,22 @@ def test_pending_survives_the_row():
     ids = {"octavia:pending": codec.encode_pending(pending)}
 
     assert pending == codec.pending([row(external_ids=ids)])
+
+
+def test_pending_groups_survive_the_row():
+    waiting = Pending(("r1",), {(Kind.LOAD_BALANCER, "lb1"): Final.ACTIVE}, groups=True)
+    held = row(external_ids={**LB, k.PENDING: codec.encode_pending(waiting)})
+
+    assert codec.pending([held]) == waiting
+
+
+def test_security_groups_are_read_from_any_row():
+    """A version that does not know them makes rows without them."""
+    named = row(external_ids={**LB, k.VIP_GROUPS: "sg2,sg1"}, uuid="u2")
+
+    assert codec.decode([row(), named]).lb.security_groups == {"sg1", "sg2"}
+    assert codec.decode([row()]).lb.security_groups == frozenset()
+    assert codec.vip_groups([row(), named]) == {"sg1", "sg2"}
 
 
 def test_merges_pending_of_several_rows():

@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 
+from octavia_ovn.core import model
 from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.health import Health, HealthState
 from octavia_ovn.core.model import MonitorType
@@ -60,6 +61,34 @@ def test_who_serves(states, backups, serving):
     lb = web(*members, monitor=monitor())
     expected = ",".join(f"10.0.0.{each}:80" for each in serving)
     assert vips(lb, health=health) == {f"{VIP}:80": expected}
+
+
+@pytest.mark.parametrize(
+    ("states", "serving"), [("ud", "1"), ("nn", "12"), ("dd", ""), ("xd", ""), ("xx", "")]
+)
+@pytest.mark.parametrize("withdraw", [True, False, None])
+def test_withdrawn_while_nothing_serves(states, serving, withdraw):
+    health = probed(**{f"m{number}": each for number, each in enumerate(states, 1)})
+    lb = web(member(1), member(2), monitor=monitor())
+    lb = dataclasses.replace(lb, flavor=model.Flavor(withdraw=withdraw))
+    expected = ",".join(f"10.0.0.{each}:80" for each in serving)
+    kept = {f"{VIP}:80": expected} if serving or not withdraw else {}
+    assert vips(lb, health=health) == kept
+
+
+def test_what_ovn_checks_is_not_withdrawn():
+    """Without the entry OVN would not check the members, and not find out that they are back."""
+    lb = web(member(1), monitor=monitor())
+    lb = dataclasses.replace(lb, flavor=model.Flavor(withdraw=True))
+    backends = {("10.0.0.1", 80, "tcp"): HealthState.DOWN}
+    assert vips(lb, health=Health(backends=backends)) == {f"{VIP}:80": "10.0.0.1:80"}
+
+
+@pytest.mark.parametrize("changes", [{"enabled": False}, {"weight": 0}])
+def test_withdrawn_without_any_check(changes):
+    lb = web(member(1, **changes))
+    assert vips(lb) == {f"{VIP}:80": ""}
+    assert vips(dataclasses.replace(lb, flavor=model.Flavor(withdraw=True))) == {}
 
 
 def test_ovn_checks_nothing():

@@ -7,13 +7,14 @@ import pytest
 
 from octavia_ovn.core.diagnosis import codes
 from octavia_ovn.core.diagnosis.findings import Finding, Severity, ok
-from tests.core.builders import VIP
+from tests.core.builders import VIP, balancer, listener
 from tests.core.diagnosis.snapshots import (
     ACLS,
     EXT,
     FAR,
     FIPS,
     GUARDED,
+    LB,
     NEAR,
     NET1,
     NET2,
@@ -34,12 +35,14 @@ LOOSE, STRICT = (
     with_ports(snapshot(FENCED, acls=(*ACLS, FENCE), address_sets=sets), *GUARDED)
     for sets in ({"denied": ()}, SETS)
 )
+FULL = balancer([listener(connection_limit=10)], LB.pools)
 CASES = {
     **{name: (found, sender) for name, found, sender, *_ in (*FAULTS, *UNCLEAR)},
     **{name: (found, NEAR) for name, found, *_ in WARNINGS},
     "port of checks down": (with_ports(checked(), *down("hm")), NEAR),
     "not in allowed_cidrs": (STRICT, FAR),
     "allowed_cidrs not enforced": (LOOSE, FAR),
+    "connection_limit": (snapshot(FULL, closed=frozenset({"l1"})), NEAR),
     "on the provider network": (
         with_rows(snapshot(fips=FIPS), switches=frozenset({NET1, NET2, EXT})),
         OUTSIDE,
@@ -76,9 +79,11 @@ NUMBERS = {
     "stateless from another network": 306,
     "ingress": 307,
     "allowed_cidrs": 308,
+    "vip_sg_ids": 311,
     "allowed_cidrs outside": 308,
     "not in allowed_cidrs": 309,
     "allowed_cidrs not enforced": 310,
+    "connection_limit": 312,
     "no router": 401,
     "outside": 402,
     "IPv6 from outside": 403,

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from octavia_ovn.core import health, model
-from octavia_ovn.core.diagnosis.acls import Acl
+from octavia_ovn.core.diagnosis.acls import VIP_GROUPS, Acl
 from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.diagnosis.snapshot import Switch
 from octavia_ovn.core.topology import RouterPort
@@ -135,6 +135,16 @@ FAULTS = [
         NEAR,
         "network-rules",
         "port group pg_cidrs: drop",
+    ),
+    (
+        "vip_sg_ids",
+        with_ports(
+            snapshot(acls=(*ACLS, dataclasses.replace(RESTRICTED, owner=VIP_GROUPS))),
+            *GUARDED,
+        ),
+        NEAR,
+        "network-rules",
+        "security groups of the VIP: drop",
     ),
     (
         "allowed_cidrs outside",

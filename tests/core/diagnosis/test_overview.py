@@ -45,6 +45,21 @@ def node(found, object_id):
     return next(each for each in overview(found).nodes() if each.id == object_id)
 
 
+@pytest.mark.parametrize(
+    ("closed", "words", "state"),
+    [
+        ((), f"{VIP}:80", State.GOOD),
+        (("l1",), "at its connection limit: lets no new ones in", State.ATTENTION),
+    ],
+)
+def test_a_listener_with_a_limit(closed, words, state):
+    lb = balancer([listener(connection_limit=1)], LB.pools)
+    found = node(snapshot(lb, closed=frozenset(closed)), "l1")
+
+    assert found.details == "TCP 80, up to 1 connection"
+    assert (found.ovn, found.state) == (words, state)
+
+
 def test_the_tree():
     root = overview(snapshot()).root
     assert (root.kind, root.id, root.name, root.octavia) == (
@@ -125,6 +140,10 @@ def test_where_a_member_is_checked(fields, place):
 LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
 
 
+WITHDRAWS = dataclasses.replace(LB, flavor=model.Flavor(withdraw=True))
+WITHDRAWN = snapshot(dataclasses.replace(web(member(1, weight=0)), flavor=WITHDRAWS.flavor))
+
+
 @pytest.mark.parametrize(
     ("found", "object_id", "ovn", "state"),
     [
@@ -137,6 +156,8 @@ LOST = snapshot(rows=stored(LB, attachments=ATTACHED, lost={VIP: "it is gone"}))
         (snapshot(web()), "l1", "no member may serve", State.OFF),
         (snapshot(web(member(1, weight=0))), "l1", "no member may serve", State.BAD),
         (with_rows(snapshot(), vips={}), "l1", f"vips lacks {VIP}:80", State.BAD),
+        (WITHDRAWN, "l1", "no member may serve", State.BAD),
+        (with_rows(snapshot(WITHDRAWS), vips={}), "l1", f"vips lacks {VIP}:80", State.BAD),
         (snapshot(fips={VIP: FIP}), "l1", f"{VIP}:80, {FIP}:80", State.GOOD),
         (snapshot(web(M1, enabled=False)), "p1", "disabled", State.OFF),
         (checked("10.0.0.1", "10.0.0.2"), "p1", "2 members", State.BAD),

@@ -128,6 +128,20 @@ def test_allowed_cidrs(sender, sets, severity, words):
     assert said.severity is severity
 
 
+@pytest.mark.parametrize(
+    ("closed", "severity", "words"),
+    [
+        ((), Severity.OK, "connection_limit (10) lets new connections in."),
+        (("l1",), Severity.FAULT, "has as many connections as its connection_limit (10) lets in"),
+    ],
+)
+def test_connection_limit(closed, severity, words):
+    lb = balancer([listener(connection_limit=10)], LB.pools)
+    explanation = trace(snapshot(lb, closed=frozenset(closed)), NEAR)
+    (said,) = [each for _, each in explanation.findings if words in each.sentence]
+    assert said.severity is severity
+
+
 def test_a_provider_network_must_not_refer_to_it():
     found = with_rows(snapshot(fips=FIPS), switches=frozenset({NET1, NET2, EXT}))
     explanation = trace(found, OUTSIDE)

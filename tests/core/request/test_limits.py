@@ -11,7 +11,6 @@ HARMLESS = {
     "defaults of a listener": (
         "listener",
         {
-            "connection_limit": -1,
             "timeout_client_data": 50000,
             "timeout_member_connect": 5000,
             "timeout_member_data": 50000,
@@ -25,7 +24,7 @@ HARMLESS = {
             "alpn_protocols": ["h2"],
         },
     ),
-    "nulls": ("listener", {"connection_limit": None, "timeout_client_data": None}),
+    "nulls": ("listener", {"timeout_client_data": None}),
     "time-outs": ("listener", {"timeout_client_data": 1, "timeout_tcp_inspect": 1}),
     "pool": ("pool", {"tls_enabled": False, "name": "x", "tls_ciphers": "ECDHE"}),
     "member": ("member", {"monitor_port": None, "monitor_address": None, "weight": 5}),
@@ -39,8 +38,12 @@ def test_accepts(kind, fields):
     limits.check(kind, fields)
 
 
+def test_what_the_operator_permits_is_not_refused():
+    permitted = limits.Usual(permitted=frozenset({limits.VIP_GROUPS}))
+    limits.check("load balancer", {"vip_sg_ids": ["sg"]}, permitted)
+
+
 ASKING = [
-    ("listener", "connection_limit", 100),
     ("listener", "insert_headers", {"X-Forwarded-For": "true"}),
     ("listener", "l7policies", [object()]),
     ("listener", "default_tls_container_ref", "ref"),

@@ -115,6 +115,23 @@ class TestRequest:
 
         assert told(db) == Pending(("r1", "r2"), LB1 | deleted(Kind.LISTENER, ["l1"]), resync=True)
 
+    @pytest.mark.parametrize("groups", [True, False])
+    def test_an_update_may_have_changed_security_groups(self, groups):
+        db = created(web())
+        request(db, changes.UpdateLoadBalancer(groups=groups), "r1")
+
+        assert told(db) == Pending(("r1",), LB1, groups=groups)
+        assert the_lb(db).enabled
+
+    @pytest.mark.parametrize(
+        ("octavia", "kept"), [(None, {"sg1"}), (frozenset(), set()), (frozenset({"sg2"}), {"sg2"})]
+    )
+    def test_a_restoration_keeps_the_security_groups_unless_octavia_says_them(self, octavia, kept):
+        db = created(dataclasses.replace(web(), security_groups=frozenset({"sg1"})))
+        request(db, changes.Restore(dataclasses.replace(web(), security_groups=octavia)))
+
+        assert the_lb(db).security_groups == kept
+
     @pytest.mark.parametrize(
         "change", [changes.PutMember("p9", member(1)), changes.PutPool(pool("p2"), "l9")]
     )

@@ -3,7 +3,7 @@
 
 import pytest
 
-from octavia_ovn.core.statistics.conntrack import destination, open_connections
+from octavia_ovn.core.statistics.conntrack import by_listener, connection, open_connections
 from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.traffic import Key
 from tests.core.statistics.switch import packed
@@ -41,7 +41,7 @@ def logical(hint="aaaaaaaa", meaning=Meaning.CONNECTIONS, protocol="tcp", port=8
 def test_open_connections_through_a_load_balancer(text, expected):
     protocol, address, port = expected
 
-    assert destination(text) == (protocol, packed(address), port)
+    assert connection(text).destination == (protocol, packed(address), port)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_open_connections_through_a_load_balancer(text, expected):
     ids=["closed", "another mark", "no mark", "ping", "nothing"],
 )
 def test_anything_else(text):
-    assert destination(text) is None
+    assert connection(text) is None
 
 
 def test_counting():
@@ -68,7 +68,17 @@ def test_counting():
         logical("cccccccc", Meaning.BYTES),
     ]
 
-    assert open_connections(lines, flows) == {Key("aaaaaaaa", 80): 2, Key("bbbbbbbb", 80): 1}
+    found = open_connections(lines, flows)
+
+    assert by_listener(found) == {Key("aaaaaaaa", 80): 2, Key("bbbbbbbb", 80): 1}
+
+
+def test_counting_by_member():
+    lines = [line(), line(), line().replace("10.0.1.11", "fd00::11"), line().replace("reply", "x")]
+
+    assert open_connections(lines, [logical()]) == {
+        Key("aaaaaaaa", 80): {"10.0.1.11:80": 2, "[fd00::11]:80": 1, "": 1}
+    }
 
 
 def test_two_tenants_with_the_same_vip_are_not_counted():
@@ -77,4 +87,4 @@ def test_two_tenants_with_the_same_vip_are_not_counted():
 
 @pytest.mark.parametrize("broken", [line(address="nowhere"), line(rest="mark=two")])
 def test_a_line_that_cannot_be_read_is_no_connection(broken):
-    assert destination(broken) is None
+    assert connection(broken) is None

@@ -52,6 +52,7 @@ levels = st.builds(
     words,
     st.integers(1, MAX_COUNT),
     st.dictionaries(keys, counts, max_size=ROWS),
+    st.booleans(),
 )
 acknowledgements = st.builds(
     Acknowledgement, names, words, st.lists(st.integers(1, MAX_COUNT)).map(tuple)
@@ -215,3 +216,8 @@ def test_levels_in_parts():
 
     assert [len(each) for each in in_parts(many)] == [ROWS, 3]
     assert list(in_parts({})) == [{}]
+
+
+def test_an_older_collector_does_not_count_for_limits():
+    assert decode(signed(GOOD["levels"]), KEY_OF).limits is False
+    assert decode(signed({**GOOD["levels"], "limits": True}), KEY_OF).limits is True

@@ -16,7 +16,7 @@ from octavia_ovn.core.statistics.messages import (
 from octavia_ovn.core.statistics.totals import FORGET, SILENCE, Batch, Totals, acknowledged
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 
-A, B = Key("aaaaaaaa", 80), Key("bbbbbbbb", 80)
+A, B, C = Key("aaaaaaaa", 80), Key("bbbbbbbb", 80), Key("cccccccc", 80)
 
 
 def report(number=1, connections=1, chassis="one", life="x", floor=1, session=""):
@@ -298,3 +298,28 @@ def test_acknowledgements_by_sender():
     reports = [("one", "x", 1), ("two", "y", 1), ("one", "x", 2)]
 
     assert acknowledged(reports) == {("one", "x"): (1, 2), ("two", "y"): (1,)}
+
+
+def test_open_connections_of_some_listeners(agent):
+    agent.take(levels(a=3, b=1))
+    agent.take(levels(chassis="two", a=4))
+
+    assert agent.totals.open_of(frozenset({A}), 0.0) == {A: 7}
+    assert agent.totals.open_of(frozenset({B, C}), 0.0) == {B: 1, C: 0}
+    assert agent.totals.open_of(frozenset({A}), SILENCE + 1) == {A: 0}
+
+
+def test_a_count_of_some_listeners_leaves_the_others(agent):
+    agent.take(levels(turn=5, a=3, b=1))
+    agent.take(levels(turn=5, a=9))
+
+    assert agent.totals.open_of(frozenset({A, B}), 0.0) == {A: 9, B: 1}
+
+
+def test_whether_a_chassis_counts_for_limits(agent):
+    agent.take(levels(a=3), now=10.0)
+    assert not agent.totals.counts_limits(10.0)
+
+    agent.take(OpenConnections("two", "", 1, {}, limits=True), now=10.0)
+    assert agent.totals.counts_limits(10.0 + SILENCE)
+    assert not agent.totals.counts_limits(11.0 + SILENCE)

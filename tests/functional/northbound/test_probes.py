@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What probes need of the Northbound database, against a real server."""
 
+from octavia_ovn.core.codec.keys import PROBES_MARK
 from octavia_ovn.core.codec.neutron import HM_OWNER
 from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.desired.access_control import Access
 from octavia_ovn.core.probing.plan import Target
-from octavia_ovn.core.rows import AnnounceProbes, IncrementNumber
+from octavia_ovn.core.rows import Announce, IncrementNumber
 from tests.core.builders import facts, web
 from tests.core.probing.examples import probe
 from tests.functional.northbound.test_replica import followed, insert, write
@@ -41,19 +42,19 @@ def leads(followed):
 
 def test_the_global_row(followed, write):
     nb = leads(followed)
-    assert (nb.global_number(), nb.announces_probes()) == (0, False)
+    assert (nb.global_number(), nb.announces(PROBES_MARK)) == (0, False)
 
     write([insert("NB_Global", external_ids=["map", [["other", "1"]]])])
     followed.until(lambda: nb.replica.rows("NB_Global"))
     for expected in (1, 2):
         assert nb.commit(lambda: [IncrementNumber()])
         assert nb.global_number() == expected
-    nb.commit(lambda: [AnnounceProbes(True)])
-    assert nb.announces_probes()
+    nb.commit(lambda: [Announce(PROBES_MARK, True)])
+    assert nb.announces(PROBES_MARK)
     (row,) = nb.replica.rows("NB_Global")
     assert row.external_ids == {"other": "1", "octavia-ovn-probes": "true"}
-    nb.commit(lambda: [AnnounceProbes(False)])
-    assert not nb.announces_probes()
+    nb.commit(lambda: [Announce(PROBES_MARK, False)])
+    assert not nb.announces(PROBES_MARK)
 
 
 def test_the_port_that_chassis_probe_from(followed, write):

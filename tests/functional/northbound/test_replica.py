@@ -172,8 +172,10 @@ def test_a_port_is_followed_by_its_name(followed, write):
 def test_attempts_to_connect_are_no_further_apart_than_was_asked_for(followed):
     nb = followed.nb
     nb.existing_ports({"any"})
+    nb.group_rules("any")
 
-    for replica in (nb.replica, nb._ingress_ports._replica):
+    rows = nb._on_demand.ports._rows, nb._on_demand.groups._groups
+    for replica in (nb.replica, *(each.replica for each in rows)):
         assert replica._channel._reconnect.get_max_backoff() == 7000
 
 

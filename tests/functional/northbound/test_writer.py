@@ -194,5 +194,5 @@ def test_every_operation_does_the_same_in_memory_and_in_the_database(real):
     for step, _ in enumerate(steps):
         assert content(real) == content(memory), f"after step {step}"
     assert memory.all() == ()
-    of_no_load_balancer = {rows.AnnounceProbes, rows.IncrementNumber}
+    of_no_load_balancer = {rows.Announce, rows.IncrementNumber}
     assert real.written == set(typing.get_args(rows.Operation)) - of_no_load_balancer

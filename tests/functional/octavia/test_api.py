@@ -19,6 +19,8 @@ from tests.lab.httpd import HttpServer
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00
 
+GROUP = "5f0c9f1e-0e0b-4c8e-8b1c-1c1d5f4b7a10"
+
 
 def load_balancer(lb_id, **values):
     return {
@@ -196,11 +198,15 @@ def test_l7_policies_and_rules_in_pending(octavia, client):
 
 def test_security_groups(octavia, client):
     octavia.answers["loadbalancers"] = [
-        load_balancer("a", vip_sg_ids=["sg2", "sg1"]),
+        load_balancer("a", vip_sg_ids=["sg2", "sg1", GROUP.upper()]),
         load_balancer("b", vip_sg_ids=None),
         load_balancer("c"),
     ]
-    assert [each.security_groups for each in client.load_balancers()] == [("sg1", "sg2"), (), ()]
+    assert [each.security_groups for each in client.load_balancers()] == [
+        (GROUP, "sg1", "sg2"),
+        (),
+        (),
+    ]
     assert "vip_sg_ids" in octavia.queries[0]["fields"]
 
 

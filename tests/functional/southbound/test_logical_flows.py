@@ -32,7 +32,7 @@ def server(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 
 
 def follow(*remotes: str, tls: Tls | None = None) -> SouthboundFlows:
-    return SouthboundFlows(Endpoint(remotes, tls), 0, with_names=True)
+    return SouthboundFlows(Endpoint(remotes, tls), 0, with_names=True, with_limits=True)
 
 
 def turn(flows: SouthboundFlows) -> str:
@@ -150,6 +150,37 @@ def test_load_balancers_have_names_and_protocols(server: Server) -> None:
         "bbbbbbbb": Balancer("lb", "tcp"),
         "cccccccc": Balancer("lb", "tcp"),
     }
+    flows.close()
+
+
+def test_load_balancers_with_limits(server: Server) -> None:
+    """Followed by an option that comes and goes; others do not matter."""
+
+    def set_options(name: str, **options: str) -> None:
+        row = {"options": ["map", list(options.items())]}
+        update = {"op": "update", "table": "Load_Balancer", "where": [["name", "==", name]]}
+        server.transact({**update, "row": row}, database=SOUTHBOUND)
+
+    for name, hint in (("one", "aaaaaaaa"), ("two", "bbbbbbbb")):
+        ids = ["map", [["lb_id", f"{hint}-1234"]]]
+        insert(server, "Load_Balancer", {"name": name, "external_ids": ids})
+    set_options("one", hairpin_orig_tuple="true", octavia_connection_limit="true")
+    flows = follow(server.unix)
+    until(flows, lambda _: flows.limited == {"aaaaaaaa"})
+    assert len(flows.balancers) == 2
+
+    set_options("two", octavia_connection_limit="true")
+    until(flows, lambda _: flows.limited == {"aaaaaaaa", "bbbbbbbb"})
+    set_options("one", hairpin_orig_tuple="true")
+    until(flows, lambda _: flows.limited == {"bbbbbbbb"})
+    server.transact({"op": "delete", "table": "Load_Balancer", "where": []}, database=SOUTHBOUND)
+    until(flows, lambda _: flows.limited == frozenset() and not flows.balancers)
+
+    server.kill()
+    server.start()
+    set_options("two")
+    until(flows, lambda complaint: not complaint)
+    assert flows.limited == frozenset()
     flows.close()
 
 

@@ -19,6 +19,7 @@ from octavia_ovn.controller.listener_counters import Accounts
 from octavia_ovn.controller.statistics import Statistics, StatisticsReceiver
 from octavia_ovn.core.statistics.keys import chassis_key
 from octavia_ovn.core.statistics.traffic import Key
+from tests.controller.collectors import Limits
 from tests.functional.statistics import hypervisors
 from tests.sandbox.waiting import until
 
@@ -59,6 +60,13 @@ for _ in range(int(sys.argv[2])):
 """
 
 
+_HOLDER = """
+import socket, sys
+held = [socket.create_connection((sys.argv[1], 80), timeout=10) for _ in range(int(sys.argv[2]))]
+sys.stdin.read()
+"""
+
+
 class Octavia:
     """Keeps what is reported to it, as its database does."""
 
@@ -90,7 +98,9 @@ class Field:
         self.collectors: dict[str, subprocess.Popen[bytes]] = {}
         self._port, self._silent = _free_ports(2)
         uuid = cloud.nbctl("--bare", "--columns=_uuid", "find", "load_balancer", "name=lb")
-        self._ids = {Key(uuid[:8], 80): "web"}
+        self.key = Key(uuid[:8], 80)
+        self._ids = {self.key: "web"}
+        self.limits = Limits()
 
     def ask(self, client: str, count: int, address: str = VIP) -> None:
         argv = ["ip", "netns", "exec", self.cloud.prefix + client]
@@ -134,7 +144,7 @@ class Field:
 
         def ledger(chassis: AgentSocket) -> StatisticsReceiver:
             return StatisticsReceiver(
-                chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2
+                chassis, Accounts(self.octavia, self.octavia, self._look_up), 0.2, self.limits
             )
 
         statistics = Statistics(lambda: AgentSocket("127.0.0.1", self._port, MASTER_KEY), ledger)
@@ -147,6 +157,20 @@ class Field:
 
     def _look_up(self, hints: Collection[str]) -> Mapping[Key, str]:
         return {key: each for key, each in self._ids.items() if key.row_uuid_prefix in hints}
+
+    @contextlib.contextmanager
+    def holding(self, client: str, count: int, address: str = VIP) -> Iterator[None]:
+        """While a client holds connections."""
+        argv = ["ip", "netns", "exec", self.cloud.prefix + client]
+        with subprocess.Popen(
+            [*argv, sys.executable, "-c", _HOLDER, address, f"{count}"], stdin=subprocess.PIPE
+        ):
+            yield
+
+    def await_open(self, number: int) -> None:
+        """Wait until the agent knows how many connections of a limited listener are open."""
+        found = self.limits.seen
+        until(lambda: found and found[-1].open == {self.key: number})
 
     def await_connections(self, number: int) -> None:
         with contextlib.suppress(AssertionError):
@@ -248,6 +272,23 @@ def test_clients_beyond_a_gateway(field: Field, vip: str) -> None:
 
         field.await_connections(10)
     assert field.octavia.counters["web"]["bytes_in"] > 10 * 200
+
+
+def test_open_connections_of_a_listener_with_a_limit(field: Field) -> None:
+    """ovn-northd has copied the option for the collectors; two chassis count, and a gateway."""
+    field.limits.keys = frozenset({field.key})
+    field.cloud.nbctl("set", "load_balancer", "lb", "options:octavia_connection_limit=true")
+    with field.agent():
+        with field.holding("near", 5), field.holding("far", 4, VIP6), field.holding("stranger", 3):
+            field.await_open(12)
+        field.await_open(0)
+        with field.holding("far", 6):
+            field.await_open(6)
+            field.end("one", signal.SIGKILL)
+            field.collect("one")
+        field.await_open(0)
+    assert field.limits.seen[-1].counting
+    field.cloud.nbctl("remove", "load_balancer", "lb", "options", "octavia_connection_limit")
 
 
 def test_collectors_and_agents_come_and_go(field: Field) -> None:

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of connections: the rules that let no new ones in.
+
+Chassis count the connections that are open. Above the limit one ACL for each IP version drops the
+first packet of each new TCP connection where clients enter, so those that are open continue. OVN
+cannot tell the first packet of UDP or SCTP from others there.
+
+The ACL is also the memory: a listener is closed if it has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from octavia_ovn.core import model
+from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.rows import Acl, PortGroup
+
+REOPEN = 95
+"""Percent of the limit below which new connections are let in again."""
+_NEW = "tcp.flags[1] == 1 && tcp.flags[4] == 0"
+"""SYN without ACK."""
+
+
+def group_name(lb_id: str) -> str:
+    """Return the name of the port group that has the rules of a load balancer."""
+    return f"octavia_lb_{lb_id.replace('-', '_')}_full"
+
+
+def limited(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
+    """Return the enabled listeners that may have a limited number of connections."""
+    if not lb.enabled:
+        return ()
+    return tuple(
+        each
+        for each in lb.listeners
+        if each.enabled and each.connection_limit and each.protocol is model.Protocol.TCP
+    )
+
+
+def is_closed(limit: int, count: int, *, closed: bool, complete: bool) -> bool:
+    """Whether a listener should let no new connections in.
+
+    :param count: the connections that are known to be open
+    :param closed: whether it lets none in now
+    :param complete: whether there are no others
+    """
+    if count >= limit:
+        return True
+    return closed and not (complete and 100 * count < REOPEN * limit)
+
+
+def closed(groups: Iterable[PortGroup]) -> frozenset[str]:
+    """Return the ids of the listeners that let no new connections in, as the rows say."""
+    return frozenset(
+        acl.external_ids.get(k.ACCESS_LISTENER, "")
+        for group in groups
+        for acl in group.acls
+        if k.ACCESS_LIMIT in acl.external_ids
+    )
+
+
+def acls(
+    lb: model.LoadBalancer,
+    closed: Collection[str],
+    addresses: Sequence[str],
+    priority: int,
+    owner: Mapping[str, str],
+) -> tuple[Acl, ...]:
+    """Return the rules that let no new connections in.
+
+    :param closed: ids of the listeners
+    :param addresses: those that clients use
+    :param owner: the keys that say whose rules they are
+    """
+    found = (
+        Acl(
+            f"ip{version}.dst == {{{served}}} && tcp.dst == {listener.port} && {_NEW}",
+            {**owner, k.ACCESS_LISTENER: listener.id, k.ACCESS_LIMIT: k.MARKED},
+            priority,
+        )
+        for listener in limited(lb)
+        if listener.id in closed
+        for version, served in _by_version(addresses).items()
+    )
+    return tuple(sorted(found, key=lambda acl: acl.match))
+
+
+def _by_version(addresses: Sequence[str]) -> dict[int, str]:
+    """Return IP version → addresses, separated by commas."""
+    return {
+        version: ", ".join(each for each in addresses if model.family(each) == version)
+        for version in sorted(set(map(model.family, addresses)))
+    }
