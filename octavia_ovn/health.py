@@ -108,8 +108,8 @@ class Health:
             _connections(settings.statistics, self.probing, observer) if enabled else None
         )
 
-    def _locate(self, port: str, chassis: str | None) -> None:
-        self.probing.locate(port, chassis)
+    def _locate(self, port: str, *chassis: str) -> None:
+        self.probing.locate(port, *chassis)
 
     def start(self) -> None:
         """Start the thread that serves chassis."""

@@ -39,16 +39,17 @@ class ApiError(SandboxError):
 
 
 class Cloud:
-    """The administrator's access to one sandbox."""
+    """Access to one sandbox, the administrator's unless another user is named."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, user: str = "admin", project: str = "admin") -> None:
         """Log in."""
         self._endpoints = settings.endpoints
         self._token = ""
-        project = {"name": "admin", "domain": {"id": "default"}}
-        user = {"name": "admin", "domain": {"id": "default"}, "password": settings.password}
-        identity = {"methods": ["password"], "password": {"user": user}}
-        body = {"auth": {"identity": identity, "scope": {"project": project}}}
+        domain = {"id": "default"}
+        scope = {"project": {"name": project, "domain": domain}}
+        who = {"name": user, "domain": domain, "password": settings.password}
+        identity = {"methods": ["password"], "password": {"user": who}}
+        body = {"auth": {"identity": identity, "scope": scope}}
         headers, answer = self._call("identity", "POST", "/auth/tokens", body)
         self._token = headers["X-Subject-Token"] or ""
         self.user_id: str = answer["token"]["user"]["id"]

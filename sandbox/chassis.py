@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import ipaddress
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -16,12 +18,15 @@ from sandbox.settings import split_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
+    from sandbox.settings import Settings
     from sandbox.stack import Stack
 
 _STATISTICS = "ovn_statistics"
 _PATIENCE = 30.0
-_CONTROLLER, _HYPERVISOR = "198.18.0.1", "198.18.0.2"
+_ADDRESSES = ipaddress.ip_address("198.18.0.0")
+"""The first of 131,072 for cables: each sandbox uses others, for they are all in one network."""
 
 
 def options(port: int) -> tuple[str, ...]:
@@ -37,28 +42,50 @@ def options(port: int) -> tuple[str, ...]:
     )
 
 
-class Program:
-    """`octavia-ovn-chassis` on the sandbox's hypervisor.
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A hypervisor that the program can run on.
 
-    :param health: whether it probes members
+    :param namespace: of its network
+    :param rundir: where the sockets of its Open vSwitch are
+    :param mounts: a process that has its names of network namespaces; 0 for those of this machine
     """
 
-    def __init__(self, stack: Stack, *, health: bool = False) -> None:
+    chassis: str
+    namespace: str
+    rundir: Path
+    mounts: int = 0
+
+    @classmethod
+    def usual(cls, settings: Settings) -> Place:
+        """Return the sandbox's own hypervisor."""
+        return cls(ovn.CHASSIS, ovn.hypervisor(settings), settings.run)
+
+
+class Program:
+    """`octavia-ovn-chassis` on a hypervisor.
+
+    :param health: whether it probes members
+    :param place: the hypervisor; None for the sandbox's own
+    """
+
+    def __init__(self, stack: Stack, *, health: bool = False, place: Place | None = None) -> None:
         """Configure it for the agent that runs."""
         self._supervisor = stack.supervisor
         settings = stack.settings
-        host = f"{_CONTROLLER}" if health else "127.0.0.1"
+        place = place or Place.usual(settings)
+        host = cable_end(settings, 0, 1) if health else "127.0.0.1"
         options = (split_option(text) for text in settings.octavia_options)
         agent = {option: value for section, option, value in options if section == _STATISTICS}
-        config = settings.run / "octavia-ovn-chassis.conf"
+        config = place.rundir / "octavia-ovn-chassis.conf"
         values = {
-            "key": chassis_key(agent["master_key"], ovn.CHASSIS),
+            "key": chassis_key(agent["master_key"], place.chassis),
             "controllers": f"{host}:{agent['bind_port']}",
             "read_interval": 0.2,
             "send_interval": 0.5,
             "connections_interval": 0.5,
-            "ovs_rundir": settings.run,
-            "state_file": settings.run / "octavia-ovn-stats.json",
+            "ovs_rundir": place.rundir,
+            "state_file": place.rundir / "octavia-ovn-stats.json",
         }
         content: dict[str, Mapping[str, object]] = {
             "ovn": {"ovn_sb_connection": settings.sb},
@@ -75,10 +102,12 @@ class Program:
         if health:
             # It must see the devices of Open vSwitch. `ip netns exec` would give it mounts of its
             # own, and the namespaces that it makes would end with it.
-            argv = ("nsenter", f"--net=/run/netns/{ovn.hypervisor(settings)}", *argv)
+            mounts = (f"--mount=/proc/{place.mounts}/ns/mnt",) if place.mounts else ()
+            argv = ("nsenter", f"--net=/run/netns/{place.namespace}", *mounts, *argv)
         self._argv = argv
+        name = "octavia-ovn-chassis"
         self._service = Service(
-            name="octavia-ovn-chassis",
+            name=name if place.chassis == ovn.CHASSIS else f"{name}-{place.chassis}",
             argv=argv,
             env=settings.base_environment,
             ready=lambda: "This is chassis" in self.log(),
@@ -110,13 +139,17 @@ class Program:
 
 
 @contextlib.contextmanager
-def probing(stack: Stack) -> Iterator[None]:
-    """While Octavia's API and agent run with `[ovn_health] enabled`."""
+def probing(stack: Stack, *more: str) -> Iterator[None]:
+    """While Octavia's API and agent run with `[ovn_health] enabled`.
+
+    :param more: lines of that section
+    """
     file = stack.settings.etc / "octavia.conf"
     before = file.read_text()
-    health = f"[ovn_health]\nenabled = True\n[{_STATISTICS}]\nbind_host = {_CONTROLLER}\n"
-    file.write_text(f"{before}\n{health}")
-    with _cable(stack):
+    lines = ["[ovn_health]", "enabled = True", *more]
+    lines += [f"[{_STATISTICS}]", f"bind_host = {cable_end(stack.settings, 0, 1)}", ""]
+    file.write_text("\n".join((before, *lines)))
+    with cable(stack, ovn.hypervisor(stack.settings)):
         restart(stack)
         try:
             yield
@@ -156,22 +189,33 @@ def _await_mark(stack: Stack) -> None:
 
 
 @contextlib.contextmanager
-def _cable(stack: Stack) -> Iterator[None]:
-    """While the hypervisor has a way to the controller: its namespace has none."""
-    device = f"{stack.settings.prefix}-c"
-    inside = ovn.hypervisor(stack.settings)
+def cable(stack: Stack, inside: str, number: int = 0) -> Iterator[str]:
+    """While a hypervisor has a way to the controller: its namespace has none.
+
+    :param inside: its namespace
+    :param number: one for each hypervisor, below 2
+    :returns: the controller's end
+    """
+    device = f"{stack.settings.prefix}-c{number}"
+    ours, theirs = (f"{cable_end(stack.settings, number, each)}/30" for each in (1, 2))
     link = ["ip", "link", "add", device, "type", "veth", "peer", "name", "control"]
     shell.run([*link, "netns", inside])
     try:
-        for where, name, address in (
-            ([], device, _CONTROLLER),
-            (["-n", inside], "control", _HYPERVISOR),
-        ):
-            shell.run(["ip", *where, "address", "add", f"{address}/30", "dev", name])
+        for where, name, address in (([], device, ours), (["-n", inside], "control", theirs)):
+            shell.run(["ip", *where, "address", "add", address, "dev", name])
             shell.run(["ip", *where, "link", "set", name, "up"])
-        yield
+        if number:
+            route = ["route", "add", cable_end(stack.settings, 0, 1), "dev", "control"]
+            shell.run(["ip", "-n", inside, *route])
+        yield device
     finally:
         shell.run(["ip", "link", "del", device])
+
+
+def cable_end(settings: Settings, number: int, end: int) -> str:
+    """Return the address of an end of a cable: 1 for the controller's, 2 for the hypervisor's."""
+    sandbox = settings.ports["keystone"] // 4 % 16384
+    return str(_ADDRESSES + 8 * sandbox + 4 * number + end)
 
 
 def restart(stack: Stack) -> None:

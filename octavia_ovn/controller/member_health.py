@@ -164,7 +164,7 @@ class MemberHealth:
         """Yield the monitored members that may be reached; take note of why others cannot."""
         for member in pool.members:
             subnet = subnets.get(member.subnet_id or "")
-            why = reachability.obstacle(self._nb, pool, member, subnet)
+            why = reachability.obstacle(self._nb, pool, member, subnet, self._probing.located)
             if why is None:
                 raise Missing
             if why:
@@ -212,7 +212,7 @@ class MemberHealth:
     def _is_somewhere(self, checked: _Checked, checks: Checks) -> bool:
         """Whether a chassis can check a member; else its last result would stay."""
         port, member = self._probed_port(checked), checked.member
-        if port is None or port.up or port.virtual:
+        if port is None or port.up or port.virtual or self._probing.located(port.name):
             return True
         checks.members[member.id] = HealthState.UNREACHABLE
         checks.obstacles[member.id] = (

@@ -30,6 +30,9 @@ INTERVAL = 1.0
 """Seconds between two examinations of which chassis are silent."""
 QUIET = 4.0
 """Seconds without a line from a chassis until it counts as silent: two are sent in that time."""
+MOVES = 5.0
+"""Seconds in which a port that is on no chassis any more may appear on another one: at the end of a
+live migration, OVN takes it from the old one first."""
 KEPT = 60.0
 """Seconds for which NB_Global says that chassis probe after the last one has gone."""
 FLIPS = 20, 30.0, 100
@@ -97,6 +100,8 @@ class Probing:
         self._flips, self._weights = Damping(*FLIPS), Damping(*WEIGHTS)
         self._links: dict[str, Link] = {}
         self._conditions: Mapping[str, Condition] = {}
+        self._moving: dict[str, float] = {}
+        """Switch port → until when it may appear on another chassis."""
         self.begin()
 
     @property
@@ -112,6 +117,7 @@ class Probing:
         self._flips.clear()
         self._weights.clear()
         self._links.clear()
+        self._moving.clear()
         self.registry.begin()
         self._liveness.begin()
         self._conditions = {}
@@ -147,12 +153,19 @@ class Probing:
     def _leave(self, link: Link) -> frozenset[str]:
         if self._links.get(link.chassis) is link:
             del self._links[link.chassis]
-        self.registry.leave(link)
-        return frozenset()
+        return self.registry.leave(link)
 
-    def locate(self, port: str, chassis: str | None) -> None:
-        """Take note of the chassis where a switch port is."""
-        self._changed |= self.registry.locate(port, chassis)
+    def located(self, port: str) -> bool:
+        """Whether a switch port is known to be on a chassis, or on its way to one."""
+        return self.enabled and bool(self.registry.places.of(port) or port in self._moving)
+
+    def locate(self, port: str, *chassis: str) -> None:
+        """Take note of the chassis where a switch port is; see :meth:`Registry.locate`."""
+        if chassis:
+            self._moving.pop(port, None)
+        elif self.registry.places.of(port):
+            self._moving[port] = self._clock() + MOVES
+        self._changed |= self.registry.locate(port, *chassis)
 
     def turn(self, *, settled: bool) -> frozenset[str]:
         """Follow what has happened; return the load balancers of which the health has changed.
@@ -204,6 +217,7 @@ class Probing:
         if self._chassis is None:
             self._global.announce(now, k.PROBES_MARK, value=False)
             return frozenset()
+        self._changed |= self._lost(now)
         if self.registry.new_ports:
             self.registry.new_ports = False
             self._chassis.follow(self.registry.ports())
@@ -225,6 +239,13 @@ class Probing:
             self._observer.flips(state, count)
         self.registry.flips.clear()
         return self.registry.expire(now) | self.registry.judge(conditions)
+
+    def _lost(self, now: float) -> frozenset[str]:
+        """Give up ports that have not appeared on another chassis."""
+        lost = [port for port, until in self._moving.items() if now >= until]
+        for port in lost:
+            del self._moving[port]
+        return frozenset().union(*map(self.registry.at, lost))
 
     def _is_located(self) -> bool:
         """Whether it is known of all members where they are."""

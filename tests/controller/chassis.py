@@ -19,14 +19,19 @@ class Chassis:
         new = ports - self.followed
         self.followed = ports
         for port in sorted(new):
-            self.probing.locate(port, self.places.get(port))
+            self.probing.locate(port, *self._at(port))
 
     def reached(self):
         return self.numbers
 
-    def moves(self, port, chassis):
+    def moves(self, port, *chassis):
+        """Have a port on one chassis, or on two during a migration; on none without any."""
         self.places[port] = chassis
-        self.probing.locate(port, chassis)
+        self.probing.locate(port, *chassis)
+
+    def _at(self, port):
+        found = self.places.get(port) or ()
+        return (found,) if isinstance(found, str) else found
 
 
 class Program:

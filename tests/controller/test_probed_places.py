@@ -12,7 +12,7 @@ from tests.controller.agent import Agent
 from tests.controller.chassis import Chassis, Program
 from tests.controller.outside import TENANT
 from tests.controller.stories import site
-from tests.controller.test_probing import HTTP, PLACES, network, only
+from tests.controller.two_chassis import HTTP, PLACES, network, only, passes
 from tests.core.builders import member
 
 
@@ -63,9 +63,9 @@ def test_nobody_is_called_healthy_whose_monitor_address_is_on_no_hypervisor(agen
     b.finds()
     assert agent.db.vips() == only(1)
     ports.down.add("port9")
-    agent.chassis.moves("port9", None)
+    agent.chassis.moves("port9")
     agent.controller.enqueue("lb1")
-    agent.settle()
+    passes(agent, 6, b)
     assert agent.db.vips() == only(0)
     assert agent.octavia.operating["m1"] == "ERROR"
 

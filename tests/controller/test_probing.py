@@ -243,17 +243,48 @@ class TestResults:
     def test_members_on_no_hypervisor_get_nothing_and_begin_again(self, web):
         ports = web.nb.ports["neutron-net1"]
         ports.down = {"port1"}
+        web.chassis.moves("port1")
         web.changed(("backend", "10.0.0.1"))
-        web.settle()
+        passes(web, 6, web.a, web.b)
         assert web.db.vips() == only(2)
         assert web.a.probes == {}
 
         ports.down = set()
+        web.chassis.moves("port1", "a")
         web.changed(("backend", "10.0.0.1"))
         web.settle()
         assert web.db.vips() == only(2)
         web.a.finds()
         assert web.db.vips() == VIPS
+
+    def test_a_port_that_is_on_no_chassis_for_a_moment_keeps_its_member(self, web):
+        """As at the end of a live migration."""
+        before = web.db.transactions
+        ports = web.nb.ports["neutron-net1"]
+        for places, down in (
+            ((), {"port1"}),
+            ((), {"port1"}),
+            (("b",), {"port1"}),
+            (("b",), set()),
+        ):
+            ports.down = down
+            web.chassis.moves("port1", *places)
+            web.changed(("backend", "10.0.0.1"))
+            passes(web, 2, web.a, web.b)
+            assert (web.db.vips(), web.db.transactions) == (VIPS, before)
+        passes(web, 10, web.a, web.b)
+        assert web.db.vips() == VIPS
+
+    def test_a_port_that_ovn_calls_down_while_a_chassis_has_it_is_judged_by_its_check(self, web):
+        """As at the end of a live migration, until it works on the new hypervisor."""
+        before = web.db.transactions
+        web.chassis.moves("port1", "b")
+        web.nb.ports["neutron-net1"].down = {"port1"}
+        web.changed(("backend", "10.0.0.1"))
+        web.settle()
+        assert (web.db.vips(), web.db.transactions) == (VIPS, before)
+        web.b.finds(m1=DOWN)
+        assert web.db.vips() == only(2)
 
 
 class TestTakeOver:

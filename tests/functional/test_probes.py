@@ -45,12 +45,16 @@ class World:
         )
         return ref(made[1]["uuid"][1])
 
-    def moves(self, number, name):
-        """Have a machine move to a chassis."""
+    def moves(self, number, name, *more):
+        """Have a machine move to a chassis.
+
+        :param more: the one where it will be after a live migration that has begun
+        """
         port = self.tenant.vm_port(number)["id"]
         where = [["logical_port", "==", port]]
         self.until(lambda: self.lab.sb.select("Port_Binding", where))
-        columns = {"chassis": self.chassis[name], "up": True}
+        additional = oset([self.chassis[each] for each in more])
+        columns = {"chassis": self.chassis[name], "up": True, "additional_chassis": additional}
         self.lab.sb.transact(update("Port_Binding", where, columns))
 
     def program(self, name, *more_ports):
@@ -187,6 +191,26 @@ def test_from_the_request_to_the_rows(world):
     world.until(lambda: not two.probes)
     world.until(lambda: source["id"] not in world.lab.neutron.ports)
     assert [each for each in world.lab.nb.select("ACL") if "_probes" in each["match"]] == []
+
+
+def test_both_chassis_of_a_machine_that_migrates_probe_it(world):
+    one, two = world.probing()
+    one.finds(UP)
+    world.until(lambda: world.serving() == {0})
+    world.moves(0, "hv-1", "hv-2")
+    world.until(lambda: len(two.probes) == 2)
+    assert len(one.probes) == 1
+    moving, _ = world.members()
+    two.finds(UP)
+    one.finds(DOWN)
+    world.until(lambda: world.serving() == {0, 1})
+    world.moves(0, "hv-2")
+    world.until(lambda: not one.probes)
+    assert two.probes[moving].rise == HTTP["max_retries"]
+    assert world.serving() == {0, 1}
+    assert world.operating() == ["ONLINE", "ONLINE"]
+    two.finds(DOWN, moving)
+    world.until(lambda: world.serving() == {1})
 
 
 def test_another_agent_takes_over_and_nothing_changes(world):

@@ -3,8 +3,8 @@
 
 KIND is `http`, `https`, `silent` (accepts and says nothing), `slow` (a byte a second without an
 end) or `udp`. HTTP answers `/status/CODE` with that code, `/moved` with a redirect to a page that
-would be well, and anything else with 200. `/requests` shows the lines of the last request. After
-`/weight/NUMBER` all answers say that weight.
+would be well, and anything else with 200, or with CODE after a request of `/set/CODE`. After
+`/weight/NUMBER` all answers say that weight. `/requests` shows the lines of the last request.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     last = ""
     weight = ""
+    code = 200
 
     def server_bind(self) -> None:
         self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -33,14 +34,16 @@ class _Http(http.server.BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
 
+    def _code(self) -> int:
+        kind, _, value = self.path[1:].partition("/")
+        if kind == "set":
+            self.server.code = int(value)
+        elif kind == "weight":
+            self.server.weight = value
+        return int({"status": value, "moved": "302"}.get(kind, self.server.code))
+
     def _answer(self) -> None:
-        code, body = 200, b"well\n"
-        if self.path.startswith("/status/"):
-            code = int(self.path.rsplit("/", 1)[1])
-        elif self.path.startswith("/weight/"):
-            self.server.weight = self.path.rsplit("/", 1)[1]
-        elif self.path == "/moved":
-            code = 302
+        code, body = self._code(), b"well\n"
         if self.path == "/requests":
             body = self.server.last.encode()
         else:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sandbox.guests import Guest
 
 _FIRST_WAIT, _FACTOR, _STEPS = 0.2, 1.2, 23  # seconds; wait.Backoff of WaitActiveAndGet...
+_HEALTHZ = {"type": "HTTP", "url_path": "/healthz", "http_method": "GET", "expected_codes": "200"}
 _MONITORS = {"TCP": "TCP", "UDP": "UDP-CONNECT"}
 
 
@@ -46,6 +47,8 @@ class Controller:
     """`lb-method`; this is the default."""
     create_monitor: bool = True
     """`create-monitor`."""
+    http_monitors: bool = False
+    """Whether it has the patch of docs/tenants/kubernetes.md, and the provider serves them."""
 
     # --- what Kubernetes calls -----------------------------------------------------------
 
@@ -228,25 +231,35 @@ class Controller:
             self._wait(lb)
         members = self._octavia("GET", f"/pools/{pool['id']}/members")["members"]
         wanted = self._describe_members(service, port, nodes)
-        if _identities(members) != _identities(wanted):
+        # It compares with this port also where it does not send it.
+        compared = [
+            {**one, "monitor_port": service.health_check_node_port or None} for one in wanted
+        ]
+        if _identities(members) != _identities(compared):
             self._octavia("PUT", f"/pools/{pool['id']}/members", {"members": wanted})
             self._wait(lb)
         return pool
 
     def _describe_members(self, service: Service, port: Port, nodes: Sequence[Guest]) -> list[Json]:
+        checked = {"monitor_port": service.health_check_node_port}
         return [
             {
                 "address": node.address(service.version),
                 "protocol_port": port.node_port,
                 "name": node.name,
                 "subnet_id": self.subnet,
+                **(checked if self._asks_kube_proxy(service) else {}),
             }
             for node in nodes
         ]
 
+    def _asks_kube_proxy(self, service: Service) -> bool:
+        return bool(service.health_check_node_port and self.http_monitors)
+
     def _describe_monitor(self, service: Service, index: int, port: Port) -> Json:
         name = f"monitor_{index}_{service.tag}"
-        return {"name": name, "type": _MONITORS[port.protocol], **self.monitor}
+        usual = {"name": name, "type": _MONITORS[port.protocol], **self.monitor}
+        return {**usual, **_HEALTHZ} if self._asks_kube_proxy(service) else usual
 
     def _ensure_monitor(
         self, lb: Json, service: Service, index: int, port: Port, pool: Json
@@ -263,9 +276,15 @@ class Controller:
             self._wait(lb)
         else:
             now = self._octavia("GET", f"/healthmonitors/{monitor}")["healthmonitor"]
-            assert now["type"] == wanted.pop("type")
-            if any(now[name] != value for name, value in wanted.items()):
-                self._octavia("PUT", f"/healthmonitors/{monitor}", {"healthmonitor": wanted})
+            updated = {name: wanted[name] for name in ("name", *self.monitor)}
+            if now["type"] != wanted["type"]:
+                self._octavia("DELETE", f"/healthmonitors/{monitor}")
+                self._wait(lb)
+                body = {"healthmonitor": {"pool_id": pool["id"], **wanted}}
+                self._octavia("POST", "/healthmonitors", body)
+                self._wait(lb)
+            elif any(now[name] != value for name, value in updated.items()):
+                self._octavia("PUT", f"/healthmonitors/{monitor}", {"healthmonitor": updated})
                 self._wait(lb)
 
     # --- security groups (pkg/openstack/loadbalancer_sg.go) ------------------------------
@@ -279,6 +298,9 @@ class Controller:
             for port in service.ports
             for cidr in service.allowed
         }
+        if service.health_check_node_port:
+            subnet = self.cloud.get("network", f"/v2.0/subnets/{self.subnet}")["subnet"]
+            wanted.add(("tcp", service.health_check_node_port, subnet["cidr"]))
         rules = {
             (rule["protocol"], rule["port_range_min"], rule["remote_ip_prefix"]): rule["id"]
             for rule in self.cloud.neutron("security-group-rules", security_group_id=group["id"])
@@ -351,8 +373,10 @@ def _pauses() -> Iterator[float]:
     return (_FIRST_WAIT * _FACTOR**step for step in range(_STEPS))
 
 
-def _identities(members: list[Json]) -> set[tuple[str, str, int]]:
-    return {(one["name"], one["address"], one["protocol_port"]) for one in members}
+def _identities(members: list[Json]) -> set[tuple[str, str, int, int | None]]:
+    return {
+        (one["name"], one["address"], one["protocol_port"], one["monitor_port"]) for one in members
+    }
 
 
 def _nodes_of(tree: object) -> Iterator[Json]:

@@ -30,6 +30,8 @@ class Service:
     """`spec.sessionAffinity: ClientIP`."""
     source_ranges: tuple[str, ...] = ()
     """`spec.loadBalancerSourceRanges`."""
+    health_check_node_port: int = 0
+    """`spec.healthCheckNodePort`, with `spec.externalTrafficPolicy: Local`."""
 
     @property
     def tag(self) -> str:

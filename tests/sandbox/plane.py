@@ -53,8 +53,13 @@ class Plane:
 
     @classmethod
     def build(cls, scenery: Scenery) -> Plane:
-        """Make everything, once: networks, and guests that may talk to each other."""
+        """Make everything, once: networks, and guests that may talk to each other.
+
+        In a sandbox that was up before it may stand already.
+        """
         cloud, guests = scenery.cloud, scenery.stack.guests
+        if found := cloud.neutron("networks", name="servers"):
+            return cls._standing(scenery, found[0]["id"])
         _allow_everything(cloud)
         router = cloud.create("router", external_gateway_info={"network_id": scenery.public})["id"]
         servers = cloud.create("network", name="servers")["id"]
@@ -70,6 +75,15 @@ class Plane:
         guests.create(cloud, "behind", network=clients)
         guests.create_outside("crowd", [f"{address}/24" for address in CROWD])
         return cls(scenery, router, servers, servers4, servers6)
+
+    @classmethod
+    def _standing(cls, scenery: Scenery, servers: str) -> Plane:
+        def subnet(cidr: str) -> str:
+            return str(scenery.cloud.neutron("subnets", cidr=cidr)[0]["id"])
+
+        owner = {"device_owner": "network:router_interface"}
+        router = scenery.cloud.neutron("ports", network_id=servers, **owner)[0]["device_id"]
+        return cls(scenery, router, servers, subnet("10.20.0.0/24"), subnet("fd20::/64"))
 
     @property
     def cloud(self) -> Cloud:
@@ -250,17 +264,22 @@ class Plane:
 
     @contextlib.contextmanager
     def _held(self, kind: str, client: str, address: str) -> Iterator[Connection]:
-        inside = namespaces.command(
-            self.scenery.stack.guests.get(client).namespace,
-            (sys.executable, _TRAFFIC, kind, address, "80", self._local_port(1)),
-        )
-        with subprocess.Popen(
-            inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
+        with self.running(client, kind, address, 1) as process:
             try:
                 yield Connection(process)
             finally:
                 process.kill()
+
+    def running(self, client: str, kind: str, address: str, ports: int) -> subprocess.Popen[str]:
+        """Start a client that runs on its own; see traffic.py.
+
+        :param ports: local ports that it may use
+        """
+        inside = namespaces.command(
+            self.scenery.stack.guests.get(client).namespace,
+            (sys.executable, _TRAFFIC, kind, address, "80", self._local_port(ports)),
+        )
+        return subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def _run(
         self, client: str, kind: str, address: str, count: int, *sources: str

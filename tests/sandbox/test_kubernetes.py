@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.chassis import checking
 from tests.sandbox.kubernetes import Controller
 from tests.sandbox.kubernetes_service import Port, Service
 from tests.sandbox.plane import CROWD
+from tests.sandbox.test_dataplane_probes import application
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
@@ -202,6 +206,91 @@ def test_a_service_whose_settings_change(
 
 
 DNS_ALONE = dataclasses.replace(BOTH, ports=(UDP,))
+
+
+LOCAL = dataclasses.replace(BOTH, health_check_node_port=32080)
+
+
+@pytest.fixture
+def patched(plane: Plane, controller: Controller) -> Iterator[Controller]:
+    """The controller with the patch, in a cloud whose chassis check members."""
+    with checking(plane.scenery.stack):
+        yield dataclasses.replace(controller, http_monitors=True)
+        for lb in plane.cloud.octavia("GET", "/loadbalancers")["loadbalancers"]:
+            controller.delete(LOCAL, lb)
+
+
+@pytest.fixture
+def kube_proxies(plane: Plane, nodes: list[Guest]) -> Iterator[None]:
+    """What answers at the healthCheckNodePort."""
+    with contextlib.ExitStack() as running:
+        for name in NODES:
+            kind, port = "http", LOCAL.health_check_node_port
+            running.enter_context(application(plane, name, kind, port))
+        yield
+
+
+def _have_pods(plane: Plane, *names: str) -> None:
+    """Have some nodes have ready pods, and the others none."""
+    for name in NODES:
+        url = f"http://127.0.0.1:{LOCAL.health_check_node_port}"
+        code = 200 if name in names else 503
+        plane.scenery.stack.guests.run(name, ("curl", "-s", f"{url}/set/{code}"))
+
+
+@pytest.mark.usefixtures("kube_proxies")
+def test_external_traffic_policy_local(
+    plane: Plane, patched: Controller, nodes: list[Guest]
+) -> None:
+    """Nodes without a pod get nothing, of UDP neither, though their node ports are open."""
+    _have_pods(plane, "node1")
+    lb = patched.ensure(LOCAL, nodes[:2])
+    address = _address(plane, lb)
+    _await_served(plane, lb, "node1")
+    before = _members(plane, lb)
+    for kind in ("tcp", "udp"):
+        assert plane.ask("outside", address, kind=kind) == {"node1": 20}
+
+    with plane.connection("outside", address) as held:
+        assert held.ask() == "node1"
+        _have_pods(plane, "node2", "node3")
+        patched.update(LOCAL, lb, nodes)
+        _await_served(plane, lb, "node2", "node3")
+        for kind in ("tcp", "udp"):
+            assert set(plane.ask("outside", address, 40, kind=kind)) == {"node2", "node3"}
+        assert held.ask() == "node1"
+    assert _members(plane, lb).items() > before.items()
+
+    # The policy becomes Cluster, and Local again: other monitors, the same members.
+    members = _members(plane, lb)
+    patched.ensure(BOTH, nodes)
+    assert _types(plane, lb) == {"TCP", "UDP-CONNECT"}
+    _await_served(plane, lb, *NODES)
+    patched.ensure(LOCAL, nodes)
+    assert _types(plane, lb) == {"HTTP"}
+    _await_served(plane, lb, "node2", "node3")
+    assert _members(plane, lb) == members
+
+
+def _await_served(plane: Plane, lb: Json, *names: str) -> None:
+    """Wait until all VIPs lead to some nodes and to no others."""
+    addresses = {plane.scenery.stack.guests.get(name).address(4) for name in names}
+
+    def served() -> list[set[str]]:
+        rows = plane.scenery.nb(
+            "--format=json", "--columns=vips", "find", "Load_Balancer", f"name={lb['id']}"
+        )
+        found = [value for ((_, vips),) in json.loads(rows)["data"] for _, value in vips]
+        return [{one.rpartition(":")[0] for one in value.split(",")} for value in found]
+
+    until(lambda: all(found == addresses for found in served()), seconds=30)
+    plane.sync()
+
+
+def _types(plane: Plane, lb: Json) -> set[str]:
+    """Return the types of a load balancer's monitors."""
+    listed = plane.cloud.octavia("GET", f"/healthmonitors?project_id={lb['project_id']}")
+    return {one["type"] for one in listed["healthmonitors"]}
 
 
 def _members(plane: Plane, lb: Json) -> dict[tuple[str, int], str]:

@@ -5,6 +5,8 @@
 each; from each source address, if some are given. Prints JSON: source (or "") -> list of answers.
 ``traffic.py hold|hold-udp ADDRESS PORT LOCAL``: one connection, or one UDP socket; a request for
 each line of standard input, the answer as a line of standard output.
+``traffic.py repeat ADDRESS PORT LOCAL``: a request over a new TCP connection every 50 ms, until
+standard input ends. Prints JSON: answer -> how often, and under "slowest" the longest in seconds.
 
 Local ports are counted up from LOCAL. Were they left to chance, one might return within minutes
 with another VIP before the same server; conntrack would take that for the old connection.
@@ -14,11 +16,14 @@ An answer is the name of a server, or "refused", "unreachable", "timeout".
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import http.client
 import json
+import select
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 3.0
 _AT_ONCE = 8
+_PAUSE = 0.05
 
 
 def tcp(address: str, port: int, source: tuple[str, int]) -> str:
@@ -74,6 +80,17 @@ def hold_udp(address: str, port: int, local: int) -> None:
         _answer_lines(ask)
 
 
+def repeat(address: str, port: int, local: int) -> None:
+    """Ask again and again, each time over a new connection."""
+    found: collections.Counter[str] = collections.Counter()
+    slowest = 0.0
+    while not select.select([sys.stdin], [], [], _PAUSE)[0]:
+        began = time.monotonic()
+        found[_answer("tcp", address, port, ("", local + found.total()))] += 1
+        slowest = max(slowest, time.monotonic() - began)
+    json.dump({"answers": found, "slowest": slowest}, sys.stdout)
+
+
 def _answer_lines(ask: Callable[[], bytes]) -> None:
     for _ in sys.stdin:
         try:
@@ -102,10 +119,13 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+_LONG = {"hold": hold, "hold-udp": hold_udp, "repeat": repeat}
+
+
 def main(kind: str, address: str, port: str, local: str, count: str = "1", *sources: str) -> None:
     """See above."""
-    if kind in ("hold", "hold-udp"):
-        {"hold": hold, "hold-udp": hold_udp}[kind](address, int(port), int(local))
+    if kind in _LONG:
+        _LONG[kind](address, int(port), int(local))
         return
     asked = [
         (source, int(local) + number) for source in sources or ("",) for number in range(int(count))

@@ -15,8 +15,10 @@ from octavia_ovn.adapters.ovsdb.idl import DELETE, contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
 
 PORTS, CHASSIS, PRIVATE = "Port_Binding", "Chassis", "Chassis_Private"
+_PLACES = ("chassis", "additional_chassis")
+"""Where a port is, and where it will be after a live migration: OVN has that since 22.06."""
 TABLES = {
-    PORTS: ("logical_port", "chassis"),
+    PORTS: ("logical_port", *_PLACES),
     CHASSIS: ("name",),
     PRIVATE: ("name", "nb_cfg"),
 }
@@ -25,10 +27,11 @@ TABLES = {
 class ChassisRows:
     """Follows them in a replica.
 
-    :param located: called with a switch port and the name of its chassis, None for no one
+    :param located: called with a switch port and the names of its chassis: none, one, or during a
+        live migration the old one and the new one
     """
 
-    def __init__(self, located: Callable[[str, str | None], object]) -> None:
+    def __init__(self, located: Callable[..., object]) -> None:
         self._located = located
         self._replica: Replica | None = None
         self._ports: frozenset[str] = frozenset()
@@ -78,15 +81,17 @@ class ChassisRows:
         else:
             return
         if table == PORTS:
-            self._located(name, None if event == DELETE else self._chassis(row))
+            self._located(name, *(() if event == DELETE else self._chassis(row)))
         elif event == DELETE:
             self._reached.pop(name, None)
         else:
             self._reached[name] = row.nb_cfg
 
-    def _chassis(self, row: Any) -> str | None:
-        found: list[Any] = [
+    def _chassis(self, row: Any) -> tuple[str, ...]:
+        rows = [
             self._replica.get(CHASSIS, each) if self._replica else None
-            for each in contents(row, "chassis")
+            for column in _PLACES
+            if hasattr(row, column)
+            for each in contents(row, column)
         ]
-        return next((str(each.name) for each in found if each is not None), None)
+        return tuple(dict.fromkeys(str(each.name) for each in rows if each is not None))

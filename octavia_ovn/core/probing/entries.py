@@ -38,13 +38,15 @@ class Session:
     asked: set[str] = field(default_factory=set)
     complete: bool = False
 
-    def needs(self, entry: Entry) -> bool:
-        """Whether it must be told how to probe a member; take note of it."""
-        target = entry.target
+    def needs(self, target: Target, version: str) -> bool:
+        """Whether it must be told how to probe a member; take note of it.
+
+        :param version: of the probe
+        """
         member_id, had = target.probe.id, self.has.get(target.probe.id)
-        same = had is not None and had.version == entry.version
+        same = had is not None and had.version == version
         if not same:
-            self.has[member_id] = Result(member_id, entry.version, HealthState.UNKNOWN)
+            self.has[member_id] = Result(member_id, version, HealthState.UNKNOWN)
         # It may have been told by an older agent, which does not ask for weights.
         if same and (not target.weighted or member_id in self.asked):
             return False

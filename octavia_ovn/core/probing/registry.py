@@ -5,6 +5,9 @@ Both are compared as a whole at the beginning of each connection: a chassis tell
 and is told what differs from what it should have. Afterwards only changes are sent. The last result
 stays while a member moves to another chassis,
 while the program on its chassis is restarted, and when its probe is changed.
+
+During a live migration a switch port is on two chassis. Both probe its members, and the better
+result counts: the machine is on one of them only.
 """
 
 from __future__ import annotations
@@ -19,10 +22,13 @@ from octavia_ovn.core.multimap import MultiMap
 from octavia_ovn.core.probing.entries import Entry, Link, Session
 from octavia_ovn.core.probing.first_checks import FirstChecks
 from octavia_ovn.core.probing.messages import Plan, Result, Results, in_parts
+from octavia_ovn.core.probing.places import Places
 from octavia_ovn.core.probing.plan import Probes, Target
 
 MOST = 20_000
 """Probes that a chassis can say it has, at most."""
+_BETTER = (HealthState.UP, HealthState.UNKNOWN, HealthState.DOWN, HealthState.UNCHECKED)
+"""Which of the results of two chassis counts. What is not known yet may become UP."""
 
 
 class Condition(enum.Enum):
@@ -38,8 +44,7 @@ class Registry:
     """The members that are to be probed."""
 
     def __init__(self) -> None:
-        self._chassis: dict[str, str] = {}
-        """Switch port → chassis."""
+        self.places = Places()
         self.begin()
 
     def begin(self) -> None:
@@ -124,7 +129,7 @@ class Registry:
                 self._begin_check(member_id)
             self.new_ports |= target.port not in self._at_port
             self._at_port.add(target.port, member_id)
-        self._place(member_id, self._chassis.get(target.port))
+        self._place(member_id, self.places.of(target.port))
         return True
 
     def _remove(self, lb_id: str, member_id: str) -> bool:
@@ -134,37 +139,36 @@ class Registry:
         del self._entries[member_id]
         self._first.end(member_id)
         self._at_port.discard(entry.target.port, member_id)
-        self._displace(member_id, self._chassis.get(entry.target.port))
+        self._displace(member_id, self.places.of(entry.target.port))
         return True
 
-    def locate(self, port: str, chassis: str | None) -> frozenset[str]:
+    def locate(self, port: str, *chassis: str) -> frozenset[str]:
         """Set on which chassis a switch port is; return the load balancers that this concerns.
 
-        :param chassis: None for on no one
+        :param chassis: none, one, or during a live migration the old one and the new one
         """
-        before = self._chassis.pop(port, None)
-        if chassis is not None:
-            self._chassis[port] = chassis
+        before = self.places.of(port)
+        self.places.set(port, chassis)
         members = tuple(self._at_port.of(port)) if before != chassis else ()
         for member_id in members:
             self._displace(member_id, before)
             self._place(member_id, chassis)
-        return frozenset(self._entries[each].lb_id for each in members)
+        return self.at(port) if members else frozenset()
 
-    def _place(self, member_id: str, chassis: str | None) -> None:
-        if chassis is not None:
-            self._on_chassis.setdefault(chassis, set()).add(member_id)
-            self._changed.setdefault(chassis, set()).add(member_id)
-            self._adopt(member_id, chassis)
+    def _place(self, member_id: str, chassis: Iterable[str]) -> None:
+        for each in chassis:
+            self._on_chassis.setdefault(each, set()).add(member_id)
+            self._changed.setdefault(each, set()).add(member_id)
+        self._adopt(member_id)
 
-    def _displace(self, member_id: str, chassis: str | None) -> None:
+    def _displace(self, member_id: str, chassis: Iterable[str]) -> None:
         if member_id in self._entries:
             self._entries[member_id].alive = None
-        if chassis is not None:
-            self._on_chassis[chassis].discard(member_id)
-            if not self._on_chassis[chassis]:
-                del self._on_chassis[chassis]
-            self._changed.setdefault(chassis, set()).add(member_id)
+        for each in chassis:
+            self._on_chassis[each].discard(member_id)
+            if not self._on_chassis[each]:
+                del self._on_chassis[each]
+            self._changed.setdefault(each, set()).add(member_id)
 
     def settle(self) -> None:
         """Take note that all load balancers are known: what else a chassis probes can end."""
@@ -179,11 +183,16 @@ class Registry:
         """Take note of a connection; one that the chassis had before is over."""
         self._sessions[link.chassis] = Session(link)
 
-    def leave(self, link: Link) -> None:
-        """Take note that a connection is over."""
-        session = self._session(link)
-        if session is not None:
-            del self._sessions[link.chassis]
+    def leave(self, link: Link) -> frozenset[str]:
+        """Take note that a connection is over; return the load balancers that this concerns.
+
+        What it could have said about a machine that migrates is not awaited any more.
+        """
+        if self._session(link) is None:
+            return frozenset()
+        del self._sessions[link.chassis]
+        members = self._on_chassis.get(link.chassis, ())
+        return _some(self._adopt(each) for each in members if len(self._places(each)) > 1)
 
     def _session(self, link: Link) -> Session | None:
         session = self._sessions.get(link.chassis)
@@ -203,12 +212,13 @@ class Registry:
                 continue
             if each.id in session.has or len(session.has) < MOST:
                 session.has[each.id] = each
-                changed.add(self._adopt(each.id, link.chassis))
+                if link.chassis in self._places(each.id):
+                    changed.add(self._adopt(each.id))
         if results.complete and not session.complete:
             session.complete = True
             changed |= self._begin_checks(session)
             self._compare(link.chassis)
-        return frozenset(each for each in changed if each is not None)
+        return _some(changed)
 
     def _begin_checks(self, session: Session) -> set[str]:
         """Have members of a chassis that begins to probe them serve until their first results."""
@@ -220,13 +230,26 @@ class Registry:
                 found.add(entry.lb_id)
         return found
 
-    def _adopt(self, member_id: str, chassis: str) -> str | None:
-        """Take over what a chassis says about a member; return the load balancer if that is new."""
-        entry, session = self._entries.get(member_id), self._sessions.get(chassis)
-        result = session.has.get(member_id) if session is not None else None
-        if entry is None or result is None or result.state is HealthState.UNKNOWN:
-            return None
-        if result.version != entry.version or self._chassis.get(entry.target.port) != chassis:
+    def _places(self, member_id: str) -> tuple[str, ...]:
+        """Return the chassis that probe a member."""
+        entry = self._entries.get(member_id)
+        return self.places.of(entry.target.port) if entry is not None else ()
+
+    def _said(self, member_id: str, entry: Entry) -> Result | None:
+        """Return what the chassis of a member say about it: the better of two results."""
+        found = []
+        for chassis in self._places(member_id):
+            session = self._sessions.get(chassis)
+            result = session.has.get(member_id) if session is not None else None
+            if result is not None and result.version == self._target(entry, chassis)[1]:
+                found.append(result)
+        return min(found, key=lambda each: _BETTER.index(each.state), default=None)
+
+    def _adopt(self, member_id: str) -> str | None:
+        """Take over what is said about a member; return the load balancer if that is new."""
+        entry = self._entries[member_id]
+        result = self._said(member_id, entry)
+        if result is None or result.state is HealthState.UNKNOWN:
             return None
         if result.state is HealthState.UNCHECKED and entry.state is not HealthState.UP:
             return None  # what is not known stays so, and what was DOWN, too
@@ -264,9 +287,9 @@ class Registry:
         planned = self._on_chassis.get(session.link.chassis, set())
         for each in members:
             if each in planned:
-                entry = self._entries[each]
-                if session.needs(entry):
-                    put.append(entry.target)
+                target, version = self._target(self._entries[each], session.link.chassis)
+                if session.needs(target, version):
+                    put.append(target)
             elif session.has.pop(each, None) is not None:
                 drop.append(each)
         for part in in_parts(drop) if drop else ():
@@ -274,6 +297,11 @@ class Registry:
         for targets in in_parts(put) if put else ():
             weighted = tuple(each.probe.id for each in targets if each.weighted)
             yield session.link, Plan(tuple(each.probe for each in targets), weighted=weighted)
+
+    def _target(self, entry: Entry, chassis: str) -> tuple[Target, str]:
+        """Return how a chassis is to probe, and the version of that: expensive to compute."""
+        target = self.places.target(entry.target, chassis)
+        return target, entry.version if target is entry.target else target.probe.version
 
     # --- chassis that say nothing
 
@@ -285,18 +313,22 @@ class Registry:
         """
         old, self._conditions = self._conditions, dict(conditions)
         turned = {each for each in {**old, **conditions} if old.get(each) != conditions.get(each)}
-        members = [
-            (chassis, member_id)
-            for chassis in turned
-            for member_id in self._on_chassis.get(chassis, ())
-        ]
-        for chassis, member_id in members:
-            if conditions.get(chassis) is Condition.DEAD:
-                self._entries[member_id].bury(first=member_id in self._first)
+        members = {each for chassis in turned for each in self._on_chassis.get(chassis, ())}
+        for member_id in members:
+            entry = self._entries[member_id]
+            if self._condition(entry) is Condition.DEAD:
+                entry.bury(first=member_id in self._first)
                 self._first.end(member_id)
             else:
-                self._entries[member_id].revive()
-        return frozenset(self._entries[each].lb_id for _, each in members)
+                entry.revive()
+        return frozenset(self._entries[each].lb_id for each in members)
+
+    def _condition(self, entry: Entry) -> Condition | None:
+        """Return what is wrong with all chassis of a member."""
+        found = {self._conditions.get(each) for each in self.places.of(entry.target.port)}
+        if not found or None in found:
+            return None
+        return Condition.DEAD if found == {Condition.DEAD} else Condition.SILENT
 
     # --- answers
 
@@ -308,7 +340,7 @@ class Registry:
         entry = self._entries.get(member_id)
         if entry is None:
             return HealthState.UNKNOWN if lb_id in self._members else before
-        condition = self._conditions.get(self._chassis.get(entry.target.port, ""))
+        condition = self._condition(entry)
         if condition is Condition.DEAD:
             return HealthState.DOWN
         if condition is Condition.SILENT and entry.state is HealthState.UP:
@@ -343,6 +375,10 @@ class Registry:
         entry = self._entries.get(member_id)
         return entry.target if entry is not None else None
 
+    def at(self, port: str) -> frozenset[str]:
+        """Return the load balancers of the members at a switch port."""
+        return frozenset(self._entries[each].lb_id for each in self._at_port.of(port))
+
     def ports(self) -> frozenset[str]:
         """Return the switch ports of the members."""
         return frozenset(self._at_port)
@@ -357,6 +393,10 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _some(lb_ids: Iterable[str | None]) -> frozenset[str]:
+    return frozenset(each for each in lb_ids if each is not None)
 
 
 def _answers(result: Result, expected: Result | None) -> bool:

@@ -23,8 +23,11 @@ class Row:
 class World:
     def __init__(self, monkeypatch):
         self.places = {}
-        self.rows = ChassisRows(self.places.__setitem__)
-        monkeypatch.setattr(self.rows, "_chassis", lambda row: row.chassis)
+        self.rows = ChassisRows(self.locate)
+        monkeypatch.setattr(self.rows, "_chassis", lambda row: (row.chassis,))
+
+    def locate(self, port, *chassis):
+        self.places[port] = chassis
 
 
 @pytest.fixture
@@ -36,9 +39,9 @@ def test_a_port_whose_row_is_replaced_stays_where_it_is(world):
     old, new = Row(chassis="a"), Row(chassis="a")
     for event, row in (("create", old), ("create", new), (DELETE, old)):
         world.rows.update(PORTS, event, row)
-    assert world.places == {"port1": "a"}
+    assert world.places == {"port1": ("a",)}
     world.rows.update(PORTS, DELETE, new)
-    assert world.places == {"port1": None}
+    assert world.places == {"port1": ()}
 
 
 def test_a_chassis_whose_row_is_replaced_is_still_there(world):

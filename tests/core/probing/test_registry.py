@@ -134,7 +134,7 @@ class TestPlans:
         assert registry.locate("port1", "b") == frozenset()
         assert told(registry) == {"a": ([], ["m1"]), "b": (["m1"], [])}
 
-        registry.locate("port1", None)
+        registry.locate("port1")
         assert told(registry) == {"b": ([], ["m1"])}
 
     def test_a_chassis_that_has_the_probes_already_is_told_nothing(self) -> None:

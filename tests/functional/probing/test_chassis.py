@@ -61,7 +61,7 @@ class Field:
         self.log = folder / "log"
         self._config = folder / "chassis.conf"
         self.program: subprocess.Popen[bytes] | None = None
-        self._mounts = self._mount()
+        self._mounts = hypervisors.own_names()
         self.agent = Agent(listen(self.hypervisor.namespace, PORT), KEY)
         config = configparser.ConfigParser()
         config["ovn"] = {"ovn_sb_connection": cloud.sb}
@@ -86,14 +86,6 @@ class Field:
         """A host of its own: the hypervisor's network, and its own names of namespaces."""
         net = f"--net=/run/netns/{self.hypervisor.namespace}"
         return ["nsenter", net, f"--mount=/proc/{self._mounts.pid}/ns/mnt"]
-
-    def _mount(self) -> subprocess.Popen[bytes]:
-        script = "mount -t tmpfs none /run/netns && echo done && exec sleep infinity"
-        argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"done\n"
-        return process
 
     def close(self) -> None:
         self.agent.close()

@@ -82,24 +82,24 @@ class Processes:
 class Hypervisor:
     """One chassis."""
 
-    def __init__(self, name: str, number: int, prefix: str, central: Processes) -> None:
+    def __init__(self, name: str, number: int, prefix: str, folder: Path, sb: str) -> None:
         """Start it; `number` chooses its address."""
         self.name = name
         self.number = number
         self.namespace = f"{prefix}{name}"
         self._prefix = prefix
-        self._sb = f"unix:{central.folder}/sb.sock"
-        folder = central.folder / name
+        self._sb = sb
         folder.mkdir()
         self.processes = Processes(folder)
         self._switch: subprocess.Popen[bytes]
+        self._controller: subprocess.Popen[bytes]
         netns("add", self.namespace)
         ip("-n", self.namespace, "link", "set", "lo", "up")
         self.processes.database("db", _OVS_SCHEMA)
         self.processes.run("ovs-vsctl", "--no-wait", "init")
         self._start_switch()
         self._configure()
-        self.processes.start(*self._inside("ovn-controller", self._local))
+        self.start_controller()
 
     @property
     def rundir(self) -> Path:
@@ -119,6 +119,15 @@ class Hypervisor:
         argv = ("ovs-vswitchd", self._local, control, pidfile)
         self._switch = self.processes.start(*self._inside(*argv), ready="ovs-vswitchd.ctl")
 
+    def start_controller(self) -> None:
+        """Start ovn-controller."""
+        self._controller = self.processes.start(*self._inside("ovn-controller", self._local))
+
+    def kill_controller(self) -> None:
+        """Kill ovn-controller: flows stay, and its row in the Southbound database."""
+        self._controller.kill()
+        self._controller.wait()
+
     def restart_switch(self) -> None:
         """Kill and start ovs-vswitchd: all flows and connections are lost."""
         self._switch.kill()
@@ -127,7 +136,7 @@ class Hypervisor:
         self._start_switch()
 
     def _configure(self) -> None:
-        address = f"192.168.222.{self.number}"
+        address = tunnel_address(self.number)
         ids = {
             "system-id": self.name,
             "hostname": self.name,
@@ -217,7 +226,8 @@ class Cloud:
             f"--unixctl={self.folder}/northd.ctl",
         )  # fmt: skip
         for number, name in enumerate(names, 1):
-            self.hypervisors[name] = Hypervisor(name, number, self.prefix, self.central)
+            folder = self.folder / name
+            self.hypervisors[name] = Hypervisor(name, number, self.prefix, folder, self.sb)
         first = self.hypervisors[names[0]]
         for name in names[1:]:  # a star around the first
             other = self.hypervisors[name]
@@ -272,6 +282,21 @@ class Cloud:
         for name in (*self.guests, *(each.namespace for each in self.hypervisors.values())):
             subprocess.run(["ip", "netns", "delete", name], check=False)
         shutil.rmtree(self.folder)
+
+
+def tunnel_address(number: int) -> str:
+    """Return the address of a hypervisor's end of tunnels."""
+    return f"192.168.222.{number}"
+
+
+def own_names() -> subprocess.Popen[bytes]:
+    """Start a process that has names of network namespaces of its own, as a machine has."""
+    script = "mount -t tmpfs none /run/netns && echo done && exec sleep infinity"
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"done\n"
+    return process
 
 
 @contextlib.contextmanager
