@@ -31,6 +31,9 @@ from octavia_ovn.core.topology import Attachments
 
 LONGEST_LEAD = 5
 """Seconds for which a flush row has a backend at most: all hypervisors must follow meanwhile."""
+MOST = 4_096
+"""Backends of a load balancer that drain at the same time, for each address and listener: a tenant
+may replace members again and again for a day. What leaves beyond keeps its connections."""
 CT_FLUSH = "ct_flush"
 HAIRPIN = "hairpin_snat_ip"
 _FAILED = "ERROR"
@@ -112,12 +115,12 @@ def drain(before: Sequence[Row], after: Sequence[Row], situation: Situation) -> 
     now, timeout = situation.now, situation.timeout
     known, flushing, current = codec.read_draining(before), ending(before), _flows(after)
     members = _Members(situation)
-    failing = set(filter(members.fails, current)) if situation.failed else set()
+    failing = set(filter(members.is_skipped, current)) if situation.failed else set()
     left = _flows(separate(before)[0]) - current
     new = {each for each in left if members.leaves(each) and codec.is_flow(each)}
     new |= {each for each in failing if not members.has_failed(each)}
     found, armed = {}, set()
-    for flow in sorted(known.keys() | new):
+    for flow in sorted(known) + sorted(new - known.keys())[: max(0, MOST - len(known))]:
         latest = math.ceil(now + (lead(timeout) if flow in flushing else timeout))
         deadline = min(known.get(flow, latest), latest)
         if flow in flushing:
@@ -159,9 +162,17 @@ class _Members:
         return self._situation.failed and self.fails(flow)
 
     def fails(self, flow: Flow) -> bool:
-        """Whether a backend fails its check. OVN skips it then, where it is still in `vips`."""
+        """Whether a backend fails its check."""
         pool = self._situation.pools[flow.protocol, flow.vip]
         return not any(self._situation.health.may_serve(pool, each) for each in self._of(flow))
+
+    def is_skipped(self, flow: Flow) -> bool:
+        """Whether a backend in `vips` fails its check, so that OVN skips it.
+
+        OVN skips none that chassis check: what is in `vips` serves, be it because all fail.
+        """
+        pool = self._situation.pools[flow.protocol, flow.vip]
+        return pool.id not in self._situation.health.probed and self.fails(flow)
 
     def has_failed(self, flow: Flow) -> bool:
         """Whether Octavia shows that a backend fails its check."""

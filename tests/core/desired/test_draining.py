@@ -466,3 +466,51 @@ def test_rows_of_drains_go_with_the_flavor():
 
     assert [type(each) for each in diff(story.rows, rows) if isinstance(each, DeleteRow)]
     assert facts().samples_drops is False
+
+
+# --- members that serve although all of them fail
+
+
+OPEN = model.Flavor(drain_timeout=60, drain_failed=True, fail_open=True)
+
+
+def probed(*, up=(), down=()):
+    """What chassis have found, by the numbers of members."""
+    by = [[f"10.0.0.{each}" for each in numbers] for numbers in (up, down)]
+    return dataclasses.replace(health(up=by[0], down=by[1]), probed=frozenset({"p1"}))
+
+
+def test_members_that_serve_because_all_fail_do_not_drain():
+    """Their new connections would end with the old ones, and nothing would serve before."""
+    shown = {"m1": "ONLINE", "m2": "ONLINE"}
+    story = Story(member(1), member(2), flavor=OPEN, **CHECKED)
+    story.becomes(story.lb, health=probed(up=[1, 2]), member_status=shown)
+    story.becomes(story.lb, health=probed(down=[1, 2]))
+
+    assert story.serves == {KEY: f"{ONE},{TWO}"}
+    assert story.deadlines == {}
+    assert story.passes(55).serves == {KEY: f"{ONE},{TWO}"}
+
+
+def test_one_that_drains_serves_again_when_all_fail():
+    story = Story(member(1), member(2), flavor=OPEN, **CHECKED)
+    story.becomes(story.lb, health=probed(up=[1, 2]), member_status={"m1": "ONLINE"})
+    story.becomes(story.lb, health=probed(up=[2], down=[1]))
+    assert story.deadlines == {flow(): NOW + 60}
+
+    story.becomes(story.lb, health=probed(down=[1, 2]), member_status={"m1": "ERROR"})
+    assert story.serves == {KEY: f"{ONE},{TWO}"}
+    assert story.deadlines == {}
+
+
+def test_what_drains_at_the_same_time_is_bounded(monkeypatch):
+    """A tenant may replace members as often as it likes, and each would stay in the rows."""
+    monkeypatch.setattr(draining, "MOST", 2)
+    story = Story(member(1), member(2), member(3)).has(member(2), member(3)).passes(1)
+    story.has()
+
+    assert story.deadlines == {flow(): NOW + 60, flow(TWO): NOW + 61}
+    assert story.serves == {}
+    assert story.has(member(3)).passes(60).passes(5).has().deadlines == {
+        flow("10.0.0.3:80"): NOW + 126
+    }
