@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -61,17 +62,17 @@ class Admitted:
 
     def clients(self, listener: model.Listener, version: int) -> frozenset[str]:
         """Return the networks of one IP version whose clients may use a listener."""
-        found: set[str] = set()
-        for rule in self.rules:
-            if rule.admits_to(listener, version):
-                found.update(self._networks(rule))
-        return frozenset(found)
+        # Many rules may name the same set, and sets may be large.
+        sources = {each.source for each in self.rules if each.admits_to(listener, version)}
+        return frozenset(
+            itertools.chain.from_iterable(self._networks(each, version) for each in sources)
+        )
 
-    def _networks(self, rule: GroupRule) -> Iterator[str]:
-        if rule.address_set:
-            yield from _valid(self.sets.get(rule.address_set, ()), rule.version)
+    def _networks(self, source: str, version: int) -> Iterator[str]:
+        if source.startswith("$"):
+            yield from _valid(self.sets.get(source[1:], ()), version)
         else:
-            yield rule.source or ("::/0" if rule.version == 6 else "0.0.0.0/0")  # noqa: PLR2004
+            yield source or ("::/0" if version == 6 else "0.0.0.0/0")  # noqa: PLR2004
 
 
 def _valid(texts: Iterable[str], version: int) -> Iterator[str]:

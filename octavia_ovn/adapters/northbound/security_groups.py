@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from octavia_ovn.adapters.ovsdb.idl import contents
+from octavia_ovn.adapters.ovsdb.idl import UPDATE, contents
 from octavia_ovn.adapters.ovsdb.named_rows import NamedRows
 from octavia_ovn.core.codec import security_groups
 from octavia_ovn.core.dependencies import Dependency, Resource
@@ -44,8 +44,8 @@ class SecurityGroups:
         self._changed = changed
         self._groups = NamedRows(GROUP, self._opened, self._tell)
         self._asked: frozenset[UUID] = frozenset()
-        self._awaiting = False
-        """Whether ACLs have been requested that are not there yet."""
+        self._awaited: frozenset[UUID] = frozenset()
+        """The ACLs that have been requested and are not there yet."""
 
     def rules(self, group_id: str) -> tuple[GroupRule, ...] | None:
         """Return what a group lets in: nothing if it is gone; None while it is being fetched."""
@@ -65,15 +65,19 @@ class SecurityGroups:
         self._groups.forget(security_groups.port_group(group_id))
 
     def _follow(self, identities: frozenset[UUID]) -> bool:
-        """Have some ACLs replicated; return whether they are there."""
+        """Have some ACLs replicated; return whether they are there.
+
+        What is requested meanwhile waits: a tenant that changes its rules all the time must not
+        keep others waiting.
+        """
         replica = self._groups.replica
-        if replica is not None and not identities <= self._asked:
+        if replica is not None and not self._awaited and not identities <= self._asked:
             # Those of all groups: what has gone since the last time is left out.
-            self._asked = self._acls(replica.rows(GROUP))
-            self._awaiting = True
+            before, self._asked = self._asked, self._acls(replica.rows(GROUP))
+            self._awaited = self._asked - before
             conditions = [["_uuid", "==", ["uuid", str(each)]] for each in sorted(self._asked)]
             replica.restrict(ACL, conditions)
-        return not self._awaiting
+        return identities <= self._asked and self._awaited.isdisjoint(identities)
 
     @staticmethod
     def _acls(groups: Iterable[Any]) -> frozenset[UUID]:
@@ -84,7 +88,8 @@ class SecurityGroups:
 
     def _event(self, on_change: OnChange, table: str, event: str, row: Any, before: Any) -> None:
         on_change(table, event, row, before)
-        if table == ACL:
+        # New ones are awaited, and without those that are gone the group itself has changed.
+        if table == ACL and event == UPDATE:
             for name in self._names(row.uuid):
                 self._tell(name)
 
@@ -102,10 +107,12 @@ class SecurityGroups:
         """Process what the server has sent."""
         self._groups.run()
         replica = self._groups.replica
-        if self._awaiting and replica is not None and replica.is_restricted(ACL):
-            self._awaiting = False
+        if self._awaited and replica is not None and replica.is_restricted(ACL):
+            awaited, self._awaited = self._awaited, frozenset()
             for row in replica.rows(GROUP):
-                self._tell(row.name)
+                acls = contents(row, "acls")
+                if not (awaited.isdisjoint(acls) and self._asked.issuperset(acls)):
+                    self._tell(row.name)
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Arrange for the poller to wake up when `run` has something to do."""

@@ -185,3 +185,20 @@ def test_the_rules_of_all_groups_add_up():
     found = Admitted(rules, sets).clients(listener(), 4)
 
     assert found == {"10.0.0.0/8", "172.16.0.9/32"}
+
+
+def test_a_set_that_many_rules_name_is_read_once():
+    """A tenant may have a hundred rules that name a group of thousands, and many listeners."""
+
+    class Sets(dict):
+        reads = 0
+
+        def get(self, *args):
+            self.reads += 1
+            return super().get(*args)
+
+    rules = tuple(GroupRule(4, "$known", TCP, first) for first in range(80))
+    sets = Sets(known=frozenset({"172.16.0.9"}))
+
+    assert Admitted(rules, sets).clients(listener(), 4) == {"172.16.0.9/32"}
+    assert sets.reads == 1
