@@ -29,6 +29,13 @@ LOG = logging.getLogger(__name__)
 
 PAUSE = 1.0
 """Seconds between two changes of a load balancer at least."""
+_AGAIN = 5.0
+"""Seconds until a load balancer that could not be changed is named again: it has a back-off of its
+own."""
+_REOPENINGS = 20, 10.0
+"""How often a load balancer may let connections in again without more than that pause, and seconds
+until it may once more: a client that comes and goes must not have OVN compute all the time. The
+limit itself holds as soon as ever."""
 _LOOK = 0.25
 """Seconds between two comparisons at most, while any listener has a limit."""
 _SENTENCES = {
@@ -93,6 +100,10 @@ class ConnectionLimits:
         """What the rows say."""
         self._changed: dict[str, float] = {}
         """Load balancer → when its listeners were last opened or closed."""
+        self._full: dict[str, float] = {}
+        """Load balancer → when it may be opened as often as ever."""
+        self._named: dict[str, float] = {}
+        """Load balancer → until when it is not named again."""
         self.begin()
 
     def begin(self) -> None:
@@ -101,6 +112,8 @@ class ConnectionLimits:
         self._counts = self._compared = _UNKNOWN
         self._decisions.clear()
         self._changed.clear()
+        self._full.clear()
+        self._named.clear()
         self.keys: frozenset[Key] = frozenset()
         """The listeners with a limit; replaced, never changed."""
         self._heard = self._last_counting = self._due = now
@@ -133,7 +146,7 @@ class ConnectionLimits:
     def _should_be_closed(
         self, now: float, lb_id: str, key: Key | None, limit: int, *, closed: bool
     ) -> bool:
-        if now - self._changed.get(lb_id, -math.inf) < PAUSE:
+        if self._pauses(now, lb_id, closed=closed):
             return closed
         if now - self._heard >= SILENCE:
             # No chassis counts: a limit protects servers, and denies clients for a time only.
@@ -144,8 +157,16 @@ class ConnectionLimits:
         complete = self._counts.complete
         return connection_limit.is_closed(limit, count, closed=closed, complete=complete)
 
+    def _pauses(self, now: float, lb_id: str, *, closed: bool) -> bool:
+        """Whether listeners of a load balancer must stay as they are for a moment."""
+        if now - self._changed.get(lb_id, -math.inf) < PAUSE:
+            return True
+        most, interval = _REOPENINGS
+        return closed and self._full.get(lb_id, now) - now > (most - 1) * interval
+
     def follow(self, decision: Decision) -> None:
         """Take note of a decision that is in the rows now."""
+        self._named.pop(decision.lb_id, None)
         if decision.listeners:
             before = self._decisions.get(decision.lb_id)
             self._decisions[decision.lb_id] = decision
@@ -157,15 +178,19 @@ class ConnectionLimits:
 
     def _note(self, decision: Decision) -> None:
         """Log which listeners have been opened or closed."""
-        for each in decision.listeners:
-            if each.closed is not each.was_closed:
-                self._changed[decision.lb_id] = self._clock()
-                count = self._counts.open.get(each.key) if each.key else None
-                LOG.warning(_SENTENCES[each.closed], each.id, decision.lb_id, count, each.limit)
+        now, lb_id = self._clock(), decision.lb_id
+        turned = [each for each in decision.listeners if each.closed is not each.was_closed]
+        for each in turned:
+            self._changed[lb_id] = now
+            count = self._counts.open.get(each.key) if each.key else None
+            LOG.warning(_SENTENCES[each.closed], each.id, lb_id, count, each.limit)
+        if not all(each.closed for each in turned):
+            self._full[lb_id] = max(now, self._full.get(lb_id, now)) + _REOPENINGS[1]
 
     def forget(self, lb_id: str) -> None:
         """Forget a load balancer."""
-        self._changed.pop(lb_id, None)
+        for kept in (self._changed, self._full, self._named):
+            kept.pop(lb_id, None)
         if self._decisions.pop(lb_id, None) is not None:
             self._set_keys()
 
@@ -182,12 +207,15 @@ class ConnectionLimits:
         self._compared, self._due = self._counts, now + _LOOK
         found = [(lb_id, each) for lb_id, one in self._decisions.items() for each in one.listeners]
         self._observer.limits(limited=len(found), closed=sum(each.closed for _, each in found))
-        return frozenset(
+        wrong = {
             lb_id
             for lb_id, each in found
-            if each.closed
+            if now >= self._named.get(lb_id, now)
+            and each.closed
             is not self._should_be_closed(now, lb_id, each.key, each.limit, closed=each.closed)
-        )
+        }
+        self._named |= dict.fromkeys(wrong, now + _AGAIN)
+        return frozenset(wrong)
 
     def next_due(self) -> float | None:
         """Return in how many seconds there is something to do for :meth:`turn`."""

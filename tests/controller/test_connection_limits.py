@@ -12,7 +12,7 @@ from octavia_ovn.core.pending import Kind, deleted
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.statistics.limited import Counts
 from octavia_ovn.core.statistics.totals import SILENCE
-from octavia_ovn.errors import Unavailable
+from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Observer
 from tests.controller.agent import Agent
 from tests.core.builders import balancer, listener, member, pool, vip
@@ -106,6 +106,38 @@ def test_one_change_a_second_at_most(story):
     story.counts(100, seconds=0)
     assert not story.closed
     assert story.silent(PAUSE).closed
+
+
+def test_who_comes_and_goes_has_ovn_compute_seldom(story):
+    """Each change has ovn-northd compute, and is a line in the log."""
+    before = story.agent.db.transactions
+    for _ in range(100):
+        story.counts(100).counts(0)
+
+    # 20 at once, and 200 s.
+    assert story.agent.db.transactions - before <= 2 * (20 + 20) + 2
+
+
+def test_the_limit_holds_however_often_it_was_reached(story):
+    for _ in range(30):
+        story.counts(100).counts(0)
+
+    story.silent(10)
+    assert not story.closed
+    assert story.counts(100).closed
+
+
+def test_what_cannot_be_written_is_tried_with_a_growing_pause(story, caplog):
+    story.counts(0)
+    story.agent.nb.error = Refused("no")
+    story.counts(100)
+    for _ in range(120):
+        story.silent(0.25)
+    tries = [each for each in caplog.records if "next attempt" in each.message]
+    story.agent.nb.error = None
+
+    assert len(tries) < 20
+    assert story.silent(60).closed
 
 
 def test_each_listener_by_itself():

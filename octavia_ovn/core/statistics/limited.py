@@ -10,6 +10,10 @@ from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.traffic import Key
 
 _LIMITED = "tcp"
+_LINGER = 20
+"""Counts until the connections of a listener that is not on the chassis any more are none: OVN
+replaces its flows when members change. Without that they would count until all connections are
+counted, if ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Reported:
 
     def __init__(self) -> None:
         self.open: dict[Key, int] = {}
+        self._gone: dict[Key, int] = {}
+        """Listeners that are not on the chassis any more → for how many counts."""
 
     def update(self, limited: Collection[Key], found: Mapping[Key, int]) -> dict[Key, int]:
         """Take a count of open connections; return what should be reported.
@@ -54,6 +60,9 @@ class Reported:
         :param found: all that were counted; nothing stands for 0
         """
         now = {key: found.get(key, 0) for key in limited}
+        gone = [key for key, number in self.open.items() if number and key not in now]
+        self._gone = {key: self._gone.get(key, 0) + 1 for key in gone}
+        now |= {key: self.open[key] if self._gone[key] < _LINGER else 0 for key in gone}
         changed = {key: number for key, number in now.items() if self.open.get(key) != number}
         self.open = now
         return changed

@@ -32,6 +32,25 @@ def test_only_what_has_changed_is_reported():
     assert reported.update({A, B}, {A: 3}) == {}
     assert reported.update({A, B}, {A: 4, Key("bbbbbbbb", 1): 7}) == {A: 4}
     assert reported.open == {A: 4, B: 0}
-    assert reported.update((), {A: 4}) == {}
+    assert reported.update({A}, {A: 4}) == {}
+    assert reported.open == {A: 4}
+
+
+def test_what_leaves_a_chassis_does_not_count_for_ever():
+    """All connections may never be counted: the last number would keep the listener closed."""
+    reported = Reported()
+    reported.update({A, B}, {A: 4})
+    found = [reported.update((), {A: 4}) for _ in range(30)]
+
+    assert [each for each in found if each] == [{A: 0}]
     assert reported.open == {}
     assert reported.update({A}, {A: 4}) == {A: 4}
+
+
+def test_what_is_away_for_a_moment_counts_as_before():
+    reported = Reported()
+    reported.update({A}, {A: 4})
+    for _ in range(30):
+        assert reported.update((), {}) == {}
+        assert reported.open == {A: 4}
+        assert reported.update({A}, {A: 4}) == {}
