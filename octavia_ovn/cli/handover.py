@@ -84,15 +84,24 @@ class Handover:
     def successor(self) -> str | None:
         """Return the id of the load balancer of OVN on the VIP port; None if there is none.
 
-        :raises Refused: when there are several
+        :raises Refused: when there are several, or one that this command may not have made: a user
+            may have others on a port of his own
         """
-        found = [each["id"] for each in self.moves.on_port(self.vip.port_id, "ovn")]
+        found = self.moves.on_port(self.vip.port_id, "ovn")
+        ids = [str(each["id"]) for each in found]
         if len(found) > 1:
             raise Refused(
                 f"Several load balancers of provider ovn are on VIP port {self.vip.port_id}:"
-                f" {', '.join(found)}."
+                f" {', '.join(ids)}."
             )
-        return found[0] if found else None
+        same = all((each.get("name") or "") == (self.old.lb.get("name") or "") for each in found)
+        if not same and not self.vip.is_octavias():
+            raise Refused(
+                f"Load balancer {ids[0]} of provider ovn is on VIP port {self.vip.port_id}, which"
+                " is a user's, and has another name: it may be no copy. Give both the same name if"
+                " it is."
+            )
+        return ids[0] if ids else None
 
     def forth(self, flavor_id: str | None) -> str:
         """Create the load balancer with OVN on the VIP port, and silence the amphorae.

@@ -8,10 +8,11 @@ results to the loop as functions.
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 from octavia_ovn.controller import vip_ports
@@ -210,8 +211,12 @@ class Controller:
 
     def _follow_chassis(self) -> None:
         """Follow what chassis have found and counted, and tell them what has changed."""
+        self._follow_turn(functools.partial(self._probing.turn, settled=not self._unplanned))
+        self._follow_turn(self._limits.turn)
+
+    def _follow_turn(self, turn: Callable[[], Iterable[str]]) -> None:
         try:
-            for lb_id in self._probing.turn(settled=not self._unplanned) | self._limits.turn():
+            for lb_id in turn():
                 self.queue.add(lb_id)
         # It must not end the loop for load balancers that do not need it.
         except Exception:

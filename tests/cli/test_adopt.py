@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`octavia-ovn adopt`: what it says, in which order it acts, and what a fault leaves."""
 
+import dataclasses
 import json
 import types
 
@@ -307,3 +308,24 @@ def test_several_of_ovn_on_the_port(cloud):
 
     assert "Several load balancers" in cloud.run(OLD, "--yes", status=2)
     assert cloud.log == []
+
+
+@pytest.mark.parametrize("words", [(), ("--yes",), ("--back",), ("--back", "--yes")])
+def test_another_one_of_ovn_on_a_port_of_the_user_is_let_alone(cloud, words):
+    """It would take the VIP without having the listeners, and be deleted on the way back."""
+    other = {**cloud.rest.lbs[OLD], "id": NEW, "provider": "ovn", "name": "names"}
+    cloud.rest.lbs[NEW] = other
+    cloud.neutron.vip = dataclasses.replace(
+        cloud.neutron.vip, name="mine", device_id="", device_owner=""
+    )
+
+    assert "it may be no copy" in cloud.run("shop", *words, status=2)
+    assert cloud.log == []
+    assert NEW in cloud.rest.lbs
+
+
+def test_the_copy_may_get_another_name(cloud):
+    cloud.run("shop", "--yes")
+    cloud.rest.lbs[NEW]["name"] = "new shop"
+
+    assert "is deleted" in cloud.run("shop", "--back", "--yes")

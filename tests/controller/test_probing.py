@@ -240,6 +240,19 @@ class TestResults:
         assert "could not be followed" in caplog.text
         assert web.db.vips() == only(2)
 
+    def test_a_defect_about_connections_loses_no_result(self, web, monkeypatch):
+        def fails():
+            raise KeyError
+
+        web.a.states = {"m1": DOWN}
+        web.a._say(web.a.probes.values())
+        with monkeypatch.context() as patch:
+            patch.setattr(web.limits, "turn", fails)
+            web.controller.turn()
+        web.defects.met.clear()
+        web.settle()
+        assert web.db.vips() == only(2)
+
     def test_members_on_no_hypervisor_get_nothing_and_begin_again(self, web):
         ports = web.nb.ports["neutron-net1"]
         ports.down = {"port1"}
