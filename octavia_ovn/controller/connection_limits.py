@@ -116,6 +116,8 @@ class ConnectionLimits:
         self._named.clear()
         self.keys: frozenset[Key] = frozenset()
         """The listeners with a limit; replaced, never changed."""
+        self._new_keys = False
+        """Whether there are others now."""
         self._heard = self._last_counting = self._due = now
 
     # --- called from the thread that receives statistics
@@ -171,8 +173,7 @@ class ConnectionLimits:
             before = self._decisions.get(decision.lb_id)
             self._decisions[decision.lb_id] = decision
             self._note(decision)
-            if before is None or _known(before) != _known(decision):
-                self._set_keys()
+            self._new_keys |= before is None or _known(before) != _known(decision)
         else:
             self.forget(decision.lb_id)
 
@@ -191,17 +192,16 @@ class ConnectionLimits:
         """Forget a load balancer."""
         for kept in (self._changed, self._full, self._named):
             kept.pop(lb_id, None)
-        if self._decisions.pop(lb_id, None) is not None:
-            self._set_keys()
-
-    def _set_keys(self) -> None:
-        self.keys = frozenset().union(*map(_known, self._decisions.values()))
-        self._compared = _UNKNOWN
+        self._new_keys |= self._decisions.pop(lb_id, None) is not None
 
     def turn(self) -> frozenset[str]:
         """Return the load balancers of which a listener should be opened or closed."""
         now = self._clock()
         self._announce(now)
+        if self._new_keys:  # at once for all that have been reconciled
+            self._new_keys = False
+            self.keys = frozenset().union(*map(_known, self._decisions.values()))
+            self._compared = _UNKNOWN
         if self._counts is self._compared and now < self._due:
             return frozenset()
         self._compared, self._due = self._counts, now + _LOOK
@@ -219,6 +219,8 @@ class ConnectionLimits:
 
     def next_due(self) -> float | None:
         """Return in how many seconds there is something to do for :meth:`turn`."""
+        if self._new_keys:
+            return 0.0
         return max(0.0, self._due - self._clock()) if self._decisions else None
 
     def _announce(self, now: float) -> None:

@@ -63,14 +63,17 @@ class Admitted:
     def clients(self, listener: model.Listener, version: int) -> frozenset[str]:
         """Return the networks of one IP version whose clients may use a listener."""
         # Many rules may name the same set, and sets may be large.
-        sources = {each.source for each in self.rules if each.admits_to(listener, version)}
-        return frozenset(
-            itertools.chain.from_iterable(self._networks(each, version) for each in sources)
-        )
+        sources = {
+            (each.address_set, each.source)
+            for each in self.rules
+            if each.admits_to(listener, version)
+        }
+        found = (self._networks(*each, version) for each in sources)
+        return frozenset(itertools.chain.from_iterable(found))
 
-    def _networks(self, source: str, version: int) -> Iterator[str]:
-        if source.startswith("$"):
-            yield from _valid(self.sets.get(source[1:], ()), version)
+    def _networks(self, address_set: str, source: str, version: int) -> Iterator[str]:
+        if address_set:
+            yield from _valid(self.sets.get(address_set, ()), version)
         else:
             yield source or ("::/0" if version == 6 else "0.0.0.0/0")  # noqa: PLR2004
 

@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 
+from octavia_ovn.controller import connection_limits
 from octavia_ovn.controller.connection_limits import PAUSE
 from octavia_ovn.core.codec.keys import COUNTS_MARK
 from octavia_ovn.core.desired import access_control
@@ -12,6 +13,7 @@ from octavia_ovn.core.pending import Kind, deleted
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.statistics.limited import Counts
 from octavia_ovn.core.statistics.totals import SILENCE
+from octavia_ovn.core.statistics.traffic import Key
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Observer
 from tests.controller.agent import Agent
@@ -240,6 +242,20 @@ def test_follows_the_row_of_the_listener(story):
     assert after == (story.agent.row.uuid[:8], 80)
     assert before.port == after.port
     assert story.counts(100).closed
+
+
+def test_a_new_leader_gathers_the_listeners_of_all_load_balancers_at_once(story):
+    """For each anew, 10,000 load balancers would block the main loop for long."""
+    limits = story.agent.limits
+    before = limits.keys
+    for number in range(2, 5):
+        others = connection_limits._Listener(f"l{number}", Key("aaaaaaaa", number), 1, False, False)
+        limits.follow(connection_limits.Decision(f"lb{number}", (others,)))
+    assert limits.keys is before
+    assert limits.next_due() == 0
+
+    limits.turn()
+    assert len(limits.keys) == 4
 
 
 def test_a_listener_without_a_limit_is_not_counted():
