@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_KEPT = 1_024
+"""Load balancers of which more than necessary is kept for a while."""
 _SCAN = 1.0
 """Seconds between two examinations of those that wait, so that one transaction takes them all."""
 
@@ -32,6 +34,8 @@ class Damping:
         """Forget all."""
         self._full: dict[str, float] = {}
         """Load balancer → when it may have a whole burst again."""
+        self._most = _KEPT
+        """How many of them may be kept until those that are over are taken out."""
         self._waiting: dict[str, None] = {}
         """In the order in which they came."""
         self._scan_due = 0.0
@@ -49,10 +53,16 @@ class Damping:
             found |= {each for each in self._waiting if self._is_admitted(each, now)}
             rest = [each for each in self._waiting if each not in found]
             found.update(rest[: self._extra])
-            self._full = {key: each for key, each in self._full.items() if each > now}
+            self._prune(now)
         for each in found:
             self._waiting.pop(each, None)
+        if len(self._full) > self._most:
+            self._prune(now)
+            self._most = max(_KEPT, 2 * len(self._full))
         return found
+
+    def _prune(self, now: float) -> None:
+        self._full = {key: each for key, each in self._full.items() if each > now}
 
     def _is_admitted(self, lb_id: str, now: float) -> bool:
         full = max(now, self._full.get(lb_id, now))

@@ -65,6 +65,14 @@ def test_those_that_are_quiet_take_no_memory() -> None:
     assert set(damping._full) == {"1"}
 
 
+def test_those_that_never_wait_take_no_memory_for_ever() -> None:
+    """Load balancers come and go, and each may have a member that was DOWN once."""
+    damping = Damping(20, 10.0)
+    for number in range(10_000):
+        assert damping.admit({f"lb{number}"}, float(number)) == {f"lb{number}"}
+    assert len(damping._full) < 2_048
+
+
 def test_another_term_begins_with_nothing() -> None:
     damping = Damping(1, 10.0)
     damping.admit({"lb1"}, 100.0)
