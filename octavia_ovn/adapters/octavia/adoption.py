@@ -29,7 +29,7 @@ _ALL = ("name", "tags", "admin_state_up")
 COPIED = {
     Kind.LOAD_BALANCER: (
         *(*_ALL, "description", "project_id"),
-        *("vip_port_id", "vip_address", "vip_sg_ids", "vip_qos_policy_id"),
+        *("vip_port_id", "vip_address", "vip_sg_ids"),
     ),
     Kind.LISTENER: (
         *(*_ALL, "description", "protocol", "protocol_port", "allowed_cidrs", "connection_limit"),
@@ -54,10 +54,6 @@ _ADDITIONAL = (
 _ZONE = "availability_zone: {value} says where amphorae run; OVN runs on each chassis"
 _FLAVOR = "flavor: {value} is a flavor of amphora; --flavor names one of OVN's"
 _VNIC = "vip_vnic_type: {value} belongs to the amphorae; OVN forwards with each chassis' own device"
-_QOS = (
-    "vip_qos_policy_id: {value} shapes the ports of amphorae; with OVN it is put on the VIP port,"
-    " which no packet passes"
-)
 _CARRIED = (
     "protocol: OVN carries {value} as TCP; there are no headers, cookies, logs and errors of an"
     " HTTP proxy, and a connection stays on one member with all its requests"
@@ -172,7 +168,6 @@ def _of_load_balancer(lb: Fields, defaults: DriverDefaults) -> Iterator[tuple[Ef
         ("availability_zone", _ZONE, ""),
         ("flavor_id", _FLAVOR, ""),
         ("vip_vnic_type", _VNIC, "normal"),
-        ("vip_qos_policy_id", _QOS, ""),
     ):
         value = lb.get(option) or usual
         if value != usual:

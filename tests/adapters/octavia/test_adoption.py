@@ -174,7 +174,6 @@ def test_a_value_that_the_driver_refuses_is_named(kind, option, value):
         (Kind.LOAD_BALANCER, "availability_zone", "az1"),
         (Kind.LOAD_BALANCER, "flavor_id", "flavor"),
         (Kind.LOAD_BALANCER, "vip_vnic_type", "direct"),
-        (Kind.LOAD_BALANCER, "vip_qos_policy_id", "policy"),
     ],
 )
 def test_what_is_different_is_named_and_refuses_nothing(kind, option, value):
