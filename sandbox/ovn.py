@@ -56,7 +56,11 @@ def databases(settings: Settings) -> list[Service]:
 
 
 def daemons(settings: Settings) -> list[Service]:
-    """Return northd, vswitchd and ovn-controller."""
+    """Return northd, vswitchd and ovn-controller.
+
+    vswitchd is restarted if it aborts, as distributions have it: connection tracking of 3.1 in user
+    space did, when a packet came while its connection was being flushed.
+    """
     run = settings.run
     local = f"unix:{run}/db.sock"
     inside = ("ip", "netns", "exec", hypervisor(settings))
@@ -66,7 +70,7 @@ def daemons(settings: Settings) -> list[Service]:
             "ovn-northd",
             (f"--ovnnb-db={settings.nb}", f"--ovnsb-db={settings.sb}"),
         ),
-        _daemon(settings, "ovs-vswitchd", (local,), wrapper=inside),
+        _daemon(settings, "ovs-vswitchd", (local, "--monitor"), wrapper=inside),
         _daemon(settings, "ovn-controller", (local,), wrapper=inside, control=False),
     ]
 
