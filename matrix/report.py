@@ -34,7 +34,7 @@ _TAIL = """
 | --- | --- | --- |
 | `SOURCE_IP` or persistence with an IPv6 VIP | refused: OVN cannot hash IPv6 addresses | works |
 | VIPs [announced by OVN's dynamic routing](../operators/bgp.md) | no | yes |
-| [a change costs ovn-northd](../operators/scale.md) | all again | little, unless OVN checks members |
+| [northd](../operators/scale.md) computes for a change | all | little, unless OVN checks members |
 
 The same rows serve with all versions.
 """
