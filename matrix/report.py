@@ -33,8 +33,10 @@ _TAIL = """
 | | 23.03 | 25.03 and later |
 | --- | --- | --- |
 | `SOURCE_IP` or persistence with an IPv6 VIP | refused: OVN cannot hash IPv6 addresses | works |
+| VIPs [announced by OVN's dynamic routing](../operators/bgp.md) | no | yes |
+| [northd](../operators/scale.md) computes for a change | all | little, unless OVN checks members |
 
-There are no other differences: the same rows serve with all versions.
+The same rows serve with all versions.
 """
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OVN and Open vSwitch: databases, northd, and one hypervisor without a kernel module.
+"""OVN and Open vSwitch: databases, northd, and a hypervisor without a kernel module.
 
 ovs-vswitchd and ovn-controller have a network namespace of their own, the *hypervisor*: bridges,
 taps and the guests' cables are in there and vanish with it; nothing shows up on the host.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox.settings import Settings
 
 CHASSIS = "chassis-1"
-"""Name of the only hypervisor, for OVN and for Neutron."""
+"""Name of the first hypervisor, for OVN and for Neutron."""
 
 PHYSICAL_NETWORK = "physnet1"
 """Neutron's name for what is behind br-ex, where the outside namespaces are."""
@@ -56,7 +56,11 @@ def databases(settings: Settings) -> list[Service]:
 
 
 def daemons(settings: Settings) -> list[Service]:
-    """Return northd, vswitchd and ovn-controller."""
+    """Return northd, vswitchd and ovn-controller.
+
+    vswitchd is restarted if it aborts, as distributions have it: connection tracking of 3.1 in user
+    space did, when a packet came while its connection was being flushed.
+    """
     run = settings.run
     local = f"unix:{run}/db.sock"
     inside = ("ip", "netns", "exec", hypervisor(settings))
@@ -66,7 +70,7 @@ def daemons(settings: Settings) -> list[Service]:
             "ovn-northd",
             (f"--ovnnb-db={settings.nb}", f"--ovnsb-db={settings.sb}"),
         ),
-        _daemon(settings, "ovs-vswitchd", (local,), wrapper=inside),
+        _daemon(settings, "ovs-vswitchd", (local, "--monitor"), wrapper=inside),
         _daemon(settings, "ovn-controller", (local,), wrapper=inside, control=False),
     ]
 

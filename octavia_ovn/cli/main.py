@@ -31,9 +31,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 _HELP = """\
 Show Octavia's load balancers of the provider "ovn", compare them with OVN, and repair them.
 
-Run it where octavia-driver-agent runs, with Octavia's configuration.
+Run it where octavia-driver-agent runs, with Octavia's configuration; "trace --live" on a chassis.
 
-Start with "octavia-ovn check": it only reads, as do "show", "trace" and "bundle".
+Start with "octavia-ovn check": it only reads, as do "show", "bundle", "sync --dry-run", "adopt"
+without --yes, and "trace" without --live.
 
 \b
 Exit status of all commands
@@ -46,6 +47,7 @@ Examples
   octavia-ovn check
   octavia-ovn show web
   octavia-ovn trace web --from client-port
+  octavia-ovn explain OVNLB-309
   octavia-ovn sync --dry-run
 """
 
@@ -61,7 +63,8 @@ A load balancer is
   orphaned   it has rows, and Octavia does not know it
   without a VIP
              the port of a VIP is gone, or has lost its address
-  unenforced Octavia shows vip_sg_ids, which OVN does not enforce: use allowed_cidrs
+  unenforced Octavia shows vip_sg_ids, and they are not enforced: set [ovn] vip_security_groups,
+             or use allowed_cidrs
   unclear    it could not be compared
 
 \b

@@ -138,7 +138,7 @@ def _page(name):
 def test_octavia_has_the_policies_that_a_page_names():
     policies = pytest.importorskip("octavia.policies")
     known = {rule.name for rule in policies.list_rules()}
-    page = _page("tenants/access-control")
+    page = _page("operators/operations")
     named = re.findall(r'"(os_load-balancer_api:[\w:-]+)"', page)
     roles = re.findall(r"`rule:([\w:-]+)`", page)
 

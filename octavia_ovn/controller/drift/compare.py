@@ -366,7 +366,7 @@ def _unenforced(listed: Listed, rows: Sequence[Row]) -> Finding | None:
     if codec.vip_groups(rows).issuperset(listed.security_groups):
         return None
     groups = ", ".join(listed.security_groups)
-    detail = f"vip_sg_ids ({groups}) do not restrict access; restrict clients by allowed_cidrs"
+    detail = f"vip_sg_ids ({groups}) do not restrict access; replace them by allowed_cidrs"
     return Finding(listed.id, DriftState.UNENFORCED, detail)
 
 

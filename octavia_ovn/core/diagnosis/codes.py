@@ -60,8 +60,11 @@ VIP_NOT_SERVED = Code(
     " agent compares ([ovn] sync_interval), or the groups allow larger networks or fewer clients.")
 UNENFORCED = Code(
     106, _WARNING, "Security groups of the VIP are not enforced",
-    "Octavia shows vip_sg_ids, which OVN does not enforce: more clients than those can connect.",
-    "openstack loadbalancer listener set --allowed-cidr CIDR LISTENER")
+    "Octavia shows vip_sg_ids, and they are not enforced, because [ovn] vip_security_groups is not"
+    " set: more clients than those can connect. Octavia accepts no allowed_cidrs until they are"
+    " removed.",
+    "Set [ovn] vip_security_groups; or run openstack loadbalancer unset --vip-sg-id LB, and then"
+    " openstack loadbalancer listener set --allowed-cidr CIDR LISTENER.")
 NOT_COMPARED = Code(
     107, _UNCLEAR, "The load balancer could not be compared",
     "Octavia, the Northbound database or Neutron did not answer, or the answer has an error. The"
