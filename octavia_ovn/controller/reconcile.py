@@ -371,7 +371,7 @@ def restore(
         before = codec.decode(rows).lb if rows else None
     except codec.Undecodable:
         before = None
-    applied = changes.apply(before, changes.Restore(lb))
+    applied = changes.apply(before, record.with_groups(changes.Restore(lb), rows))
     return diff(rows, record.with_pending(record.rows_of(applied.lb, rows), pending))
 
 

@@ -264,6 +264,20 @@ def test_damaged_rows_are_repaired_before_groups_are_written_into_them():
     assert denied(agent) == {"128.0.0.0/1"}
 
 
+def test_a_vip_that_cannot_be_read_does_not_open_the_door():
+    """Octavia's groups do not count where the operator has switched the option off."""
+    agent = agent_with(*HALF)
+    agent.octavia.trees["lb1"] = dataclasses.replace(SITE, security_groups=None)
+    (row,) = agent.db.of("lb1")
+    agent.db.write([SetKeys(row.uuid, "external_ids", put={"neutron:vip": "nonsense"})])
+    agent.enqueue()
+    agent.settle()
+
+    assert codec.decode(agent.db.of("lb1")).lb.vips[0].address == SITE.vips[0].address
+    assert groups(agent) == SITE.security_groups
+    assert denied(agent) == {"128.0.0.0/1"}
+
+
 # --- limits
 
 

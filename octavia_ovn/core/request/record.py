@@ -54,6 +54,8 @@ def _recorded(existing: Sequence[Row], change: changes.Change) -> tuple[Sequence
         return rows, Pending((), {**change.objects, **waiting}, resync=not existing)
     if isinstance(change, changes.Abandon):
         return existing, Pending((), {}, orphaned=True)
+    if isinstance(change, changes.Restore):
+        change = with_groups(change, existing)
     lb = _lb(existing, needed=not isinstance(change, WHOLE))
     applied = changes.apply(lb, change)
     groups = isinstance(change, changes.UpdateLoadBalancer) and change.groups
@@ -81,6 +83,16 @@ def _lb(existing: Sequence[Row], *, needed: bool) -> model.LoadBalancer | None:
             raise
         return None
     return decoded.lb if decoded else None
+
+
+def with_groups(change: changes.Restore, existing: Sequence[Row]) -> changes.Restore:
+    """Return a change with the security groups that rows name, if Octavia's do not count.
+
+    They keep clients out, also where the rest of the rows cannot be read.
+    """
+    if change.lb.security_groups is not None:
+        return change
+    return replace(change, lb=replace(change.lb, security_groups=codec.vip_groups(existing)))
 
 
 def rows_of(lb: model.LoadBalancer, existing: Sequence[Row]) -> list[Row]:

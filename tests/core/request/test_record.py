@@ -132,6 +132,14 @@ class TestRequest:
 
         assert the_lb(db).security_groups == kept
 
+    def test_it_keeps_them_although_the_vip_cannot_be_read(self):
+        db = created(dataclasses.replace(web(), security_groups=frozenset({"sg1"})))
+        (row,) = db.of("lb1")
+        db.write([r.SetKeys(row.uuid, "external_ids", remove=frozenset({"neutron:vip"}))])
+        request(db, changes.Restore(dataclasses.replace(web(), security_groups=None)))
+
+        assert the_lb(db).security_groups == {"sg1"}
+
     @pytest.mark.parametrize(
         "change", [changes.PutMember("p9", member(1)), changes.PutPool(pool("p2"), "l9")]
     )
