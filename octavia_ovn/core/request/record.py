@@ -88,7 +88,7 @@ def _lb(existing: Sequence[Row], *, needed: bool) -> model.LoadBalancer | None:
 def with_groups(change: changes.Restore, existing: Sequence[Row]) -> changes.Restore:
     """Return a change with the security groups that rows name, if Octavia's do not count.
 
-    They keep clients out, also where the rest of the rows cannot be read.
+    They deny clients, also where the rest of the rows cannot be read.
     """
     if change.lb.security_groups is not None:
         return change
