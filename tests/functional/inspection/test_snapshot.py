@@ -10,6 +10,7 @@ import pytest
 from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
 from octavia_ovn.adapters.ovsdb.wire import ovs_map, ovs_set
+from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import responder
 from octavia_ovn.core.diagnosis.findings import Severity as Found
 from octavia_ovn.core.diagnosis.overview import overview
@@ -131,7 +132,7 @@ def cloud():
         rule("acl", 1002, "outport == @pg_web && ip4.src == $friends", "allow-related"),
         rule("drop", 1001, "outport == @neutron_pg_drop && ip", "drop"),
         group("pg_web", "acl", **{"neutron:security_group_id": "sg1"}),
-        rule("denied", 3000, "tcp", "drop", **{"octavia:listener_id": "l1"}),
+        rule("denied", 3000, "tcp", "drop", **{k.ACCESS_MARK: k.MARKED, k.ACCESS_LISTENER: "l1"}),
         group("pg_fence", "denied"),
         group("neutron_pg_drop", "drop"),
     ]

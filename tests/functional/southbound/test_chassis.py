@@ -19,7 +19,7 @@ class World:
     def __init__(self, server):
         self._server = server
         self.places = {}
-        self.chassis = ChassisRows(self.places.__setitem__)
+        self.chassis = ChassisRows(lambda port, *chassis: self.places.update({port: chassis}))
         self.sb = Southbound(
             Endpoint((server.unix,)),
             changed=lambda _: None,
@@ -111,29 +111,29 @@ def test_ports_are_followed_by_name(world):
     world.chassis.follow(frozenset({"port1", "port3"}))
     assert not world.chassis.located
     world.until(lambda: world.chassis.located)
-    assert world.places == {"port1": "hv1", "port3": None}
+    assert world.places == {"port1": ("hv1",), "port3": ()}
 
     world.update("Port_Binding", "logical_port", "port1", {"chassis": world.uuid("hv2")})
-    world.until(lambda: world.places["port1"] == "hv2")
+    world.until(lambda: world.places["port1"] == ("hv2",))
     world.write({"op": "delete", "table": "Chassis", "where": [["name", "==", "hv2"]]})
-    world.until(lambda: world.places["port1"] is None)
+    world.until(lambda: world.places["port1"] == ())
     world.update("Port_Binding", "logical_port", "port1", {"chassis": world.uuid("hv1")})
-    world.until(lambda: world.places["port1"] == "hv1")
+    world.until(lambda: world.places["port1"] == ("hv1",))
 
     world.chassis.follow(frozenset({"port1"}))
     assert world.chassis.located
     world.chassis.follow(frozenset({"port1", "port2"}))
-    world.until(lambda: world.places.get("port2") == "hv1")
+    world.until(lambda: world.places.get("port2") == ("hv1",))
     world.write(
         {"op": "delete", "table": "Port_Binding", "where": [["logical_port", "==", "port2"]]}
     )
-    world.until(lambda: world.places["port2"] is None)
+    world.until(lambda: world.places["port2"] == ())
 
 
 def test_what_was_wanted_before_the_database_was_there(world):
     world.chassis.follow(frozenset({"port2"}))
     world.open()
-    assert world.places == {"port2": "hv1"}
+    assert world.places == {"port2": ("hv1",)}
 
 
 def test_how_far_hypervisors_are(world):
