@@ -3,7 +3,7 @@
 
 The driver itself writes some load balancers; their rows are multiplied. Then a real northd and one
 hypervisor with a real ovn-controller (userspace datapath) work on them, for each version of OVN:
-with pools that nobody checks, or that chassis check, and with pools that OVN checks.
+with pools that OVN checks, and with others: without a monitor, or checked by chassis.
 
 Each project has ten load balancers, one network and one router. The hypervisor has machines of some
 projects, and so the flows of those only.

@@ -40,7 +40,7 @@ WEBROOT = "/"
 
 
 class Dashboard(Demo):
-    """The story of a load balancer that somebody creates and edits in Horizon.
+    """The story of a load balancer that a user creates and edits in Horizon.
 
     :param pictures: the folder that gets a picture of each dialog
     """

@@ -152,6 +152,7 @@ def main(url: str, password: str, folder: str, chapter: str, *members: str) -> N
         try:
             tour.log_in(password)
             {"create": tour.create, "edit": tour.edit}[chapter](*members)
+        # Whatever has failed: the page shows why. The error is raised again.
         except Exception:
             page.screenshot(path=Path(folder) / "failure.png")
             raise

@@ -163,7 +163,7 @@ def test_a_monitor_that_could_not_be_made_until_now(agent):
 
 
 def test_members_of_a_silent_chassis_are_not_taken_for_new(agent):
-    """Their last results have been lost with the agent; a dead program evicts nobody."""
+    """Their last results have been lost with the agent; a dead program evicts no member."""
     monitored(agent)
     agent.a.finds()
     agent.b.finds()

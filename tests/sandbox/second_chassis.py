@@ -172,7 +172,7 @@ def _wire(settings: Settings, inside: str, outside: str) -> Iterator[subprocess.
     lines += [f"link set {each} up" for each in ("outer", "inner", "control")]
     lines += [f"address add {address} dev control", f"route add {controller} dev control"]
     _batch(inside, lines)
-    # The program would carry checksums that nobody has filled in.
+    # The program would receive packets with incomplete checksums.
     off = ["ethtool", "-K", outside, "tx", "off", "gso", "off"]
     shell.run(off)
     shell.run(namespaces.command(inside, [*off[:2], "control", *off[3:]]))

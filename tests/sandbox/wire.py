@@ -54,7 +54,7 @@ class Wire:
             self._selector.register(end, selectors.EVENT_READ, other)
 
     def turn(self) -> bool:
-        """Carry what there is; return whether standard input goes on."""
+        """Carry what there is; return whether standard input is still open."""
         waiting = self._waiting
         pause = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
         for key, _ in self._selector.select(pause):

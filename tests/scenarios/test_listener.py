@@ -248,7 +248,7 @@ def test_timeouts_and_unused_tls_options_are_accepted(project):
 
 
 def test_x2_connection_limit_is_refused_on_update_too(project):
-    """An update that asks for a limit that nobody counts is refused; the default is accepted."""
+    """A limit in an update is refused while no chassis counts; the default is accepted."""
     listener = project.load_balancer(project.network()).listener()
     project.refused("update_listener", listener.id, connection_limit=5)
     listener.update(connection_limit=-1, timeout_client_data=50000)

@@ -52,7 +52,7 @@ class _Run:
     late: int = 0
     """Timeouts in a row that came late."""
     weighted: bool = False
-    """Whether the agent wants to know the weight."""
+    """Whether results to the agent include the weight."""
     weight: int | None = None
     """That the last answer has said."""
     told: tuple[HealthState, int | None] = (HealthState.UNKNOWN, None)
