@@ -4,7 +4,8 @@
     python -m bench.probes 2000 TCP,HTTP
 
 It needs root: the probes run from a network namespace, over a pair of virtual Ethernet devices, to
-a server in another process. `dead` in place of the types probes addresses that do not exist.
+a server in another process. Over TLS, its key is on the curve P-256. `dead` in place of the types
+probes addresses that do not exist.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
@@ -26,10 +28,11 @@ from octavia_ovn.core.probing.messages import Plan, in_parts
 from octavia_ovn.core.probing.spec import Probe, Source
 
 NAMESPACE = "bench-probes"
-PORT = 18080
+PORT, TLS_PORT = 18080, 18443
+OVER_TLS = {MonitorType.HTTPS, MonitorType.TLS_HELLO}
 SETTLE, MEASURE = 8.0, 15.0
 SERVER = f"""
-import asyncio, resource
+import asyncio, resource, ssl, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
 async def serve(reader, writer):
     try:
@@ -40,14 +43,26 @@ async def serve(reader, writer):
         pass
     writer.close()
 async def main():
-    server = await asyncio.start_server(serve, "0.0.0.0", {PORT}, backlog=4000)
-    await server.serve_forever()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1])
+    for port, tls in (({PORT}, None), ({TLS_PORT}, context)):
+        await asyncio.start_server(serve, "0.0.0.0", port, backlog=4000, ssl=tls)
+    await asyncio.Event().wait()
 asyncio.run(main())
 """
 
 
 def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
+
+
+def certificate(path: str) -> None:
+    """Write a key on the curve P-256, and a certificate that it has signed itself."""
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    words = ["openssl", "req", "-x509", *curve, "-nodes", "-subj", "/CN=bench"]
+    subprocess.run([*words, "-keyout", path, "-out", f"{path}.crt"], check=True)
+    with pathlib.Path(path).open("a") as file:
+        file.write(pathlib.Path(f"{path}.crt").read_text())
 
 
 class Ports:
@@ -78,6 +93,12 @@ def resident() -> int:
     return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4 // 1024
 
 
+def port_of(kind: MonitorType) -> int:
+    if kind is MonitorType.PING:
+        return 0
+    return TLS_PORT if kind in OVER_TLS else PORT
+
+
 def probes(count: int, types: str) -> list[Probe]:
     source = Source(str(uuid.uuid4()), "fa:16:3e:00:00:07", "10.9.0.1/16")
     third = "1" if types == "dead" else "0"
@@ -87,7 +108,7 @@ def probes(count: int, types: str) -> list[Probe]:
             id=str(uuid.uuid4()),
             source=source,
             address=f"10.9.{third}.{number % 250 + 2}",
-            port=0 if kind is MonitorType.PING else PORT,
+            port=port_of(kind),
             type=kind,
             delay=5,
             timeout=3,
@@ -102,7 +123,7 @@ def probes(count: int, types: str) -> list[Probe]:
 async def measure(count: int, types: str, ports: Ports) -> None:
     counters = Counters()
     sources = Sources(ports)
-    prober = Prober(sources, lambda _: None, counters)
+    prober = Prober(sources, lambda _: None, counters, rate=10_000)
     print(f"{resident()} MB before")
     for part in in_parts(probes(count, types)):
         prober.apply(Plan(part))
@@ -112,7 +133,9 @@ async def measure(count: int, types: str, ports: Ports) -> None:
     seconds = time.monotonic() - began
     share = (time.process_time() - used) / seconds
     rate = (sum(counters.endings.values()) - before) / seconds
-    print(f"{rate:.0f} probes/s, {share:.1%} of a core, {resident()} MB, {prober.states()}")
+    each = f"{share / rate * 1e6:.0f} µs each"
+    print(f"{rate:.0f} probes/s, {share:.1%} of a core ({each}), {resident()} MB")
+    print(prober.states())
     print(dict(counters.endings))
     prober.close()
     sources.close()
@@ -123,7 +146,10 @@ def main() -> None:
     probe_sources.PREFIX = "bench-probe-"
     ports = Ports()
     ip("netns", "add", NAMESPACE)
-    argv = ["ip", "netns", "exec", NAMESPACE, sys.executable, "-c", SERVER]
+    folder = tempfile.TemporaryDirectory()
+    key = f"{folder.name}/key.pem"
+    certificate(key)
+    argv = ["ip", "netns", "exec", NAMESPACE, sys.executable, "-c", SERVER, key]
     server = subprocess.Popen(argv)
     try:
         time.sleep(1)
@@ -131,6 +157,7 @@ def main() -> None:
     finally:
         server.kill()
         server.wait()
+        folder.cleanup()
         clean(ports)
         ip("netns", "delete", NAMESPACE)
 

@@ -94,7 +94,7 @@ def _run(conf: cfg.ConfigOpts) -> None:
         return
     job = None
     if value(conf, health.SECTION, "enabled"):
-        job = _health(settings, switch, ports)
+        job = _health(conf, settings, switch, ports)
     collector = Collector(settings)
     with offered(collector, settings, job), _stopping() as running, _working(job):
         collector.run(running)
@@ -119,12 +119,21 @@ def _requiring(packages: str, option: str, otherwise: str) -> Iterator[None]:
 
 
 def _health(
-    settings: statistics.CollectorStatistics, switch: LocalSwitch, ports: ProbePorts
+    conf: cfg.ConfigOpts,
+    settings: statistics.CollectorStatistics,
+    switch: LocalSwitch,
+    ports: ProbePorts,
 ) -> HealthJob:
     option = f"[{health.SECTION}] enabled is True"
     with _requiring("health", option, "set enabled to False"):
         from octavia_ovn.adapters.probing.job import HealthJob  # noqa: PLC0415 - packages of an extra
-    return HealthJob(settings.controllers, settings.key, lambda: switch.identity().chassis, ports)
+    return HealthJob(
+        settings.controllers,
+        settings.key,
+        lambda: switch.identity().chassis,
+        ports,
+        value(conf, health.SECTION, "max_probes_per_project"),
+    )
 
 
 def _clean(ports: ProbePorts) -> None:

@@ -43,6 +43,14 @@ CHASSIS_OPTS: list[cfg.Opt] = [
         " CAP_SYS_ADMIN for ports and network namespaces that checks come from. The agents need"
         " [ovn_health] enabled, too.",
     ),
+    cfg.IntOpt(
+        "max_probes_per_project",
+        default=500,
+        min=1,
+        help="Probes in a second that the members of one project get on this chassis at most. What"
+        " a project asks for beyond that comes later than the delay of its monitors, and does not"
+        " delay the checks of other projects.",
+    ),
 ]
 
 

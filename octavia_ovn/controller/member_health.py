@@ -279,7 +279,7 @@ class MemberHealth:
         if probe is None:
             return None
         weighted = bool(checked.lb.flavor.endpoint_weights) and probe.type.sends_http
-        return Target(port.name, probe, weighted)
+        return Target(port.name, probe, weighted, checked.lb.project_id or "")
 
     def _ports(self, subnet: Subnet) -> SwitchPorts:
         ports = self._nb.switch_ports(switch_name(subnet.network_id))

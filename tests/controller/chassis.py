@@ -43,6 +43,7 @@ class Program:
         self.probes = {}
         self.weights = {}
         self.weighted = set()
+        self.projects = {}
         self.connect(agent)
 
     def connect(self, agent):
@@ -56,6 +57,7 @@ class Program:
         for each in message.put:
             self.probes[each.id] = each
         self.weighted |= set(message.weighted)
+        self.projects.update(message.projects)
         for each in message.drop:
             del self.probes[each]
 

@@ -46,6 +46,13 @@ class TestPlans:
         assert one.source.address == "10.0.0.7/24"
         web.assert_ended(WEB)
 
+    def test_a_chassis_is_told_whose_a_probe_is(self, agent):
+        agent.a = Program(agent, "a")
+        lb = site(member(1), monitor=dataclasses.replace(HTTP, type=MonitorType.TCP))
+        agent.created(dataclasses.replace(lb, project_id="p1"))
+        agent.settle()
+        assert agent.a.projects == {"m1": "p1"}
+
     def test_ovn_checks_nothing_and_lets_probes_in(self, web):
         assert web.row.health_checks == ()
         assert web.row.ip_port_mappings == {}

@@ -126,7 +126,7 @@ class Ports:
 
 
 def made(name=lambda: "one"):
-    return HealthJob([("127.0.0.1", free_port())], KEY, name, Ports())
+    return HealthJob([("127.0.0.1", free_port())], KEY, name, Ports(), 500)
 
 
 def test_the_job_ends_when_it_is_closed():

@@ -23,6 +23,9 @@ _PREFIX = "octavia_ovn_chassis_"
 
 _PROBES = partial(Counter, f"{_PREFIX}probes", "Probes of members.", labels=("type", "result"))
 _MEMBERS = partial(Gauge, f"{_PREFIX}probed_members", "Members, by state.", labels=("state",))
+_DELAYED = partial(
+    Counter, f"{_PREFIX}probes_delayed", "Probes that came late for their project.", labels=()
+)
 _CHANGES = partial(Counter, f"{_PREFIX}probe_changes", "Changes to a state.", labels=("state",))
 _SOURCES = partial(
     Gauge, f"{_PREFIX}probe_sources", "Ports that probes come from.", labels=("ready",)
@@ -62,6 +65,7 @@ class _Metrics(Collector):
         ready = {"yes" if each else "no": count for each, count in numbers.sources.items()}
         yield _fill(_PROBES(), dict(counters.endings))
         yield self._durations()
+        yield _fill(_DELAYED(), {(): counters.delayed})
         yield _fill(_MEMBERS(), _one(numbers.states))
         yield _fill(_CHANGES(), _one(dict(counters.changes)))
         yield _fill(_SOURCES(), _one(ready))

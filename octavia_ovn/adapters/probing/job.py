@@ -35,6 +35,7 @@ class HealthJob:
     :param key: of this chassis
     :param name: returns the name of this chassis; blocks
     :param ports: of the integration bridge
+    :param rate: probes of a project in a second at most
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class HealthJob:
         key: str,
         name: Callable[[], str],
         ports: Ports,
+        rate: int,
     ) -> None:
         self._controllers = controllers
         self._key = key
         self._name = name
         self._ports = ports
+        self._rate = rate
         self._thread = SupervisedThread(lambda: asyncio.run(self._main()), "health")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -90,7 +93,7 @@ class HealthJob:
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._sources = sources = Sources(self._ports)
-        self._prober = prober = Prober(sources, self._tell, self.counters)
+        self._prober = prober = Prober(sources, self._tell, self.counters, self._rate)
         self._channel = channel = Channel(
             self._controllers, self._key, self._read_name, prober.apply, prober.results
         )

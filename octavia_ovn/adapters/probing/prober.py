@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from octavia_ovn.adapters.probing import checks
 from octavia_ovn.adapters.probing.checks import MakeSocket
 from octavia_ovn.adapters.probing.outcome import Failed, NotDone
+from octavia_ovn.adapters.probing.slots import Slots
 from octavia_ovn.adapters.probing.sources import Outlet, Sources
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import MonitorType
@@ -23,14 +24,14 @@ from octavia_ovn.core.probing.tally import Tally
 LOG = logging.getLogger(__name__)
 
 _AT_ONCE = 4096
-"""Probes at once. More wait for their turn in order; their timeout begins with their turn."""
+"""Probes at once. More wait for their turn; their timeout begins with it."""
 _LATE = 0.25
 """Seconds that this process may be late with a timeout: an answer may wait for it since then, if it
 is later."""
 _LATE_IN_A_ROW = 3
 """Timeouts that come late until one counts: on a host that is always late, members fail, too."""
 _QUIET = 300.0
-"""Seconds between two warnings that probes cannot be made."""
+"""Seconds between two warnings that probes cannot be made, or not as often as they should."""
 _STALE = 60.0
 """Seconds without a probe that could be made, after which a member that was UP is not called so."""
 _NO_TURN = "too many other probes are under way"
@@ -46,6 +47,8 @@ class _Run:
     probe: Probe
     version: str
     outlet: Outlet
+    project: str
+    """That asks for it; the port of its source where an older agent does not say that."""
     tally: Tally = field(default_factory=Tally)
     done: float = 0.0
     """When it last could be made, in seconds of the loop's clock."""
@@ -70,6 +73,7 @@ class Prober:
 
     :param sources: where probes come from
     :param changed: is told each result that has changed
+    :param rate: probes of a project in a second at most
     :param check: does one probe
     """
 
@@ -78,6 +82,7 @@ class Prober:
         sources: Sources,
         changed: Callable[[Result], None],
         counters: Counters,
+        rate: int,
         check: Check = checks.check,
     ) -> None:
         self._sources = sources
@@ -85,28 +90,34 @@ class Prober:
         self._counters = counters
         self._check = check
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = Slots(_AT_ONCE)
+        self._budget = pace.Budget(rate)
         self._runs: dict[str, _Run] = {}
         self._quiet_until = 0.0
+        self._late_until = 0.0
 
     def apply(self, plan: Plan) -> None:
         """Begin, replace and end probes. One that does not change keeps its state."""
         for each in plan.drop:
             self._end(each)
         for probe in plan.put:
-            self._put(probe, weighted=probe.id in plan.weighted)
+            project = plan.projects.get(probe.id, probe.source.port)
+            self._put(probe, project, weighted=probe.id in plan.weighted)
 
-    def _put(self, probe: Probe, *, weighted: bool) -> None:
+    def _put(self, probe: Probe, project: str, *, weighted: bool) -> None:
         version = probe.version
         known = self._runs.get(probe.id)
         if known is None or known.version != version:
             # The source first: it stays if the old probe was its last.
-            run = _Run(probe, version, self._sources.take(probe.source), done=self._loop.time())
+            outlet = self._sources.take(probe.source)
+            run = _Run(probe, version, outlet, project, done=self._loop.time())
             run.weighted = weighted
             self._end(probe.id)
             self._runs[probe.id] = run
             run.task = self._loop.create_task(self._repeat(run))
-        elif known.weighted is not weighted:
+            return
+        known.project = project
+        if known.weighted is not weighted:
             known.weighted = weighted
             self._tell(known)
 
@@ -149,17 +160,19 @@ class Prober:
             due = pace.following(probe.id, probe.delay, due, self._loop.time())
 
     async def _once(self, run: _Run) -> None:
-        probe, outlet = run.probe, run.outlet
+        probe, outlet, project = run.probe, run.outlet, run.project
         await self._ready(outlet, probe.delay)
         late = self._loop.call_later(1.1 * _STALE, self._skipped, run, NotDone(_NO_TURN))
         try:
-            # First the place of its source: who waits for one must take none from the others.
-            async with outlet.slots, self._slots:
-                late.cancel()
-                began = self._loop.time()
-                reason = await self._attempt(run)
+            await self._paced(run)
+            await self._slots.take(project)
         finally:
             late.cancel()
+        began = self._loop.time()
+        try:
+            reason = await self._attempt(run)
+        finally:
+            self._slots.give(project)
         seconds = self._loop.time() - began
         silent = probe.type is MonitorType.UDP_CONNECT
         if (silent or reason is not None) and not outlet.trusted:
@@ -170,6 +183,21 @@ class Prober:
         self._counters.count(probe.type.value, ending, seconds)
         run.done = self._loop.time()
         self._turn(run, run.tally.after(reason, probe.rise, probe.fall))
+
+    async def _paced(self, run: _Run) -> None:
+        """Wait until the project may have another probe."""
+        now = self._loop.time()
+        pause = self._budget.book(run.project, now) - now
+        if not pause:
+            return
+        self._counters.delayed += 1
+        if pause > run.probe.delay and now >= self._late_until:
+            self._late_until = now + _QUIET
+            LOG.warning(
+                "Project %s asks for more probes than [ovn_health] max_probes_per_project allows:"
+                " they come %.0f s later than their delay says", run.project, pause,
+            )  # fmt: skip
+        await asyncio.sleep(pause)
 
     async def _attempt(self, run: _Run) -> str | None:
         """Probe a member; return why it failed, None for a success.

@@ -28,8 +28,6 @@ _LONGEST_DEVICE = 15
 _PATIENCE = 10.0
 """Seconds for a port's device to appear."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-_AT_ONCE = 1024
-"""Probes of one source at once: a subnet with many slow members does not take all slots."""
 _LOOK = 1.0
 """Seconds between two looks whether the device is still in its namespace."""
 _FLOWS = 3.0
@@ -75,7 +73,6 @@ class Outlet:
         self.source = source
         self.users = 0
         """Probes that need it."""
-        self.slots = asyncio.Semaphore(_AT_ONCE)
         self.ready = asyncio.Event()
         self.problem = "the port is being made"
         """Why it is not ready."""

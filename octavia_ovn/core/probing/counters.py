@@ -31,6 +31,8 @@ class Counters:
         """Type → probes in each bucket of :data:`BUCKETS`."""
         self.seconds: dict[str, float] = {}
         """Type → all durations together."""
+        self.delayed = 0
+        """Probes that waited because their project had as many as it may have."""
         self.changes: collections.Counter[str] = collections.Counter()
         """State → how many members have come to it."""
 

@@ -15,8 +15,8 @@ from what it wants. Afterwards each tells the other what changes, and that it is
 ranges are checked here: what :meth:`Opener.open` returns is safe to use.
 
 A reader ignores names that it does not know beside `rows`, `put` and so on, but refuses rows and
-probes that have more than it knows. So weights are beside them: an older end neither asks for them
-nor sends them, and does not stumble over them.
+probes that have more than it knows. So weights and projects are beside them: an older end neither
+asks for them nor sends them, and does not stumble over them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from octavia_ovn.core.health import HealthState
@@ -90,12 +90,14 @@ class Plan:
     """From the agent: probes to begin or to replace, and ids of those to end.
 
     :param weighted: ids of those of `put` whose answers say weights
+    :param projects: ids of those of `put` whose project is known → project
     """
 
     kind: ClassVar[str] = "plan"
     put: tuple[spec.Probe, ...] = ()
     drop: tuple[str, ...] = ()
     weighted: tuple[str, ...] = ()
+    projects: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,8 @@ def _write_results(message: Results) -> dict[str, Any]:
 
 
 def _write_plan(message: Plan) -> dict[str, Any]:
-    rest = {"weighted": list(message.weighted)} if message.weighted else {}
+    rest = {"weighted": list(message.weighted), "projects": dict(message.projects)}
+    rest = {key: value for key, value in rest.items() if value}
     return {"put": [spec.write(each) for each in message.put], "drop": list(message.drop), **rest}
 
 
@@ -264,9 +267,10 @@ def _read_results(content: Any) -> Results:
 def _read_plan(content: Any) -> Plan:
     put = tuple(spec.read(each) for each in _list(content["put"]))
     drop, weighted = tuple(_list(content["drop"])), tuple(_list(content.get("weighted", [])))
-    for each in drop + weighted:
+    projects = dict(content.get("projects", {}))
+    for each in (*drop, *weighted, *projects, *projects.values()):
         spec.check_id(each)
-    return Plan(put, drop, weighted)
+    return Plan(put, drop, weighted, projects)
 
 
 _READERS: Mapping[str, Callable[[Any], Message]] = {

@@ -22,11 +22,13 @@ class Target:
 
     :param port: the switch port where it is; its chassis probes the member
     :param weighted: whether its answers say its weight
+    :param project: that asks for it; empty where that is not known
     """
 
     port: str
     probe: Probe
     weighted: bool = False
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)

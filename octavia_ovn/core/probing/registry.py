@@ -296,7 +296,9 @@ class Registry:
             yield session.link, Plan(drop=part)
         for targets in in_parts(put) if put else ():
             weighted = tuple(each.probe.id for each in targets if each.weighted)
-            yield session.link, Plan(tuple(each.probe for each in targets), weighted=weighted)
+            projects = {each.probe.id: each.project for each in targets if each.project}
+            probes = tuple(each.probe for each in targets)
+            yield session.link, Plan(probes, weighted=weighted, projects=projects)
 
     def _target(self, entry: Entry, chassis: str) -> tuple[Target, str]:
         """Return how a chassis is to probe, and the version of that: expensive to compute."""

@@ -18,6 +18,7 @@ PROBES.counters.count("HTTP", Ending.SUCCESS, 0.003)
 PROBES.counters.count("HTTP", Ending.FAILURE, 2.0)
 PROBES.counters.count("PING", Ending.NOT_DONE, 0.0)
 PROBES.counters.changes["up"] += 4
+PROBES.counters.delayed = 5
 
 
 def test_probes_and_what_follows_from_them():
@@ -37,6 +38,7 @@ def test_probes_and_what_follows_from_them():
         'octavia_ovn_chassis_probe_duration_seconds_sum{type="HTTP"} 2.003',
         'octavia_ovn_chassis_probed_members{state="up"} 3.0',
         'octavia_ovn_chassis_probe_changes_total{state="up"} 4.0',
+        "octavia_ovn_chassis_probes_delayed_total 5.0",
         'octavia_ovn_chassis_probe_sources{ready="yes"} 2.0',
         'octavia_ovn_chassis_probe_sources{ready="no"} 1.0',
         "octavia_ovn_chassis_agent_connected 1.0",

@@ -41,7 +41,6 @@ class Outlet:
         self.family = socket.AF_INET6 if version == 6 else socket.AF_INET
         self.ready = asyncio.Event()
         self.ready.set()
-        self.slots = asyncio.Semaphore(1000)
         self.trusted = True
         self.problem = "the port is away"
         self.users = 0
@@ -74,7 +73,7 @@ def ask(version, wanted, timeout=8.0, *, weighted=False):
     async def main():
         found = asyncio.get_running_loop().create_future()
         outlet = Outlet(version)
-        prober = Prober(Sources(outlet), found.set_result, Counters())
+        prober = Prober(Sources(outlet), found.set_result, Counters(), 1000)
         began = time.monotonic()
         prober.apply(Plan((wanted,), weighted=(wanted.id,) if weighted else ()))
         result = await asyncio.wait_for(found, timeout)

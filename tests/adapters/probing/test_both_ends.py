@@ -74,7 +74,7 @@ def plan(link, *, drop=False):
 def test_plans_results_and_another_agent(refused):
     world = World(time.monotonic)
     health = HealthJob(
-        [("127.0.0.1", world.port)], chassis_key(MASTER, "one"), lambda: "one", ports=None
+        [("127.0.0.1", world.port)], chassis_key(MASTER, "one"), lambda: "one", ports=None, rate=500
     )
     health.start()
     try:

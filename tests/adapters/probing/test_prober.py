@@ -31,7 +31,9 @@ class World:
         self.most = 0
         self.duration = 0.0
         self.weight = None
-        self.prober = Prober(Sources(self.outlet), self.told.append, self.counters, self.check)
+        self.prober = Prober(
+            Sources(self.outlet), self.told.append, self.counters, 1000, self.check
+        )
 
     async def check(self, wanted, make):
         self.begun.append((wanted.id, asyncio.get_running_loop().time()))
@@ -197,7 +199,7 @@ def test_starts_are_spread_over_the_delay():
 
 
 def test_probes_beyond_the_limit_wait_and_do_not_fail(monkeypatch):
-    monkeypatch.setattr(probing, "_AT_ONCE", 2)
+    monkeypatch.setattr(probing, "_AT_ONCE", 4)  # of which half for one project
 
     async def story(world):
         world.duration = 0.6
@@ -209,29 +211,13 @@ def test_probes_beyond_the_limit_wait_and_do_not_fail(monkeypatch):
     run(story)
 
 
-def test_who_waits_for_a_place_of_its_subnet_takes_none_from_others(monkeypatch):
-    monkeypatch.setattr(probing, "_AT_ONCE", 4)
-
-    async def story(world):
-        world.outlet.slots = asyncio.Semaphore(1)
-        world.duration = 0.8
-        world.put(*(probe(id=f"member-{each}", timeout=3) for each in range(8)))
-        await world.until(lambda: world.begun)
-        await asyncio.sleep(1.0)  # all of them are due
-        for _ in range(3):
-            await asyncio.wait_for(world.prober._slots.acquire(), 0.1)
-
-    run(story)
-
-
 def test_who_waits_for_its_turn_for_long_is_not_called_up(monkeypatch):
     monkeypatch.setattr(probing, "_STALE", 0.5)
 
     async def story(world):
         world.put(soon())
         await world.until(lambda: world.told)
-        await world.outlet.slots.acquire()
-        world.outlet.slots._value = 0
+        world.prober._slots._free = 0
         await world.until(lambda: len(world.told) == 2)
         assert world.states()[-1] == (AT_ONCE, "unchecked")
         assert "too many" in world.told[-1].reason

@@ -47,6 +47,7 @@ said = st.one_of(
         st.lists(probes, max_size=3).map(tuple),
         st.just(("gone",)),
         st.sampled_from([(), ("weighted",)]),
+        st.sampled_from([{}, {"member-1": "project-1", "member-2": "project-1"}]),
     ),
     st.builds(
         Results,
@@ -78,7 +79,8 @@ def test_the_largest_messages_fit_into_a_line() -> None:
     ids = [f"{number:03}".ljust(64, "m") for number in range(ROWS)]
     reason = "\U0001f4a9" * MAX_REASON
     worst = (Result(each, "0" * 16, HealthState.DOWN, reason, MAX_WEIGHT) for each in ids)
-    for message in (Plan((longest,) * ROWS, weighted=tuple(ids)), Results(tuple(worst))):
+    plan = Plan((longest,) * ROWS, (), tuple(ids), dict.fromkeys(ids, "p" * 64))
+    for message in (plan, Results(tuple(worst))):
         assert len(Sealer(KEY, "agent").seal(message)) < MAX_LINE
 
 
@@ -131,6 +133,11 @@ def test_neither_end_says_what_the_other_may_say() -> None:
         {"kind": "plan", "put": [], "drop": [7]},
         {"kind": "plan", "put": [], "drop": [], "weighted": ["a b"]},
         {"kind": "plan", "put": [], "drop": [], "weighted": ["m"] * (ROWS + 1)},
+        {"kind": "plan", "put": [], "drop": [], "projects": [7]},
+        {"kind": "plan", "put": [], "drop": [], "projects": {"a b": "p"}},
+        {"kind": "plan", "put": [], "drop": [], "projects": {"m": "a b"}},
+        {"kind": "plan", "put": [], "drop": [], "projects": {"m": 7}},
+        {"kind": "plan", "put": [], "drop": [], "projects": {"m": "p" * 65}},
         {"kind": "results", "rows": [], "complete": True, "weights": []},
         {"kind": "results", "rows": [], "complete": True, "weights": {"m": -1}},
         {"kind": "results", "rows": [], "complete": True, "weights": {"m": 1001}},

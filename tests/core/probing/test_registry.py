@@ -97,6 +97,16 @@ def registry() -> Registry:
 
 
 class TestPlans:
+    def test_a_chassis_is_told_the_projects_that_are_known(self) -> None:
+        registry = Registry()
+        for each in (1, 2):
+            registry.locate(f"port{each}", "a")
+        targets = {"m1": replace(target(1), project="p1"), "m2": target(2)}
+        want(registry, "lb1", targets, {})
+        registry.settle()
+        connected(registry, "a")
+        assert [plan.projects for _, plan in registry.outgoing()] == [{"m1": "p1"}]
+
     @pytest.mark.parametrize("order", ["lcw", "lwc", "clw", "cwl", "wlc", "wcl"])
     def test_a_chassis_is_told_in_whatever_order_things_are_known(self, order: str) -> None:
         registry = Registry()
