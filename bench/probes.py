@@ -123,7 +123,7 @@ def probes(count: int, types: str) -> list[Probe]:
 async def measure(count: int, types: str, ports: Ports) -> None:
     counters = Counters()
     sources = Sources(ports)
-    prober = Prober(sources, lambda _: None, counters, rate=10_000)
+    prober = Prober(sources, lambda _: None, counters, rate=500)
     print(f"{resident()} MB before")
     for part in in_parts(probes(count, types)):
         prober.apply(Plan(part))

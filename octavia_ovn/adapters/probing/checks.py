@@ -65,7 +65,7 @@ async def _http(probe: Probe, make: MakeSocket) -> int | None:
 
 async def _tls(probe: Probe, make: MakeSocket) -> None:
     with _closing(await make(socket.SOCK_STREAM, 0)) as peer:
-        await _handshake(probe, peer)
+        await (await _handshake(probe, peer)).flush()
 
 
 async def _https(probe: Probe, make: MakeSocket) -> int | None:

@@ -109,9 +109,8 @@ class LiveClient:
         if protocol not in _TRIES:
             return Attempt(Outcome.NOT_TRIED, f"{protocol.upper()} is not tried")
         kind, ask, silent = _TRIES[protocol]
-        made = self._sockets.submit(self._namespace.fd, self._address, kind, 0)
         try:
-            peer = await asyncio.wrap_future(made)
+            peer = self._sockets.make(self._namespace.fd, self._address, kind, 0)
         except OSError as error:
             return Attempt(Outcome.NOT_TRIED, str(verdict(error)))
         peers.append(peer)

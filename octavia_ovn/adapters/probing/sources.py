@@ -9,7 +9,7 @@ import functools
 import logging
 import socket
 from collections.abc import Callable, Container
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from octavia_ovn.adapters.probing import namespaces
@@ -112,12 +112,8 @@ class Outlet:
         """
         if self._namespace is None or not self.ready.is_set():
             raise NotDone(self.problem, usual=True)
-        made = self._sockets.submit(self._namespace.fd, self._address, kind, protocol)
         try:
-            return await asyncio.wrap_future(made)
-        except asyncio.CancelledError:
-            made.add_done_callback(_close)
-            raise
+            return self._sockets.make(self._namespace.fd, self._address, kind, protocol)
         except OSError as error:
             reason = str(verdict(error))
         self._lose(f"{self._address} is not in namespace {self._namespace.name}: {reason}")
@@ -195,7 +191,7 @@ class Outlet:
             self._ports.remove(device(self.source))
         finally:
             if self._namespace is not None:
-                self._sockets.left(self._namespace.fd)
+                self._namespace.close()
         namespaces.remove(PREFIX + self.source.port)
 
 
@@ -213,12 +209,6 @@ def plug(ports: Ports, namespace: Namespace, name: str, source: Source) -> None:
         # The switch does not make a device again that has gone with its namespace.
         ports.remove(name)
         raise Unavailable(f"{error}: {why}" if why else str(error)) from error
-
-
-def _close(made: Future[socket.socket]) -> None:
-    """Close a socket that is no longer awaited."""
-    if not made.cancelled() and made.exception() is None:
-        made.result().close()
 
 
 class Sources:

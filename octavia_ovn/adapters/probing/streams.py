@@ -19,8 +19,16 @@ _PIECE = 16384
 _MOST = 1 << 18
 """Bytes that are read from a connection: head of an answer, TLS and certificates included."""
 _APART = ThreadPoolExecutor(2, "probe-tls")
-"""For handshakes. A member can choose a group that costs 0.1 s of computing, and the loop has other
-probes to run meanwhile."""
+"""For handshakes that may be expensive: a member can choose a group that costs 0.1 s of computing,
+and the loop has other probes to run meanwhile."""
+_ORDINARY = 4096
+"""Bytes of a member in an ordinary handshake at most: longer keys have longer certificates."""
+_RANDOM = slice(11, 43)
+"""Where a ServerHello has its random number, behind the heads of record and message."""
+_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+"""What stands there if it asks for another group (RFC 8446, 4.1.3)."""
+_SESSION, _TLS13 = 43, b"\x13"
+"""Where the length of the session's id stands, before the cipher; how those of TLS 1.3 begin."""
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -86,14 +94,21 @@ class TlsStream:
         self._tls = _CONTEXT.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
 
     async def handshake(self) -> None:
-        """Complete the handshake.
+        """Complete the handshake; what remains to be sent then waits for :meth:`flush`.
 
         :raises Failed: when the member does not
         """
         loop = asyncio.get_running_loop()
-        while await loop.run_in_executor(_APART, self._shaken) is None:
-            await self._more()
-        await self._flush()
+        done, received, ordinary = self._shaken(), 0, False
+        while done is None:
+            data = await self._more()
+            ordinary = _is_ordinary(data) if not received else ordinary
+            received += len(data)
+            if ordinary and received <= _ORDINARY:
+                # A change of threads costs nearly as much.
+                done = self._shaken()
+            else:
+                done = await loop.run_in_executor(_APART, self._shaken)
 
     async def read(self) -> bytes:
         """Return the next bytes; none at the end.
@@ -102,7 +117,7 @@ class TlsStream:
         """
         while (done := self._received()) is None:
             await self._more()
-        await self._flush()
+        await self.flush()
         return done
 
     async def write(self, data: bytes) -> None:
@@ -111,16 +126,26 @@ class TlsStream:
         :raises Failed: when the member breaks the connection
         """
         self._tls.write(data)
-        await self._flush()
+        await self.flush()
 
-    async def _more(self) -> None:
-        """Read what the next step needs."""
-        await self._flush()
+    async def flush(self) -> None:
+        """Send what waits.
+
+        :raises Failed: when the member breaks the connection
+        """
+        data = self._outgoing.read()
+        if data:
+            await self._stream.write(data)
+
+    async def _more(self) -> bytes:
+        """Read what the next step needs, and return it."""
+        await self.flush()
         data = await self._stream.read()
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
+        return data
 
     def _shaken(self) -> bytes | None:
         def step() -> bytes:
@@ -138,10 +163,17 @@ class TlsStream:
 
         return _result(step, "TLS")
 
-    async def _flush(self) -> None:
-        data = self._outgoing.read()
-        if data:
-            await self._stream.write(data)
+
+def _is_ordinary(data: bytes) -> bool:
+    """Whether an answer begins with a ServerHello of TLS 1.3 for the group that was offered.
+
+    Then all that costs is the key in the certificate. TLS 1.2 has a group of the member's choice.
+    """
+    record = data[: 5 + int.from_bytes(data[3:5], "big")]
+    if record[:2] != b"\x16\x03" or record[5:6] != b"\x02" or len(record) <= _SESSION:
+        return False
+    cipher = _SESSION + 1 + record[_SESSION]
+    return record[cipher : cipher + 1] == _TLS13 and record[_RANDOM] != _RETRY
 
 
 def _result(step: Callable[[], bytes], what: str) -> bytes | None:

@@ -2,18 +2,16 @@
 """Sources on a chassis while Open vSwitch does not do what it is asked for."""
 
 import asyncio
-import contextlib
 import os
 import socket
 import subprocess
-import time
 import uuid
 from pathlib import Path
 
 import pytest
 from pyroute2 import netns
 
-from octavia_ovn.adapters.probing import sources
+from octavia_ovn.adapters.probing import namespaces, sources
 from octavia_ovn.adapters.probing.outcome import NotDone
 from octavia_ovn.adapters.probing.sources import Sources, clean, device
 from octavia_ovn.core.probing.spec import Source
@@ -338,23 +336,34 @@ def test_a_removal_that_fails_leaves_no_descriptor(ports, monkeypatch):
     run(story, ports)
 
 
-def test_a_socket_that_comes_after_its_probe_has_ended_is_closed(ports, monkeypatch):
-    made_sockets = []
-    real = sources.SocketMaker._make
-
-    def slow(self, *arguments):
-        time.sleep(0.2)
-        made_sockets.append(real(self, *arguments))
-        return made_sockets[-1]
-
-    monkeypatch.setattr(sources.SocketMaker, "_make", slow)
+def test_no_socket_is_made_after_the_end(ports):
+    """A cancellation may be swallowed, and the number of a descriptor be another's by then."""
 
     async def story(made):
         outlet = made.take(source())
         await ready(outlet)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(outlet.socket(socket.SOCK_STREAM, 0), 0.05)
-        await asyncio.sleep(0.5)
+        made._sockets.close()
+        with pytest.raises(NotDone):
+            await outlet.socket(socket.SOCK_STREAM, 0)
+        made._sockets.close()
 
     run(story, ports)
-    assert [each.fileno() for each in made_sockets] == [-1]
+
+
+def test_a_thread_that_cannot_come_back_does_nothing_more(monkeypatch, caplog):
+    class Aborted(Exception):
+        pass
+
+    def abort():
+        raise Aborted
+
+    sockets = namespaces.SocketMaker()
+    own = os.open("/proc/self/ns/net", os.O_RDONLY)
+    os.close(sockets._home)
+    sockets._home = os.open("/dev/null", os.O_RDONLY)
+    monkeypatch.setattr(os, "abort", abort)
+    with pytest.raises(Aborted):
+        sockets.make(own, "127.0.0.1", socket.SOCK_STREAM, 0)
+    assert "cannot be entered again: [Errno 22]" in caplog.text
+    sockets.close()
+    os.close(own)
