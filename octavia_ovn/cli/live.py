@@ -8,7 +8,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from octavia_ovn.cli.sources import Sources
 from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis.live import Live, with_members
 from octavia_ovn.core.diagnosis.path import Client, NoPath, paths
+from octavia_ovn.core.diagnosis.snapshot import Snapshot
 from octavia_ovn.core.diagnosis.trace import Explanation, explain
 from octavia_ovn.core.probing import plan
 from octavia_ovn.core.probing.spec import Source
@@ -38,23 +39,28 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Wanted:
     """What the command line asks for.
 
-    :param lb: id or name of the load balancer
     :param address: one of its VIPs; None for all
     :param port: only listeners on this port
     :param count: how many connections or datagrams go to each listener
     :param folder: where the sockets of Open vSwitch are
+    :param datagrams: whether listeners of other protocols than TCP are tried, too
     """
 
-    lb: str
     address: str | None
     port: int | None
     count: int
     folder: str
+    datagrams: bool = True
 
 
-def observe(found: Sources, wanted: Wanted) -> tuple[list[Live], tuple[str, ...]]:
+Read = Callable[[str, str | None], tuple[Snapshot, Client | None]]
+"""Reads a load balancer, and the client with the port of that id."""
+
+
+def observe(found: Sources, lb: str, wanted: Wanted) -> tuple[list[Live], tuple[str, ...]]:
     """Send packets to all listeners.
 
+    :param lb: id or name of the load balancer
     :returns: what happened, and notes about sources that did not answer
     :raises NotFound: when there is no such load balancer or VIP
     :raises Refused: when another live trace is running on this chassis
@@ -62,20 +68,32 @@ def observe(found: Sources, wanted: Wanted) -> tuple[list[Live], tuple[str, ...]
     :raises BadConfiguration: when a package is missing
     """
     try:
-        with _exclusive(wanted.folder), _interrupted_by_signals():
-            stage = _Stage(found, wanted)
-            stage.clear()
-            try:
-                return stage.play()
-            finally:
-                with _uninterrupted():
-                    stage.finish()
+        with staged(found, wanted, found.snapshot) as stage:
+            return stage.play(lb)
     except KeyboardInterrupt:
         raise Unavailable("The live trace was interrupted; its port has been removed.") from None
 
 
+@contextlib.contextmanager
+def staged(found: Sources, wanted: Wanted, read: Read) -> Iterator[Stage]:
+    """Have the place of a live trace for a `with` block; signals end it by KeyboardInterrupt.
+
+    :raises Refused: when another live trace is running on this chassis
+    :raises Unavailable: when what is there cannot be removed
+    :raises BadConfiguration: when a package is missing
+    """
+    with _exclusive(wanted.folder), _interrupted_by_signals():
+        stage = Stage(found, wanted, read)
+        stage.clear()
+        try:
+            yield stage
+        finally:
+            with _uninterrupted():
+                stage.finish()
+
+
 @dataclass
-class _Stage:
+class Stage:
     """The place of one live trace: this chassis.
 
     It makes the port in Neutron first and deletes it last, so that Neutron knows all that is there.
@@ -83,6 +101,7 @@ class _Stage:
 
     found: Sources
     wanted: Wanted
+    read: Read
     clients: dict[str, tuple[Source, LiveClient]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -105,6 +124,7 @@ class _Stage:
         """Remove the ports of this trace, and what a trace that was killed has left."""
         for _, each in self.clients.values():
             each.close()
+        self.clients.clear()
         known = [each.id for each in self.neutron.live_ports(self.chassis, self.project)]
         for port_id in sorted({*known, *self.ports.port_ids()}):
             self.remove(self.ports, port_id)
@@ -123,9 +143,13 @@ class _Stage:
                 f" {error}"
             )
 
-    def play(self) -> tuple[list[Live], tuple[str, ...]]:
-        """Send packets to all listeners of all VIPs."""
-        snapshot, _ = self.found.snapshot(self.wanted.lb)
+    def play(self, lb: str) -> tuple[list[Live], tuple[str, ...]]:
+        """Send packets to all listeners of all VIPs.
+
+        :raises NotFound: when there is no such load balancer or VIP
+        :raises Unavailable: when the client cannot be made, or the rows cannot be read
+        """
+        snapshot, _ = self.read(lb, None)
         vips = snapshot.lb.vips if snapshot.lb else ()
         chosen = [each for each in vips if self.wanted.address in (None, each.address)]
         if not chosen:
@@ -133,14 +157,14 @@ class _Stage:
             raise NotFound(f"--to: a live trace goes to VIPs; the load balancer has {known}.")
         lives: list[Live] = []
         for vip in chosen:
-            lives += self._to(vip)
+            lives += self._to(lb, vip)
         notes = (note for each in lives for note in each.explanation.path.snapshot.notes)
         return lives, tuple(dict.fromkeys(notes))
 
-    def _to(self, vip: model.Vip) -> Iterator[Live]:
+    def _to(self, lb: str, vip: model.Vip) -> Iterator[Live]:
         source, sender = self._client(vip)
         # It is read when the port is bound: the trace is about this client.
-        snapshot, read = self.found.snapshot(self.wanted.lb, source.port)
+        snapshot, read = self.read(lb, source.port)
         address = source.address.partition("/")[0]
         client = Client((address,), read.port if read else None)
         try:
@@ -148,7 +172,8 @@ class _Stage:
         except NoPath as error:
             raise NotFound(str(error)) from error
         for each in found:
-            yield self._tried(explain(each), sender)
+            if self.wanted.datagrams or each.protocol == "tcp":
+                yield self._tried(explain(each), sender)
 
     def _client(self, vip: model.Vip) -> tuple[Source, LiveClient]:
         """Return a client in the subnet of a VIP; it is made if it is not there."""

@@ -21,6 +21,7 @@ from octavia_ovn.cli.selection import Selection
 from octavia_ovn.cli.show import show
 from octavia_ovn.cli.statistics_key import statistics_key
 from octavia_ovn.cli.trace import trace
+from octavia_ovn.cli.watch import watch
 from octavia_ovn.config.command_line import PACKAGE
 from octavia_ovn.config.octavia import Settings
 from octavia_ovn.controller.drift.compare import DriftState
@@ -31,7 +32,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _HELP = """\
 Show Octavia's load balancers of the provider "ovn", compare them with OVN, and repair them.
 
-Run it where octavia-driver-agent runs, with Octavia's configuration; "trace --live" on a chassis.
+Run it where octavia-driver-agent runs, with Octavia's configuration; "trace --live" and
+"watch" on a chassis.
 
 Start with "octavia-ovn check": it only reads, as do "show", "bundle", "sync --dry-run", "adopt"
 without --yes, and "trace" without --live.
@@ -194,3 +196,4 @@ main.add_command(explain)
 main.add_command(show)
 main.add_command(statistics_key)
 main.add_command(trace)
+main.add_command(watch)

@@ -57,6 +57,15 @@ class Sources:
             snapshot, statuses=statuses, notes=(*notes, *snapshot.notes)
         ), client
 
+    def rows(self, lb_id: str, sender: str | None = None) -> tuple[Snapshot, Client | None]:
+        """Read the same without Octavia, of a load balancer that need not exist.
+
+        :raises NotFound: when there is no such sender
+        :raises Unavailable: when the Northbound database does not answer
+        """
+        client = self.reader.client(sender) if sender else None
+        return self.reader.snapshot(lb_id, None, client)
+
     def id_of(self, text: str) -> str:
         """Return the id of a load balancer, given its id or name.
 

@@ -126,8 +126,8 @@ def trace(  # noqa: PLR0913 - the command line's options
     lives: Sequence[Live] = ()
     notes: Sequence[str]
     if live:
-        wanted = live_traces.Wanted(lb, address, port, count, folder)
-        lives, notes = live_traces.observe(found, wanted)
+        wanted = live_traces.Wanted(address, port, count, folder)
+        lives, notes = live_traces.observe(found, lb, wanted)
         explanations: Sequence[Explanation] = [each.explanation for each in lives]
     else:
         explanations, notes = _explained(found, lb, sender or "", address, port)

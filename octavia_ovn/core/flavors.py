@@ -39,6 +39,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     "withdraw": "Boolean. While no member of a listener's pool may serve, take the listener out of"
     " OVN, so that the route to a VIP without any other is not announced by BGP (true), or have OVN"
     " refuse connections (false, the default).",
+    "data_path_probe": "Boolean. Have the program octavia-ovn watch, where it runs, connect to the"
+    " TCP listeners all the time and export whether that succeeds (false by default).",
 }
 """Each key with its meaning, for operators."""
 
@@ -81,6 +83,7 @@ def read(values: object) -> model.Flavor:
         fail_open=_boolean(values, "fail_open"),
         endpoint_weights=_boolean(values, "endpoint_weights"),
         withdraw=_boolean(values, "withdraw"),
+        data_path_probe=_boolean(values, "data_path_probe"),
     )
 
 
@@ -102,6 +105,7 @@ def write(flavor: model.Flavor) -> dict[str, object]:
         "fail_open": flavor.fail_open,
         "endpoint_weights": flavor.endpoint_weights,
         "withdraw": flavor.withdraw,
+        "data_path_probe": flavor.data_path_probe,
     }
     return {key: value for key, value in values.items() if value is not None}
 

@@ -352,6 +352,7 @@ class Flavor:
     :param fail_open: whether members serve when all of them fail their checks
     :param endpoint_weights: whether members say their weights in answers to checks
     :param withdraw: whether OVN forgets a VIP's port while no member may serve it
+    :param data_path_probe: whether `octavia-ovn watch` connects to the VIP all the time
     """
 
     reject: bool | None = None
@@ -364,6 +365,7 @@ class Flavor:
     fail_open: bool | None = None
     endpoint_weights: bool | None = None
     withdraw: bool | None = None
+    data_path_probe: bool | None = None
 
     def __post_init__(self) -> None:
         for address in self.hairpin_snat_ip:

@@ -32,6 +32,7 @@ SAYING = {
         model.Flavor(session_persistence=model.Mechanism.AFFINITY),
     ),
     "withdraw": ({"withdraw": True}, model.Flavor(withdraw=True)),
+    "data_path_probe": ({"data_path_probe": True}, model.Flavor(data_path_probe=True)),
     "strict": ({"strict_algorithms": True}, model.Flavor(strict_algorithms=True)),
     "shortest drain": ({"drain_timeout": 5}, model.Flavor(drain_timeout=5)),
     "longest drain": ({"drain_timeout": 86400}, model.Flavor(drain_timeout=86400)),
@@ -67,6 +68,7 @@ def test_addresses_are_written_as_ovn_reads_them():
         "fail_open",
         "endpoint_weights",
         "withdraw",
+        "data_path_probe",
     ],
 )
 @pytest.mark.parametrize("value", ["true", 1, None])
@@ -132,7 +134,7 @@ def test_what_breaks_traffic_is_not_offered(key):
 def test_an_unknown_key_is_answered_with_those_that_are_known():
     with pytest.raises(
         ValueError,
-        match=r"^topology: no such key; .* ct_flush, drain_failed, drain_timeout, .*hairpin",
+        match=r"^topology: no such key; .* ct_flush, .*drain_failed, drain_timeout, .*hairpin",
     ):
         flavors.read({"reject": True, "topology": "SINGLE"})
 

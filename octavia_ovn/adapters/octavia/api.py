@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -138,6 +139,28 @@ class OctaviaApi:
         items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
         # Octavia can be configured to ignore filters.
         return tuple(sorted(item["id"] for item in items if item["name"] == name))
+
+    def flavored(self, key: str, provider: str = "ovn") -> tuple[str, ...]:
+        """Return the ids of the load balancers whose flavor sets a key to true.
+
+        The account must be allowed to see flavor profiles and load balancers of all projects.
+        """
+        items = self.rest.list("/lbaas/flavorprofiles", "flavorprofiles", {})
+        profiles = {
+            item["id"]
+            for item in items
+            if item["provider_name"] == provider
+            and json.loads(item["flavor_data"]).get(key) is True
+        }
+        items = self.rest.list("/lbaas/flavors", "flavors", {}) if profiles else []
+        chosen = [item["id"] for item in items if item["flavor_profile_id"] in profiles]
+        found: set[str] = set()
+        for flavor_id in chosen:
+            query: Query = {"flavor_id": flavor_id, "fields": ("id", "flavor_id")}
+            items = self.rest.list("/lbaas/loadbalancers", "loadbalancers", query)
+            # Octavia can be configured to ignore filters.
+            found |= {item["id"] for item in items if item["flavor_id"] == flavor_id}
+        return tuple(sorted(found))
 
     def statuses(self, lb_id: str) -> dict[tuple[Kind, str], ObjectStatus]:
         """Return names and statuses of a load balancer and all that belongs to it.

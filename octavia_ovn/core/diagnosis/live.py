@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from octavia_ovn.core import codec
-from octavia_ovn.core.diagnosis.findings import Severity
+from octavia_ovn.core.diagnosis import codes
+from octavia_ovn.core.diagnosis.findings import Check, Finding, Severity
 from octavia_ovn.core.diagnosis.trace import Explanation
 
 _ENTRY = re.compile(
@@ -20,6 +21,21 @@ _ENTRY = re.compile(
 )
 _NOUNS = {"tcp": ("connections", "accepted"), "udp": ("datagrams", "answered")}
 _THROUGH = (Severity.OK, Severity.WARNING)
+_STOPPING = (Severity.FAULT, Severity.UNCLEAR)
+_SETTINGS = 2
+"""The area of codes about what the tenant has set."""
+_RULES = {
+    codes.RULES_UNCLEAR,
+    codes.CLIENT_RULES_FORBID,
+    codes.MEMBER_RULES_FORBID,
+    codes.NETWORK_RULES_FORBID,
+    codes.CLIENT_NOT_ALLOWED,
+    codes.VIP_GROUPS_FORBID,
+    codes.LIMIT_REACHED,
+}
+"""What may stop this client, and no other."""
+_CLIENT = "client-port"
+"""The check of the client itself."""
 
 
 class Outcome(str, enum.Enum):
@@ -62,6 +78,23 @@ class Live:
     def answered(self) -> int:
         """How many attempts were answered."""
         return sum(each.outcome is Outcome.ANSWERED for each in self.attempts)
+
+    @property
+    def excuse(self) -> str:
+        """Why it says nothing about the data path if this client is not served; empty if nothing.
+
+        Rules of access may stop it alone, or the tenant may want that nothing is served.
+        """
+        found = self.explanation.findings
+        return next((each.sentence for check, each in found if _excuses(check, each)), "")
+
+    @property
+    def availability(self) -> float | None:
+        """The share of attempts that were answered; None where it is not known what that means."""
+        sent = [each for each in self.attempts if each.outcome is not Outcome.NOT_TRIED]
+        if not sent or (self.answered < len(sent) and self.excuse):
+            return None
+        return self.answered / len(sent)
 
     @property
     def observed(self) -> Severity:
@@ -121,6 +154,16 @@ class Live:
             return "as the trace says"
         does = "" if self.explanation.severity in _THROUGH else "do not "
         return f"although the trace says that packets {does}get through"
+
+
+def _excuses(check: Check, finding: Finding) -> bool:
+    code = finding.code
+    if code is None:
+        return False
+    stops = finding.severity in _STOPPING and (
+        check.name == _CLIENT or code.number // 100 == _SETTINGS
+    )
+    return stops or code in _RULES
 
 
 def _words(attempt: Attempt) -> str:

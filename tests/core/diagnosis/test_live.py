@@ -9,7 +9,18 @@ from octavia_ovn.core.diagnosis.findings import Severity
 from octavia_ovn.core.diagnosis.live import Attempt, Live, Outcome, with_members
 from octavia_ovn.core.model import Protocol
 from tests.core.builders import balancer, listener, member, pool
-from tests.core.diagnosis.snapshots import LB, NEAR, snapshot, trace, unbound, with_ports
+from tests.core.diagnosis.snapshots import (
+    ACLS,
+    GUARDED,
+    LB,
+    NEAR,
+    RESTRICTED,
+    no_groups,
+    snapshot,
+    trace,
+    unbound,
+    with_ports,
+)
 
 ANSWERED = Attempt(Outcome.ANSWERED, seconds=0.001)
 SLOW = Attempt(Outcome.ANSWERED, seconds=0.0034)
@@ -57,6 +68,41 @@ def test_whether_both_agree(explanation, attempts, agrees, severity):
     live = Live(explanation, tuple(attempts))
 
     assert (live.agrees, live.severity) == (agrees, severity)
+
+
+FORBIDDEN = trace(with_ports(snapshot(acls=(*ACLS, RESTRICTED)), *GUARDED))
+MEMBERS_CLOSED = trace(with_ports(snapshot(), *no_groups("one", "two")))
+ONE_CLOSED = trace(with_ports(snapshot(), *no_groups("one")))
+SWITCHED_OFF = trace(snapshot(dataclasses.replace(LB, enabled=False)))
+CLIENT_UNBOUND = trace(with_ports(snapshot(), *unbound(NEAR)))
+
+
+@pytest.mark.parametrize(
+    ("explanation", "attempts", "availability"),
+    [
+        (RIGHT, [ANSWERED, SLOW], 1.0),
+        (RIGHT, [ANSWERED, LOST], 0.5),
+        (RIGHT, [REFUSED, LOST], 0.0),
+        (RIGHT, [UNTRIED], None),
+        (RIGHT, [UNTRIED, ANSWERED], 1.0),
+        (RIGHT, [], None),
+        (WRONG, [LOST], 0.0),
+        (WARNING, [ANSWERED, LOST], 0.5),
+        (MEMBERS_CLOSED, [ANSWERED], 1.0),
+        (MEMBERS_CLOSED, [LOST], None),
+        (ONE_CLOSED, [ANSWERED, LOST], None),
+        (SWITCHED_OFF, [REFUSED], None),
+        (CLIENT_UNBOUND, [LOST], None),
+        (FORBIDDEN, [LOST], None),
+        (FORBIDDEN, [ANSWERED], 1.0),
+    ],
+)
+def test_how_much_of_a_data_path_is_available(explanation, attempts, availability):
+    live = Live(explanation, tuple(attempts))
+
+    assert live.availability == availability
+    if availability is None and attempts[:1] not in ([], [UNTRIED]):
+        assert live.excuse
 
 
 def test_without_a_listener_nothing_is_tried():

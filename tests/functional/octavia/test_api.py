@@ -285,6 +285,30 @@ def test_ids_of_a_name(octavia, client):
     assert client.named("web") == ("a", "b")
 
 
+def test_load_balancers_whose_flavor_sets_a_key(octavia, client):
+    def profile(profile_id, data, provider="ovn"):
+        return {"id": profile_id, "provider_name": provider, "flavor_data": json.dumps(data)}
+
+    octavia.answers["flavorprofiles"] = [
+        profile("p1", {"probe": True}),
+        profile("p2", {"probe": False}),
+        profile("p3", {}),
+        profile("p4", {"probe": True}, "amphora"),
+    ]
+    octavia.answers["flavors"] = []
+    assert client.flavored("probe") == ()
+    flavors = {"f1": "p1", "f2": "p2", "f3": "p3", "f4": "p4", "f5": "p1"}
+    octavia.answers["flavors"] = [
+        {"id": flavor, "flavor_profile_id": profile} for flavor, profile in flavors.items()
+    ]
+    octavia.answers["loadbalancers"] = [
+        load_balancer(lb_id, flavor_id=flavor)
+        for lb_id, flavor in {"a": "f5", "b": "f1", "c": "f2", "d": "f4", "e": None}.items()
+    ]
+    assert client.flavored("probe") == ("a", "b")
+    assert client.flavored("other") == ()
+
+
 def test_nothing_is_pending_of_what_does_not_exist(client):
     assert client.pending("lb") == {}
 
