@@ -43,14 +43,15 @@ class Wanted:
     :param port: only listeners on this port
     :param count: how many connections or datagrams go to each listener
     :param folder: where the sockets of Open vSwitch are
-    :param datagrams: whether listeners of other protocols than TCP are tried, too
+    :param continual: whether it is repeated all the time: only TCP is tried, and the connection
+        tracker is not asked who has answered, which takes long on a busy chassis
     """
 
     address: str | None
     port: int | None
     count: int
     folder: str
-    datagrams: bool = True
+    continual: bool = False
 
 
 Read = Callable[[str, str | None], tuple[Snapshot, Client | None]]
@@ -172,7 +173,7 @@ class Stage:
         except NoPath as error:
             raise NotFound(str(error)) from error
         for each in found:
-            if self.wanted.datagrams or each.protocol == "tcp":
+            if not self.wanted.continual or each.protocol == "tcp":
                 yield self._tried(explain(each), sender)
 
     def _client(self, vip: model.Vip) -> tuple[Source, LiveClient]:
@@ -207,6 +208,8 @@ class Stage:
         ends = path.protocol, path.destination, path.port
         with sender.attempts(*ends, self.wanted.count) as attempts:
             live = Live(explanation, attempts)
+            if self.wanted.continual:
+                return live
             with contextlib.suppress(Unavailable):  # then it is not known who has answered
                 live = with_members(live, self.switch.connections())
             return live

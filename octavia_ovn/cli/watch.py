@@ -93,7 +93,7 @@ def watch(settings: Settings, interval: int, address: str, port: int, folder: st
         raise BadConfiguration(msg) from error
     found = sources.build(settings)
     paths = DataPaths(_KEPT * interval)
-    wanted = live.Wanted(None, None, _CONNECTIONS, folder, datagrams=False)
+    wanted = live.Wanted(None, None, _CONNECTIONS, folder, continual=True)
     try:
         with (
             live.staged(found, wanted, found.rows) as stage,
@@ -110,7 +110,7 @@ def watch(settings: Settings, interval: int, address: str, port: int, folder: st
 
 @dataclass
 class Watcher:
-    """Probes what is to be probed, and prints what changes."""
+    """Probes the load balancers that ask for it, and prints what changes."""
 
     found: sources.Sources
     stage: live.Stage

@@ -7,6 +7,7 @@ A row holds the flavor of its load balancer in the same words, so one reader ser
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -85,6 +86,12 @@ def read(values: object) -> model.Flavor:
         withdraw=_boolean(values, "withdraw"),
         data_path_probe=_boolean(values, "data_path_probe"),
     )
+
+
+def sets(data: str, key: str) -> bool:
+    """Whether the data of a flavor profile, as Octavia shows them, set a key to true."""
+    values: Mapping[str, object] = json.loads(data)
+    return values.get(key) is True
 
 
 def known(values: Mapping[str, object]) -> dict[str, object]:

@@ -171,7 +171,7 @@ def command(world, monkeypatch, tmp_path):
 
     @contextlib.contextmanager
     def staged(_, wanted, __):
-        assert (wanted.count, wanted.datagrams) == (3, False)
+        assert (wanted.count, wanted.continual) == (3, True)
         yield world.watcher.stage
 
     def served(registry, *where):

@@ -52,6 +52,12 @@ def test_means(values, flavor):
     assert flavors.write(flavor) == values
 
 
+def test_a_profile_that_sets_a_key():
+    assert flavors.sets('{"reject": false, "data_path_probe": true}', "data_path_probe")
+    assert not flavors.sets('{"data_path_probe": false}', "data_path_probe")
+    assert not flavors.sets("{}", "data_path_probe")
+
+
 def test_addresses_are_written_as_ovn_reads_them():
     flavor = flavors.read({"hairpin_snat_ip": " 2001:DB8:0::7  192.0.2.7"})
 

@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from octavia_ovn.adapters.metrics import collector as statistics_metrics
 from octavia_ovn.adapters.metrics import probes
 from octavia_ovn.adapters.metrics.agent import Metrics
+from octavia_ovn.adapters.metrics.data_path import DataPaths
 from octavia_ovn.core.request import names as requests
 from octavia_ovn.observer import Drift
 from tests.adapters.metrics.test_collector import NUMBERS
@@ -77,6 +78,9 @@ def expressions():
 def chassis_metrics():
     registry = statistics_metrics.registry(NUMBERS)
     probes.register(registry, PROBES)
+    paths = DataPaths(60.0)
+    paths.put("lb1", {"l1": 1.0})
+    registry.register(paths)
     return registry
 
 
@@ -163,7 +167,7 @@ def test_alerts_tell_regions_apart(rule):
 def test_metrics_of_chassis_are_documented():
     pages = [
         (PROJECT / f"docs/operators/{name}.md").read_text(encoding="utf-8")
-        for name in ("statistics", "health-checks")
+        for name in ("statistics", "health-checks", "show-and-trace")
     ]
     described = set(re.findall(r"^\| `(octavia_ovn_\w+)` \|", "".join(pages), re.MULTILINE))
 

@@ -17,7 +17,7 @@ WALLS = {
             CODEC: "the row format, and Neutron's marks on rows",
             "core/desired/responder.py": "the row format of responders",
             "core/diagnosis/checks.py": "OVN's column Logical_Switch_Port.addresses",
-            "core/flavors.py": "addresses in the flavor that an operator writes",
+            "core/flavors.py": "what an operator writes into a flavor",
             "core/probing/messages.py": "lines between the agent and the program on a chassis",
             "core/probing/spec.py": "the list of HTTP status codes that a tenant expects",
             "core/statistics/messages.py": "datagrams from collectors",

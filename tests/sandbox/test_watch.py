@@ -83,7 +83,7 @@ class Watch:
 @pytest.fixture
 def watched(plane: Plane) -> Json:
     """A load balancer of the flavor with two listeners, one of which admits other clients only."""
-    restricted = plane.listener(plane.member("two"))
+    restricted = plane.listener(plane.member("two"), name="restricted")
     restricted |= {"name": "restricted", "protocol_port": 81, "allowed_cidrs": ["198.51.100.0/24"]}
     plane.load_balancer(plane.listener(plane.member("one")))
     return plane.load_balancer(
@@ -131,13 +131,13 @@ def test_the_next_one_removes_what_a_killed_one_has_left(
     stack: Stack, watched: Json, tmp_path: Path
 ) -> None:
     watch = Watch(stack, tmp_path)
-    until(lambda: watch.shown(), seconds=60)
+    until(watch.shown, seconds=60)
     watch.end(signal.SIGKILL)
     old = left(stack)
     assert len(old) == 3
 
     watch = Watch(stack, tmp_path)
-    until(lambda: watch.shown(), seconds=60)
+    until(watch.shown, seconds=60)
     assert not set(old) & set(left(stack))
     assert watch.end(signal.SIGINT) == 0
     assert left(stack) == []

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.octavia.fields import canonical_ids
 from octavia_ovn.adapters.rest import Query, Rest
+from octavia_ovn.core import flavors
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus
 from octavia_ovn.core.listed import Listed
 from octavia_ovn.core.pending import Final, Kind, Objects
@@ -149,8 +149,7 @@ class OctaviaApi:
         profiles = {
             item["id"]
             for item in items
-            if item["provider_name"] == provider
-            and json.loads(item["flavor_data"]).get(key) is True
+            if item["provider_name"] == provider and flavors.sets(item["flavor_data"], key)
         }
         items = self.rest.list("/lbaas/flavors", "flavors", {}) if profiles else []
         chosen = [item["id"] for item in items if item["flavor_profile_id"] in profiles]

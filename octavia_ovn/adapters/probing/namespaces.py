@@ -230,7 +230,7 @@ class SocketMaker:
         try:
             _enter(home)
         except OSError as error:
-            # Whatever this thread did next would be done in a network of a tenant.
+            # All that this thread did next would be done in the network of a tenant.
             LOG.critical("The network namespace of this host cannot be entered again: %s", error)
             os.abort()
 
