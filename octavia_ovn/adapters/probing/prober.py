@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -206,7 +207,7 @@ class Prober:
         """
         probe, began = run.probe, self._loop.time()
         try:
-            weight = await asyncio.wait_for(self._check(probe, run.outlet.socket), probe.timeout)
+            weight = await _within(probe.timeout, self._check(probe, run.outlet.socket))
         except asyncio.TimeoutError:
             if self._loop.time() - began > probe.timeout + _LATE:
                 run.late += 1
@@ -255,3 +256,14 @@ class Prober:
         if (result.state, result.weight) != run.told:
             run.told = (result.state, result.weight)
             self._changed(result)
+
+
+async def _within(seconds: float, check: Awaitable[int | None]) -> int | None:
+    """Wait for a check; where Python can do so without a task for it, which costs a tenth more.
+
+    :raises asyncio.TimeoutError: when it takes longer
+    """
+    if sys.version_info >= (3, 11):
+        async with asyncio.timeout(seconds):
+            return await check
+    return await asyncio.wait_for(check, seconds)
