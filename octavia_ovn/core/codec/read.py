@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
-from octavia_ovn.core import flavors, model
+from octavia_ovn.core import flavors, ip, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.codec import legacy, write
 from octavia_ovn.core.codec.attributes import (
@@ -234,7 +234,7 @@ def _member(token: str) -> model.Member:
     address, _, port = endpoint.rpartition(":")
     return model.Member(
         id=member_id,
-        address=model.canonical_address(address.strip("[]")),
+        address=ip.canonical_address(address.strip("[]")),
         port=int(port),
         subnet_id=(subnet[0] if subnet else "") or None,
     )
@@ -247,7 +247,7 @@ def _vips(keys: Mapping[str, str], attributes: Mapping[str, object]) -> tuple[mo
     details = known if isinstance(known, list) and len(known) == len(addresses) else []
     return tuple(
         model.Vip(
-            address=model.canonical_address(address),
+            address=ip.canonical_address(address),
             port_id=(ports[index] if index < len(ports) else "") or None,
             **(_vip_details(details[index]) if details else {}),
         )
@@ -308,7 +308,7 @@ def _deadlines(value: Mapping[str, Mapping[str, Mapping[str, object]]]) -> dict[
 def is_flow(flow: Flow) -> bool:
     """Whether OVN can read an entry of `vips` that consists of this."""
     try:
-        families = {model.family(address(each)) for each in (flow.vip, flow.backend)}
+        families = {ip.family(address(each)) for each in (flow.vip, flow.backend)}
         model.Protocol(flow.protocol)
     except ValueError:
         return False
@@ -321,7 +321,7 @@ def address(endpoint: str) -> str:
     :raises ValueError: unless it is written as OVN writes it
     """
     text, _, port = endpoint.rpartition(":")
-    found = model.canonical_address(text.strip("[]"))
+    found = ip.canonical_address(text.strip("[]"))
     if endpoint != write.endpoint(found, int(port)):
         msg = f"{endpoint!r} is no address with a port"
         raise ValueError(msg)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.rows import Acl, PortGroup
 
@@ -89,6 +89,6 @@ def acls(
 def _by_version(addresses: Sequence[str]) -> dict[int, str]:
     """Return IP version → addresses, separated by commas."""
     return {
-        version: ", ".join(each for each in addresses if model.family(each) == version)
-        for version in sorted(set(map(model.family, addresses)))
+        version: ", ".join(each for each in addresses if ip.family(each) == version)
+        for version in sorted(set(map(ip.family, addresses)))
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from octavia_ovn.core import codec, model
+from octavia_ovn.core import codec, ip, model
 from octavia_ovn.core.codec.neutron import hm_port_name, object_id
 from octavia_ovn.core.diagnosis import client_acls, codes
 from octavia_ovn.core.diagnosis.acls import Answer
@@ -50,7 +50,7 @@ def _why_not(path: Path, member: model.Member) -> str:
         return "is administratively down"
     if not path.snapshot.health.weight(member):
         return "says that its weight is 0" if member.weight else "has weight 0"
-    if model.family(member.address) != model.family(path.destination):
+    if ip.family(member.address) != ip.family(path.destination):
         return f"is not of the IP version of {path.destination}"
     state = path.snapshot.health.of(path.pool, member) if path.pool else None
     if state is HealthState.UNREACHABLE:

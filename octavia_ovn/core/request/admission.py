@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.request import changes, limits
 
@@ -87,7 +87,7 @@ class Admission:
     def _check_cidrs(self, cidrs: tuple[str, ...]) -> None:
         if 0 < self.max_allowed_cidrs < len(cidrs):
             raise limits.refuse(limits.CIDRS, value=len(cidrs), most=self.max_allowed_cidrs)
-        for version in set(map(model.family, cidrs)) if self.max_denied_cidrs else ():
+        for version in set(map(ip.family, cidrs)) if self.max_denied_cidrs else ():
             denied = len(access_control.complement(cidrs, version))
             if denied > self.max_denied_cidrs:
                 raise limits.refuse(limits.DENIED, value=denied, most=self.max_denied_cidrs)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from octavia_ovn.core import codec, flavors, model
+from octavia_ovn.core import codec, flavors, ip, model
 from octavia_ovn.core.placement import MAX_AFFINITY_TIMEOUT
 from octavia_ovn.core.request import addresses, changes, limits
 from octavia_ovn.core.topology import Subnet, place_member
@@ -127,7 +127,7 @@ def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bo
         pools = (change.pool,)
     else:
         return False
-    if lb is None or all(model.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
+    if lb is None or all(ip.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
         return False
     return any(pool.hashes_client_ip for pool in pools)
 
@@ -248,7 +248,7 @@ def _check_address(address: str, lb: model.LoadBalancer) -> None:
     kind = addresses.kind_of_no_host(address)
     if kind is not None:
         raise limits.refuse(limits.NO_HOST, value=address, what=kind)
-    if model.family(address) not in map(_family, lb.vips):
+    if ip.family(address) not in map(_family, lb.vips):
         raise limits.refuse(limits.FAMILY, value=address)
     if any(vip.address == address for vip in lb.vips):
         raise limits.refuse(limits.OWN_VIP, value=address)
@@ -271,4 +271,4 @@ def _check_subnet(
 
 
 def _family(vip: model.Vip) -> int:
-    return model.family(vip.address)
+    return ip.family(vip.address)

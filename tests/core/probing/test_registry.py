@@ -11,9 +11,10 @@ import pytest
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.probing import entries, first_checks
 from octavia_ovn.core.probing import registry as registries
+from octavia_ovn.core.probing.conditions import Condition
 from octavia_ovn.core.probing.messages import ROWS, Plan, Result, Results
 from octavia_ovn.core.probing.plan import Probes, Target
-from octavia_ovn.core.probing.registry import Condition, Registry
+from octavia_ovn.core.probing.registry import Registry
 from tests.core.probing.examples import probe
 
 UP, DOWN, UNKNOWN, UNCHECKED = (
