@@ -19,6 +19,7 @@ from tests.controller.two_chassis import (
     network,
     only,
     passes,
+    successor_of,
     with_both_up,
     with_two_chassis,
 )
@@ -31,8 +32,8 @@ def agent():
 
 
 @pytest.fixture
-def web(agent):
-    return with_both_up(agent)
+def web():
+    return with_both_up()
 
 
 class TestChassis:
@@ -48,9 +49,7 @@ class TestChassis:
         assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "NO_MONITOR")
         assert "octavia-ovn-chassis on chassis a is not connected" in caplog.text
 
-        successor = network(web.successor(chassis=Chassis(**PLACES)))
-        successor.controller.enqueue_all()
-        web.b.connect(successor)
+        successor = successor_of(web, web.b)
         assert successor.db.vips() == VIPS
         web.a.connect(successor)
         assert (successor.db.vips(), successor.octavia.operating["m1"]) == (VIPS, "ONLINE")
@@ -242,7 +241,7 @@ class TestSwitching:
         assert off.octavia.operating["hm1"] == "ERROR"
 
     def test_without_monitors_rows_are_the_same(self):
-        agent = network(Agent(chassis=Chassis(**PLACES)))
+        agent = with_two_chassis()
         agent.created(SITE)
         agent.settle()
         assert agent.rows == agent_with(SITE).rows

@@ -10,14 +10,7 @@ from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.probing.messages import Result, Results
 from octavia_ovn.core.probing.plan import Probes, Target
 from octavia_ovn.core.probing.registry import Registry
-from tests.core.probing.examples import probe
-
-UP, DOWN, UNKNOWN, UNCHECKED = (
-    HealthState.UP,
-    HealthState.DOWN,
-    HealthState.UNKNOWN,
-    HealthState.UNCHECKED,
-)
+from tests.core.probing.examples import UNKNOWN, probe
 
 
 @dataclass(eq=False)

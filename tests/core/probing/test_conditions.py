@@ -10,18 +10,8 @@ from octavia_ovn.core.probing import entries
 from octavia_ovn.core.probing.conditions import Condition
 from octavia_ovn.core.probing.messages import Result, Results
 from octavia_ovn.core.probing.registry import Registry
-from tests.core.probing.plans import (
-    DOWN,
-    UNCHECKED,
-    UNKNOWN,
-    UP,
-    connected,
-    result,
-    state,
-    target,
-    want,
-    wanted,
-)
+from tests.core.probing.examples import DOWN, UNCHECKED, UNKNOWN, UP
+from tests.core.probing.plans import connected, result, state, target, want, wanted
 
 
 class TestConditions:

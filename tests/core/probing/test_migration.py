@@ -10,8 +10,7 @@ from octavia_ovn.core.probing.conditions import Condition
 from octavia_ovn.core.probing.messages import Plan, Result, Results
 from octavia_ovn.core.probing.plan import Probes, Target
 from octavia_ovn.core.probing.registry import Link, Registry
-from tests.core.probing.examples import probe
-from tests.core.probing.plans import DOWN, UNCHECKED, UNKNOWN, UP
+from tests.core.probing.examples import DOWN, UNCHECKED, UNKNOWN, UP, probe
 
 RISE = 3
 TARGET = Target("port1", probe(id="m1", rise=RISE))

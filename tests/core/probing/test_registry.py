@@ -9,19 +9,8 @@ from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.probing import registry as registries
 from octavia_ovn.core.probing.messages import ROWS, Plan, Result, Results
 from octavia_ovn.core.probing.registry import Registry
-from tests.core.probing.plans import (
-    DOWN,
-    UNCHECKED,
-    UNKNOWN,
-    UP,
-    connected,
-    result,
-    state,
-    target,
-    told,
-    want,
-    wanted,
-)
+from tests.core.probing.examples import DOWN, UNCHECKED, UNKNOWN, UP
+from tests.core.probing.plans import connected, result, state, target, told, want, wanted
 
 VERSION = "0123456789abcdef"
 

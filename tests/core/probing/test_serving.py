@@ -13,19 +13,8 @@ from octavia_ovn.core.probing.conditions import Condition
 from octavia_ovn.core.probing.messages import Results
 from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.probing.registry import Registry
-from tests.core.probing.plans import (
-    DOWN,
-    UNCHECKED,
-    UNKNOWN,
-    UP,
-    connected,
-    result,
-    state,
-    target,
-    told,
-    want,
-    wanted,
-)
+from tests.core.probing.examples import DOWN, UNCHECKED, UNKNOWN, UP
+from tests.core.probing.plans import connected, result, state, target, told, want, wanted
 
 
 def weights_asked(registry: Registry) -> list[str]:

@@ -6,50 +6,21 @@ import pytest
 
 from octavia_ovn.adapters.northbound import port_names
 from octavia_ovn.adapters.northbound.port_names import NamedPorts
-from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
-
-
-class Followed:
-    """Named ports, the changes that they reported, and their replicas."""
-
-    def __init__(self, server):
-        self._server = server
-        self.replicas = []
-        self.reported = []
-        self.ports = NamedPorts(self._open, self.reported.append)
-
-    def _open(self, on_change):
-        self.replicas.append(
-            Replica(
-                endpoint(self._server.unix),
-                DATABASE,
-                fetch_schema(endpoint(self._server.unix), DATABASE, 5),
-                port_names.TABLES,
-                conditions=port_names.NOTHING,
-                on_change=on_change,
-            )
-        )
-        return self.replicas[-1]
-
-    def until(self, condition):
-        def turn():
-            self.ports.run()
-            return condition()
-
-        wait_for(turn)
-
-    def asked_of_the_server(self):
-        (replica,) = self.replicas
-        return replica._idl.tables[port_names.TABLE].condition_state.latest
+from tests.functional.northbound.by_name import Followed
+from tests.functional.ovsdb.server import DATABASE, endpoint
 
 
 @pytest.fixture
 def followed(server):
-    found = Followed(server)
+    found = Followed(server, port_names, NamedPorts)
     yield found
-    found.ports.close()
+    found.view.close()
+
+
+def asked_of_the_server(followed):
+    (replica,) = followed.replicas
+    return replica._idl.tables[port_names.TABLE].condition_state.latest
 
 
 @pytest.fixture
@@ -70,7 +41,7 @@ def write(server):
 
 
 def test_only_what_was_asked_for_is_there(followed, write):
-    ports = followed.ports
+    ports = followed.view
     assert ports.existing(frozenset()) == frozenset()
     assert followed.replicas == []
 
@@ -85,7 +56,7 @@ def test_only_what_was_asked_for_is_there(followed, write):
 
 
 def test_deletions_are_reported(followed, write):
-    ports = followed.ports
+    ports = followed.view
     ports.existing({"one"})
     followed.until(lambda: ports.existing({"one"}))
     followed.reported.clear()
@@ -99,13 +70,13 @@ def test_deletions_are_reported(followed, write):
 
 
 def test_what_is_forgotten_goes_with_the_next_question(followed, write):
-    ports = followed.ports
+    ports = followed.view
     ports.existing({"one", "two"})
     followed.until(lambda: ports.existing({"one", "two"}))
 
     ports.forget("one")
     ports.forget("never asked for")
-    assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
+    assert asked_of_the_server(followed) == [["name", "==", "one"], ["name", "==", "two"]]
     assert ports.existing({"two"}) == {"two"}
 
     assert ports.existing({"three"}) is None
@@ -120,7 +91,7 @@ def test_what_is_forgotten_goes_with_the_next_question(followed, write):
 
 
 def test_what_is_needed_again_before_that_is_known(followed, write):
-    ports = followed.ports
+    ports = followed.view
     ports.existing({"one"})
     followed.until(lambda: ports.existing({"one"}))
 
@@ -130,14 +101,14 @@ def test_what_is_needed_again_before_that_is_known(followed, write):
 
 
 def test_the_server_is_asked_in_a_way_that_it_answers_by_a_hash(followed, write):
-    followed.ports.existing({"one", "two"})
+    followed.view.existing({"one", "two"})
 
-    assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
+    assert asked_of_the_server(followed) == [["name", "==", "one"], ["name", "==", "two"]]
 
 
 def test_no_ports_are_known_at_once(followed):
     poller = ovs.poller.Poller()
-    followed.ports.run()
-    followed.ports.wait(poller)
+    followed.view.run()
+    followed.view.wait(poller)
 
     assert followed.replicas == []
