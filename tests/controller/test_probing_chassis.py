@@ -36,6 +36,16 @@ def web():
     return with_both_up()
 
 
+def hypervisor_dies(web):
+    """Have chassis `a` found dead: its program is silent, and ovn-controller does not follow."""
+    web.chassis.numbers = {"a": 7, "b": 7}
+    web.a.dies()
+    for _ in range(16):
+        passes(web, 1, web.b)
+        web.chassis.numbers["b"] = web.nb.number
+    assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+
+
 class TestChassis:
     def test_a_dead_program_evicts_no_one(self, web, caplog):
         web.chassis.numbers = {"a": 7, "b": 7}
@@ -55,12 +65,7 @@ class TestChassis:
         assert (successor.db.vips(), successor.octavia.operating["m1"]) == (VIPS, "ONLINE")
 
     def test_a_dead_hypervisor_evicts_its_members(self, web, caplog):
-        web.chassis.numbers = {"a": 7, "b": 7}
-        web.a.dies()
-        for _ in range(16):
-            passes(web, 1, web.b)
-            web.chassis.numbers["b"] = web.nb.number
-        assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+        hypervisor_dies(web)
         assert "Chassis a does not answer" in caplog.text
         assert web.nb.number == 8
 
@@ -72,22 +77,13 @@ class TestChassis:
 
     def test_a_hypervisor_taken_for_dead_by_mistake_has_its_members_back(self, web):
         """ovn-controller follows again; the program is still away."""
-        web.chassis.numbers = {"a": 7, "b": 7}
-        web.a.dies()
-        for _ in range(16):
-            passes(web, 1, web.b)
-            web.chassis.numbers["b"] = web.nb.number
-        assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+        hypervisor_dies(web)
         web.chassis.numbers["a"] = web.nb.number
         passes(web, 2, web.b)
         assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "NO_MONITOR")
 
     def test_a_hypervisor_that_was_dead_has_its_members_back_once_they_answer(self, web):
-        web.chassis.numbers = {"a": 7, "b": 7}
-        web.a.dies()
-        for _ in range(16):
-            passes(web, 1, web.b)
-            web.chassis.numbers["b"] = web.nb.number
+        hypervisor_dies(web)
         # After it has started again, ovn-controller gives up what is not there any more.
         web.chassis.moves("port1", None)
         web.chassis.numbers["a"] = web.nb.number
