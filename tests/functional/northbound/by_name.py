@@ -5,28 +5,27 @@ from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
 
 
-class Followed:
+class ByName:
     """What is followed, the changes that it reported, and its replicas.
 
     :param module: has `TABLES` and `NOTHING`
-    :param make: makes what is followed, given a function that opens a replica, and one that takes
+    :param follow: makes what is followed, given a function that opens a replica, and one that takes
         changes
     """
 
-    def __init__(self, server, module, make):
-        self._server = server
+    def __init__(self, server, module, follow):
+        self._endpoint = endpoint(server.unix)
         self._module = module
         self.replicas = []
         self.reported = []
-        self.view = make(self._open, self.reported.append)
+        self.followed = follow(self._open, self.reported.append)
 
     def _open(self, on_change):
-        where = endpoint(self._server.unix)
         self.replicas.append(
             Replica(
-                where,
+                self._endpoint,
                 DATABASE,
-                fetch_schema(where, DATABASE, 5),
+                fetch_schema(self._endpoint, DATABASE, 5),
                 self._module.TABLES,
                 conditions=self._module.NOTHING,
                 on_change=on_change,
@@ -36,11 +35,7 @@ class Followed:
 
     def until(self, condition):
         def turn():
-            self.view.run()
+            self.followed.run()
             return condition()
 
         wait_for(turn)
-
-    def rows(self, table):
-        (replica,) = self.replicas
-        return replica.rows(table)

@@ -7,20 +7,25 @@ import pytest
 from octavia_ovn.adapters.northbound import port_names
 from octavia_ovn.adapters.northbound.port_names import NamedPorts
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from tests.functional.northbound.by_name import Followed
+from tests.functional.northbound.by_name import ByName
 from tests.functional.ovsdb.server import DATABASE, endpoint
+
+
+class Followed(ByName):
+    def __init__(self, server):
+        super().__init__(server, port_names, NamedPorts)
+        self.ports = self.followed
+
+    def asked_of_the_server(self):
+        (replica,) = self.replicas
+        return replica._idl.tables[port_names.TABLE].condition_state.latest
 
 
 @pytest.fixture
 def followed(server):
-    found = Followed(server, port_names, NamedPorts)
+    found = Followed(server)
     yield found
-    found.view.close()
-
-
-def asked_of_the_server(followed):
-    (replica,) = followed.replicas
-    return replica._idl.tables[port_names.TABLE].condition_state.latest
+    found.ports.close()
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def write(server):
 
 
 def test_only_what_was_asked_for_is_there(followed, write):
-    ports = followed.view
+    ports = followed.ports
     assert ports.existing(frozenset()) == frozenset()
     assert followed.replicas == []
 
@@ -56,7 +61,7 @@ def test_only_what_was_asked_for_is_there(followed, write):
 
 
 def test_deletions_are_reported(followed, write):
-    ports = followed.view
+    ports = followed.ports
     ports.existing({"one"})
     followed.until(lambda: ports.existing({"one"}))
     followed.reported.clear()
@@ -70,13 +75,13 @@ def test_deletions_are_reported(followed, write):
 
 
 def test_what_is_forgotten_goes_with_the_next_question(followed, write):
-    ports = followed.view
+    ports = followed.ports
     ports.existing({"one", "two"})
     followed.until(lambda: ports.existing({"one", "two"}))
 
     ports.forget("one")
     ports.forget("never asked for")
-    assert asked_of_the_server(followed) == [["name", "==", "one"], ["name", "==", "two"]]
+    assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
     assert ports.existing({"two"}) == {"two"}
 
     assert ports.existing({"three"}) is None
@@ -91,7 +96,7 @@ def test_what_is_forgotten_goes_with_the_next_question(followed, write):
 
 
 def test_what_is_needed_again_before_that_is_known(followed, write):
-    ports = followed.view
+    ports = followed.ports
     ports.existing({"one"})
     followed.until(lambda: ports.existing({"one"}))
 
@@ -101,14 +106,14 @@ def test_what_is_needed_again_before_that_is_known(followed, write):
 
 
 def test_the_server_is_asked_in_a_way_that_it_answers_by_a_hash(followed, write):
-    followed.view.existing({"one", "two"})
+    followed.ports.existing({"one", "two"})
 
-    assert asked_of_the_server(followed) == [["name", "==", "one"], ["name", "==", "two"]]
+    assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
 
 
 def test_no_ports_are_known_at_once(followed):
     poller = ovs.poller.Poller()
-    followed.view.run()
-    followed.view.wait(poller)
+    followed.ports.run()
+    followed.ports.wait(poller)
 
     assert followed.replicas == []
