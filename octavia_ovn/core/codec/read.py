@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
@@ -23,6 +23,7 @@ from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.rows import Row
 
 T = TypeVar("T")
+C = TypeVar("C", model.Listener, model.Pool)
 # RecursionError: JSON may be nested as deep as its writer likes.
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -98,29 +99,29 @@ class _Reader:
         except _UNREADABLE as error:
             msg = f"the VIP cannot be read: {error}"
             raise Undecodable(msg) from error
-        listeners: dict[str, model.Listener] = {}
-        pools: dict[str, model.Pool] = {}
-        for row in self._rows:
-            for key in sorted(row.external_ids):
-                if key.startswith(k.LISTENER):
-                    listener = self._read(key, functools.partial(self._listener, row, key))
-                    if listener is not None:
-                        listeners.setdefault(listener.id, listener)
-                elif key.startswith(k.POOL):
-                    pool = self._read(key, functools.partial(self._pool, row, key))
-                    if pool is not None:
-                        pools.setdefault(pool.id, pool)
+        listeners = self._each(k.LISTENER, self._listener)
+        pools = self._each(k.POOL, self._pool)
         project_id = attributes.get("project_id")
         return model.LoadBalancer(
             id=main.name,
             vips=vips,
             project_id=project_id if isinstance(project_id, str) else None,
             enabled=main.external_ids.get(k.ENABLED, "True") != "False",
-            listeners=tuple(listeners[each] for each in sorted(listeners)),
-            pools=tuple(pools[each] for each in sorted(pools)),
+            listeners=tuple(sorted(listeners, key=lambda each: each.id)),
+            pools=tuple(sorted(pools, key=lambda each: each.id)),
             flavor=self._flavor(),
             security_groups=vip_groups(self._rows),
         )
+
+    def _each(self, prefix: str, read: Callable[[Row, str], C]) -> Collection[C]:
+        """Return what the keys with a prefix say, of each id what the first row says."""
+        found: dict[str, C] = {}
+        for row in self._rows:
+            for key in sorted(each for each in row.external_ids if each.startswith(prefix)):
+                child = self._read(key, functools.partial(read, row, key))
+                if child is not None:
+                    found.setdefault(child.id, child)
+        return found.values()
 
     def pending(self) -> Pending | None:
         merged: Pending | None = None

@@ -40,20 +40,21 @@ class Admission:
         :param lb: the load balancer before the change
         :raises Unsupported: naming the option
         """
-        if isinstance(change, changes.CreateLoadBalancer):
-            for listener in change.lb.listeners:
-                self._check_listener(listener, None)
-            for each in change.lb.pools:
-                self._check_pool(each, None, change.lb.flavor)
-        elif isinstance(change, changes.PutListener):
-            self._check_listener(change.listener, lb.listener(change.listener.id) if lb else None)
-        elif isinstance(change, changes.PutPool):
-            before = lb.pool(change.pool.id) if lb else None
-            self._check_pool(change.pool, before, lb.flavor if lb else model.Flavor())
-        elif isinstance(change, (changes.PutMember, changes.ReplaceMembers)) and lb:
-            pool = lb.pool(change.pool_id)
-            known = {each.id for each in pool.members} if pool else set()
-            self._check_members(_members_after(change, known), known)
+        match change:
+            case changes.CreateLoadBalancer(lb=new):
+                for listener in new.listeners:
+                    self._check_listener(listener, None)
+                for pool in new.pools:
+                    self._check_pool(pool, None, new.flavor)
+            case changes.PutListener(listener=listener):
+                self._check_listener(listener, lb.listener(listener.id) if lb else None)
+            case changes.PutPool(pool=pool):
+                before, flavor = (lb.pool(pool.id), lb.flavor) if lb else (None, model.Flavor())
+                self._check_pool(pool, before, flavor)
+            case changes.PutMember() | changes.ReplaceMembers() if lb:
+                found = lb.pool(change.pool_id)
+                known = {each.id for each in found.members} if found else set()
+                self._check_members(_members_after(change, known), known)
 
     def _check_listener(self, now: model.Listener, before: model.Listener | None) -> None:
         if before is None:
