@@ -18,9 +18,8 @@ from octavia_ovn.core.codec.attributes import (
     pool_with_attributes,
     texts,
 )
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.pending import Final, Kind, Pending
-from octavia_ovn.core.rows import Row
+from octavia_ovn.core.rows import Flow, Row
 
 T = TypeVar("T")
 C = TypeVar("C", model.Listener, model.Pool)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from octavia_ovn.core import flavors, ip, model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.pending import Pending
 from octavia_ovn.core.placement import RowGroup
+from octavia_ovn.core.rows import Flow
 
 # Made once: json.dumps makes an encoder for each call with options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

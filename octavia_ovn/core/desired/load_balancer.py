@@ -14,11 +14,10 @@ from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import connection_limit, draining
 from octavia_ovn.core.desired.draining import CT_FLUSH, HAIRPIN
 from octavia_ovn.core.desired.serving import eligible
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.health import Health
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
-from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.rows import Flow, HealthCheck, Row
 from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import Attachments
 

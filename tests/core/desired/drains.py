@@ -6,7 +6,7 @@ import dataclasses
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired import draining
 from octavia_ovn.core.diff import diff
-from octavia_ovn.core.draining import Flow
+from octavia_ovn.core.rows import Flow
 from octavia_ovn.core.topology import Attachments
 from tests.core.builders import VIP, render, settle, web
 from tests.core.desired.lbs import ONE
