@@ -28,6 +28,13 @@ class Entrance:
     version: int
     addresses: tuple[str, ...]
 
+    @property
+    def match(self) -> str:
+        """What all packets of clients match."""
+        served = ", ".join(self.addresses)
+        protocol, port = self.listener.protocol.value, self.listener.port
+        return f"ip{self.version}.dst == {{{served}}} && {protocol}.dst == {port}"
+
     def deny(self, denied: Sequence[str] | None, name: str, owner: Strings) -> Rule | None:
         """Return the rule that denies clients; None when all are allowed.
 
@@ -35,15 +42,12 @@ class Entrance:
         :param name: of their address set, before the IP version
         :param owner: the external_ids
         """
-        served = ", ".join(self.addresses)
-        protocol, port = self.listener.protocol.value, self.listener.port
-        match = f"ip{self.version}.dst == {{{served}}} && {protocol}.dst == {port}"
         if denied is None:
-            return Acl(match, owner, PRIORITY), None
+            return Acl(self.match, owner, PRIORITY), None
         if not denied:
             return None
         name = f"{name}_v{self.version}"
-        acl = Acl(f"{match} && ip{self.version}.src == ${name}", owner, PRIORITY)
+        acl = Acl(f"{self.match} && ip{self.version}.src == ${name}", owner, PRIORITY)
         return acl, AddressSet(name, frozenset(denied), owner)
 
 
