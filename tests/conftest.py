@@ -2,6 +2,7 @@
 """What all tests have in common."""
 
 import collections
+import functools
 import os
 
 import pytest
@@ -59,22 +60,25 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of several workers (`-n`), let two have a sandbox: one sends packets, one does the rest."""
+    """Give workers (`-n`) one file after the other, in the order of the collection."""
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
-    config.option.loadscopereorder = False  # keep the order of the collection
 
-    class Scheduler(LoadFileScheduling):
-        def _split_scope(self, nodeid):
-            if _ring(nodeid) != "sandbox":
-                return super()._split_scope(nodeid)
-            return "packets" if "/test_dataplane_" in nodeid else "sandbox"
-
-    return Scheduler(config, log)
+def pytest_configure(config):
+    """Let workers not meet: each has network namespaces and sockets below /run of its own."""
+    if hasattr(config, "workerinput") and os.geteuid() == 0:
+        _isolate()
 
 
 @pytest.fixture(scope="session")
 def own_run_dir():
     """The sockets of octavia-driver-agent for this process alone."""
+    _isolate()
+
+
+@functools.cache
+def _isolate():
     env.isolate_octavia_run_dir()
 
 
