@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each source file names its licence in the line where tools look for it, and is short.
-
-No file has what git leaves where a merge was not finished.
-"""
-
-import re
+"""Each source file names its licence in the line where tools look for it, and is short."""
 
 import pytest
 
@@ -39,14 +34,3 @@ def test_each_is_short(sources):
     """Split a file that grows beyond it by what its parts do."""
     long = {str(file): len(lines) for file, lines in sources.items() if len(lines) > LONGEST}
     assert long == {}
-
-
-def test_no_merge_is_unfinished(sources):
-    marker = re.compile("(<{7}|>{7}) ")
-    pages = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]
-    assert len(pages) > 40
-    texts = {file: file.read_text("utf-8").splitlines() for file in pages}
-    left = [
-        str(file) for file, text in {**sources, **texts}.items() if any(map(marker.match, text))
-    ]
-    assert left == []

@@ -62,8 +62,8 @@ def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
     by_cidrs, by_groups = _denying(lb, facts), _denying_by_groups(lb, facts)
     name, owner = f"octavia_lb_{denial.word(lb.id)}_probes", _external_ids(lb.id)
     probes = probe_access.group(name, facts.targets, PRIORITY, owner)
-    addresses = addresses_of(lb, facts.floating_ips, facts.lost or ())
-    acls = connection_limit.acls(lb, facts.closed, addresses, owner)
+    addresses = tuple(addresses_of(lb, facts.floating_ips, facts.lost or ()))
+    acls = connection_limit.acls(lb, facts.closed, addresses, PRIORITY, owner)
     name = connection_limit.group_name(lb.id)
     full = PortGroup(name, facts.ingress_ports, acls, owner) if acls else None
     return Access(

@@ -65,6 +65,7 @@ def acls(
     lb: model.LoadBalancer,
     closed: Collection[str],
     addresses: Iterable[str],
+    priority: int,
     owner: Strings,
 ) -> tuple[Acl, ...]:
     """Return the rules that let no new connections in.
@@ -78,7 +79,7 @@ def acls(
         Acl(
             f"{each.match} && {_NEW}",
             {**owner, k.ACCESS_LISTENER: each.listener.id, k.ACCESS_LIMIT: k.MARKED},
-            denial.PRIORITY,
+            priority,
         )
         for each in denial.entrances(full, addresses)
     )
