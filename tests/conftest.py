@@ -22,6 +22,7 @@ settings.load_profile("beside")
 REAL = {"functional", "sandbox", "scenarios"}
 RERUNS = int(os.environ.get("RERUNS") or 1)
 SLOW = {"sandbox", "scenarios"}
+SANDBOXES = 3
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by marker
@@ -58,11 +59,25 @@ def pytest_terminal_summary(terminalreporter):
     return result
 
 
+class Scheduler(LoadFileScheduling):
+    """Gives workers (`-n`) one file after the other, in the order of the collection.
+
+    Only the first workers get a sandbox each: the other tests keep the processor busy meanwhile.
+    """
+
+    def _assign_work_unit(self, node):
+        allowed = node in self.nodes[:SANDBOXES]
+        fitting = (each for each in self.workqueue if allowed or _ring(each) != "sandbox")
+        if chosen := next(fitting, None):
+            self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give workers (`-n`) one file after the other, in the order of the collection."""
-    config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    """Have files scheduled as this module says."""
+    config.option.loadscopereorder = False  # keep the order of the collection
+    return Scheduler(config, log)
 
 
 def pytest_configure(config):
