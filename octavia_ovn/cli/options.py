@@ -19,6 +19,14 @@ RIGHT, WRONG, FAILED = 0, 1, 2
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+rundir_option = click.option(
+    "--ovs-rundir",
+    "folder",
+    default="/var/run/openvswitch",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the sockets of Open vSwitch are, if packets are sent.",
+)
 
 
 def configured(

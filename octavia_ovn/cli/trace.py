@@ -13,7 +13,7 @@ from rich.table import Table
 
 from octavia_ovn.cli import live as live_traces
 from octavia_ovn.cli import output, sources
-from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, configured, json_option
+from octavia_ovn.cli.options import FAILED, RIGHT, WRONG, configured, json_option, rundir_option
 from octavia_ovn.cli.output import text
 from octavia_ovn.config.octavia import Settings
 from octavia_ovn.core.diagnosis.findings import Severity
@@ -97,14 +97,7 @@ Examples
     show_default=True,
     help="With --live, how many connections or datagrams each listener gets.",
 )
-@click.option(
-    "--ovs-rundir",
-    "folder",
-    default="/var/run/openvswitch",
-    show_default=True,
-    metavar="FOLDER",
-    help="With --live, where the sockets of Open vSwitch are.",
-)
+@rundir_option
 @json_option
 @configured
 def trace(  # noqa: PLR0913 - the command line's options

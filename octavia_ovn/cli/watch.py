@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from octavia_ovn.cli import live, sources
-from octavia_ovn.cli.options import RIGHT, configured
+from octavia_ovn.cli.options import RIGHT, configured, rundir_option
 from octavia_ovn.config.octavia import Settings
 from octavia_ovn.core.diagnosis.live import Live, Outcome
 from octavia_ovn.core.text import plain
@@ -74,14 +74,7 @@ Example
     show_default=True,
     help="TCP port where metrics are served.",
 )
-@click.option(
-    "--ovs-rundir",
-    "folder",
-    default="/var/run/openvswitch",
-    show_default=True,
-    metavar="FOLDER",
-    help="Where the sockets of Open vSwitch are.",
-)
+@rundir_option
 @configured
 def watch(settings: Settings, interval: int, address: str, port: int, folder: str) -> int:
     """Probe until a signal comes."""

@@ -110,7 +110,9 @@ class LiveClient:
             return Attempt(Outcome.NOT_TRIED, f"{protocol.upper()} is not tried")
         kind, ask, silent = _TRIES[protocol]
         try:
-            peer = self._sockets.make(self._namespace.fd, self._address, kind, 0)
+            # In a thread that no signal interrupts: this one must stay in its own namespace.
+            make = self._sockets.make
+            peer = await asyncio.to_thread(make, self._namespace.fd, self._address, kind, 0)
         except OSError as error:
             return Attempt(Outcome.NOT_TRIED, str(verdict(error)))
         peers.append(peer)

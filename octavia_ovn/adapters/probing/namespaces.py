@@ -200,7 +200,8 @@ def _inside(namespace: int, work: Callable[[], T]) -> T:
 class SocketMaker:
     """Makes sockets in namespaces: the thread that asks for one is there for that moment.
 
-    To have another thread do it would cost a fifth of what a probe by TCP costs (measured).
+    To have another thread do it would cost a fifth of what a probe by TCP costs (measured). A main
+    thread that a signal may interrupt there must not do it itself.
     """
 
     def __init__(self) -> None:
@@ -214,8 +215,8 @@ class SocketMaker:
         """
         if self._home is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        _enter(namespace)
         try:
+            _enter(namespace)
             return _bound(address, kind, protocol)
         finally:
             self._return(self._home)
