@@ -198,6 +198,8 @@ class Collector:
             self._try(CONNECTIONS, self._read_connections)
         if self._has_limits and self._limits.is_due(now) and self._southbound.synced:
             self._try(CONNECTIONS, self._count_limited)
+        elif not self._has_limits and self._connections.due == math.inf:
+            self.open, self.open_by_member = {}, {}  # nothing is counted any more
         if self._send.is_due(now):
             self._deliver()
 
@@ -284,7 +286,8 @@ class Collector:
         if self._for_metrics:
             self.open_by_member = counted
         changed = self._reported.update(present(self._southbound.limited, flows), found)
-        self.open = {**self.open, **self._reported.open}
+        kept = {key: number for key, number in self.open.items() if key in self._linger}
+        self.open = {**kept, **self._reported.open}
         if changed and self._identity is not None:
             chassis = self._identity.chassis
             self._try(AGENTS, lambda: self._socket.send(self._open(chassis, changed)))
@@ -339,7 +342,8 @@ class Collector:
         for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
-        due = [each.due for each in (self._read, self._connections, self._limits, self._send)]
+        limits = (self._limits,) if self._has_limits else ()
+        due = [each.due for each in (self._read, self._connections, self._send, *limits)]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()

@@ -361,6 +361,18 @@ def test_limited_listeners_are_counted_often(world):
         assert world.limits.seen[-1].counting
 
 
+@pytest.mark.parametrize("limited", [frozenset(), frozenset({"aaaaaaaa"})])
+def test_between_what_is_due_the_loop_rests(world, monkeypatch, limited):
+    """Limits or not, and though the Southbound database may have none of it yet."""
+    world.around.limited, world.around.synced = limited, not limited
+    turns = []
+    wait = Collector._wait
+    monkeypatch.setattr(Collector, "_wait", lambda self: (turns.append(self), wait(self)))
+    with world.collecting():
+        time.sleep(0.5)
+    assert 10 < len(turns) < 300  # the shortest interval is 20 ms
+
+
 def test_the_next_agent_hears_of_them_too(world):
     world.connections_interval = 0.0
     world.limits.keys = frozenset({KEY})
@@ -371,6 +383,22 @@ def test_the_next_agent_hears_of_them_too(world):
             with world.acting():
                 world.until(lambda: world.seen() == {KEY: 5})
             world.limits.seen.clear()
+
+
+def test_what_is_not_counted_any_more_is_not_shown(world):
+    """Limits are all that is counted: then the listener goes, and then all limits."""
+    world.connections_interval = 0.0
+    world.collector = world.new_collector()
+    world.collector._for_metrics = True
+    world.around.limited, world.around.open = frozenset({"aaaaaaaa", "bbbbbbbb"}), 5
+    with world.collecting():
+        world.until(lambda: world.collector.open == {KEY: 5})
+        world.around.flows = {}
+        world.until(lambda: world.collector.open == {})
+        world.around.flows = {COOKIE: FLOW}
+        world.until(lambda: world.collector.open_by_member)
+        world.around.limited = frozenset()
+        world.until(lambda: not world.collector.open_by_member)
 
 
 def test_a_chassis_without_any_says_that_it_counts(world):
