@@ -73,6 +73,7 @@ class VipLookup:
         self.errors = {}
         self.packets = 0
         self.open = 0
+        self.lists = 0
         self.began = time.monotonic()
         # What a Southbound database is asked for.
         self.flows = {COOKIE: FLOW}
@@ -106,6 +107,7 @@ class VipLookup:
         return bridge
 
     def connections(self):
+        self.lists += 1
         self._fail("connections")
         return [OPEN] * self.open
 
@@ -373,6 +375,18 @@ def test_between_what_is_due_the_loop_rests(world, monkeypatch, limited):
     assert 10 < len(turns) < 300  # the shortest interval is 20 ms
 
 
+def test_limits_on_other_chassis_cost_nothing_here(world):
+    world.connections_interval = 0.0
+    world.collector = world.new_collector()
+    world.around.limited = frozenset({"bbbbbbbb"})
+    with world.collecting():
+        begin(world)
+        time.sleep(0.2)
+        assert world.around.lists == 0
+        world.around.limited = frozenset({"aaaaaaaa"})
+        world.until(lambda: world.around.lists)
+
+
 def test_the_next_agent_hears_of_them_too(world):
     world.connections_interval = 0.0
     world.limits.keys = frozenset({KEY})
@@ -404,5 +418,5 @@ def test_what_is_not_counted_any_more_is_not_shown(world):
 def test_a_chassis_without_any_says_that_it_counts(world):
     world.connections_interval = 0.0
     world.collector = world.new_collector()
-    with world.collecting(), world.acting():
+    with world.acting(), world.collecting():  # what is lost is said again a minute later
         world.until(lambda: world.limits.seen and world.limits.seen[-1].counting)
