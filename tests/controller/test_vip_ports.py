@@ -10,7 +10,7 @@ from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.statistics.limited import Counts
 from octavia_ovn.errors import Conflict, Refused
-from tests.controller.outside import FixedIp, Port
+from tests.controller.openstack import FixedIp, Port
 from tests.controller.stories import DOWN, SITE, VIPS, agent_with, site
 from tests.core.builders import VIP, balancer, listener, member, pool, vip
 
