@@ -149,6 +149,24 @@ def test_only_what_octavia_has_not_shown_is_asked_for(asked, agent, monkeypatch)
     assert agent.asked == ["m2"]
 
 
+def test_what_octavia_has_shown_of_a_new_load_balancer_is_not_asked_for(agent):
+    octavia = Octavia(agent, DriverDefaults(), None)
+    assert octavia.exists("lb")
+    agent.asked.clear()
+    assert octavia.owned("lb", OWN) == OWN
+    assert agent.asked == []
+
+
+def test_of_the_first_child_of_a_new_load_balancer_one_question_is_asked(agent):
+    octavia = Octavia(agent, DriverDefaults(), None)
+    agent.tree = {"loadbalancer_id": "lb", "listeners": None, "pools": None}
+    assert octavia.exists("lb")
+    agent.tree = TREE
+    agent.asked.clear()
+    assert octavia.owned("lb", {(Kind.MEMBER, "m1")}) == {(Kind.MEMBER, "m1")}
+    assert agent.asked == ["lb"]
+
+
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("object_id", ["theirs", "unknown"])
 def test_what_others_have_is_asked_for_each_time(asked, agent, kind, object_id):
@@ -183,7 +201,23 @@ def test_a_load_balancer_is_leaving_when_octavia_says_so(listed, leaving):
         def load_balancer(self, _):
             return listed and types.SimpleNamespace(provisioning_status=listed)
 
-    assert Octavia(Agent(TREE), DriverDefaults(), Listing()).is_leaving("lb") is leaving
+    octavia = Octavia(Agent(TREE), DriverDefaults(), Listing(), lambda _: None)
+    assert octavia.is_leaving("lb") is leaving
+
+
+def test_a_deletion_may_be_committed_a_moment_after_the_first_question():
+    listing = Listing(listed("ACTIVE"), listed("PENDING_DELETE"), listed("ACTIVE"))
+    pauses = []
+
+    assert Octavia(None, DriverDefaults(), listing, pauses.append).is_leaving("lb")
+    assert len(pauses) == 1
+
+
+def test_one_that_octavia_keeps_is_asked_for_three_times():
+    listing = Listing(*[listed("ACTIVE")] * 3)
+
+    assert Octavia(None, DriverDefaults(), listing, [].append).is_leaving("lb") is False
+    assert listing.answers == []
 
 
 def test_an_account_that_may_not_see_it_does_not_keep_it():
