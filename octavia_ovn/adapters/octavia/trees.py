@@ -134,20 +134,9 @@ class Octavia:
     def is_leaving(self, lb_id: str) -> bool | None:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it to us.
 
-        Octavia commits a deletion some milliseconds after the provider has answered: it is asked
-        again twice.
-
         :returns: None for one in ERROR: so ends a deletion that Neutron refuses, too
         :raises Unavailable: when Octavia's API does not answer
         """
-        for pause in _PAUSES[:2]:
-            leaving = self._is_leaving(lb_id)
-            if leaving is not False:
-                return leaving
-            self._sleep(pause)
-        return self._is_leaving(lb_id)
-
-    def _is_leaving(self, lb_id: str) -> bool | None:
         try:
             listed = self._listing.load_balancer(lb_id)
         except Refused:

@@ -201,23 +201,7 @@ def test_a_load_balancer_is_leaving_when_octavia_says_so(listed, leaving):
         def load_balancer(self, _):
             return listed and types.SimpleNamespace(provisioning_status=listed)
 
-    octavia = Octavia(Agent(TREE), DriverDefaults(), Listing(), lambda _: None)
-    assert octavia.is_leaving("lb") is leaving
-
-
-def test_a_deletion_may_be_committed_a_moment_after_the_first_question():
-    listing = Listing(listed("ACTIVE"), listed("PENDING_DELETE"), listed("ACTIVE"))
-    pauses = []
-
-    assert Octavia(None, DriverDefaults(), listing, pauses.append).is_leaving("lb")
-    assert len(pauses) == 1
-
-
-def test_one_that_octavia_keeps_is_asked_for_three_times():
-    listing = Listing(*[listed("ACTIVE")] * 3)
-
-    assert Octavia(None, DriverDefaults(), listing, [].append).is_leaving("lb") is False
-    assert listing.answers == []
+    assert Octavia(Agent(TREE), DriverDefaults(), Listing()).is_leaving("lb") is leaving
 
 
 def test_an_account_that_may_not_see_it_does_not_keep_it():
