@@ -28,6 +28,7 @@ from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.probing.plan import Probes
 from octavia_ovn.core.request.validation import place_members
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
+from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import (
     Attachments,
     Subnet,
@@ -67,6 +68,22 @@ class Known:
     excess: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Environment:
+    """What surrounds a load balancer, as far as it is known.
+
+    :param doors: names of ports where clients enter; not all may exist
+    :param admitted: None while it is not known
+    :param dependencies: what is not known depends on them, too
+    """
+
+    places: Attachments
+    member_fips: frozenset[tuple[str, bool]]
+    doors: frozenset[str]
+    admitted: Admitted | None
+    dependencies: frozenset[Dependency]
+
+
 class FactFinder:
     """Finds facts.
 
@@ -99,23 +116,8 @@ class FactFinder:
         """
         lb = self._complete(decoded.lb)
         guarded = self._guard.guard(lb)
-        lb = _with_vips(lb, guarded.vips)
-        subnets = self._subnets(lb)
-        lb = _with_vips(lb, tuple(_with_cidr(vip, subnets) for vip in lb.vips))
-        if any(member.subnet_id is None for _, member in lb.members()):
-            lb = place_members(lb, None, functools.partial(subnets_around, topology=self._nb))
-            subnets = self._subnets(lb)
-        router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
-        places = attachments(lb, self._nb, subnets, router)
-        member_fips = frozenset(self._member_fips(lb, places))
-        doors = ingress_ports(lb, places, self._nb) if access_control.has_rules(lb) else frozenset()
-        admitted, groups = self._admission.find(lb)
-        dependencies = (
-            frozenset(self._dependencies(lb, subnets, places, rows))
-            | {Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
-            | {Dependency(Resource.PORT, name) for name in doors}
-            | groups
-        )
+        lb, subnets = self._placed(_with_vips(lb, guarded.vips))
+        found = self._environment(lb, subnets, rows)
         try:
             checks = self._health.find(lb, subnets, rows, decoded.member_status)
             operations = (
@@ -123,17 +125,16 @@ class FactFinder:
                 *self._port_operations(lb),
                 *self._answer_operations(lb, subnets, guarded.lost),
             )
-            doors = self._existing(doors)
-            admitted = _known(admitted)
+            doors, admitted = self._existing(found.doors), _known(found.admitted)
         except Missing as missing:
-            raise Missing(dependencies, missing.operations) from None
+            raise Missing(found.dependencies, missing.operations) from None
         floating_ips = self._floating_ips(lb)
         excess = vip_groups.excess(lb, addresses_of(lb, floating_ips), admitted)
         lost = guarded.lost or {vip.address: excess for vip in lb.vips if excess}
         decision = self._limits.decide(lb, rows)
         self._effects.later(self._limits.follow, decision)
         facts = Facts(
-            attachments=places,
+            attachments=found.places,
             floating_ips=floating_ips,
             mappings=checks.mappings,
             health=checks.health,
@@ -150,14 +151,39 @@ class FactFinder:
         return Known(
             lb,
             facts,
-            dependencies,
+            found.dependencies,
             failed=frozenset(checks.failed),
             operations=operations,
-            member_fips=member_fips,
+            member_fips=found.member_fips,
             obstacles=checks.obstacles,
             probes=checks.probes,
             excess=excess,
         )
+
+    def _environment(
+        self, lb: model.LoadBalancer, subnets: Mapping[str, Subnet], rows: tuple[Row, ...]
+    ) -> _Environment:
+        router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
+        places = attachments(lb, self._nb, subnets, router)
+        member_fips = frozenset(self._member_fips(lb, places))
+        doors = ingress_ports(lb, places, self._nb) if access_control.has_rules(lb) else frozenset()
+        admitted, groups = self._admission.find(lb)
+        dependencies = (
+            frozenset(self._dependencies(lb, subnets, places, rows))
+            | {Dependency(Resource.MEMBER_FIP, fip_id) for fip_id, _ in member_fips}
+            | {Dependency(Resource.PORT, name) for name in doors}
+            | groups
+        )
+        return _Environment(places, member_fips, doors, admitted, dependencies)
+
+    def _placed(self, lb: model.LoadBalancer) -> tuple[model.LoadBalancer, dict[str, Subnet]]:
+        """Find the subnets of VIPs and members; return them with what they say of both."""
+        subnets = self._subnets(lb)
+        lb = _with_vips(lb, tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        if all(member.subnet_id is not None for _, member in lb.members()):
+            return lb, subnets
+        lb = place_members(lb, None, functools.partial(subnets_around, topology=self._nb))
+        return lb, self._subnets(lb)
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
         """Find what rows that another driver wrote do not say of VIPs."""

@@ -3,28 +3,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
-from octavia_ovn.core import flavors, model
+from octavia_ovn.core import flavors, ip, model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.codec import legacy, write
+from octavia_ovn.core.codec import legacy
 from octavia_ovn.core.codec.attributes import (
+    UNREADABLE,
     listener_with_attributes,
     pool_with_attributes,
     texts,
 )
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.rows import Row
 
 T = TypeVar("T")
-# RecursionError: JSON may be nested as deep as its writer likes.
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+C = TypeVar("C", model.Listener, model.Pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +93,32 @@ class _Reader:
         try:
             model.check_id(main.name)
             vips = _vips(main.external_ids, attributes)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             msg = f"the VIP cannot be read: {error}"
             raise Undecodable(msg) from error
-        listeners: dict[str, model.Listener] = {}
-        pools: dict[str, model.Pool] = {}
-        for row in self._rows:
-            for key in sorted(row.external_ids):
-                if key.startswith(k.LISTENER):
-                    listener = self._read(key, functools.partial(self._listener, row, key))
-                    if listener is not None:
-                        listeners.setdefault(listener.id, listener)
-                elif key.startswith(k.POOL):
-                    pool = self._read(key, functools.partial(self._pool, row, key))
-                    if pool is not None:
-                        pools.setdefault(pool.id, pool)
+        listeners = self._each(k.LISTENER, self._listener)
+        pools = self._each(k.POOL, self._pool)
         project_id = attributes.get("project_id")
         return model.LoadBalancer(
             id=main.name,
             vips=vips,
             project_id=project_id if isinstance(project_id, str) else None,
             enabled=main.external_ids.get(k.ENABLED, "True") != "False",
-            listeners=tuple(listeners[each] for each in sorted(listeners)),
-            pools=tuple(pools[each] for each in sorted(pools)),
+            listeners=tuple(sorted(listeners, key=lambda each: each.id)),
+            pools=tuple(sorted(pools, key=lambda each: each.id)),
             flavor=self._flavor(),
             security_groups=vip_groups(self._rows),
         )
+
+    def _each(self, prefix: str, read: Callable[[Row, str], C]) -> Collection[C]:
+        """Return what the keys with a prefix say, of each id what the first row says."""
+        found: dict[str, C] = {}
+        for row in self._rows:
+            for key in sorted(each for each in row.external_ids if each.startswith(prefix)):
+                child = self._read(key, functools.partial(read, row, key))
+                if child is not None:
+                    found.setdefault(child.id, child)
+        return found.values()
 
     def pending(self) -> Pending | None:
         merged: Pending | None = None
@@ -177,7 +175,7 @@ class _Reader:
     def _read(self, what: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self.problems.append(f"{what!r} cannot be read: {error}")
             return None
 
@@ -234,7 +232,7 @@ def _member(token: str) -> model.Member:
     address, _, port = endpoint.rpartition(":")
     return model.Member(
         id=member_id,
-        address=model.canonical_address(address.strip("[]")),
+        address=ip.canonical_address(address.strip("[]")),
         port=int(port),
         subnet_id=(subnet[0] if subnet else "") or None,
     )
@@ -247,7 +245,7 @@ def _vips(keys: Mapping[str, str], attributes: Mapping[str, object]) -> tuple[mo
     details = known if isinstance(known, list) and len(known) == len(addresses) else []
     return tuple(
         model.Vip(
-            address=model.canonical_address(address),
+            address=ip.canonical_address(address),
             port_id=(ports[index] if index < len(ports) else "") or None,
             **(_vip_details(details[index]) if details else {}),
         )
@@ -274,83 +272,6 @@ def _vip_details(value: object) -> _Details:
     return details
 
 
-def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
-    """Return the VIPs that are not served because Neutron gave them to others: address → reason.
-
-    None when no row records it since the last report to Octavia; see `Facts.lost`.
-    """
-    marks = [row.external_ids[k.LOST_VIPS] for row in rows if k.LOST_VIPS in row.external_ids]
-    try:
-        return texts(json.loads(marks[0])) if marks else None
-    except _UNREADABLE:
-        return {}
-
-
-def draining(rows: Iterable[Row]) -> dict[Flow, int]:
-    """Return the deadlines of what has left `vips`, as far as they can be read."""
-    found: dict[Flow, int] = {}
-    for row in rows:
-        with contextlib.suppress(*_UNREADABLE):
-            found |= _deadlines(json.loads(row.external_ids.get(k.DRAINING, "{}")))
-    return found
-
-
-def _deadlines(value: Mapping[str, Mapping[str, Mapping[str, object]]]) -> dict[Flow, int]:
-    return {
-        Flow(protocol, vip, backend): deadline
-        for protocol, vips in value.items()
-        for vip, backends in vips.items()
-        for backend, deadline in backends.items()
-        if isinstance(deadline, int) and is_flow(Flow(protocol, vip, backend))
-    }
-
-
-def is_flow(flow: Flow) -> bool:
-    """Whether OVN can read an entry of `vips` that consists of this."""
-    try:
-        families = {model.family(address(each)) for each in (flow.vip, flow.backend)}
-        model.Protocol(flow.protocol)
-    except ValueError:
-        return False
-    return len(families) == 1
-
-
-def address(endpoint: str) -> str:
-    """Return the address of an `address:port`.
-
-    :raises ValueError: unless it is written as OVN writes it
-    """
-    text, _, port = endpoint.rpartition(":")
-    found = model.canonical_address(text.strip("[]"))
-    if endpoint != write.endpoint(found, int(port)):
-        msg = f"{endpoint!r} is no address with a port"
-        raise ValueError(msg)
-    return found
-
-
-def first_checks(rows: Iterable[Row]) -> frozenset[str]:
-    """Return the members that serve until the first result of their check; none if unreadable."""
-    found: set[str] = set()
-    for row in rows:
-        with contextlib.suppress(*_UNREADABLE):
-            found.update(map(str, json.loads(row.external_ids.get(k.FIRST_CHECKS, "[]"))))
-    return frozenset(found)
-
-
-def endpoint_weights(rows: Iterable[Row]) -> dict[str, int]:
-    """Return the weights that members have said: member id → weight; none if unreadable."""
-    found: dict[str, int] = {}
-    for row in rows:
-        with contextlib.suppress(*_UNREADABLE):
-            said = json.loads(row.external_ids.get(k.ENDPOINT_WEIGHTS, "{}"))
-            found.update({key: each for key, each in said.items() if _is_weight(each)})
-    return found
-
-
-def _is_weight(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
 def vip_groups(rows: Iterable[Row]) -> frozenset[str]:
     """Return the ids of the VIP's security groups, as any of a load balancer's rows names them.
 
@@ -366,7 +287,7 @@ def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:
     try:
         attributes = json.loads(external_ids.get(k.LOAD_BALANCER, "{}"))
         return _vips(external_ids, attributes)
-    except _UNREADABLE:
+    except UNREADABLE:
         return ()
 
 

@@ -6,39 +6,15 @@ import pytest
 
 from octavia_ovn.adapters.northbound import port_names
 from octavia_ovn.adapters.northbound.port_names import NamedPorts
-from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
+from tests.functional.northbound.by_name import ByName, condition_changes
+from tests.functional.ovsdb.server import DATABASE, endpoint
 
 
-class Followed:
-    """Named ports, the changes that they reported, and their replicas."""
-
+class Followed(ByName):
     def __init__(self, server):
-        self._server = server
-        self.replicas = []
-        self.reported = []
-        self.ports = NamedPorts(self._open, self.reported.append)
-
-    def _open(self, on_change):
-        self.replicas.append(
-            Replica(
-                endpoint(self._server.unix),
-                DATABASE,
-                fetch_schema(endpoint(self._server.unix), DATABASE, 5),
-                port_names.TABLES,
-                conditions=port_names.NOTHING,
-                on_change=on_change,
-            )
-        )
-        return self.replicas[-1]
-
-    def until(self, condition):
-        def turn():
-            self.ports.run()
-            return condition()
-
-        wait_for(turn)
+        super().__init__(server, port_names, NamedPorts)
+        self.ports = self.followed
 
     def asked_of_the_server(self):
         (replica,) = self.replicas
@@ -137,11 +113,7 @@ def test_the_server_is_asked_in_a_way_that_it_answers_by_a_hash(followed, write)
 
 
 def test_what_is_requested_before_an_answer_is_in_one_change(followed, write, monkeypatch):
-    changes = []
-    restrict = Replica.restrict
-    monkeypatch.setattr(
-        Replica, "restrict", lambda self, *args: changes.append(args) or restrict(self, *args)
-    )
+    changes = condition_changes(monkeypatch)
     names = [f"port-{number}" for number in range(50)]
     followed.ports.existing({"one"})
     followed.ports.run()

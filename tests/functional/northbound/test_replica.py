@@ -6,8 +6,9 @@ import json
 import pytest
 
 from octavia_ovn.adapters.northbound.replica import Northbound
-from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
+from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from tests.functional.northbound.by_name import condition_changes
 from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
 
 FIP = ("vip-port", "10.0.0.5")
@@ -159,11 +160,7 @@ def test_a_switch_is_needed_again_before_its_ports_have_gone(followed, write):
 def test_switches_and_ports_that_are_requested_together_are_asked_for_in_one_change(
     followed, write, monkeypatch
 ):
-    changes = []
-    restrict = Replica.restrict
-    monkeypatch.setattr(
-        Replica, "restrict", lambda self, *args: changes.append(args) or restrict(self, *args)
-    )
+    changes = condition_changes(monkeypatch)
     write(list(switch("s1", "s2")))
     nb = followed.nb
     followed.until(lambda: nb.replica.connected)
