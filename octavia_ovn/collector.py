@@ -30,6 +30,7 @@ from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import statistics
 from octavia_ovn.core.statistics.conntrack import MemberOpen, by_listener, open_connections
 from octavia_ovn.core.statistics.limited import Reported, present
+from octavia_ovn.core.statistics.logical_flows import LogicalFlow
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,
@@ -198,6 +199,8 @@ class Collector:
             self._try(CONNECTIONS, self._read_connections)
         if self._has_limits and self._limits.is_due(now) and self._southbound.synced:
             self._try(CONNECTIONS, self._count_limited)
+        elif not self._has_limits:
+            self._forget_members()
         if self._send.is_due(now):
             self._deliver()
 
@@ -266,29 +269,42 @@ class Collector:
     def _count_limited(self) -> None:
         """Count the connections of listeners with a limit."""
         before = _computed()
-        self._counted()
+        if self._reported.open or present(self._southbound.limited, self._flows()):
+            self._counted()
+        else:
+            self._forget_members()
         # Open vSwitch computes about as long to list them.
         self._limits.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
 
+    def _forget_members(self) -> None:
+        """Forget the connections of members, if they are counted for limits only."""
+        if self._connections.due == math.inf:
+            self.open_by_member = {}
+
     @property
     def _has_limits(self) -> bool:
-        """Whether listeners with a limit may be on this chassis, or have been."""
+        """Whether listeners with a limit may be on any chassis, or have been on this one."""
         return bool(self._southbound.limited or self._reported.open)
 
     def _counted(self) -> Mapping[Key, int]:
         """Count open connections; report at once what has changed of listeners with a limit."""
-        catalog = self._southbound.flows
-        flows = [catalog[each] for each in self._watchlist.present if each in catalog]
+        flows = self._flows()
         counted = open_connections(self._switch.connections(), flows)
         found = by_listener(counted)
         if self._for_metrics:
             self.open_by_member = counted
         changed = self._reported.update(present(self._southbound.limited, flows), found)
-        self.open = {**self.open, **self._reported.open}
+        kept = {key: number for key, number in self.open.items() if key in self._linger}
+        self.open = {**kept, **self._reported.open}
         if changed and self._identity is not None:
             chassis = self._identity.chassis
             self._try(AGENTS, lambda: self._socket.send(self._open(chassis, changed)))
         return found
+
+    def _flows(self) -> list[LogicalFlow]:
+        """Return the logical flows that are in use on this chassis."""
+        catalog = self._southbound.flows
+        return [catalog[each] for each in self._watchlist.present if each in catalog]
 
     def _open(self, chassis: str, counted: Mapping[Key, int]) -> Iterator[Message]:
         """Yield the open connections of some listeners, besides those that were sent before."""
@@ -339,7 +355,8 @@ class Collector:
         for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
-        due = [each.due for each in (self._read, self._connections, self._limits, self._send)]
+        limits = (self._limits,) if self._has_limits else ()
+        due = [each.due for each in (self._read, self._connections, self._send, *limits)]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()

@@ -143,6 +143,7 @@ class FactFinder:
             targets=tuple(checks.targets.values()),
             ingress_ports=doors,
             lost=lost or (None if codec.read_lost_vips(rows) is None else {}),
+            foreign=frozenset(guarded.lost),
             admitted=admitted,
             now=self._wall(),
             samples_drops=self._nb.samples_drops(),

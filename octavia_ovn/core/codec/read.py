@@ -276,10 +276,11 @@ def vip_groups(rows: Iterable[Row]) -> frozenset[str]:
     """Return the ids of the VIP's security groups, as any of a load balancer's rows names them.
 
     A version that does not know them makes rows without them. What is no id stays: no group has it,
-    so it lets no client in.
+    so it lets no client in. Nor does a key that names none.
     """
     found = (row.external_ids.get(k.VIP_GROUPS) for row in rows)
-    return frozenset(_words(next(filter(None, found), "")))
+    text = next((each for each in found if each is not None), None)
+    return frozenset() if text is None else frozenset(_words(text) or [text])
 
 
 def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:
