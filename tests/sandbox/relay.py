@@ -28,6 +28,8 @@ def reachable(settings: Settings) -> Iterator[None]:
         for name in _SERVICES:
             place = (settings.host, settings.ports[name])
             listening = stack.enter_context(_listening(ovn.hypervisor(settings), place))
+            # A thread that waits for a connection would keep the place.
+            stack.callback(listening.shutdown, socket.SHUT_RDWR)
             threading.Thread(target=_accept, args=(listening, place), daemon=True).start()
         yield
 
