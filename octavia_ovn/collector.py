@@ -30,6 +30,7 @@ from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import statistics
 from octavia_ovn.core.statistics.conntrack import MemberOpen, by_listener, open_connections
 from octavia_ovn.core.statistics.limited import Reported, present
+from octavia_ovn.core.statistics.members import Member, MemberConnections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,
@@ -120,6 +121,7 @@ class Collector:
             _PROBE,
             with_names=bool(settings.metrics_port),
             with_limits=bool(settings.limits_interval),
+            with_backends=bool(settings.metrics_port and settings.member_series),
         )
         self._socket = CollectorSocket(settings.controllers, settings.key)
         self._read = Schedule(settings.read_interval)
@@ -143,6 +145,8 @@ class Collector:
         self._reported = Reported()
         self._watchdog = AckWatchdog()
         self._for_metrics = bool(settings.metrics_port)
+        self._members = MemberConnections(settings.member_series, time.monotonic())
+        self._left_out = False
         self.totals: dict[Key, Traffic] = {}
         """Since this process started, of existing listeners."""
         self.open_by_member: MemberOpen = {}
@@ -152,6 +156,11 @@ class Collector:
     def balancers(self) -> Mapping[str, Balancer]:
         """The load balancers by `row_uuid_prefix`."""
         return self._southbound.balancers
+
+    @property
+    def by_member(self) -> Mapping[Member, int]:
+        """The connections of members since this process started."""
+        return self._members.counts
 
     @property
     def working(self) -> Mapping[str, bool]:
@@ -227,6 +236,7 @@ class Collector:
         bridge = self._switch_bridge()
         catalog = self._southbound.flows
         cookies = self._watchlist.due(catalog, time.monotonic())
+        groups, moment = bridge.groups(self._members.groups()), time.monotonic()
         flows: list[FlowCounters] = []
         grown: list[Growth] = []
         try:
@@ -235,11 +245,13 @@ class Collector:
                 self._watchlist.seen(reading.asked, (each.cookie for each in ours))
                 flows += ours
                 grown += self._memory.meter.advance(reading.asked, ours, reading.moment)
+            self._members.add_groups(catalog, flows, groups, moment)
         finally:
             traffic = attribute(catalog, flows, grown)
             self._memory.outbox.add(traffic)
             if self._for_metrics:
                 add(self.totals, traffic)
+                self._members.add_flows(catalog, grown)
 
     def _switch_bridge(self) -> Bridge:
         """Return the bridge of this chassis; its identity is read again now and then.
@@ -316,6 +328,13 @@ class Collector:
     def _keep(self, known: Collection[Key]) -> None:
         for key in [key for key in self.totals if key not in known]:
             del self.totals[key]
+        self._members.keep(known)
+        if self._members.left_out and not self._left_out:
+            self._left_out = True
+            LOG.warning(
+                "More members have connections than [%s] member_series: metrics lack the others",
+                statistics.SECTION,
+            )
 
     def _messages(self, chassis: str) -> Iterator[Message]:
         outbox = self._memory.outbox

@@ -113,6 +113,15 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         help="TCP port on which the collector serves its counters to Prometheus; 0 turns that off."
         " It needs the package prometheus-client.",
     ),
+    cfg.IntOpt(
+        "member_series",
+        default=0,
+        min=0,
+        max=1_000_000,
+        help="How many members of listeners may have a series of their own in"
+        " octavia_ovn_member_connections_total, if metrics_port is set; 0 turns that metric off."
+        " Members beyond have none.",
+    ),
     cfg.HostAddressOpt(
         "metrics_address",
         default="127.0.0.1",
@@ -155,6 +164,7 @@ class CollectorStatistics:
     ovs_rundir: str
     state_file: str
     metrics_port: int
+    member_series: int
     metrics_address: str
 
 

@@ -37,6 +37,7 @@ class SouthboundFlows:
     :param probe_interval: milliseconds of silence after which the server is probed
     :param with_names: whether to follow the names of load balancers, too
     :param with_limits: whether to follow which load balancers limit connections
+    :param with_backends: whether to follow the backends of flows, too
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class SouthboundFlows:
         *,
         with_names: bool,
         with_limits: bool = False,
+        with_backends: bool = False,
     ) -> None:
         self._channel = Channel(endpoint, probe_interval)
         self._tables = [_FLOWS, *([_BALANCERS] if with_names else [])]
         self._with_limits = with_limits
+        self._columns = ["match", "external_ids", *(["actions"] if with_backends else [])]
         self._seqno = -1
         self._request: object = None
         self._followed = -1
@@ -119,7 +122,7 @@ class SouthboundFlows:
     def _subscribe(self) -> None:
         wanted = [["external_ids", "includes", ["map", [[STAGE_NAME, each]]]] for each in STAGES]
         requests: dict[str, object] = {
-            _FLOWS: [{"columns": ["match", "external_ids"], "where": wanted}],
+            _FLOWS: [{"columns": self._columns, "where": wanted}],
             _BALANCERS: [{"columns": ["name", "protocol", "external_ids"]}],
         }
         params = [_DATABASE, _ID, {table: requests[table] for table in self._tables}]
@@ -167,7 +170,7 @@ class SouthboundFlows:
             self.flows.pop(cookie, None)
             return
         external_ids = decode(row.get("external_ids", ["map", []]))
-        found = logical_flows.parse(external_ids, row.get("match", ""))
+        found = logical_flows.parse(external_ids, row.get("match", ""), row.get("actions", ""))
         if found is not None:
             self.flows[cookie] = found
             added.add(cookie)
