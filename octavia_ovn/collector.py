@@ -43,6 +43,7 @@ from octavia_ovn.core.statistics.meter import Growth, Watchlist
 from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic, add
+from octavia_ovn.flow_recorder import FlowRecorder
 
 LOG = log.getLogger(__name__)
 
@@ -61,7 +62,7 @@ _REPEAT = 0.2
 """Seconds until messages are repeated under a new session: two agents cannot make the
 collector repeat them in a loop without a pause."""
 SOUTHBOUND, SWITCH, CONNECTIONS = "southbound", "switch", "connections"
-STATE_FILE, AGENTS, WAIT = "state_file", "agents", "wait"
+STATE_FILE, AGENTS, WAIT, RECORDS = "state_file", "agents", "wait", "records"
 _PARTS = {
     SOUTHBOUND: "The Southbound database",
     SWITCH: "Open vSwitch",
@@ -69,6 +70,7 @@ _PARTS = {
     STATE_FILE: "The state file",
     AGENTS: "The socket to the agents",
     WAIT: "Waiting for the sockets",
+    RECORDS: "The record of connections",
 }
 """Parts that may fail independently: name in metrics → name in logs."""
 _PAUSE = 1.0
@@ -121,8 +123,13 @@ class Collector:
             _PROBE,
             with_names=bool(settings.metrics_port),
             with_limits=bool(settings.limits_interval),
-            with_backends=bool(settings.metrics_port and settings.member_series),
+            with_records=bool(settings.flow_records),
+            with_backends=bool(
+                (settings.metrics_port and settings.member_series) or settings.flow_records
+            ),
         )
+        self._recorder = FlowRecorder(settings.flow_records, self._switch, self._southbound)
+        self._records = Schedule(settings.records_interval if settings.flow_records else 0)
         self._socket = CollectorSocket(settings.controllers, settings.key)
         self._read = Schedule(settings.read_interval)
         self._send = Schedule(settings.send_interval)
@@ -207,6 +214,8 @@ class Collector:
             self._try(CONNECTIONS, self._read_connections)
         if self._has_limits and self._limits.is_due(now) and self._southbound.synced:
             self._try(CONNECTIONS, self._count_limited)
+        if self._records.is_due(now) and self._southbound.synced:
+            self._try(RECORDS, self._record)
         if self._send.is_due(now):
             self._deliver()
 
@@ -281,6 +290,14 @@ class Collector:
         self._counted()
         # Open vSwitch computes about as long to list them.
         self._limits.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
+
+    def _record(self) -> None:
+        """Follow connections, and write records of those that have ended."""
+        before = _computed()
+        bridge = self._switch_bridge()
+        assert self._identity is not None  # noqa: S101 - the bridge's
+        self._recorder.read(bridge, self._identity.chassis)
+        self._records.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
 
     @property
     def _has_limits(self) -> bool:
@@ -358,7 +375,10 @@ class Collector:
         for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
-        due = [each.due for each in (self._read, self._connections, self._limits, self._send)]
+        due = [
+            each.due
+            for each in (self._read, self._connections, self._limits, self._records, self._send)
+        ]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()

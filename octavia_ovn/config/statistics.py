@@ -51,6 +51,13 @@ AGENT_OPTS: list[cfg.Opt] = [
         help="Seconds between two messages to Octavia about the listeners whose numbers have"
         " changed.",
     ),
+    cfg.ListOpt(
+        "flow_records_projects",
+        default=[],
+        help="Ids of the projects whose connections are recorded by chassis with [ovn_statistics]"
+        " flow_records, separated by commas; * stands for all. The agent marks their load balancers"
+        " in the Northbound database, with the id of the project.",
+    ),
 ]
 COLLECTOR_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
@@ -98,6 +105,23 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         " they take longer.",
     ),
     cfg.StrOpt(
+        "flow_records",
+        default="",
+        help="File to which a line of JSON is appended for each connection that has ended, of load"
+        " balancers of the projects in [ovn_statistics] flow_records_projects of the agent. Empty"
+        " turns that off. Its folder must exist. Nothing removes old lines: have logrotate do that;"
+        " the file is opened for each append.",
+    ),
+    cfg.FloatOpt(
+        "records_interval",
+        default=5.0,
+        min=1.0,
+        max=8.0,
+        help="Seconds between two readings of all tracked connections for flow_records, while there"
+        " are load balancers to record on this chassis: the precision of start and end in records."
+        " Readings may take a twentieth of a processor; the pause grows if they take longer.",
+    ),
+    cfg.StrOpt(
         "ovs_rundir",
         default="/var/run/openvswitch",
         help="Folder with the sockets of Open vSwitch.",
@@ -136,12 +160,14 @@ class AgentStatistics:
     """Options of the agent; nothing is listened to while `master_key` is empty.
 
     :param report_interval: seconds
+    :param flow_records_projects: ids; `*` stands for all
     """
 
     master_key: str = field(repr=False)
     bind_host: str
     bind_port: int
     report_interval: int
+    flow_records_projects: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +177,7 @@ class CollectorStatistics:
     :param controllers: host and UDP port of each
     :param connections_interval: 0 means never
     :param limits_interval: 0 means never
+    :param flow_records: empty means none
     :param metrics_port: 0 means none
     """
 
@@ -161,6 +188,8 @@ class CollectorStatistics:
     send_interval: float
     connections_interval: float
     limits_interval: float
+    flow_records: str
+    records_interval: float
     ovs_rundir: str
     state_file: str
     metrics_port: int

@@ -37,6 +37,7 @@ class Agent:
     :param outside: of another agent, which has died
     :param chassis: which probe members; None when OVN checks them
     :param max_denied: networks that may be denied because of security groups
+    :param recorded: projects whose connections chassis record
     :param since: when it starts, in seconds since 1970
     """
 
@@ -47,6 +48,7 @@ class Agent:
         observer=None,
         chassis=None,
         max_denied=100,
+        recorded=(),
         since=1_000_000.0,
     ):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
@@ -73,6 +75,7 @@ class Agent:
             sender=self.sender,
             probing=self.probing,
             max_denied=max_denied,
+            recorded_projects=recorded,
             limits=self.limits,
             observer=observer or self.defects,
             clock=self.clock,

@@ -6,12 +6,13 @@ from __future__ import annotations
 import collections
 import configparser
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.adapters.statistics.datagrams import AgentSocket
 from octavia_ovn.controller.listener_counters import Accounts
@@ -61,7 +62,7 @@ import socket, sys
 for _ in range(int(sys.argv[2])):
     with socket.create_connection((sys.argv[1], 80), timeout=10) as peer:
         peer.sendall(b"question\\n")
-        print(peer.recv(100).decode(), end="")
+        print(peer.recv(100).decode().strip(), peer.getsockname()[1])
 """
 
 
@@ -102,21 +103,25 @@ class Field:
         self.folder = folder
         self.collectors: dict[str, subprocess.Popen[bytes]] = {}
         self._port, self._silent, *metrics = _free_ports(4)
+        self.records = folder / "records"
         self.metrics = dict(zip(cloud.hypervisors, metrics, strict=True))
         uuid = cloud.nbctl("--bare", "--columns=_uuid", "find", "load_balancer", "name=lb")
         self.key = Key(uuid[:8], 80)
         self._ids = {self.key: "web"}
         self.limits = Limits()
 
-    def ask(self, client: str, count: int, address: str = VIP) -> collections.Counter[str]:
-        """Return which servers have answered how often."""
+    def connect(self, client: str, count: int, address: str = VIP) -> list[tuple[str, int]]:
+        """Have a client connect; return which servers have answered which of its ports."""
         argv = ["ip", "netns", "exec", self.cloud.prefix + client]
         argv += [sys.executable, "-c", _CLIENT, address, f"{count}"]
-        answers = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found = collections.Counter(answers.split())
-        assert found.keys() <= {"web1", "web2"}
-        assert found.total() == count
+        lines = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
+        found = [(server, int(port)) for server, port in map(str.split, lines.splitlines())]
+        assert len(found) == count
         return found
+
+    def ask(self, client: str, count: int, address: str = VIP) -> collections.Counter[str]:
+        """Have a client connect; return which servers have answered how often."""
+        return collections.Counter(server for server, _ in self.connect(client, count, address))
 
     def collect(self, hypervisor: str) -> None:
         """Start a collector; returns when it counts."""
@@ -133,6 +138,8 @@ class Field:
             "state_file": f"{self.folder}/{hypervisor}.json",
             "metrics_port": f"{self.metrics[hypervisor]}",
             "member_series": "100",
+            "flow_records": f"{self.records}",
+            "records_interval": "1",
         }
         path, log = self.folder / f"{hypervisor}.conf", self.folder / f"{hypervisor}.log"
         with path.open("w") as file:
@@ -161,6 +168,12 @@ class Field:
                 if name == lb:
                     found[SERVERS[member]] += int(number)
         return found
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what collectors have recorded of connections."""
+        if not self.records.exists():
+            return []
+        return [json.loads(line) for line in self.records.read_text().splitlines()]
 
     @contextlib.contextmanager
     def agent(self) -> Iterator[None]:
