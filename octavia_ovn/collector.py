@@ -28,8 +28,11 @@ from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
 from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import statistics
+from octavia_ovn.connection_reader import ConnectionReader
 from octavia_ovn.core.statistics.conntrack import MemberOpen, by_listener, open_connections
 from octavia_ovn.core.statistics.limited import Reported, present
+from octavia_ovn.core.statistics.logical_flows import LogicalFlow
+from octavia_ovn.core.statistics.member_bytes import Bytes
 from octavia_ovn.core.statistics.members import Member, MemberConnections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
@@ -43,7 +46,6 @@ from octavia_ovn.core.statistics.meter import Growth, Watchlist
 from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic, add
-from octavia_ovn.flow_recorder import FlowRecorder
 
 LOG = log.getLogger(__name__)
 
@@ -124,12 +126,11 @@ class Collector:
             with_names=bool(settings.metrics_port),
             with_limits=bool(settings.limits_interval),
             with_records=bool(settings.flow_records),
-            with_backends=bool(
-                (settings.metrics_port and settings.member_series) or settings.flow_records
-            ),
+            with_backends=bool(settings.counts_members or settings.flow_records),
         )
-        self._recorder = FlowRecorder(settings.flow_records, self._switch, self._southbound)
-        self._records = Schedule(settings.records_interval if settings.flow_records else 0)
+        self._reader = ConnectionReader(settings, self._switch, self._southbound)
+        reads = settings.flow_records or settings.counts_member_bytes
+        self._records = Schedule(settings.records_interval if reads else 0)
         self._socket = CollectorSocket(settings.controllers, settings.key)
         self._read = Schedule(settings.read_interval)
         self._send = Schedule(settings.send_interval)
@@ -168,6 +169,11 @@ class Collector:
     def by_member(self) -> Mapping[Member, int]:
         """The connections of members since this process started."""
         return self._members.counts
+
+    @property
+    def bytes_by_member(self) -> Mapping[Member, Bytes]:
+        """The bytes of members since this process started."""
+        return self._reader.bytes.counts
 
     @property
     def working(self) -> Mapping[str, bool]:
@@ -296,7 +302,7 @@ class Collector:
         before = _computed()
         bridge = self._switch_bridge()
         assert self._identity is not None  # noqa: S101 - the bridge's
-        self._recorder.read(bridge, self._identity.chassis)
+        self._reader.read(bridge, self._identity.chassis, self._present())
         self._records.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
 
     @property
@@ -306,8 +312,7 @@ class Collector:
 
     def _counted(self) -> Mapping[Key, int]:
         """Count open connections; report at once what has changed of listeners with a limit."""
-        catalog = self._southbound.flows
-        flows = [catalog[each] for each in self._watchlist.present if each in catalog]
+        flows = self._present()
         counted = open_connections(self._switch.connections(), flows)
         found = by_listener(counted)
         if self._for_metrics:
@@ -318,6 +323,10 @@ class Collector:
             chassis = self._identity.chassis
             self._try(AGENTS, lambda: self._socket.send(self._open(chassis, changed)))
         return found
+
+    def _present(self) -> list[LogicalFlow]:
+        catalog = self._southbound.flows
+        return [catalog[each] for each in self._watchlist.present if each in catalog]
 
     def _open(self, chassis: str, counted: Mapping[Key, int]) -> Iterator[Message]:
         """Yield the open connections of some listeners, besides those that were sent before."""
@@ -346,6 +355,7 @@ class Collector:
         for key in [key for key in self.totals if key not in known]:
             del self.totals[key]
         self._members.keep(known)
+        self._reader.bytes.keep(known)
         if self._members.left_out and not self._left_out:
             self._left_out = True
             LOG.warning(

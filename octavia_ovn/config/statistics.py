@@ -117,9 +117,10 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         default=5.0,
         min=1.0,
         max=8.0,
-        help="Seconds between two readings of all tracked connections for flow_records, while there"
-        " are load balancers to record on this chassis: the precision of start and end in records."
-        " Readings may take a twentieth of a processor; the pause grows if they take longer.",
+        help="Seconds between two readings of all tracked connections for member_bytes, and for"
+        " flow_records while there are load balancers to record on this chassis. It is the"
+        " precision of start and end in records. Readings may take a twentieth of a processor; the"
+        " pause grows if they take longer.",
     ),
     cfg.StrOpt(
         "ovs_rundir",
@@ -145,6 +146,13 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         help="How many members of listeners may have a series of their own in"
         " octavia_ovn_member_connections_total, if metrics_port is set; 0 turns that metric off."
         " Members beyond have none.",
+    ),
+    cfg.BoolOpt(
+        "member_bytes",
+        default=False,
+        help="Also count the bytes of these members, in both directions, where Linux counts those"
+        " of connections (kernel datapath, sysctl net.netfilter.nf_conntrack_acct=1). All tracked"
+        " connections are read every records_interval for that.",
     ),
     cfg.HostAddressOpt(
         "metrics_address",
@@ -194,7 +202,18 @@ class CollectorStatistics:
     state_file: str
     metrics_port: int
     member_series: int
+    member_bytes: bool
     metrics_address: str
+
+    @property
+    def counts_members(self) -> bool:
+        """Whether connections of single members are counted, for metrics."""
+        return bool(self.metrics_port and self.member_series)
+
+    @property
+    def counts_member_bytes(self) -> bool:
+        """Whether bytes of single members are counted, for metrics."""
+        return self.counts_members and self.member_bytes
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from octavia_ovn.core.statistics.conntrack import MemberOpen
+from octavia_ovn.core.statistics.member_bytes import Bytes
 from octavia_ovn.core.statistics.members import Member
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic
 
@@ -36,6 +37,10 @@ class Numbers(Protocol):
     @property
     def by_member(self) -> Mapping[Member, int]:
         """The connections of members."""
+
+    @property
+    def bytes_by_member(self) -> Mapping[Member, Bytes]:
+        """The bytes of members."""
 
     @property
     def working(self) -> Mapping[str, bool]:
@@ -83,6 +88,19 @@ class _Metrics(Collector):
             totals[(*labels(each.listener), each.address)] += number
         text = "Connections to a member through a listener."
         yield _metric(Counter, "member_connections", text, totals, *names)
+        yield from self._bytes_of_members()
+
+    def _bytes_of_members(self) -> Iterator[Metric]:
+        labels = _labels(self._numbers.balancers)
+        counted = dict(self._numbers.bytes_by_member)
+        for name, field, text in (
+            ("member_in_bytes", 0, "Bytes from clients to a member through a listener."),
+            ("member_out_bytes", 1, "Bytes to clients from a member through a listener."),
+        ):
+            series: _Series = collections.defaultdict(int)
+            for each, octets in counted.items():
+                series[(*labels(each.listener), each.address)] += octets[field]
+            yield _metric(Counter, name, text, series, *_LABELS, "member")
 
     def _series(self, values: Mapping[Key, int]) -> _Series:
         """Add up what has the same labels: Prometheus takes no series twice."""

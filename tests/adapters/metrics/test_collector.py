@@ -11,6 +11,7 @@ from octavia_ovn import chassis
 from octavia_ovn.adapters import metrics
 from octavia_ovn.adapters.metrics.collector import registry
 from octavia_ovn.adapters.southbound.logical_flows import Balancer
+from octavia_ovn.core.statistics.member_bytes import Bytes
 from octavia_ovn.core.statistics.members import Member
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 from octavia_ovn.errors import BadConfiguration
@@ -34,6 +35,11 @@ NUMBERS = types.SimpleNamespace(
         Member(Key("aaaaaaaa", 80), "10.0.0.1:80"): 7,
         Member(Key("dddddddd", 53), "10.0.0.2:53"): 3,
         Member(Key("eeeeeeee", 53), "10.0.0.2:53"): 4,
+    },
+    bytes_by_member={
+        Member(Key("aaaaaaaa", 80), "10.0.0.1:80"): Bytes(300, 5000),
+        Member(Key("dddddddd", 53), "10.0.0.2:53"): Bytes(100, 2000),
+        Member(Key("eeeeeeee", 53), "10.0.0.2:53"): Bytes(200, 3000),
     },
     balancers={
         "aaaaaaaa": Balancer(ID, "tcp"),
@@ -77,6 +83,17 @@ def test_connections_of_members():
     assert lines == [
         f'octavia_ovn_member_connections_total{{load_balancer="{lb}",member="{member}",'
         f'port="{port}",protocol="tcp"}} 7.0'
+        for lb, member, port in ((ID, "10.0.0.1:80", 80), ("other", "10.0.0.2:53", 53))
+    ]
+
+
+@pytest.mark.parametrize(("direction", "expected"), [("in", 300.0), ("out", 5000.0)])
+def test_bytes_of_members(direction, expected):
+    lines = [line for line in samples() if f"member_{direction}_bytes" in line]
+
+    assert lines == [
+        f'octavia_ovn_member_{direction}_bytes_total{{load_balancer="{lb}",member="{member}",'
+        f'port="{port}",protocol="tcp"}} {expected}'
         for lb, member, port in ((ID, "10.0.0.1:80", 80), ("other", "10.0.0.2:53", 53))
     ]
 

@@ -138,6 +138,7 @@ class Field:
             "state_file": f"{self.folder}/{hypervisor}.json",
             "metrics_port": f"{self.metrics[hypervisor]}",
             "member_series": "100",
+            "member_bytes": "true",
             "flow_records": f"{self.records}",
             "records_interval": "1",
         }
