@@ -35,8 +35,9 @@ _ENTRY = re.compile(
 )
 _REST = re.compile(r",(id|zone|timeout|mark)=(\w+)")
 _STATE = re.compile(r"[(,]state(?:_orig|_reply)?=(\w+)")
-_CLOSED = frozenset({"CLOSED", "TIME_WAIT", "FIN_WAIT_2"})
-"""States after which there is no data, if both directions have them."""
+_CLOSED = frozenset({"CLOSED", "CLOSING", "FIN_WAIT_2", "TIME_WAIT"})
+"""States after which there is no data, if both directions have them. Open vSwitch calls CLOSING
+what a connection of Linux is after a reset, and in userspace a direction with a FIN."""
 
 
 class Counters(NamedTuple):
