@@ -84,14 +84,16 @@ class SouthboundFlows:
     @property
     def limited(self) -> frozenset[str]:
         """The `row_uuid_prefix` of load balancers of which a listener limits connections."""
-        return frozenset(_prefix(row) for row in self._marked.get(_LIMITS, {}).values())
+        return frozenset(_prefix(*each) for each in self._marked.get(_LIMITS, {}).items())
 
     @property
     def recorded(self) -> dict[str, Recorded]:
         """The load balancers whose connections are recorded, by `row_uuid_prefix`."""
         return {
-            _prefix(row): Recorded(row.get("name", ""), decode(row["options"]).get(PROJECT, ""))
-            for row in self._marked.get(_RECORDS, {}).values()
+            _prefix(uuid, row): Recorded(
+                row.get("name", ""), decode(row["options"]).get(PROJECT, "")
+            )
+            for uuid, row in self._marked.get(_RECORDS, {}).items()
         }
 
     def run(self) -> set[int]:
@@ -207,15 +209,18 @@ class SouthboundFlows:
             return
         protocol = row.get("protocol", "tcp")
         self._balancers[uuid] = (
-            _prefix(row),
+            _prefix(uuid, row),
             # An optional column that is not set arrives as an empty set.
             Balancer(row.get("name", ""), protocol if isinstance(protocol, str) else "tcp"),
         )
 
 
-def _prefix(row: Mapping[str, Any]) -> str:
-    """Return the beginning of the UUID that a load balancer has in the Northbound database."""
-    found: str = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, "")
+def _prefix(uuid: str, row: Mapping[str, Any]) -> str:
+    """Return the beginning of the UUID that a load balancer has in the Northbound database.
+
+    Newer versions of OVN give the row in this database the same UUID.
+    """
+    found: str = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, uuid)
     return found[:ROW_UUID_PREFIX_DIGITS]
 
 

@@ -183,6 +183,21 @@ def test_load_balancers_whose_connections_are_recorded(server: Server) -> None:
     flows.close()
 
 
+def test_load_balancers_of_newer_versions_have_the_uuid_of_the_northbound_database(
+    server: Server,
+) -> None:
+    marks = [["octavia_flow_records", "true"], ["octavia_connection_limit", "true"]]
+    insert(server, "Load_Balancer", {"name": "lb", "options": ["map", marks]})
+    query = {"op": "select", "table": "Load_Balancer", "where": [], "columns": ["_uuid"]}
+    (found,) = server.transact(query, database=SOUTHBOUND)
+    prefix = found["rows"][0]["_uuid"][1][:8]
+    flows = follow(server.unix)
+
+    until(flows, lambda _: flows.recorded and flows.limited and flows.balancers)
+    assert set(flows.recorded) == flows.limited == set(flows.balancers) == {prefix}
+    flows.close()
+
+
 def test_load_balancers_with_limits(server: Server) -> None:
     """Followed by an option that comes and goes; others do not matter."""
 

@@ -76,7 +76,7 @@ def test_each_connection_has_one_line(recorded: Field) -> None:
 
 def test_a_connection_is_recorded_when_it_ends(recorded: Field) -> None:
     with recorded.holding("near", 3):
-        time.sleep(3)
+        time.sleep(5)
         assert recorded.lines() == []
     until(lambda: len(recorded.lines()) == 3)
     assert all(seconds(each["end"]) - seconds(each["start"]) > 2 for each in recorded.lines())
