@@ -92,18 +92,7 @@ class Agent:
         )
         opened.callback(self._executor.shutdown, wait=False, cancel_futures=True)
         parts = wiring.build(settings, observer)
-        self._nb = Northbound(
-            Endpoint.parse(*settings.nb),
-            schema,
-            changed=self._changed,
-            row_changed=self._row_changed,
-            row_lost=self._row_lost,
-            lock=LOCK,
-            timeout=settings.connection_timeout,
-            probe_interval=settings.probe_interval,
-            max_backoff=1000 * settings.ovsdb_retry_max_interval,
-            observer=observer,
-        )
+        self._nb = self._northbound(settings, schema)
         opened.callback(self._nb.close)
         self._health = Health(
             settings,
@@ -115,24 +104,7 @@ class Agent:
         )
         opened.callback(self._health.close)
         self._limits = ConnectionLimits(self._nb, wake=self._waker.wake, observer=observer)
-        self._controller = Controller(
-            self._nb,
-            self._health.sb,
-            parts.neutron,
-            parts.octavia,
-            parts.driver_agent,
-            self._executor,
-            self._waker.wake,
-            sender=DaemonExecutor("reporter", observer),
-            retry_max=settings.retry_max_interval,
-            populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
-            announce=announcer(opened, observer, enabled=settings.event_notifications),
-            probing=self._health.probing,
-            max_denied=settings.admission.max_denied_cidrs,
-            limits=self._limits,
-            recorded_projects=settings.statistics.flow_records_projects,
-            observer=observer,
-        )
+        self._controller = self._control(settings, parts, opened)
         opened.callback(self._controller.close, timeout=_CLOSE_TIMEOUT)
         self._drift_check = DriftCheck(
             parts.repair(patience=0.0),
@@ -152,6 +124,42 @@ class Agent:
             opened.callback(self._statistics.close, timeout=0.0)
         self._is_leader = False
         self._is_first_round = True
+
+    def _northbound(self, settings: config.Settings, schema: Schema) -> Northbound:
+        return Northbound(
+            Endpoint.parse(*settings.nb),
+            schema,
+            changed=self._changed,
+            row_changed=self._row_changed,
+            row_lost=self._row_lost,
+            lock=LOCK,
+            timeout=settings.connection_timeout,
+            probe_interval=settings.probe_interval,
+            max_backoff=1000 * settings.ovsdb_retry_max_interval,
+            observer=self._observer,
+        )
+
+    def _control(
+        self, settings: config.Settings, parts: wiring.Runtime, opened: contextlib.ExitStack
+    ) -> Controller:
+        return Controller(
+            self._nb,
+            self._health.sb,
+            parts.neutron,
+            parts.octavia,
+            parts.driver_agent,
+            self._executor,
+            self._waker.wake,
+            sender=DaemonExecutor("reporter", self._observer),
+            retry_max=settings.retry_max_interval,
+            populated=lambda lb_id: self._watch.suspect(lb_id, POPULATED),
+            announce=announcer(opened, self._observer, enabled=settings.event_notifications),
+            probing=self._health.probing,
+            max_denied=settings.admission.max_denied_cidrs,
+            limits=self._limits,
+            recorded_projects=settings.statistics.flow_records_projects,
+            observer=self._observer,
+        )
 
     def _collect(self, options: AgentStatistics, parts: wiring.Runtime) -> Statistics | None:
         """Return what collects statistics; None when they are switched off."""

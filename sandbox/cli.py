@@ -170,16 +170,15 @@ def _tempest(arguments: argparse.Namespace) -> int:
         try:
             stack.up()
             with chassis.checking(stack) if arguments.health else contextlib.nullcontext():
-                results = tempest.run(
-                    stack, tests=arguments.tests, concurrency=arguments.concurrency
-                )
+                runs = tempest.run(stack, tests=arguments.tests, concurrency=arguments.concurrency)
         finally:
             if not was_up:
                 stack.down()
+    results = runs.either
     if arguments.report:
         nbctl = ["ovn-nbctl", "--version"]
         ovn = shell.run(nbctl, env=stack.settings.base_environment).split()[1]
-        text = tempest.report(results, ovn=ovn, health=arguments.health)
+        text = tempest.report(runs, ovn=ovn, health=arguments.health)
         arguments.report.write_text(text)
     for failure in results.failures:
         say(f"\n{failure.test}: {failure.status}\n{failure.details}")

@@ -2,6 +2,7 @@
 """What all tests have in common."""
 
 import collections
+import functools
 import os
 
 import pytest
@@ -21,6 +22,7 @@ settings.load_profile("beside")
 REAL = {"functional", "sandbox", "scenarios"}
 RERUNS = int(os.environ.get("RERUNS") or 1)
 SLOW = {"sandbox", "scenarios"}
+SANDBOXES = 3
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by marker
@@ -57,24 +59,41 @@ def pytest_terminal_summary(terminalreporter):
     return result
 
 
+class Scheduler(LoadFileScheduling):
+    """Gives workers (`-n`) one file after the other, in the order of the collection.
+
+    Only the first workers get a sandbox each: the other tests keep the processor busy meanwhile.
+    """
+
+    def _assign_work_unit(self, node):
+        allowed = node in self.nodes[:SANDBOXES]
+        fitting = (each for each in self.workqueue if allowed or _ring(each) != "sandbox")
+        if chosen := next(fitting, None):
+            self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of several workers (`-n`), let two have a sandbox: one sends packets, one does the rest."""
-
+    """Have files scheduled as this module says."""
     config.option.loadscopereorder = False  # keep the order of the collection
-
-    class Scheduler(LoadFileScheduling):
-        def _split_scope(self, nodeid):
-            if _ring(nodeid) != "sandbox":
-                return super()._split_scope(nodeid)
-            return "packets" if "/test_dataplane_" in nodeid else "sandbox"
-
     return Scheduler(config, log)
+
+
+def pytest_configure(config):
+    """Let workers not meet: each has network namespaces and sockets below /run of its own."""
+    if hasattr(config, "workerinput") and os.geteuid() == 0:
+        _isolate()
 
 
 @pytest.fixture(scope="session")
 def own_run_dir():
     """The sockets of octavia-driver-agent for this process alone."""
+    _isolate()
+
+
+@functools.cache
+def _isolate():
     env.isolate_octavia_run_dir()
 
 

@@ -132,8 +132,9 @@ def _print(found: Handover, losses: Sequence[Loss]) -> None:
             row = (f"{each.kind} {each.id}", each.name, effect, each.reason)
             table.add_row(*(text(cell) for cell in row))
         console.print(table)
+    names = pool_names(old.pools)
     for pool in old.pools:
-        name, own = pool_names(old.pools)[pool.itself["id"]], pool.itself.get("name") or ""
+        name, own = names[pool.itself["id"]], pool.itself.get("name") or ""
         if name != own:
             console.print(text(f"Pool {own!r} gets the name {name}: names must differ."))
     for note in _ALWAYS:

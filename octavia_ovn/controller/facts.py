@@ -105,12 +105,7 @@ class FactFinder:
         """
         lb = self._complete(decoded.lb)
         guarded = self._guard.guard(lb)
-        lb = _with_vips(lb, guarded.vips)
-        subnets = self._subnets(lb)
-        lb = _with_vips(lb, tuple(_with_cidr(vip, subnets) for vip in lb.vips))
-        if any(member.subnet_id is None for _, member in lb.members()):
-            lb = place_members(lb, None, functools.partial(subnets_around, topology=self._nb))
-            subnets = self._subnets(lb)
+        lb, subnets = self._placed(_with_vips(lb, guarded.vips))
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
@@ -165,6 +160,15 @@ class FactFinder:
             probes=checks.probes,
             excess=excess,
         )
+
+    def _placed(self, lb: model.LoadBalancer) -> tuple[model.LoadBalancer, dict[str, Subnet]]:
+        """Find the subnets of VIPs and members; return them with what they say of both."""
+        subnets = self._subnets(lb)
+        lb = _with_vips(lb, tuple(_with_cidr(vip, subnets) for vip in lb.vips))
+        if all(member.subnet_id is not None for _, member in lb.members()):
+            return lb, subnets
+        lb = place_members(lb, None, functools.partial(subnets_around, topology=self._nb))
+        return lb, self._subnets(lb)
 
     def _complete(self, lb: model.LoadBalancer) -> model.LoadBalancer:
         """Find what rows that another driver wrote do not say of VIPs."""

@@ -16,10 +16,11 @@ from typing import Protocol
 from octavia_ovn.controller.global_row import GlobalRow
 from octavia_ovn.controller.protocols import Chassis, Northbound
 from octavia_ovn.core.codec import keys as k
+from octavia_ovn.core.probing.conditions import Condition
 from octavia_ovn.core.probing.damping import Damping
 from octavia_ovn.core.probing.liveness import Liveness
 from octavia_ovn.core.probing.messages import Message, Results
-from octavia_ovn.core.probing.registry import Condition, Registry
+from octavia_ovn.core.probing.registry import Registry
 from octavia_ovn.core.rows import IncrementNumber
 from octavia_ovn.core.text import plain
 from octavia_ovn.observer import SILENT, Observer

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 
 DESCRIPTIONS: Mapping[str, str] = {
     "reject": "Boolean. Refuse connections at once while no member may serve (true, the default),"
@@ -167,10 +167,10 @@ def _addresses(values: Mapping[str, object], key: str) -> tuple[str, ...]:
     if key not in values:
         return ()
     try:
-        addresses = tuple(map(model.canonical_address, str(values[key]).split()))
+        addresses = tuple(map(ip.canonical_address, str(values[key]).split()))
     except ValueError:
         addresses = ()
-    families = [model.family(each) for each in addresses]
+    families = [ip.family(each) for each in addresses]
     if families not in _FAMILIES or not all(map(_is_source, addresses)):
         wanted = "an IPv4 address, an IPv6 address, or one of both separated by a space"
         raise _wrong(key, wanted, values[key])

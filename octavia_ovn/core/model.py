@@ -9,11 +9,11 @@ separator into a row.
 from __future__ import annotations
 
 import enum
-import functools
-import ipaddress
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+
+from octavia_ovn.core import ip
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
 
@@ -67,41 +67,6 @@ class MonitorType(str, enum.Enum):
         return self in (MonitorType.HTTP, MonitorType.HTTPS)
 
 
-@functools.lru_cache(maxsize=8192)  # each reconciliation reads the same addresses
-def canonical_address(text: str) -> str:
-    """Return an IPv4 or IPv6 address in its canonical spelling.
-
-    :raises ValueError: when the text is no address, or names a zone: that may hold any text
-    """
-    address = str(ipaddress.ip_address(text))
-    if "%" in address:
-        msg = f"{text!r} is not an address that others can reach"
-        raise ValueError(msg)
-    return address
-
-
-_network = functools.lru_cache(maxsize=1024)(ipaddress.ip_network)
-
-
-def canonical_networks(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return networks in CIDR form, each once, in canonical spelling and order.
-
-    :raises ValueError: when one of the texts is no network, or names a zone
-    """
-    networks = set()
-    for text in texts:
-        if "%" in text:
-            msg = f"{text!r} is not a network that others can be in"
-            raise ValueError(msg)
-        networks.add(ipaddress.ip_network(text, strict=False))
-    return tuple(map(str, sorted(networks, key=ipaddress.get_mixed_type_key)))
-
-
-def family(address: str) -> int:
-    """Return 4 or 6 for a valid address or network."""
-    return 6 if ":" in address else 4
-
-
 def check_id(value: str) -> None:
     """Refuse an id that could be mistaken for a piece of the row format.
 
@@ -115,12 +80,6 @@ def check_id(value: str) -> None:
 def _check_optional_id(value: str | None) -> None:
     if value is not None:
         check_id(value)
-
-
-def _check_address(value: str) -> None:
-    if canonical_address(value) != value:
-        msg = f"{value!r} is not an address in canonical form"
-        raise ValueError(msg)
 
 
 def _check_port(value: int) -> None:
@@ -150,11 +109,11 @@ class Vip:
     replaces: str | None = None
 
     def __post_init__(self) -> None:
-        _check_address(self.address)
+        ip.check_address(self.address)
         for value in (self.port_id, self.subnet_id, self.network_id, self.replaces):
             _check_optional_id(value)
         if self.cidr is not None:
-            _network(self.cidr)
+            ip.check_network(self.cidr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +136,10 @@ class Member:
 
     def __post_init__(self) -> None:
         check_id(self.id)
-        _check_address(self.address)
+        ip.check_address(self.address)
         _check_port(self.port)
         if self.monitor_address is not None:
-            _check_address(self.monitor_address)
+            ip.check_address(self.monitor_address)
         if self.monitor_port is not None:
             _check_port(self.monitor_port)
         if self.monitor_address == self.address:
@@ -333,7 +292,7 @@ class Listener:
             msg = f"{self.connection_limit!r} is not a limit of connections"
             raise ValueError(msg)
         _check_optional_id(self.pool_id)
-        if canonical_networks(self.allowed_cidrs) != self.allowed_cidrs:
+        if ip.canonical_networks(self.allowed_cidrs) != self.allowed_cidrs:
             msg = f"{self.allowed_cidrs!r} are not networks in canonical form"
             raise ValueError(msg)
 
@@ -367,7 +326,7 @@ class Flavor:
 
     def __post_init__(self) -> None:
         for address in self.hairpin_snat_ip:
-            _check_address(address)
+            ip.check_address(address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Resource
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.ip import canonical_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Strings = Mapping[str, str]
 
@@ -41,6 +42,18 @@ class Row:
     switches: frozenset[str] = frozenset()
     routers: frozenset[str] = frozenset()
     uuid: str = field(default="", compare=False)
+
+
+class Flow(NamedTuple):
+    """The connections of one backend through one entry of `vips`.
+
+    :param vip: the key in `vips`, as `10.0.0.5:80`
+    :param backend: address and port, as `10.0.0.9:8080`
+    """
+
+    protocol: str
+    vip: str
+    backend: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 
 
 @functools.lru_cache(maxsize=4096)
@@ -57,7 +57,7 @@ class RouterPort:
 
     def has_family(self, families: frozenset[int]) -> bool:
         """Whether the interface has a subnet of one of those IP versions."""
-        return any(model.family(each) in families for each in self.networks)
+        return any(ip.family(each) in families for each in self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def attachments(
     refs = {
         switch: len(each) for switch, each in places.items() if not topology.is_provider(switch)
     }
-    families = frozenset(model.family(vip.address) for vip in lb.vips)
+    families = frozenset(ip.family(vip.address) for vip in lb.vips)
     vip_routers = _routers(_by_switch(_vip_places(lb, subnets)), places, topology, families)
     routers = vip_routers | _routers(places, places, topology, families, gateways=False)
     around = {
@@ -241,7 +241,7 @@ def unrouted_vips(
     """
     for switch, address in _vip_places(lb, subnets):
         if topology.has_switch(switch) and not topology.is_provider(switch):
-            families = frozenset({model.family(address)})
+            families = frozenset({ip.family(address)})
             if not _routers({switch: [address]}, {switch: [address]}, topology, families):
                 yield switch, address
 

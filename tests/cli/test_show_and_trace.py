@@ -2,30 +2,24 @@
 """The commands that show one load balancer: what they print and return."""
 
 import dataclasses
-import itertools
 import json
-import re
 import sys
 import types
 from xml.etree import ElementTree
 
 import pytest
 
-from octavia_ovn import wiring
-from octavia_ovn.adapters.inspection.snapshot import SnapshotReader
 from octavia_ovn.cli import live as live_traces
-from octavia_ovn.cli import picture, sources
+from octavia_ovn.cli import sources
 from octavia_ovn.cli.main import main
-from octavia_ovn.core import model
 from octavia_ovn.core.diagnosis.live import Attempt, Live, Outcome
-from octavia_ovn.core.diagnosis.overview import overview
 from octavia_ovn.core.diagnosis.path import paths
-from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Snapshot, Switch
+from octavia_ovn.core.diagnosis.snapshot import Snapshot, Switch
 from octavia_ovn.core.diagnosis.trace import explain
-from octavia_ovn.core.pending import Kind
-from octavia_ovn.errors import NotFound, Refused, Unavailable
+from octavia_ovn.errors import NotFound
 from tests.cli.command_line import runner
-from tests.core.builders import VIP, balancer, listener, member, monitor, pool, web
+from tests.cli.hostile import HOSTILE, hostile
+from tests.core.builders import VIP, balancer, listener, member, web
 from tests.core.diagnosis.snapshots import (
     FAR,
     FIP,
@@ -33,15 +27,12 @@ from tests.core.diagnosis.snapshots import (
     NEAR,
     NET1,
     OUTSIDE,
-    R1,
     checked,
     client,
     snapshot,
     with_ports,
     with_rows,
 )
-
-LB_ID = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
@@ -158,56 +149,7 @@ def test_trace_of_an_address_that_it_has_not(run):
     assert "no address 10.0.0.99" in result.stderr
 
 
-# --- pictures
-
-
-def drawn(found):
-    return ElementTree.fromstring(picture.svg(overview(found)))
-
-
-def texts(root):
-    return [each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
-def test_a_picture_refers_to_nothing_outside():
-    for text in (picture.svg(overview(snapshot())), picture.html(overview(snapshot()))):
-        assert set(re.findall(r"https?://[^\"]*", text)) == {"http://www.w3.org/2000/svg"}
-        assert not re.search(r"<script|<link|<image|url\(|@import", text)
-        assert "prefers-color-scheme:dark" in text
-
-
-def test_names_are_no_markup():
-    statuses = {(Kind.LOAD_BALANCER, "lb1"): ObjectStatus("<script>&", "ACTIVE", "ONLINE")}
-    found = overview(snapshot(statuses=statuses))
-    assert "<script>&" in texts(ElementTree.fromstring(picture.svg(found)))
-    assert "<script" not in picture.html(found)
-
-
-HOSTILE = "\x1b[2J\x07\x9b31m[bold]\u202e:smile:\r\n$(reboot)"
-
-
-def hostile():
-    """A snapshot in which tenants have named everything so that a terminal does something."""
-    found = snapshot(
-        fips={VIP: FIP},
-        statuses={
-            key: ObjectStatus(HOSTILE, "ACTIVE", "ONLINE")
-            for key in (
-                (Kind.LOAD_BALANCER, "lb1"),
-                (Kind.LISTENER, "l1"),
-                (Kind.POOL, "p1"),
-                (Kind.MEMBER, "m1"),
-            )
-        },
-        octavia=web(member(1), member(2, weight=7)),
-        notes=(HOSTILE,),
-        routers={R1: HOSTILE},
-    )
-    switches = {
-        name: dataclasses.replace(each, label=HOSTILE) for name, each in found.switches.items()
-    }
-    ports = {name: dataclasses.replace(each, label=HOSTILE) for name, each in found.ports.items()}
-    return dataclasses.replace(found, switches=switches, ports=ports)
+# --- names that tenants chose
 
 
 @pytest.mark.parametrize("command", [("show", "web"), ("trace", "web", "--from", FAR)])
@@ -225,12 +167,6 @@ def test_no_name_is_part_of_a_command_to_copy(run):
     assert "$(reboot)" not in "".join(line for line in printed.splitlines() if "→" in line)
 
 
-def test_pictures_of_hostile_names():
-    found = overview(hostile())
-    assert any(r"\x1b[2J" in each for each in texts(ElementTree.fromstring(picture.svg(found))))
-    assert all(line.isprintable() for line in picture.html(found).split("\n"))
-
-
 def test_errors_are_only_seen(run, monkeypatch, tmp_path):
     def fail(_):
         raise NotFound(f"There is no {HOSTILE}.")
@@ -244,135 +180,7 @@ def test_errors_are_only_seen(run, monkeypatch, tmp_path):
     assert str(NotFound(HOSTILE)).isprintable()
 
 
-def test_cards_do_not_overlap():
-    pools = [pool(f"p{each}", [member(each * 10 + n) for n in range(1, 5)]) for each in range(1, 5)]
-    lb = balancer([listener(f"l{each}", each, f"p{each % 3 + 1}") for each in range(1, 7)], pools)
-    cards = [
-        [float(each.get(name)) for name in ("x", "y", "width", "height")]
-        for each in drawn(snapshot(lb)).iter("{http://www.w3.org/2000/svg}rect")
-        if "card" in each.get("class")
-    ]
-    assert len(cards) == 1 + 6 + 4 + 16 + 4
-    for (x, y, width, height), (left, top, _, _) in itertools.permutations(cards, 2):
-        inside = x <= left < x + width and y <= top < y + height
-        assert not inside
-
-
-def test_many_networks_are_drawn_in_rows_with_their_routers_named():
-    few = drawn(snapshot())
-    names = frozenset(f"neutron-x{number}" for number in range(9))
-    many = drawn(with_rows(snapshot(), switches=names))
-    wires = [
-        [each for each in root.iter() if each.get("class") == "link w"] for root in (few, many)
-    ]
-    assert [len(each) for each in wires] == [3, 0]
-    assert "on r1-name" in texts(many)
-
-
-def test_long_names_are_cut_and_whole_in_the_tooltip():
-    name = "a-very-long-name-of-a-member-that-is-hard-to-remember"
-    root = drawn(snapshot(statuses={(Kind.MEMBER, "m1"): ObjectStatus(name, "ACTIVE", "ERROR")}))
-    assert name not in texts(root)
-    assert name in [each.text for each in root.iter("{http://www.w3.org/2000/svg}title")]
-
-
-def test_what_is_wrong_is_drawn():
-    found = with_rows(snapshot(octavia=web(member(1))), switches=frozenset({NET1}))
-    root = drawn(found)
-    assert "≠ not in Octavia" in texts(root)
-    assert [each for each in root.iter() if "missing" in each.get("class", "")]
-    assert "attached wrongly" in " ".join(
-        texts(drawn(with_rows(snapshot(), switches=frozenset({"neutron-old"}))))
-    )
-    free = balancer([], [pool(members=[member(1)], monitor=monitor())])
-    assert "checked: TCP, every 5 s" in texts(drawn(snapshot(free)))
-    different = snapshot(octavia=dataclasses.replace(LB, enabled=False), notes=("No answer.",))
-    assert {"≠ admin_state_up is False in Octavia, True in the rows", "No answer."} <= set(
-        texts(drawn(different))
-    )
-
-
-def test_a_picture_of_little():
-    nowhere = balancer([], vips=(model.Vip(VIP, None),))
-    assert texts(drawn(snapshot(nowhere, rows=(), router_ports=(), statuses={})))
-
-
-# --- where it comes from
-
-
-class Parts:
-    """A runtime whose Octavia answers, or does not."""
-
-    def __init__(self, *, ids=(), broken=False):
-        self._ids = ids
-        self._broken = broken
-        self.octavia = types.SimpleNamespace(tree=self._answer(None))
-        self.listing = types.SimpleNamespace(statuses=self._answer({}), named=self._answer_ids)
-
-    def _answer_ids(self, name):
-        return self._ids
-
-    def _answer(self, value):
-        def answer(lb_id):
-            if self._broken:
-                raise Unavailable("no answer")
-            return value
-
-        return answer
-
-
-class Reader(SnapshotReader):
-    """Reads one snapshot."""
-
-    def __init__(self, found):
-        self.found = found
-        self.asked = []
-
-    def client(self, text):
-        return client(self.found, text)
-
-    def snapshot(self, lb_id, octavia, sender=None):
-        self.asked.append(lb_id)
-        return self.found, sender
-
-
-def test_a_load_balancer_by_id_or_name():
-    reader = Reader(snapshot())
-    found = sources.Sources(Parts(ids=("lb7",)), reader, None)
-    assert found.snapshot("web", NEAR)[1].port.name == NEAR
-    found.snapshot(LB_ID)
-    assert reader.asked == ["lb7", LB_ID]
-
-
-@pytest.mark.parametrize(
-    ("ids", "error", "words"),
-    [
-        ((), NotFound, "lists no load balancer named 'web'"),
-        (("a", "b"), Refused, "2 load balancers are named 'web'; name an id: a, b"),
-    ],
-)
-def test_names_that_are_not_one(ids, error, words):
-    with pytest.raises(error, match=words):
-        sources.Sources(Parts(ids=ids), Reader(snapshot()), None).snapshot("web")
-
-
-def test_without_octavia_the_rows_are_shown():
-    found, _ = sources.Sources(Parts(broken=True), Reader(snapshot()), None).snapshot(LB_ID)
-    assert found.notes == ("Octavia's side is not known: no answer",) * 2
-    with pytest.raises(NotFound, match=r"neither Octavia nor .* no answer"):
-        sources.Sources(Parts(broken=True), Reader(Snapshot(LB_ID)), None).snapshot(LB_ID)
-
-
-def test_nothing_is_connected_before_it_is_needed(monkeypatch, tmp_path):
-    conf = tmp_path / "octavia.conf"
-    conf.write_text("[ovn]\novn_nb_connection = tcp:192.0.2.1:6641\n")
-    built = []
-    build = wiring.build
-    monkeypatch.setattr(wiring, "build", lambda given: built.append(build(given)) or built[0])
-    result = runner().invoke(main, ["trace", LB_ID, "--config-file", str(conf)])
-    assert result.exit_code == 2
-    assert "--from" in result.stderr
-    assert built == []
+# --- live
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from octavia_ovn.core import codec
 from octavia_ovn.core.pending import Final
 from octavia_ovn.core.request import changes, record
 from octavia_ovn.observer import Observer
-from tests.controller.outside import Clock, Later, Neutron, Northbound, Octavia, Southbound
+from tests.controller.openstack import Neutron, Octavia
+from tests.controller.outside import Clock, Later, Northbound, Southbound
 
 
 class Defects(Observer):

@@ -9,7 +9,7 @@ from octavia_ovn.controller.tasks import REFUSAL_AGE
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
-from tests.controller.outside import Port
+from tests.controller.openstack import Port
 from tests.controller.stories import CHECKED, DOWN, GONE, SITE, VIPS, agent_with
 from tests.core.builders import row, vip
 

@@ -7,10 +7,10 @@ import pytest
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.desired import draining
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.request import changes
-from tests.controller.outside import Port
+from octavia_ovn.core.rows import Flow
+from tests.controller.openstack import Port
 from tests.controller.stories import CHECKED, DOWN, GONE, SITE, VIPS, agent_with
 from tests.core.builders import VIP, member
 

@@ -6,37 +6,16 @@ import dataclasses
 import pytest
 
 from octavia_ovn.core.model import Flavor, MonitorType
-from tests.controller.chassis import Chassis, Program
 from tests.controller.stories import VIPS
-from tests.controller.two_chassis import (
-    DOWN,
-    PLACES,
-    WEB,
-    network,
-    only,
-    passes,
-    with_both_up,
-    with_two_chassis,
-)
+from tests.controller.two_chassis import DOWN, WEB, only, passes, successor_of, with_both_up
 from tests.core.builders import VIP
 
 WEIGHTED = dataclasses.replace(WEB, flavor=Flavor(endpoint_weights=True))
 
 
-def with_weights(lb=WEIGHTED):
-    agent = with_two_chassis()
-    agent.a, agent.b = Program(agent, "a"), Program(agent, "b")
-    agent.created(lb)
-    agent.settle()
-    agent.a.finds()
-    agent.b.finds()
-    assert agent.db.vips() == VIPS
-    return agent
-
-
 @pytest.fixture
 def web():
-    return with_weights()
+    return with_both_up(WEIGHTED)
 
 
 def shares(ones, twos):
@@ -95,9 +74,7 @@ def test_a_failure_is_not_kept_back_by_weights(web):
 def test_another_agent_continues(web, programs):
     web.a.says(m1=3)
     before = web.db.transactions
-    found = network(web.successor(chassis=Chassis(**PLACES)))
-    found.controller.enqueue_all()
-    found.settle()
+    found = successor_of(web)
     for each in (web.a, web.b):
         if programs != "know the weights":
             each.states, each.probes, each.weighted = {}, {}, set()
@@ -109,16 +86,13 @@ def test_another_agent_continues(web, programs):
 
 def test_a_program_that_was_told_by_an_older_agent_is_asked(web):
     web.a.weighted = set()
-    found = network(web.successor(chassis=Chassis(**PLACES)))
-    found.controller.enqueue_all()
-    found.settle()
-    web.a.connect(found)
+    found = successor_of(web, web.a)
     web.a.says(m1=3)
     assert found.db.vips() == shares(3, 1)
 
 
 def test_without_the_wish_nobody_is_asked():
-    web = with_both_up(with_two_chassis())
+    web = with_both_up()
     web.a.says(m1=3)
     assert (web.a.weighted, web.db.vips()) == (set(), VIPS)
 
@@ -127,5 +101,5 @@ def test_checks_without_http_say_no_weight():
     pool = WEIGHTED.pools[0]
     tcp = dataclasses.replace(pool.monitor, type=MonitorType.TCP, url_path=None)
     lb = dataclasses.replace(WEIGHTED, pools=(dataclasses.replace(pool, monitor=tcp),))
-    web = with_weights(lb)
+    web = with_both_up(lb)
     assert web.a.weighted == set()

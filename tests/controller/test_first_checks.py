@@ -17,13 +17,14 @@ from tests.controller.stories import SITE, VIPS, site
 from tests.controller.two_chassis import (
     DOWN,
     HTTP,
-    PLACES,
     UP,
     WEB,
     network,
     only,
     passes,
+    successor_of,
     with_both_up,
+    with_programs,
     with_two_chassis,
 )
 from tests.core.builders import VIP, member
@@ -37,10 +38,7 @@ LIMIT = int(
 @pytest.fixture
 def agent():
     """Two members that serve, without a monitor."""
-    found = with_two_chassis()
-    found.a, found.b = Program(found, "a"), Program(found, "b")
-    found.created(SITE)
-    found.settle()
+    found = with_programs(SITE)
     assert found.db.vips() == VIPS
     return found
 
@@ -56,15 +54,6 @@ def shown(agent):
 
 def marked(agent):
     return json.loads(agent.row.external_ids.get(k.FIRST_CHECKS, "[]"))
-
-
-def successor_of(agent, *programs):
-    found = network(agent.successor(chassis=Chassis(**PLACES)))
-    found.controller.enqueue_all()
-    found.settle()
-    for each in programs:
-        each.connect(found)
-    return found
 
 
 def test_a_new_monitor_leaves_no_member_alone(agent):
@@ -104,7 +93,7 @@ def test_while_none_has_a_result_all_serve(agent):
 
 
 def test_a_member_that_is_new_in_a_checked_pool_serves_once_it_is_online():
-    agent = with_both_up(with_two_chassis())
+    agent = with_both_up()
     agent.nb.ports["neutron-net1"].names["10.0.0.3"] = "port3"
     agent.chassis.places["port3"] = "a"
     agent.asked(changes.PutMember("p1", member(3)))

@@ -11,7 +11,7 @@ from octavia_ovn.core.request import changes
 from octavia_ovn.core.request import record as intent
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.agent import Agent
-from tests.controller.outside import Port
+from tests.controller.openstack import Port
 from tests.core.builders import member, vip, web
 
 LB = dataclasses.replace(web(member(1), member(2)), vips=(vip(user_port=False),))

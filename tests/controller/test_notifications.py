@@ -10,7 +10,7 @@ from octavia_ovn.core.request import changes, names, record
 from octavia_ovn.core.request.events import Event
 from octavia_ovn.errors import Refused
 from tests.controller.agent import Agent
-from tests.controller.outside import Port
+from tests.controller.openstack import Port
 from tests.controller.stories import CHECKED, DOWN, GONE, SITE
 from tests.core.builders import member
 

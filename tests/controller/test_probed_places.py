@@ -8,17 +8,16 @@ import pytest
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import HealthMonitor, MonitorType
 from octavia_ovn.core.probing.messages import Result, Results
-from tests.controller.agent import Agent
-from tests.controller.chassis import Chassis, Program
+from tests.controller.chassis import Program
 from tests.controller.outside import TENANT
 from tests.controller.stories import site
-from tests.controller.two_chassis import HTTP, PLACES, network, only, passes
+from tests.controller.two_chassis import HTTP, only, passes, with_two_chassis
 from tests.core.builders import member
 
 
 @pytest.fixture
 def agent():
-    return network(Agent(chassis=Chassis(**PLACES)))
+    return with_two_chassis()
 
 
 @pytest.mark.parametrize("kind", [MonitorType.HTTP, MonitorType.HTTPS, MonitorType.TLS_HELLO])

@@ -9,18 +9,17 @@ from octavia_ovn.controller.probing import FLIPS
 from octavia_ovn.core.model import Flavor, MonitorType
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Refused, Unavailable
-from tests.controller.chassis import Chassis, Program
+from tests.controller.chassis import Program
 from tests.controller.stories import GONE, VIPS, site
 from tests.controller.two_chassis import (
     DOWN,
     HTTP,
-    PLACES,
     SOURCE,
     UP,
     WEB,
-    network,
     only,
     passes,
+    successor_of,
     with_both_up,
     with_two_chassis,
 )
@@ -33,8 +32,8 @@ def agent():
 
 
 @pytest.fixture
-def web(agent):
-    return with_both_up(agent)
+def web():
+    return with_both_up()
 
 
 class TestPlans:
@@ -306,9 +305,7 @@ class TestTakeOver:
         web.settle()
         before = web.db.transactions
         probes = dict(web.a.probes)
-        successor = network(web.successor(chassis=Chassis(**PLACES)))
-        successor.controller.enqueue_all()
-        successor.settle()
+        successor = successor_of(web)
         assert successor.db.vips() == only(2)
 
         for program in (web.a, web.b):
@@ -323,10 +320,7 @@ class TestTakeOver:
         web.a.states["m1"] = DOWN
         stale = dataclasses.replace(web.a.probes["m1"], id="m9")
         web.a.probes["m9"] = stale
-        successor = network(web.successor(chassis=Chassis(**PLACES)))
-        successor.controller.enqueue_all()
-        for program in (web.a, web.b):
-            program.connect(successor)
+        successor = successor_of(web, web.a, web.b)
         passes(successor, 2, web.a, web.b)
         assert successor.db.vips() == only(2)
         assert set(web.a.probes) == {"m1"}
@@ -334,9 +328,7 @@ class TestTakeOver:
     def test_the_mark_is_kept_for_the_successor(self, web):
         passes(web, 2, web.a, web.b)
         assert web.nb.announced
-        successor = network(web.successor(chassis=Chassis(**PLACES)))
-        successor.controller.enqueue_all()
-        successor.settle()
+        successor = successor_of(web)
         passes(successor, 30)
         assert web.nb.announced
         passes(successor, 40)

@@ -19,6 +19,7 @@ from tests.controller.two_chassis import (
     network,
     only,
     passes,
+    successor_of,
     with_both_up,
     with_two_chassis,
 )
@@ -31,8 +32,18 @@ def agent():
 
 
 @pytest.fixture
-def web(agent):
-    return with_both_up(agent)
+def web():
+    return with_both_up()
+
+
+def hypervisor_dies(web):
+    """Have chassis `a` found dead: its program is silent, and ovn-controller does not follow."""
+    web.chassis.numbers = {"a": 7, "b": 7}
+    web.a.dies()
+    for _ in range(16):
+        passes(web, 1, web.b)
+        web.chassis.numbers["b"] = web.nb.number
+    assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
 
 
 class TestChassis:
@@ -48,20 +59,13 @@ class TestChassis:
         assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "NO_MONITOR")
         assert "octavia-ovn-chassis on chassis a is not connected" in caplog.text
 
-        successor = network(web.successor(chassis=Chassis(**PLACES)))
-        successor.controller.enqueue_all()
-        web.b.connect(successor)
+        successor = successor_of(web, web.b)
         assert successor.db.vips() == VIPS
         web.a.connect(successor)
         assert (successor.db.vips(), successor.octavia.operating["m1"]) == (VIPS, "ONLINE")
 
     def test_a_dead_hypervisor_evicts_its_members(self, web, caplog):
-        web.chassis.numbers = {"a": 7, "b": 7}
-        web.a.dies()
-        for _ in range(16):
-            passes(web, 1, web.b)
-            web.chassis.numbers["b"] = web.nb.number
-        assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+        hypervisor_dies(web)
         assert "Chassis a does not answer" in caplog.text
         assert web.nb.number == 8
 
@@ -73,22 +77,13 @@ class TestChassis:
 
     def test_a_hypervisor_taken_for_dead_by_mistake_has_its_members_back(self, web):
         """ovn-controller follows again; the program is still away."""
-        web.chassis.numbers = {"a": 7, "b": 7}
-        web.a.dies()
-        for _ in range(16):
-            passes(web, 1, web.b)
-            web.chassis.numbers["b"] = web.nb.number
-        assert (web.db.vips(), web.octavia.operating["m1"]) == (only(2), "ERROR")
+        hypervisor_dies(web)
         web.chassis.numbers["a"] = web.nb.number
         passes(web, 2, web.b)
         assert (web.db.vips(), web.octavia.operating["m1"]) == (VIPS, "NO_MONITOR")
 
     def test_a_hypervisor_that_was_dead_has_its_members_back_once_they_answer(self, web):
-        web.chassis.numbers = {"a": 7, "b": 7}
-        web.a.dies()
-        for _ in range(16):
-            passes(web, 1, web.b)
-            web.chassis.numbers["b"] = web.nb.number
+        hypervisor_dies(web)
         # After it has started again, ovn-controller gives up what is not there any more.
         web.chassis.moves("port1", None)
         web.chassis.numbers["a"] = web.nb.number
@@ -242,7 +237,7 @@ class TestSwitching:
         assert off.octavia.operating["hm1"] == "ERROR"
 
     def test_without_monitors_rows_are_the_same(self):
-        agent = network(Agent(chassis=Chassis(**PLACES)))
+        agent = with_two_chassis()
         agent.created(SITE)
         agent.settle()
         assert agent.rows == agent_with(SITE).rows

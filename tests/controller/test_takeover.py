@@ -6,7 +6,7 @@ import dataclasses
 from octavia_ovn.core import codec
 from octavia_ovn.core.rows import HealthCheck
 from tests.controller.agent import Agent
-from tests.controller.outside import FixedIp, Port
+from tests.controller.openstack import FixedIp, Port
 from tests.controller.stories import CHECKED, DOWN, KNOWN, SITE, VIPS
 from tests.core.builders import VIP, monitor, row
 

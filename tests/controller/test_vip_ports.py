@@ -6,7 +6,7 @@ import pytest
 from octavia_ovn.core import codec
 from octavia_ovn.core.request import changes
 from octavia_ovn.errors import Conflict, Refused
-from tests.controller.outside import FixedIp, Port
+from tests.controller.openstack import FixedIp, Port
 from tests.controller.stories import DOWN, SITE, VIPS, agent_with, site
 from tests.core.builders import VIP, balancer, listener, member, pool, vip
 

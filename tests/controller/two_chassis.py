@@ -31,15 +31,31 @@ def with_two_chassis():
     return network(Agent(chassis=Chassis(**PLACES)))
 
 
-def with_both_up(agent):
-    """Return the same, after both members have been found UP."""
+def with_programs(lb):
+    """Return the same, with the programs `a` and `b`, after a load balancer has been created."""
+    agent = with_two_chassis()
     agent.a, agent.b = Program(agent, "a"), Program(agent, "b")
-    agent.created(WEB)
-    agent.settle()
+    agent.created(lb)
+    return agent.settle()
+
+
+def with_both_up(lb=WEB):
+    """Return the same, after both members have been found UP."""
+    agent = with_programs(lb)
     agent.a.finds()
     agent.b.finds()
     assert agent.db.vips() == VIPS
     return agent
+
+
+def successor_of(agent, *programs):
+    """Return the agent that takes over, to which these programs connect."""
+    found = network(agent.successor(chassis=Chassis(**PLACES)))
+    found.controller.enqueue_all()
+    found.settle()
+    for each in programs:
+        each.connect(found)
+    return found
 
 
 def only(number):

@@ -4,7 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavia_ovn.core import codec, model
+from octavia_ovn.core import codec, ip
 from octavia_ovn.core.request import changes, record
 from tests.core import strategies as some
 from tests.core.builders import VIP
@@ -134,9 +134,9 @@ def expected(world):
         may_serve = [each for each in pool.members if each.enabled and each.weight > 0]
         may_serve = [each for each in may_serve if not world.is_unreachable(pool, each)]
         for address in addresses:
-            family = model.family(address)
+            family = ip.family(address)
             key = (listener.protocol.value, codec.endpoint(address, listener.port))
-            yield key, any(model.family(each.address) == family for each in may_serve)
+            yield key, any(ip.family(each.address) == family for each in may_serve)
 
 
 @many

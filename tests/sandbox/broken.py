@@ -18,7 +18,8 @@ from click.testing import CliRunner
 
 from octavia_ovn.cli.main import main
 from sandbox import octavia, ovn
-from tests.sandbox.plane import MONITOR, connect, disconnect
+from tests.sandbox.networks import connect, disconnect
+from tests.sandbox.plane import MONITOR
 from tests.sandbox.scenery import BACKENDS
 from tests.sandbox.waiting import until
 

@@ -18,7 +18,7 @@ from tests.sandbox.scenery import Scenery
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Each worker of a parallel run has a sandbox of its own: tests/conftest.py says how many need one.
+# Each worker of a parallel run has a sandbox of its own.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Beside a sandbox with the default ports.
 _PORT_BASE = int(os.environ.get("SANDBOX_TEST_PORT_BASE") or 19600) + 10 * _WORKER
@@ -41,6 +41,8 @@ def stack() -> Iterator[Stack]:
     if _WORKER:
         state = state.with_name(f"{state.name}-{_WORKER}")
     running = _running(state)
+    if running and "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.fail(f"Workers cannot use the sandbox in {state}: take it down, or omit -n")
     chosen = running or settings.Settings(
         state=state,
         venv=settings.default_venv(settings.PROJECT / ".sandbox"),

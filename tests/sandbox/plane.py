@@ -6,7 +6,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import ipaddress
 import itertools
 import json
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox import namespaces, ovn, shell
+from tests.sandbox import networks
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ class Plane:
         cloud, guests = scenery.cloud, scenery.stack.guests
         if found := cloud.neutron("networks", name="servers"):
             return cls._standing(scenery, found[0]["id"])
-        _allow_everything(cloud)
+        networks.allow_everything(cloud)
         router = cloud.create("router", external_gateway_info={"network_id": scenery.public})["id"]
         servers = cloud.create("network", name="servers")["id"]
-        servers4, servers6 = _subnets(cloud, servers, "10.20.0.0/24", "fd20::/64")
+        servers4, servers6 = networks.subnets(cloud, servers, "10.20.0.0/24", "fd20::/64")
         clients = cloud.create("network", name="clients")["id"]
-        subnets = (servers4, servers6, *_subnets(cloud, clients, "10.20.1.0/24", "fd20:1::/64"))
-        for subnet in subnets:
-            connect(cloud, router, subnet)
+        others = networks.subnets(cloud, clients, "10.20.1.0/24", "fd20:1::/64")
+        for subnet in (servers4, servers6, *others):
+            networks.connect(cloud, router, subnet)
         for name in SERVERS:
             guests.create(cloud, name, network=servers)
             guests.start_server(name)
@@ -225,10 +225,10 @@ class Plane:
         """
         cloud, guests = self.cloud, self.scenery.stack.guests
         network = cloud.create("network", name="late")["id"]
-        (subnet,) = _subnets(cloud, network, "10.20.2.0/24")
+        (subnet,) = networks.subnets(cloud, network, "10.20.2.0/24")
         guests.create(cloud, "late", network=network)
         try:
-            connect(cloud, self.router, subnet)
+            networks.connect(cloud, self.router, subnet)
             until(lambda: self.hangs_on(lb, network))
             self.sync()
             yield network, subnet
@@ -236,7 +236,7 @@ class Plane:
             guests.remove("late", cloud)
             for port in cloud.neutron("ports", network_id=network):
                 if port["device_id"] == self.router:
-                    disconnect(cloud, self.router, subnet)
+                    networks.disconnect(cloud, self.router, subnet)
             cloud.delete("network", f"/v2.0/networks/{network}")
 
     # --- traffic -------------------------------------------------------------------------
@@ -350,16 +350,6 @@ class Connection:
         return self._process.stdout.readline().strip()
 
 
-def connect(cloud: Cloud, router: str, subnet: str) -> None:
-    """Add a router interface."""
-    cloud.put("network", f"/v2.0/routers/{router}/add_router_interface", {"subnet_id": subnet})
-
-
-def disconnect(cloud: Cloud, router: str, subnet: str) -> None:
-    """Remove a router interface."""
-    cloud.put("network", f"/v2.0/routers/{router}/remove_router_interface", {"subnet_id": subnet})
-
-
 def _plain(value: object) -> Any:
     """Return OVSDB's pairs as Python values."""
     match value:
@@ -370,33 +360,3 @@ def _plain(value: object) -> Any:
         case ["uuid", text]:
             return text
     return value
-
-
-def _subnets(cloud: Cloud, network: str, *cidrs: str) -> tuple[str, ...]:
-    """Make subnets; of IPv4 Neutron gives addresses up to 199 only: tests choose among the rest."""
-    return tuple(
-        cloud.create(
-            "subnet",
-            network_id=network,
-            cidr=cidr,
-            name=f"subnet {cidr}",
-            **({"ip_version": 6} if ":" in cidr else {"ip_version": 4, **_pool(cidr)}),
-        )["id"]
-        for cidr in cidrs
-    )
-
-
-def _pool(cidr: str) -> Json:
-    hosts = ipaddress.ip_network(cidr)
-    return {"allocation_pools": [{"start": str(hosts[2]), "end": str(hosts[199])}]}
-
-
-def _allow_everything(cloud: Cloud) -> None:
-    groups = cloud.neutron("security-groups", name="default", project_id=cloud.project_id)
-    for family in ("IPv4", "IPv6"):
-        cloud.create(
-            "security_group_rule",
-            security_group_id=groups[0]["id"],
-            direction="ingress",
-            ethertype=family,
-        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.plane import disconnect
+from tests.sandbox.networks import disconnect
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:

@@ -4,22 +4,18 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import shell
-from tests.sandbox.plane import CROWD
+from tests.sandbox.reaching import WELCOME, outside, reached, reaches, vips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.api import Json
     from tests.sandbox.plane import Plane
-
-
-WELCOME, STRANGERS = CROWD[:2], CROWD[-2:]
 
 
 @pytest.fixture
@@ -61,10 +57,6 @@ def restricted(plane: Plane, *cidrs: str, protocol: str = "TCP", **values: objec
     return plane.load_balancer(listener, additional_vips=[{"subnet_id": plane.servers6}], **values)
 
 
-def vips(lb: Json) -> tuple[str, str]:
-    return lb["vip_address"], lb["additional_vips"][0]["ip_address"]
-
-
 def run(plane: Plane, *words: str) -> str:
     """Run a command as an operator of the sandbox."""
     return shell.run(words, env=plane.scenery.stack.settings.base_environment)
@@ -77,26 +69,6 @@ def allow(plane: Plane, lb: Json, cidrs: list[str] | None) -> None:
     plane.cloud.octavia("PUT", f"/listeners/{listener['id']}", body)
     plane.cloud.wait_for(lb["id"])
     plane.sync()
-
-
-def reaches(plane: Plane, client: str, address: str, kind: str = "tcp") -> bool:
-    """Whether a client is answered; all its attempts must fare alike."""
-    (answer,) = plane.ask(client, address, 3, kind=kind)
-    assert answer in {"one", "two", "timeout"}
-    return answer != "timeout"
-
-
-def reached(plane: Plane, *attempts: tuple[str, str]) -> set[tuple[str, str]]:
-    """Return which clients get which addresses; all try at once, for no answer takes seconds."""
-    with ThreadPoolExecutor(len(attempts)) as pool:
-        answered = list(pool.map(lambda attempt: reaches(plane, *attempt), attempts))
-    return set(itertools.compress(attempts, answered))
-
-
-def outside(plane: Plane, address: str) -> set[str]:
-    """Return which of some clients outside are answered."""
-    answers = plane.ask_from([*WELCOME, *STRANGERS], address, 1)
-    return {client for client, answer in answers.items() if answer == {"one"}}
 
 
 def test_from_every_place_to_every_address(

@@ -8,13 +8,12 @@ import ipaddress
 import itertools
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import chassis
-from tests.sandbox.plane import CROWD
+from tests.sandbox.reaching import WELCOME, outside, reached, reaches, vips
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from sandbox.stack import Stack
     from tests.sandbox.plane import Plane
 
-WELCOME, STRANGERS = CROWD[:2], CROWD[-2:]
 PLACES = ("beside", "behind")
 SOON = 5.0
 """Seconds within which a change takes effect."""
@@ -93,30 +91,6 @@ def guarded(plane: Plane, *groups: str, protocol: str = "TCP", **values: object)
 
 def address(plane: Plane, client: str, version: int = 4) -> str:
     return plane.scenery.stack.guests.get(client).address(version)
-
-
-def vips(lb: Json) -> tuple[str, str]:
-    return lb["vip_address"], lb["additional_vips"][0]["ip_address"]
-
-
-def reaches(plane: Plane, client: str, where: str, kind: str = "tcp") -> bool:
-    """Whether a client is answered; all its attempts must fare alike."""
-    (answer,) = plane.ask(client, where, 3, kind=kind)
-    assert answer in {"one", "two", "timeout"}
-    return answer != "timeout"
-
-
-def reached(plane: Plane, *attempts: tuple[str, str]) -> set[tuple[str, str]]:
-    """Return which clients get which addresses; all try at once, for no answer takes seconds."""
-    with ThreadPoolExecutor(len(attempts)) as pool:
-        answered = list(pool.map(lambda attempt: reaches(plane, *attempt), attempts))
-    return set(itertools.compress(attempts, answered))
-
-
-def outside(plane: Plane, where: str) -> set[str]:
-    """Return which of some clients outside are answered."""
-    answers = plane.ask_from([*WELCOME, *STRANGERS], where, 1)
-    return {client for client, answer in answers.items() if answer == {"one"}}
 
 
 def acls(plane: Plane) -> str:

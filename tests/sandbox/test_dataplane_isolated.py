@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octavia_ovn.core.desired import responder
-from tests.sandbox.plane import MONITOR, connect, disconnect
+from tests.sandbox.networks import connect, disconnect
+from tests.sandbox.plane import MONITOR
 from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from octavia_ovn.adapters.inspection.northbound import NorthboundRows
 from octavia_ovn.adapters.inspection.southbound import SouthboundRows
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from octavia_ovn.core import codec, model
+from octavia_ovn.core import codec, ip, model
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.desired import connection_limit, draining
 from octavia_ovn.core.diagnosis import reach
@@ -49,7 +49,7 @@ class SnapshotReader:
         :raises Unavailable: when the Northbound database does not answer
         """
         try:
-            return Client((model.canonical_address(text),))
+            return Client((ip.canonical_address(text),))
         except ValueError:
             ports = self._nb.ports(names=[text]) or self._nb.ports(labels=[text])
         if not ports:

@@ -64,6 +64,7 @@ class Metrics(ChassisMetrics):
         self._active = False
         self._make_agent()
         self._make_requests()
+        self._make_defects()
         self._make_outside()
         self._make_findings()
         self._make_statistics()
@@ -121,6 +122,7 @@ class Metrics(ChassisMetrics):
             ("step", [each.value for each in Step]),
         )
 
+    def _make_defects(self) -> None:
         defective = self._gauge(
             "defective_load_balancers",
             "Load balancers that a defect of the agent keeps from being realised.",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Resource
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.ip import canonical_address
 from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable

@@ -14,7 +14,7 @@ from typing import Any
 
 from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.core.codec import neutron
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.ip import canonical_address
 
 _OWNER = "Octavia"
 

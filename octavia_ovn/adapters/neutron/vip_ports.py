@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from octavia_ovn.adapters.neutron.client import Neutron
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.ip import canonical_address
 from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.request.addresses import misfit
 from octavia_ovn.errors import Conflict, OctaviaOvnError, Refused, failure, undoing

@@ -20,7 +20,7 @@ from octavia_ovn.adapters.octavia.fields import (
     patch,
     valid,
 )
-from octavia_ovn.core import flavors, model, zones
+from octavia_ovn.core import flavors, ip, model, zones
 from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.request import limits, patches
 
@@ -341,7 +341,7 @@ def _vips(values: Fields, vip_lookup: VipLookup) -> Iterable[model.Vip]:
     for each in (first, *(values.get("additional_vips") or ())):
         subnet_id, port_id = each.get("subnet_id") or None, each.get("port_id") or None
         yield model.Vip(
-            address=model.canonical_address(each["ip_address"]),
+            address=ip.canonical_address(each["ip_address"]),
             port_id=port_id,
             subnet_id=subnet_id,
             network_id=each.get("network_id") or None,

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from octavia_lib.api.drivers import data_models
 from octavia_lib.common import constants
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core.request import limits
 from octavia_ovn.core.request.patches import Patch
 
@@ -159,11 +159,11 @@ def _limit(value: int | None) -> int | None:
 
 
 def _networks(value: Any) -> tuple[str, ...]:
-    return model.canonical_networks(value or ())
+    return ip.canonical_networks(value or ())
 
 
 def _address_or_none(value: str | None) -> str | None:
-    return model.canonical_address(value) if value else None
+    return ip.canonical_address(value) if value else None
 
 
 def _codes(value: str | None) -> str | None:
@@ -237,7 +237,7 @@ LISTENER: Table = (
 
 MEMBER: Table = (
     ("member_id", "id", _same),
-    ("address", "address", model.canonical_address),
+    ("address", "address", ip.canonical_address),
     ("protocol_port", "port", _same),
     ("subnet_id", "subnet_id", _or_none),
     ("weight", "weight", _or(1)),

@@ -146,11 +146,6 @@ class Replica:
         """Whether this client holds the lock, as far as is known; transactions assert it."""
         return self.connected and bool(self._idl.has_lock)
 
-    @property
-    def lock_contended(self) -> bool:
-        """Whether another client holds the lock."""
-        return self.connected and bool(self._idl.is_lock_contended)
-
     def has_column(self, table: str, column: str) -> bool:
         """Whether the server has this column."""
         return self._schema.has_column(table, column)

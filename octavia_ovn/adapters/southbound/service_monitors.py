@@ -22,7 +22,7 @@ from octavia_ovn.adapters.southbound.chassis import TABLES as CHASSIS_TABLES
 from octavia_ovn.adapters.southbound.chassis import ChassisRows
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.health import HealthState
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.ip import canonical_address
 from octavia_ovn.core.multimap import Indexed
 
 _DATABASE = "OVN_Southbound"

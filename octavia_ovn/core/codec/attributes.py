@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from octavia_ovn.core import model, slots
+from octavia_ovn.core import ip, model, slots
 
 
 def listener_with_attributes(
@@ -34,7 +34,7 @@ def _networks(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         msg = f"{value!r} are not networks"
         raise TypeError(msg)
-    return model.canonical_networks(value)
+    return ip.canonical_networks(value)
 
 
 def pool_with_attributes(pool: model.Pool, attributes: Mapping[str, object]) -> model.Pool:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sized
 
 from octavia_ovn.core.dependencies import Resource
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.ip import canonical_address
 from octavia_ovn.core.topology import FloatingIp, RouterPort, Subnet, switch_name
 
 ExternalIds = Mapping[str, str]

@@ -6,11 +6,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
-from octavia_ovn.core import flavors, model
+from octavia_ovn.core import flavors, ip, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.codec import legacy, write
 from octavia_ovn.core.codec.attributes import (
@@ -18,11 +18,11 @@ from octavia_ovn.core.codec.attributes import (
     pool_with_attributes,
     texts,
 )
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.pending import Final, Kind, Pending
-from octavia_ovn.core.rows import Row
+from octavia_ovn.core.rows import Flow, Row
 
 T = TypeVar("T")
+C = TypeVar("C", model.Listener, model.Pool)
 # RecursionError: JSON may be nested as deep as its writer likes.
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -98,29 +98,29 @@ class _Reader:
         except _UNREADABLE as error:
             msg = f"the VIP cannot be read: {error}"
             raise Undecodable(msg) from error
-        listeners: dict[str, model.Listener] = {}
-        pools: dict[str, model.Pool] = {}
-        for row in self._rows:
-            for key in sorted(row.external_ids):
-                if key.startswith(k.LISTENER):
-                    listener = self._read(key, functools.partial(self._listener, row, key))
-                    if listener is not None:
-                        listeners.setdefault(listener.id, listener)
-                elif key.startswith(k.POOL):
-                    pool = self._read(key, functools.partial(self._pool, row, key))
-                    if pool is not None:
-                        pools.setdefault(pool.id, pool)
+        listeners = self._each(k.LISTENER, self._listener)
+        pools = self._each(k.POOL, self._pool)
         project_id = attributes.get("project_id")
         return model.LoadBalancer(
             id=main.name,
             vips=vips,
             project_id=project_id if isinstance(project_id, str) else None,
             enabled=main.external_ids.get(k.ENABLED, "True") != "False",
-            listeners=tuple(listeners[each] for each in sorted(listeners)),
-            pools=tuple(pools[each] for each in sorted(pools)),
+            listeners=tuple(sorted(listeners, key=lambda each: each.id)),
+            pools=tuple(sorted(pools, key=lambda each: each.id)),
             flavor=self._flavor(),
             security_groups=vip_groups(self._rows),
         )
+
+    def _each(self, prefix: str, read: Callable[[Row, str], C]) -> Collection[C]:
+        """Return what the keys with a prefix say, of each id what the first row says."""
+        found: dict[str, C] = {}
+        for row in self._rows:
+            for key in sorted(each for each in row.external_ids if each.startswith(prefix)):
+                child = self._read(key, functools.partial(read, row, key))
+                if child is not None:
+                    found.setdefault(child.id, child)
+        return found.values()
 
     def pending(self) -> Pending | None:
         merged: Pending | None = None
@@ -234,7 +234,7 @@ def _member(token: str) -> model.Member:
     address, _, port = endpoint.rpartition(":")
     return model.Member(
         id=member_id,
-        address=model.canonical_address(address.strip("[]")),
+        address=ip.canonical_address(address.strip("[]")),
         port=int(port),
         subnet_id=(subnet[0] if subnet else "") or None,
     )
@@ -247,7 +247,7 @@ def _vips(keys: Mapping[str, str], attributes: Mapping[str, object]) -> tuple[mo
     details = known if isinstance(known, list) and len(known) == len(addresses) else []
     return tuple(
         model.Vip(
-            address=model.canonical_address(address),
+            address=ip.canonical_address(address),
             port_id=(ports[index] if index < len(ports) else "") or None,
             **(_vip_details(details[index]) if details else {}),
         )
@@ -308,7 +308,7 @@ def _deadlines(value: Mapping[str, Mapping[str, Mapping[str, object]]]) -> dict[
 def is_flow(flow: Flow) -> bool:
     """Whether OVN can read an entry of `vips` that consists of this."""
     try:
-        families = {model.family(address(each)) for each in (flow.vip, flow.backend)}
+        families = {ip.family(address(each)) for each in (flow.vip, flow.backend)}
         model.Protocol(flow.protocol)
     except ValueError:
         return False
@@ -321,7 +321,7 @@ def address(endpoint: str) -> str:
     :raises ValueError: unless it is written as OVN writes it
     """
     text, _, port = endpoint.rpartition(":")
-    found = model.canonical_address(text.strip("[]"))
+    found = ip.canonical_address(text.strip("[]"))
     if endpoint != write.endpoint(found, int(port)):
         msg = f"{endpoint!r} is no address with a port"
         raise ValueError(msg)

@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from octavia_ovn.core import flavors, model
+from octavia_ovn.core import flavors, ip, model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.pending import Pending
 from octavia_ovn.core.placement import RowGroup
+from octavia_ovn.core.rows import Flow
 
 # Made once: json.dumps makes an encoder for each call with options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -94,7 +94,7 @@ def endpoints(value: str) -> tuple[str, ...]:
 
 def bracketed(address: str) -> str:
     """Return an address, IPv6 in brackets."""
-    return f"[{address}]" if model.family(address) == 6 else address  # noqa: PLR2004 - IPv6
+    return f"[{address}]" if ip.family(address) == 6 else address  # noqa: PLR2004 - IPv6
 
 
 def switch_refs(refs: Mapping[str, int]) -> str:

@@ -21,7 +21,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import connection_limit, denial, probe_access, vip_groups
 from octavia_ovn.core.desired.load_balancer import Facts, addresses_of
@@ -114,7 +114,7 @@ def _deny_rule(lb_id: str, entrance: denial.Entrance) -> denial.Rule | None:
     Without an allowed client, no address set is needed.
     """
     listener, version = entrance.listener, entrance.version
-    any_ = version in map(model.family, listener.allowed_cidrs)
+    any_ = version in map(ip.family, listener.allowed_cidrs)
     denied = complement(listener.allowed_cidrs, version) if any_ else None
     name = f"octavia_listener_{denial.word(listener.id)}_denied"
     return entrance.deny(denied, name, _external_ids(lb_id, listener.id))

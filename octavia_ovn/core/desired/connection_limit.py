@@ -10,11 +10,12 @@ The ACL is also the memory: a listener is closed if it has one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 
 from octavia_ovn.core import model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.rows import Acl, PortGroup
+from octavia_ovn.core.desired import denial
+from octavia_ovn.core.rows import Acl, PortGroup, Strings
 
 REOPEN = 95
 """Percent of the limit below which new connections are let in again."""
@@ -24,7 +25,7 @@ _NEW = "tcp.flags[1] == 1 && tcp.flags[4] == 0"
 
 def group_name(lb_id: str) -> str:
     """Return the name of the port group that has the rules of a load balancer."""
-    return f"octavia_lb_{lb_id.replace('-', '_')}_full"
+    return f"octavia_lb_{denial.word(lb_id)}_full"
 
 
 def limited(lb: model.LoadBalancer) -> tuple[model.Listener, ...]:
@@ -63,9 +64,9 @@ def closed(groups: Iterable[PortGroup]) -> frozenset[str]:
 def acls(
     lb: model.LoadBalancer,
     closed: Collection[str],
-    addresses: Sequence[str],
+    addresses: Iterable[str],
     priority: int,
-    owner: Mapping[str, str],
+    owner: Strings,
 ) -> tuple[Acl, ...]:
     """Return the rules that let no new connections in.
 
@@ -73,22 +74,13 @@ def acls(
     :param addresses: those that clients use
     :param owner: the keys that say whose rules they are
     """
+    full = (each for each in limited(lb) if each.id in closed)
     found = (
         Acl(
-            f"ip{version}.dst == {{{served}}} && tcp.dst == {listener.port} && {_NEW}",
-            {**owner, k.ACCESS_LISTENER: listener.id, k.ACCESS_LIMIT: k.MARKED},
+            f"{each.match} && {_NEW}",
+            {**owner, k.ACCESS_LISTENER: each.listener.id, k.ACCESS_LIMIT: k.MARKED},
             priority,
         )
-        for listener in limited(lb)
-        if listener.id in closed
-        for version, served in _by_version(addresses).items()
+        for each in denial.entrances(full, addresses)
     )
     return tuple(sorted(found, key=lambda acl: acl.match))
-
-
-def _by_version(addresses: Sequence[str]) -> dict[int, str]:
-    """Return IP version → addresses, separated by commas."""
-    return {
-        version: ", ".join(each for each in addresses if model.family(each) == version)
-        for version in sorted(set(map(model.family, addresses)))
-    }

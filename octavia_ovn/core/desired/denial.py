@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core.rows import Acl, AddressSet, PortGroup, Strings
 
 PRIORITY = 3000
@@ -28,6 +28,13 @@ class Entrance:
     version: int
     addresses: tuple[str, ...]
 
+    @property
+    def match(self) -> str:
+        """What all packets of clients match."""
+        served = ", ".join(self.addresses)
+        protocol, port = self.listener.protocol.value, self.listener.port
+        return f"ip{self.version}.dst == {{{served}}} && {protocol}.dst == {port}"
+
     def deny(self, denied: Sequence[str] | None, name: str, owner: Strings) -> Rule | None:
         """Return the rule that denies clients; None when all are allowed.
 
@@ -35,15 +42,12 @@ class Entrance:
         :param name: of their address set, before the IP version
         :param owner: the external_ids
         """
-        served = ", ".join(self.addresses)
-        protocol, port = self.listener.protocol.value, self.listener.port
-        match = f"ip{self.version}.dst == {{{served}}} && {protocol}.dst == {port}"
         if denied is None:
-            return Acl(match, owner, PRIORITY), None
+            return Acl(self.match, owner, PRIORITY), None
         if not denied:
             return None
         name = f"{name}_v{self.version}"
-        acl = Acl(f"{match} && ip{self.version}.src == ${name}", owner, PRIORITY)
+        acl = Acl(f"{self.match} && ip{self.version}.src == ${name}", owner, PRIORITY)
         return acl, AddressSet(name, frozenset(denied), owner)
 
 
@@ -51,8 +55,8 @@ def entrances(listeners: Iterable[model.Listener], addresses: Iterable[str]) -> 
     """Yield each listener with the addresses of each IP version."""
     served = tuple(addresses)
     for listener in listeners:
-        for version in sorted(set(map(model.family, served))):
-            same = tuple(each for each in served if model.family(each) == version)
+        for version in sorted(set(map(ip.family, served))):
+            same = tuple(each for each in served if ip.family(each) == version)
             yield Entrance(listener, version, same)
 
 
@@ -82,7 +86,7 @@ def outside(cidrs: Iterable[str], version: int) -> Iterator[str]:
     :param version: 4 or 6
     """
     address = ipaddress.IPv6Address if version == 6 else ipaddress.IPv4Address  # noqa: PLR2004
-    networks = (ipaddress.ip_network(each) for each in cidrs if model.family(each) == version)
+    networks = (ipaddress.ip_network(each) for each in cidrs if ip.family(each) == version)
     spans = sorted((int(each[0]), int(each[-1])) for each in networks)
     beyond = 2 ** address(0).max_prefixlen
     first = 0

@@ -23,10 +23,9 @@ from dataclasses import dataclass, replace
 
 from octavia_ovn.core import codec, model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.draining import Flow
 from octavia_ovn.core.health import Health
 from octavia_ovn.core.placement import RowGroup
-from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.rows import Flow, HealthCheck, Row
 from octavia_ovn.core.topology import Attachments
 
 LONGEST_LEAD = 5

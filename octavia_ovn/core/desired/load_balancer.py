@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from octavia_ovn.core import codec, model, slots
+from octavia_ovn.core import codec, ip, model
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.desired import draining
 from octavia_ovn.core.desired.options import options
-from octavia_ovn.core.draining import Flow
-from octavia_ovn.core.health import Health, HealthState
+from octavia_ovn.core.desired.serving import eligible
+from octavia_ovn.core.health import Health
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
 from octavia_ovn.core.probing.plan import Target
-from octavia_ovn.core.rows import HealthCheck, Row
+from octavia_ovn.core.rows import Flow, HealthCheck, Row
 from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import Attachments
 
@@ -201,7 +201,7 @@ def _vips(
         for address in addresses:
             key = codec.endpoint(address, listener.port)
             rest = _without(pool, key, health, held)
-            serving = eligible(flavor, rest, model.family(address), health)
+            serving = eligible(flavor, rest, ip.family(address), health)
             # Without a backend OVN refuses connections at once. A pool that has no members has no
             # entry, so that routes to the VIP are withdrawn; the flavor may ask for the same.
             if serving or (pool.members and not flavor.withdraw):
@@ -223,55 +223,6 @@ def _without(pool: model.Pool, key: str, health: Health, held: Collection[Flow])
         or not (health.may_serve(pool, each) or pool.id in health.probed)
     )
     return replace(pool, members=tuple(members))
-
-
-def eligible(
-    flavor: model.Flavor, pool: model.Pool, family: int, health: Health
-) -> tuple[model.Member, ...]:
-    """Return the entries that serve a VIP of one IP version.
-
-    Backup members serve when no other member may. A member that is DOWN stays in the list beside
-    them: OVN skips it, and would stop checking it otherwise. An unreachable member is left out: OVN
-    would send it connections until a check fails, and no check runs.
-    Of a pool that chassis check, only those that serve are in the list. When all of them fail,
-    a flavor may have them serve, backup members if there are no others.
-    """
-    members = [
-        each
-        for each in pool.members
-        if each.enabled
-        and health.weight(each)
-        and model.family(each.address) == family
-        and health.of(pool, each) is not HealthState.UNREACHABLE
-    ]
-    failing = members
-    if pool.id in health.probed:
-        members = _serving(pool, members, health)
-    first = [each for each in members if not each.backup]
-    if any(health.may_serve(pool, each) for each in first):
-        members = first
-    elif pool.id in health.probed and not members and flavor.fail_open:
-        members = [each for each in failing if not each.backup] or failing
-    return slots.entries(pool, _distinct(members), health.weight)
-
-
-def _serving(
-    pool: model.Pool, members: Sequence[model.Member], health: Health
-) -> list[model.Member]:
-    """Return the members that serve; those that are not checked yet only while none is UP."""
-    states = [health.of(pool, each) for each in members]
-    out = {HealthState.DOWN}
-    if HealthState.UP in states:
-        out.add(HealthState.UNKNOWN)
-    return [each for each, state in zip(members, states, strict=True) if state not in out]
-
-
-def _distinct(members: Sequence[model.Member]) -> Iterable[model.Member]:
-    """Return the members without those that have the address and port of an earlier one.
-
-    Octavia compares spellings, so a pool may have an IPv6 address twice.
-    """
-    return {(each.address, each.port): each for each in reversed(members)}.values()
 
 
 def _checks(
@@ -335,7 +286,7 @@ def _selection_fields(
     if not group.pools:
         return frozenset()
     fields = _FIELDS[profile.scope]
-    if fields and facts.ipv6_fields and any(model.family(each) == 6 for each in addresses):  # noqa: PLR2004
+    if fields and facts.ipv6_fields and any(ip.family(each) == 6 for each in addresses):  # noqa: PLR2004
         return fields | _IPV6_FIELDS
     return fields
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip
 from octavia_ovn.core.model import MonitorType
 from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.probing.spec import Probe, Source
@@ -40,7 +40,7 @@ def _matches(targets: Iterable[Target]) -> Iterator[str]:
         (_source(each.probe.source), _protocol(each.probe), each.probe.port) for each in targets
     }
     for ((mac, address), protocol), items in groupby(sorted(found), key=lambda each: each[:2]):
-        version = model.family(address)
+        version = ip.family(address)
         ports = ", ".join(str(port) for _, _, port in items)
         what = f"{protocol}.dst == {{{ports}}}" if protocol else _PINGS[version]
         yield f"eth.src == {mac} && ip{version}.src == {address} && {what}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from octavia_ovn.core import codec, model
+from octavia_ovn.core import codec, ip
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.diagnosis import client_acls, codes, drift, members
 from octavia_ovn.core.diagnosis.findings import Check, Code, Finding, ok
@@ -96,7 +96,7 @@ def _address(path: Path) -> Iterator[Finding]:
 def _private(path: Path) -> Finding:
     """Return the finding about a VIP without floating IP for a client outside."""
     routers = ", ".join(map(path.snapshot.router_label, path.entry_routers))
-    if routers and model.family(path.destination) == 6:  # noqa: PLR2004 - an IP version
+    if routers and ip.family(path.destination) == 6:  # noqa: PLR2004 - an IP version
         return codes.VIP_NEEDS_ROUTE.finding(
             f"{path.destination} has no floating IP, as IPv6 has none: the external network must"
             f" have a route to it, by router {routers}."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core.diagnosis import codes
 from octavia_ovn.core.diagnosis.acls import (
     FROM_PORT,
@@ -149,8 +149,8 @@ def seen_source(path: Path, member: model.Member) -> str:
     """
     if member.address not in path.client.addresses:
         return path.source
-    version = model.family(member.address)
-    hairpin = (each for each in path.lb.flavor.hairpin_snat_ip if model.family(each) == version)
+    version = ip.family(member.address)
+    hairpin = (each for each in path.lb.flavor.hairpin_snat_ip if ip.family(each) == version)
     return next(hairpin, path.destination)
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip
 
 Sets = Mapping[str, Iterable[str]]
 """Address set → addresses and networks in CIDR form."""
@@ -163,8 +163,8 @@ def _predicate(name: str, packet: Packet) -> bool | None:
     """Return whether a packet is what one word says."""
     known = {
         "ip": True,
-        "ip4": model.family(packet.source) == 4,  # noqa: PLR2004 - an IP version
-        "ip6": model.family(packet.source) == 6,  # noqa: PLR2004
+        "ip4": ip.family(packet.source) == 4,  # noqa: PLR2004 - an IP version
+        "ip6": ip.family(packet.source) == 6,  # noqa: PLR2004
         "1": True,
         "0": False,
         **dict.fromkeys(("arp", "nd", "nd_ns", "nd_na", "icmp", "icmp4", "icmp6"), False),
@@ -187,7 +187,7 @@ def _is_address(name: str, constant: str, packet: Packet, sets: Sets) -> bool | 
     address = {"src": packet.source, "dst": packet.destination}.get(end)
     if address is None:
         return None
-    if f"ip{model.family(address)}" != version:
+    if f"ip{ip.family(address)}" != version:
         return False
     if not constant.startswith("$"):
         return _lies_in(address, constant)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from octavia_ovn.core import codec, model
+from octavia_ovn.core import codec, ip, model
 from octavia_ovn.core.codec.neutron import hm_port_name, object_id
 from octavia_ovn.core.diagnosis import client_acls, codes
 from octavia_ovn.core.diagnosis.acls import Answer
@@ -50,7 +50,7 @@ def _why_not(path: Path, member: model.Member) -> str:
         return "is administratively down"
     if not path.snapshot.health.weight(member):
         return "says that its weight is 0" if member.weight else "has weight 0"
-    if model.family(member.address) != model.family(path.destination):
+    if ip.family(member.address) != ip.family(path.destination):
         return f"is not of the IP version of {path.destination}"
     state = path.snapshot.health.of(path.pool, member) if path.pool else None
     if state is HealthState.UNREACHABLE:
@@ -80,25 +80,29 @@ def monitoring(path: Path) -> Iterator[Finding]:
         return
     sources = {_source(path, each) for each in path.serving} - {""}
     for subnet_id in sorted({each.subnet_id or "" for each in path.serving}):
-        found = [
-            port
-            for port in path.snapshot.ports.values()
-            if port.label == hm_port_name(subnet_id) and sources & set(port.ips)
-        ]
-        if found and not found[0].enabled:
-            yield codes.CHECK_PORT_DISABLED.finding(
-                f"The port {found[0].title} that members are checked from is administratively"
-                " down: all of them are shown as DOWN.",
-                command("openstack port set --enable", found[0].name),
-            )
-        elif found:
-            addresses = ", ".join(found[0].ips)
-            yield ok(f"Members on subnet {subnet_id} are checked from {addresses}.")
-        else:
-            yield codes.NO_CHECK_PORT.finding(
-                f"No port {hm_port_name(subnet_id)} holds the address that members are checked from"
-                f" ({', '.join(sorted(sources)) or 'none'}): another machine may be given it."
-            )
+        yield _check_port(path.snapshot, subnet_id, sources)
+
+
+def _check_port(snapshot: Snapshot, subnet_id: str, sources: Collection[str]) -> Finding:
+    """Check the port that the members on a subnet are checked from.
+
+    :param sources: the addresses that they are checked from, as the rows say
+    """
+    name = hm_port_name(subnet_id)
+    ports = (each for each in snapshot.ports.values() if each.label == name)
+    port = next((each for each in ports if not set(sources).isdisjoint(each.ips)), None)
+    if port is None:
+        return codes.NO_CHECK_PORT.finding(
+            f"No port {name} holds the address that members are checked from"
+            f" ({', '.join(sorted(sources)) or 'none'}): another machine may be given it."
+        )
+    if not port.enabled:
+        return codes.CHECK_PORT_DISABLED.finding(
+            f"The port {port.title} that members are checked from is administratively"
+            " down: all of them are shown as DOWN.",
+            command("openstack port set --enable", port.name),
+        )
+    return ok(f"Members on subnet {subnet_id} are checked from {', '.join(port.ips)}.")
 
 
 def ways(path: Path) -> Iterator[Finding]:

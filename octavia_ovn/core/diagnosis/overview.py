@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from octavia_ovn.core import codec, model
-from octavia_ovn.core.desired.load_balancer import eligible
+from octavia_ovn.core import codec, ip, model
+from octavia_ovn.core.desired.serving import eligible
 from octavia_ovn.core.diagnosis import drift
 from octavia_ovn.core.diagnosis.snapshot import Snapshot
 from octavia_ovn.core.health import HealthState
@@ -215,7 +215,7 @@ class _Tree:
         wanted = {
             codec.endpoint(each, listener.port)
             for each in addresses
-            if pool.enabled and self._has_entry(pool, model.family(each))
+            if pool.enabled and self._has_entry(pool, ip.family(each))
         }
         everything = {codec.endpoint(each, listener.port) for each in addresses}
         rows = (row for row in self._snapshot.rows if row.protocol == listener.protocol.value)

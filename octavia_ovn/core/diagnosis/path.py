@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from octavia_ovn.core import codec, model
-from octavia_ovn.core.desired.load_balancer import eligible
+from octavia_ovn.core import codec, ip, model
+from octavia_ovn.core.desired.serving import eligible
 from octavia_ovn.core.diagnosis.snapshot import Port, Snapshot
 from octavia_ovn.core.topology import FloatingIp, RouterPort
 
@@ -71,7 +71,7 @@ class Path:
         """The members that should serve, each once."""
         if self.pool is None or not self.pool.enabled:
             return ()
-        version, health = model.family(self.destination), self.snapshot.health
+        version, health = ip.family(self.destination), self.snapshot.health
         return tuple(dict.fromkeys(eligible(self.lb.flavor, self.pool, version, health)))
 
     @property
@@ -178,7 +178,7 @@ def _ends(
         (vip, each, source)
         for vip, each in _addresses(snapshot, lb, client)
         for source in client.addresses
-        if address in (None, each) and model.family(each) == model.family(source)
+        if address in (None, each) and ip.family(each) == ip.family(source)
     ]
     if options:
         return options[0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from octavia_ovn.core.probing.registry import Condition
+from octavia_ovn.core.probing.conditions import Condition
 
 PATIENCE = 3.0
 """Seconds of silence until the first test."""

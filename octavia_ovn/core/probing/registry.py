@@ -13,12 +13,12 @@ result counts: the machine is on one of them only.
 from __future__ import annotations
 
 import collections
-import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.multimap import MultiMap
+from octavia_ovn.core.probing.conditions import Condition, joint
 from octavia_ovn.core.probing.entries import Entry, Link, Session
 from octavia_ovn.core.probing.first_checks import FirstChecks
 from octavia_ovn.core.probing.messages import Plan, Result, Results, in_parts
@@ -29,15 +29,6 @@ MOST = 20_000
 """Probes that a chassis can say it has, at most."""
 _BETTER = (HealthState.UP, HealthState.UNKNOWN, HealthState.DOWN, HealthState.UNCHECKED)
 """Which of the results of two chassis counts. What is not known yet may become UP."""
-
-
-class Condition(enum.Enum):
-    """What is wrong with a chassis."""
-
-    SILENT = "silent"
-    """Its program has not been connected for so long that its results are out of date."""
-    DEAD = "dead"
-    """The hypervisor does not answer."""
 
 
 class Registry:
@@ -325,10 +316,7 @@ class Registry:
 
     def _condition(self, entry: Entry) -> Condition | None:
         """Return what is wrong with all chassis of a member."""
-        found = {self._conditions.get(each) for each in self.places.of(entry.target.port)}
-        if not found or None in found:
-            return None
-        return Condition.DEAD if found == {Condition.DEAD} else Condition.SILENT
+        return joint({self._conditions.get(each) for each in self.places.of(entry.target.port)})
 
     # --- answers
 

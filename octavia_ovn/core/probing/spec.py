@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from octavia_ovn.core import model
-from octavia_ovn.core.model import HTTP_FORMS, MonitorType, canonical_address
+from octavia_ovn.core.ip import canonical_address
+from octavia_ovn.core.model import HTTP_FORMS, MonitorType
 
 _MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _MOST = 1 << 16

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.request import changes, limits
 
@@ -40,20 +40,21 @@ class Admission:
         :param lb: the load balancer before the change
         :raises Unsupported: naming the option
         """
-        if isinstance(change, changes.CreateLoadBalancer):
-            for listener in change.lb.listeners:
-                self._check_listener(listener, None)
-            for each in change.lb.pools:
-                self._check_pool(each, None, change.lb.flavor)
-        elif isinstance(change, changes.PutListener):
-            self._check_listener(change.listener, lb.listener(change.listener.id) if lb else None)
-        elif isinstance(change, changes.PutPool):
-            before = lb.pool(change.pool.id) if lb else None
-            self._check_pool(change.pool, before, lb.flavor if lb else model.Flavor())
-        elif isinstance(change, (changes.PutMember, changes.ReplaceMembers)) and lb:
-            pool = lb.pool(change.pool_id)
-            known = {each.id for each in pool.members} if pool else set()
-            self._check_members(_members_after(change, known), known)
+        match change:
+            case changes.CreateLoadBalancer(lb=new):
+                for listener in new.listeners:
+                    self._check_listener(listener, None)
+                for pool in new.pools:
+                    self._check_pool(pool, None, new.flavor)
+            case changes.PutListener(listener=listener):
+                self._check_listener(listener, lb.listener(listener.id) if lb else None)
+            case changes.PutPool(pool=pool):
+                before, flavor = (lb.pool(pool.id), lb.flavor) if lb else (None, model.Flavor())
+                self._check_pool(pool, before, flavor)
+            case changes.PutMember() | changes.ReplaceMembers() if lb:
+                found = lb.pool(change.pool_id)
+                known = {each.id for each in found.members} if found else set()
+                self._check_members(_members_after(change, known), known)
 
     def _check_listener(self, now: model.Listener, before: model.Listener | None) -> None:
         if before is None:
@@ -87,7 +88,7 @@ class Admission:
     def _check_cidrs(self, cidrs: tuple[str, ...]) -> None:
         if 0 < self.max_allowed_cidrs < len(cidrs):
             raise limits.refuse(limits.CIDRS, value=len(cidrs), most=self.max_allowed_cidrs)
-        for version in set(map(model.family, cidrs)) if self.max_denied_cidrs else ():
+        for version in set(map(ip.family, cidrs)) if self.max_denied_cidrs else ():
             denied = len(access_control.complement(cidrs, version))
             if denied > self.max_denied_cidrs:
                 raise limits.refuse(limits.DENIED, value=denied, most=self.max_denied_cidrs)

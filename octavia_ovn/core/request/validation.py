@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from octavia_ovn.core import codec, flavors, model
+from octavia_ovn.core import codec, flavors, ip, model
 from octavia_ovn.core.placement import MAX_AFFINITY_TIMEOUT
 from octavia_ovn.core.request import addresses, changes, limits
 from octavia_ovn.core.topology import Subnet, place_member
@@ -53,29 +53,33 @@ def complete(
     :param lb: the load balancer before the change
     :raises Unsupported: when OVN cannot do it
     """
-    if isinstance(change, changes.CreateLoadBalancer):
-        pools = tuple(_pool(pool, change.lb, networks) for pool in change.lb.pools)
-        return replace(change, lb=replace(change.lb, pools=pools))
-    if isinstance(change, changes.Restore):
-        return replace(change, lb=place_members(change.lb, lb, networks.around))
-    if lb is None:
-        return change
+    match change:
+        case changes.CreateLoadBalancer(lb=new):
+            pools = tuple(_pool(pool, new, networks) for pool in new.pools)
+            return replace(change, lb=replace(new, pools=pools))
+        case changes.Restore(lb=new):
+            return replace(change, lb=place_members(new, lb, networks.around))
+    return change if lb is None else _complete(change, lb, networks)
+
+
+def _complete(change: changes.Change, lb: model.LoadBalancer, networks: Networks) -> changes.Change:
     known = {each.id: each for _, each in lb.members()}
-    if isinstance(change, changes.PutMember):
-        pool = lb.pool(change.pool_id)
-        others = [each for each in pool.members if each.id != change.member.id] if pool else ()
-        _check_endpoints((*others, change.member), known)
-        member = _member(change.member, lb, networks, known.get(change.member.id))
-        return replace(change, member=member)
-    if isinstance(change, changes.ReplaceMembers):
-        _check_endpoints(change.members, known)
-        members = tuple(_member(each, lb, networks, known.get(each.id)) for each in change.members)
-        return replace(change, members=members)
-    if isinstance(change, changes.PutPool):
-        change = replace(change, pool=flavors.with_mechanism(change.pool, lb.flavor))
-        _check_persistence(change.pool, lb.pool(change.pool.id))
-    elif isinstance(change, changes.PutMonitor):
-        _check_put_monitor(change, lb)
+    match change:
+        case changes.PutMember(pool_id=pool_id, member=new):
+            pool = lb.pool(pool_id)
+            others = [each for each in pool.members if each.id != new.id] if pool else ()
+            _check_endpoints((*others, new), known)
+            return replace(change, member=_member(new, lb, networks, known.get(new.id)))
+        case changes.ReplaceMembers(members=all_of_them):
+            _check_endpoints(all_of_them, known)
+            members = (_member(each, lb, networks, known.get(each.id)) for each in all_of_them)
+            return replace(change, members=tuple(members))
+        case changes.PutPool(pool=new_pool):
+            new_pool = flavors.with_mechanism(new_pool, lb.flavor)
+            _check_persistence(new_pool, lb.pool(new_pool.id))
+            return replace(change, pool=new_pool)
+        case changes.PutMonitor():
+            _check_put_monitor(change, lb)
     return change
 
 
@@ -127,7 +131,7 @@ def needs_ipv6_hash(change: changes.Change, lb: model.LoadBalancer | None) -> bo
         pools = (change.pool,)
     else:
         return False
-    if lb is None or all(model.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
+    if lb is None or all(ip.family(vip.address) == 4 for vip in lb.vips):  # noqa: PLR2004 - IPv4
         return False
     return any(pool.hashes_client_ip for pool in pools)
 
@@ -248,7 +252,7 @@ def _check_address(address: str, lb: model.LoadBalancer) -> None:
     kind = addresses.kind_of_no_host(address)
     if kind is not None:
         raise limits.refuse(limits.NO_HOST, value=address, what=kind)
-    if model.family(address) not in map(_family, lb.vips):
+    if ip.family(address) not in map(_family, lb.vips):
         raise limits.refuse(limits.FAMILY, value=address)
     if any(vip.address == address for vip in lb.vips):
         raise limits.refuse(limits.OWN_VIP, value=address)
@@ -271,4 +275,4 @@ def _check_subnet(
 
 
 def _family(vip: model.Vip) -> int:
-    return model.family(vip.address)
+    return ip.family(vip.address)

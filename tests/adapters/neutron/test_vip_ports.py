@@ -4,7 +4,7 @@
 import pytest
 
 from octavia_ovn.adapters.neutron.vip_ports import VipPorts, VipRequest
-from octavia_ovn.core.model import canonical_address
+from octavia_ovn.core.ip import canonical_address
 from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable

@@ -18,7 +18,7 @@ from octavia_ovn.core.model import MonitorType
 from octavia_ovn.core.probing.messages import Plan, in_parts
 from octavia_ovn.core.statistics.keys import chassis_key
 from tests.adapters.probing.members import Outlet
-from tests.adapters.probing.test_server import MASTER, World
+from tests.adapters.probing.serving import MASTER, World
 from tests.core.probing.examples import probe
 
 

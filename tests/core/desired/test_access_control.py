@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from octavia_ovn.core import model
+from octavia_ovn.core import ip, model
 from octavia_ovn.core import rows as r
 from octavia_ovn.core.desired import access_control
 from tests.core.builders import balancer, facts, listener, vip
@@ -17,7 +17,7 @@ LISTENER = "5f0c9f1e-0e0b-4c8e-8b1c-1c1d5f4b7a10"
 
 
 def only(*cidrs, **fields):
-    return listener(allowed_cidrs=model.canonical_networks(cidrs), **fields)
+    return listener(allowed_cidrs=ip.canonical_networks(cidrs), **fields)
 
 
 def rows_of(*listeners, **fields):

@@ -5,9 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.model import MonitorType
 from octavia_ovn.core.probing.spec import Probe, Source
 
+UP, DOWN, UNKNOWN, UNCHECKED = (
+    HealthState.UP,
+    HealthState.DOWN,
+    HealthState.UNKNOWN,
+    HealthState.UNCHECKED,
+)
 SOURCE = Source("a3a4c9a2-1111-4222-8333-444444444444", "fa:16:3e:00:00:07", "10.0.0.7/24")
 
 

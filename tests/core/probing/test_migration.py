@@ -6,17 +6,12 @@ from __future__ import annotations
 import pytest
 
 from octavia_ovn.core.health import HealthState
+from octavia_ovn.core.probing.conditions import Condition
 from octavia_ovn.core.probing.messages import Plan, Result, Results
 from octavia_ovn.core.probing.plan import Probes, Target
-from octavia_ovn.core.probing.registry import Condition, Link, Registry
-from tests.core.probing.examples import probe
+from octavia_ovn.core.probing.registry import Link, Registry
+from tests.core.probing.examples import DOWN, UNCHECKED, UNKNOWN, UP, probe
 
-UP, DOWN, UNKNOWN, UNCHECKED = (
-    HealthState.UP,
-    HealthState.DOWN,
-    HealthState.UNKNOWN,
-    HealthState.UNCHECKED,
-)
 RISE = 3
 TARGET = Target("port1", probe(id="m1", rise=RISE))
 

@@ -6,39 +6,15 @@ import pytest
 
 from octavia_ovn.adapters.northbound import port_names
 from octavia_ovn.adapters.northbound.port_names import NamedPorts
-from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
+from tests.functional.northbound.by_name import ByName
+from tests.functional.ovsdb.server import DATABASE, endpoint
 
 
-class Followed:
-    """Named ports, the changes that they reported, and their replicas."""
-
+class Followed(ByName):
     def __init__(self, server):
-        self._server = server
-        self.replicas = []
-        self.reported = []
-        self.ports = NamedPorts(self._open, self.reported.append)
-
-    def _open(self, on_change):
-        self.replicas.append(
-            Replica(
-                endpoint(self._server.unix),
-                DATABASE,
-                fetch_schema(endpoint(self._server.unix), DATABASE, 5),
-                port_names.TABLES,
-                conditions=port_names.NOTHING,
-                on_change=on_change,
-            )
-        )
-        return self.replicas[-1]
-
-    def until(self, condition):
-        def turn():
-            self.ports.run()
-            return condition()
-
-        wait_for(turn)
+        super().__init__(server, port_names, NamedPorts)
+        self.ports = self.followed
 
     def asked_of_the_server(self):
         (replica,) = self.replicas

@@ -5,39 +5,14 @@ import pytest
 
 from octavia_ovn.adapters.northbound import security_groups
 from octavia_ovn.adapters.northbound.security_groups import ACL, GROUP, SecurityGroups
-from octavia_ovn.adapters.ovsdb.replica import Replica, fetch_schema
 from octavia_ovn.core.security_groups import GroupRule
-from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
+from tests.functional.northbound.by_name import ByName
 
 
-class Followed:
-    """Security groups, the changes that they reported, and their replicas."""
-
+class Followed(ByName):
     def __init__(self, server):
-        self._server = server
-        self.replicas = []
-        self.reported = []
-        self.groups = SecurityGroups(self._open, self.reported.append)
-
-    def _open(self, on_change):
-        self.replicas.append(
-            Replica(
-                endpoint(self._server.unix),
-                DATABASE,
-                fetch_schema(endpoint(self._server.unix), DATABASE, 5),
-                security_groups.TABLES,
-                conditions=security_groups.NOTHING,
-                on_change=on_change,
-            )
-        )
-        return self.replicas[-1]
-
-    def until(self, condition):
-        def turn():
-            self.groups.run()
-            return condition()
-
-        wait_for(turn)
+        super().__init__(server, security_groups, SecurityGroups)
+        self.groups = self.followed
 
     def rows(self, table):
         (replica,) = self.replicas

@@ -14,7 +14,8 @@ from octavia_ovn.core import model, rows
 from octavia_ovn.core.codec import keys as k
 from octavia_ovn.core.request import changes
 from tests.controller.agent import Agent
-from tests.controller.outside import Neutron, Northbound, Octavia, Southbound, SwitchPorts
+from tests.controller.openstack import Neutron, Octavia
+from tests.controller.outside import Northbound, Southbound, SwitchPorts
 from tests.controller.stories import CHECKED, GONE, SITE
 from tests.core.builders import Cloud, listener, member, monitor, pool
 from tests.core.database import Database

@@ -41,7 +41,7 @@ def test_the_lock_changes_hands(
             os._exit(1)
     assert os.read(ready, 1) == b"!"
     watched = watch(endpoint(server.unix), lock="agent")
-    watched.until(lambda: watched.replica.lock_contended)
+    watched.until(lambda: watched.replica._idl.is_lock_contended)
     assert not watched.replica.has_lock
     with pytest.raises(LockLost, match="agent"):
         watched.replica.transact(creating("standby"), 5)
