@@ -196,14 +196,14 @@ class CollectorStatistics:
     send_interval: float
     connections_interval: float
     limits_interval: float
-    flow_records: str
-    records_interval: float
     ovs_rundir: str
     state_file: str
     metrics_port: int
-    member_series: int
-    member_bytes: bool
     metrics_address: str
+    flow_records: str = ""
+    records_interval: float = 5.0
+    member_series: int = 0
+    member_bytes: bool = False
 
     @property
     def counts_members(self) -> bool:
