@@ -251,6 +251,7 @@ class Collector:
         bridge = self._switch_bridge()
         catalog = self._southbound.flows
         cookies = self._watchlist.due(catalog, time.monotonic())
+        began = time.monotonic()
         groups, moment = bridge.groups(self._members.groups()), time.monotonic()
         flows: list[FlowCounters] = []
         grown: list[Growth] = []
@@ -259,8 +260,9 @@ class Collector:
                 ours = [each for each in reading.flows if serves(catalog.get(each.cookie), each)]
                 self._watchlist.seen(reading.asked, (each.cookie for each in ours))
                 flows += ours
-                grown += self._memory.meter.advance(reading.asked, ours, reading.moment)
-            self._members.add_groups(catalog, flows, groups, moment)
+                times = reading.moment, reading.delay
+                grown += self._memory.meter.advance(reading.asked, ours, *times)
+            self._members.add_groups(catalog, flows, groups, moment, moment - began)
         finally:
             traffic = attribute(catalog, flows, grown)
             self._memory.outbox.add(traffic)

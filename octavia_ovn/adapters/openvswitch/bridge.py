@@ -26,11 +26,16 @@ _Counters = TypeVar("_Counters")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The flows with some cookies at one moment of the monotonic clock."""
+    """The flows with some cookies.
+
+    :param moment: when they had arrived, in seconds of the monotonic clock
+    :param delay: seconds since they had been asked for
+    """
 
     asked: Collection[int]
     flows: Sequence[FlowCounters]
     moment: float
+    delay: float = 0.0
 
 
 class Bridge:
@@ -52,8 +57,10 @@ class Bridge:
         :raises Unavailable: when the switch does not answer
         """
         for part in _in_batches(cookies):
+            began = time.monotonic()
             flows = self._batch(part, openflow.flow_request, openflow.flows)
-            yield Reading(frozenset(part), flows, time.monotonic())
+            moment = time.monotonic()
+            yield Reading(frozenset(part), flows, moment, moment - began)
 
     def groups(self, numbers: Sequence[int]) -> list[GroupCounters]:
         """Return the counters of groups; of those that do not exist, nothing.

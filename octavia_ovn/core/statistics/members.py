@@ -90,13 +90,15 @@ class MemberConnections:
         flows: Iterable[FlowCounters],
         groups: Iterable[GroupCounters],
         now: float,
+        delay: float,
     ) -> None:
         """Process a reading of groups.
 
         :param catalog: logical flows by cookie
         :param flows: a complete reading, after that of the groups; all of it is in the catalog
         :param groups: those that :meth:`groups` has asked for
-        :param now: when the groups were read, in seconds of the monotonic clock
+        :param now: when the groups had arrived, in seconds of the monotonic clock
+        :param delay: seconds since they had been asked for
         """
         self._uses = _uses(catalog, flows)
         found = {each.group: each for each in groups}
@@ -104,7 +106,7 @@ class MemberConnections:
         held = {number for number, group in found.items() if self._is_changing(group)}
         buckets = (_as_flows(group) for number, group in found.items() if number not in held)
         read = itertools.chain.from_iterable(buckets)
-        for growth in self._meter.advance(self._before.keys() - held, read, now):
+        for growth in self._meter.advance(self._before.keys() - held, read, now, delay):
             group = found[growth.flow.cookie]
             user = self._user(group)
             if user is not None and len(user.backends) == len(group.buckets):

@@ -49,7 +49,7 @@ class Chassis:
             pairs = tuple((each, 74 * each) for each in buckets)
             number = len(flows) if references is None else references
             groups.append(GroupCounters(GROUP, number, pairs, age + self.now - 1000))
-        self.members.add_groups(CATALOG, flows, groups, self.now)
+        self.members.add_groups(CATALOG, flows, groups, self.now, 0.0)
         return {member.address: number for member, number in self.members.counts.items()}
 
 
