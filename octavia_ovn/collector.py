@@ -46,6 +46,7 @@ from octavia_ovn.core.statistics.meter import Growth, Watchlist
 from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic, add
+from octavia_ovn.schedule import Schedule
 
 LOG = log.getLogger(__name__)
 
@@ -86,28 +87,6 @@ def _computed() -> float:
     """
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.thread_time() + children.ru_utime + children.ru_stime
-
-
-class Schedule:
-    """When a periodic task is due; times are seconds of the monotonic clock.
-
-    :param interval: 0 means never
-    """
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self.due = 0.0 if interval else math.inf
-
-    def is_due(self, now: float) -> bool:
-        """Whether it is due; if so, it is due again an interval later."""
-        if now < self.due:
-            return False
-        self.due = now + self._interval
-        return True
-
-    def put_off(self, until: float) -> None:
-        """Postpone it to that time at least."""
-        self.due = max(self.due, until)
 
 
 class Collector:
@@ -220,6 +199,8 @@ class Collector:
             self._try(CONNECTIONS, self._read_connections)
         if self._has_limits and self._limits.is_due(now) and self._southbound.synced:
             self._try(CONNECTIONS, self._count_limited)
+        elif not self._has_limits:
+            self._forget_members()
         if self._records.is_due(now) and self._southbound.synced:
             self._try(RECORDS, self._record)
         if self._send.is_due(now):
@@ -295,7 +276,10 @@ class Collector:
     def _count_limited(self) -> None:
         """Count the connections of listeners with a limit."""
         before = _computed()
-        self._counted()
+        if self._reported.open or present(self._southbound.limited, self._flows()):
+            self._counted()
+        else:
+            self._forget_members()
         # Open vSwitch computes about as long to list them.
         self._limits.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
 
@@ -304,29 +288,36 @@ class Collector:
         before = _computed()
         bridge = self._switch_bridge()
         assert self._identity is not None  # noqa: S101 - the bridge's
-        self._reader.read(bridge, self._identity.chassis, self._present())
+        self._reader.read(bridge, self._identity.chassis, self._flows())
         self._records.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
+
+    def _forget_members(self) -> None:
+        """Forget the connections of members, if they are counted for limits only."""
+        if self._connections.due == math.inf:
+            self.open_by_member = {}
 
     @property
     def _has_limits(self) -> bool:
-        """Whether listeners with a limit may be on this chassis, or have been."""
+        """Whether listeners with a limit may be on any chassis, or have been on this one."""
         return bool(self._southbound.limited or self._reported.open)
 
     def _counted(self) -> Mapping[Key, int]:
         """Count open connections; report at once what has changed of listeners with a limit."""
-        flows = self._present()
+        flows = self._flows()
         counted = open_connections(self._switch.connections(), flows)
         found = by_listener(counted)
         if self._for_metrics:
             self.open_by_member = counted
         changed = self._reported.update(present(self._southbound.limited, flows), found)
-        self.open = {**self.open, **self._reported.open}
+        kept = {key: number for key, number in self.open.items() if key in self._linger}
+        self.open = {**kept, **self._reported.open}
         if changed and self._identity is not None:
             chassis = self._identity.chassis
             self._try(AGENTS, lambda: self._socket.send(self._open(chassis, changed)))
         return found
 
-    def _present(self) -> list[LogicalFlow]:
+    def _flows(self) -> list[LogicalFlow]:
+        """Return the logical flows that are in use on this chassis."""
         catalog = self._southbound.flows
         return [catalog[each] for each in self._watchlist.present if each in catalog]
 
@@ -387,10 +378,9 @@ class Collector:
         for fileno in self._socket.filenos() if agents.is_due else ():
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
-        due = [
-            each.due
-            for each in (self._read, self._connections, self._limits, self._records, self._send)
-        ]
+        limits = (self._limits,) if self._has_limits else ()
+        readings = (self._read, self._connections, self._records, *limits)
+        due = [each.due for each in (*readings, self._send)]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ipaddress
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from octavia_ovn.core.statistics.keys import chassis_key
 from sandbox import ini, octavia, ovn, shell
 from sandbox.errors import SandboxError
 from sandbox.process import Service
-from sandbox.settings import split_option
+from sandbox.settings import PROJECT, split_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sandbox.stack import Stack
 
 _STATISTICS = "ovn_statistics"
+_UNITS = PROJECT / "docs" / "operators" / "systemd"
+_UNIT, _HEALTH_UNIT = _UNITS / "octavia-ovn-stats.service", _UNITS / "health.conf"
 _PATIENCE = 30.0
 _ADDRESSES = ipaddress.ip_address("198.18.0.0")
 """The first of 131,072 for cables: each sandbox uses others, for they are all in one network."""
@@ -104,6 +107,7 @@ class Program:
             content["ovn_health"] = {"enabled": True}
         ini.write(config, content)
         argv: tuple[str, ...] = (
+            *_confined(_HEALTH_UNIT if health else _UNIT),
             str(settings.bin / "octavia-ovn-chassis"),
             "--config-file",
             str(config),
@@ -145,6 +149,13 @@ class Program:
     def clean(self) -> None:
         """Remove the ports and namespaces that it leaves for its next start."""
         shell.run([*self._argv, "--clean"], env=self._service.env)
+
+
+def _confined(unit: Path) -> tuple[str, ...]:
+    """Return what runs a command with no more capabilities than a systemd unit allows."""
+    (line,) = re.findall(r"^CapabilityBoundingSet=(.*)$", unit.read_text(), re.MULTILINE)
+    allowed = [f"+{each.removeprefix('CAP_').lower()}" for each in line.split()]
+    return ("setpriv", "--no-new-privs", f"--bounding-set={','.join(('-all', *allowed))}")
 
 
 @contextlib.contextmanager

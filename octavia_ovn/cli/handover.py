@@ -110,12 +110,26 @@ class Handover:
         :raises OctaviaOvnError: when a step fails; the steps before it are done
         """
         octavias = self.vip.is_octavias()
-        new = self.successor() or self._create(flavor_id, octavias=octavias)
+        new = self.successor()
+        if new is None:
+            new = self._create(flavor_id, octavias=octavias)
+        else:
+            self._check_copy(new)
         self._await_active(new)
         self.vip.silence(self.moves.amphora_ports(self.old.id))
         if octavias:
             self.vip.give(new)
         return new
+
+    def _check_copy(self, lb_id: str) -> None:
+        """Refuse a copy that differs: one of them may have been changed since it was made."""
+        made = adoption.tree(self.parts.listing.objects(lb_id))
+        if made is not None and not adoption.is_copy(self.old, made):
+            raise Refused(
+                f"Load balancer {lb_id} of provider ovn is on VIP port {self.vip.port_id}, and"
+                f" differs from {self.old.id}: it may let in other clients, or have other members."
+                " Make both the same, or delete one of them."
+            )
 
     def _create(self, flavor_id: str | None, *, octavias: bool) -> str:
         self.vip.release()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from octavia_ovn.core.diagnosis.overview import Address, Node, Overview, Place, State
+from octavia_ovn.core.diagnosis.shown import Address, Node, Overview, Place, State
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ROUTER
 from octavia_ovn.core.text import plain

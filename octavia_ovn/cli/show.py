@@ -17,7 +17,8 @@ from octavia_ovn.cli import output, picture, sources
 from octavia_ovn.cli.options import RIGHT, WRONG, configured, json_option
 from octavia_ovn.cli.output import text
 from octavia_ovn.config.octavia import Settings
-from octavia_ovn.core.diagnosis.overview import Node, Overview, Place, State, overview
+from octavia_ovn.core.diagnosis.overview import overview
+from octavia_ovn.core.diagnosis.shown import Node, Overview, Place, State
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import BadConfiguration, Refused
 

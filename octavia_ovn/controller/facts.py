@@ -28,6 +28,7 @@ from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.probing.plan import Probes
 from octavia_ovn.core.request.validation import place_members
 from octavia_ovn.core.rows import ClearAddresses, Operation, Row
+from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import (
     Attachments,
     Subnet,
@@ -70,6 +71,22 @@ class Known:
     excess: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Environment:
+    """What surrounds a load balancer, as far as it is known.
+
+    :param doors: names of ports where clients enter; not all may exist
+    :param admitted: None while it is not known
+    :param dependencies: what is not known depends on them, too
+    """
+
+    places: Attachments
+    member_fips: frozenset[tuple[str, bool]]
+    doors: frozenset[str]
+    admitted: Admitted | None
+    dependencies: frozenset[Dependency]
+
+
 class FactFinder:
     """Finds facts.
 
@@ -106,6 +123,54 @@ class FactFinder:
         lb = self._complete(decoded.lb)
         guarded = self._guard.guard(lb)
         lb, subnets = self._placed(_with_vips(lb, guarded.vips))
+        found = self._environment(lb, subnets, rows)
+        try:
+            checks = self._health.find(lb, subnets, rows, decoded.member_status)
+            operations = (
+                *dict.fromkeys(checks.operations),
+                *self._port_operations(lb),
+                *self._answer_operations(lb, subnets, guarded.lost),
+            )
+            doors, admitted = self._existing(found.doors), _known(found.admitted)
+        except Missing as missing:
+            raise Missing(found.dependencies, missing.operations) from None
+        floating_ips = self._floating_ips(lb)
+        excess = vip_groups.excess(lb, addresses_of(lb, floating_ips), admitted)
+        lost = guarded.lost or {vip.address: excess for vip in lb.vips if excess}
+        decision = self._limits.decide(lb, rows)
+        self._effects.later(self._limits.follow, decision)
+        facts = Facts(
+            attachments=found.places,
+            floating_ips=floating_ips,
+            mappings=checks.mappings,
+            health=checks.health,
+            ipv6_fields=self._nb.ipv6_fields,
+            unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
+            targets=tuple(checks.targets.values()),
+            ingress_ports=doors,
+            lost=lost or (None if codec.read_lost_vips(rows) is None else {}),
+            foreign=frozenset(guarded.lost),
+            admitted=admitted,
+            now=self._wall(),
+            samples_drops=self._nb.samples_drops(),
+            closed=decision.closed,
+            recorded=not self._recorded.isdisjoint({ALL_PROJECTS, lb.project_id}),
+        )
+        return Known(
+            lb,
+            facts,
+            found.dependencies,
+            failed=frozenset(checks.failed),
+            operations=operations,
+            member_fips=found.member_fips,
+            obstacles=checks.obstacles,
+            probes=checks.probes,
+            excess=excess,
+        )
+
+    def _environment(
+        self, lb: model.LoadBalancer, subnets: Mapping[str, Subnet], rows: tuple[Row, ...]
+    ) -> _Environment:
         router = next((row.external_ids.get(codec.ROUTER_REF) for row in rows), None)
         places = attachments(lb, self._nb, subnets, router)
         member_fips = frozenset(self._member_fips(lb, places))
@@ -117,49 +182,7 @@ class FactFinder:
             | {Dependency(Resource.PORT, name) for name in doors}
             | groups
         )
-        try:
-            checks = self._health.find(lb, subnets, rows, decoded.member_status)
-            operations = (
-                *dict.fromkeys(checks.operations),
-                *self._port_operations(lb),
-                *self._answer_operations(lb, subnets, guarded.lost),
-            )
-            doors = self._existing(doors)
-            admitted = _known(admitted)
-        except Missing as missing:
-            raise Missing(dependencies, missing.operations) from None
-        floating_ips = self._floating_ips(lb)
-        excess = vip_groups.excess(lb, addresses_of(lb, floating_ips), admitted)
-        lost = guarded.lost or {vip.address: excess for vip in lb.vips if excess}
-        decision = self._limits.decide(lb, rows)
-        self._effects.later(self._limits.follow, decision)
-        facts = Facts(
-            attachments=places,
-            floating_ips=floating_ips,
-            mappings=checks.mappings,
-            health=checks.health,
-            ipv6_fields=self._nb.ipv6_fields,
-            unchecked=frozenset(monitor_id for _, monitor_id in checks.failed),
-            targets=tuple(checks.targets.values()),
-            ingress_ports=doors,
-            lost=lost or (None if codec.read_lost_vips(rows) is None else {}),
-            admitted=admitted,
-            now=self._wall(),
-            samples_drops=self._nb.samples_drops(),
-            closed=decision.closed,
-            recorded=not self._recorded.isdisjoint({ALL_PROJECTS, lb.project_id}),
-        )
-        return Known(
-            lb,
-            facts,
-            dependencies,
-            failed=frozenset(checks.failed),
-            operations=operations,
-            member_fips=member_fips,
-            obstacles=checks.obstacles,
-            probes=checks.probes,
-            excess=excess,
-        )
+        return _Environment(places, member_fips, doors, admitted, dependencies)
 
     def _placed(self, lb: model.LoadBalancer) -> tuple[model.LoadBalancer, dict[str, Subnet]]:
         """Find the subnets of VIPs and members; return them with what they say of both."""

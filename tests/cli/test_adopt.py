@@ -37,6 +37,8 @@ class Rest:
         self.lbs[OLD].update(created_at=None, updated_at=None)
         self.rest = tree
         self.date = None
+        self.changes = {}
+        """What is different below the copy: kind → values."""
 
     def get(self, path):
         _, kind, key = path.strip("/").split("/")
@@ -55,7 +57,9 @@ class Rest:
                 {"loadbalancer_id": OLD, "vrrp_port_id": None},
                 {"loadbalancer_id": "other", "vrrp_port_id": "theirs"},
             ]
-        return [{**self.rest[key], "loadbalancers": [{"id": OLD}]}]
+        changed = self.changes if query and query.get("loadbalancer_id") == NEW else {}
+        lbs = [{"id": each} for each in (OLD, NEW)]
+        return [{**self.rest[key], **changed.get(key, {}), "loadbalancers": lbs}]
 
     def post(self, path, body):
         self.log.append("create")
@@ -266,6 +270,32 @@ def test_a_command_that_has_failed_half_way_is_continued(cloud):
     cloud.run("shop", "--yes")
 
     assert cloud.log == THERE
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("listeners", {"allowed_cidrs": ["192.0.2.0/24"]}),
+        ("listeners", {"protocol_port": 81}),
+        ("listeners", {"default_pool_id": None}),
+        ("pools", {"lb_algorithm": "SOURCE_IP"}),
+        ("pools", {"healthmonitor_id": None}),
+    ],
+)
+def test_a_copy_that_has_become_another_does_not_get_the_vip(cloud, kind, values):
+    """Such as one that lets in clients that are not allowed any more."""
+    cloud.neutron.fails = Unavailable("Neutron does not answer.")
+    cloud.run("shop", "--yes", status=2)
+    cloud.neutron.fails = None
+    cloud.log.clear()
+    cloud.rest.changes = {kind: values}
+
+    assert f"differs from {OLD}" in cloud.run("shop", "--yes", status=2)
+    assert cloud.log == []
+
+    cloud.rest.changes = {kind: {"name": "new", "description": "new", "tags": ["new"]}}
+    cloud.run("shop", "--yes")
+    assert cloud.log == THERE[2:]
 
 
 def test_a_load_balancer_that_is_not_deleted_is_named(cloud):

@@ -320,10 +320,11 @@ def test_rows_without_the_groups_do_not_open_the_door():
     assert groups(agent) == {"sg1"}
 
 
-def test_ids_that_are_none_let_nobody_in():
+@pytest.mark.parametrize("text", ["no group", "", ","])
+def test_ids_that_are_none_let_nobody_in(text):
     agent = agent_with(*HALF)
     (row,) = agent.db.of("lb1")
-    agent.db.write([SetKeys(row.uuid, "external_ids", put={k.VIP_GROUPS: "no group"})])
+    agent.db.write([SetKeys(row.uuid, "external_ids", put={k.VIP_GROUPS: text})])
     agent.enqueue()
     agent.settle()
 

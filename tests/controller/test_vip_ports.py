@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stories of VIP ports that are deleted or changed in Neutron while their load balancer serves."""
 
+import dataclasses
+
 import pytest
 
 from octavia_ovn.core import codec
+from octavia_ovn.core.desired import access_control
 from octavia_ovn.core.request import changes
+from octavia_ovn.core.statistics.limited import Counts
 from octavia_ovn.errors import Conflict, Refused
 from tests.controller.openstack import FixedIp, Port
 from tests.controller.stories import DOWN, SITE, VIPS, agent_with, site
@@ -15,7 +19,7 @@ OTHER = "10.0.0.77"
 
 def with_user_port(lb):
     vips = tuple(vip(cidr="10.0.0.0/24", user_port=True) for _ in lb.vips)
-    return balancer(lb.listeners, lb.pools, vips=vips)
+    return dataclasses.replace(lb, vips=vips)
 
 
 def lose(agent, *others):
@@ -169,6 +173,34 @@ def test_a_successor_reports_what_octavia_has_not_received():
 
     assert agent.octavia.operating["lb1"] == "ONLINE"
     assert "octavia:lost_vips" not in agent.row.external_ids
+
+
+RULES = {
+    "allowed_cidrs": {"allowed_cidrs": ("10.0.0.0/8",)},
+    "security groups": {},
+    "connection limit": {"connection_limit": 10},
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_port_that_has_the_address_now_is_not_kept_from_its_clients(rule):
+    groups = frozenset({"sg1"}) if rule == "security groups" else frozenset()
+    pools = [pool(members=[member(1)])]
+    lb = balancer([listener(**RULES[rule])], pools, vips=SITE.vips, security_groups=groups)
+    agent = agent_with(with_user_port(lb))
+    agent.limits.counted(Counts(dict.fromkeys(agent.limits.keys, 10), complete=True))
+    agent.settle()
+    before = agent.db.access()
+    assert before.groups
+
+    move(agent, TAKEN)
+    assert agent.db.vips() == {}
+    assert agent.db.access() == access_control.Access()
+
+    returns(agent)
+    assert agent.db.vips()
+    agent.waits(1.0)
+    assert [each.name for each in agent.db.access().groups] == [each.name for each in before.groups]
 
 
 @pytest.mark.parametrize("error", [DOWN, Refused("403")])

@@ -35,6 +35,7 @@ class VipLookup:
         self.errors = {}
         self.packets = 0
         self.open = 0
+        self.lists = 0
         self.began = time.monotonic()
         # What a Southbound database is asked for.
         self.flows = {COOKIE: FLOW}
@@ -69,6 +70,7 @@ class VipLookup:
         return bridge
 
     def connections(self, *options):
+        self.lists += 1
         self._fail("connections")
         return [OPEN] * self.open
 

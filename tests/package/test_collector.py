@@ -8,10 +8,10 @@ import pytest
 
 from octavia_ovn import collector
 from octavia_ovn.adapters.statistics.ack_watchdog import AckWatchdog
-from octavia_ovn.collector import Schedule
+from octavia_ovn.collector import Collector, Schedule
 from octavia_ovn.core.statistics.traffic import Key
 from octavia_ovn.errors import Unavailable
-from tests.package.collecting import World
+from tests.package.collecting import COOKIE, FLOW, World
 
 
 def test_what_happens_now_and_then():
@@ -189,6 +189,30 @@ def test_limited_listeners_are_counted_often(world):
         assert world.limits.seen[-1].counting
 
 
+@pytest.mark.parametrize("limited", [frozenset(), frozenset({"aaaaaaaa"})])
+def test_between_what_is_due_the_loop_rests(world, monkeypatch, limited):
+    """Limits or not, and though the Southbound database may have none of it yet."""
+    world.around.limited, world.around.synced = limited, not limited
+    turns = []
+    wait = Collector._wait
+    monkeypatch.setattr(Collector, "_wait", lambda self: (turns.append(self), wait(self)))
+    with world.collecting():
+        time.sleep(0.5)
+    assert 10 < len(turns) < 300  # the shortest interval is 20 ms
+
+
+def test_limits_on_other_chassis_cost_nothing_here(world):
+    world.connections_interval = 0.0
+    world.collector = world.new_collector()
+    world.around.limited = frozenset({"bbbbbbbb"})
+    with world.collecting():
+        begin(world)
+        time.sleep(0.2)
+        assert world.around.lists == 0
+        world.around.limited = frozenset({"aaaaaaaa"})
+        world.until(lambda: world.around.lists)
+
+
 def test_the_next_agent_hears_of_them_too(world):
     world.connections_interval = 0.0
     world.limits.keys = frozenset({KEY})
@@ -201,8 +225,24 @@ def test_the_next_agent_hears_of_them_too(world):
             world.limits.seen.clear()
 
 
+def test_what_is_not_counted_any_more_is_not_shown(world):
+    """Limits are all that is counted: then the listener goes, and then all limits."""
+    world.connections_interval = 0.0
+    world.collector = world.new_collector()
+    world.collector._for_metrics = True
+    world.around.limited, world.around.open = frozenset({"aaaaaaaa", "bbbbbbbb"}), 5
+    with world.collecting():
+        world.until(lambda: world.collector.open == {KEY: 5})
+        world.around.flows = {}
+        world.until(lambda: world.collector.open == {})
+        world.around.flows = {COOKIE: FLOW}
+        world.until(lambda: world.collector.open_by_member)
+        world.around.limited = frozenset()
+        world.until(lambda: not world.collector.open_by_member)
+
+
 def test_a_chassis_without_any_says_that_it_counts(world):
     world.connections_interval = 0.0
     world.collector = world.new_collector()
-    with world.collecting(), world.acting():
+    with world.acting(), world.collecting():  # what is lost is said again a minute later
         world.until(lambda: world.limits.seen and world.limits.seen[-1].counting)

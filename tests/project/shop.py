@@ -7,7 +7,7 @@
 from pathlib import Path
 
 from octavia_ovn.cli import picture
-from octavia_ovn.core.diagnosis.overview import Address, Node, Overview, Place, State
+from octavia_ovn.core.diagnosis.shown import Address, Node, Overview, Place, State
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.rows import ROUTER, SWITCH
 

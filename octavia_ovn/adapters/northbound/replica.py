@@ -64,6 +64,11 @@ _TABLES = {
     **access_control.TABLES,
     GLOBAL: ("nb_cfg", "external_ids", "options"),
 }
+_CONDITIONS: dict[str, list[Any]] = {
+    "NAT": [["type", "==", "dnat_and_snat"]],
+    switch_ports.TABLE: switch_ports.CONDITIONS,
+    **access_control.CONDITIONS,
+}
 _PARENTS = (rows.SWITCH, rows.ROUTER)
 _SAMPLES = "debug_drop_collector_set"
 
@@ -110,20 +115,19 @@ class Northbound(NorthboundTopology):
         }
         self._by_prefix: MultiMap[str, uuid.UUID] = MultiMap()
         self._vips: Indexed[Place, tuple[Place, ...]] = Indexed(lambda places: places)
-        self.replica = Replica(
+        open_ = functools.partial(
+            Replica,
             endpoint,
             DATABASE,
             schema,
-            _TABLES,
-            unread=WRITTEN,
-            conditions={
-                "NAT": [["type", "==", "dnat_and_snat"]],
-                switch_ports.TABLE: switch_ports.CONDITIONS,
-                **access_control.CONDITIONS,
-            },
-            lock=lock,
             probe_interval=probe_interval,
             max_backoff=max_backoff,
+        )
+        self.replica = open_(
+            _TABLES,
+            unread=WRITTEN,
+            conditions=_CONDITIONS,
+            lock=lock,
             on_change=self._event,
             on_conflict=observer.conflicts,
             on_defect=functools.partial(observer.meets, Defect.EVENT),
@@ -132,17 +136,7 @@ class Northbound(NorthboundTopology):
         for table in (TABLE, *_PARENTS):
             self.replica.index_create(table, "name")
         self._followed = FollowedPorts(self.replica, changed)
-        self._on_demand = OnDemand(
-            functools.partial(
-                Replica,
-                endpoint,
-                DATABASE,
-                schema,
-                probe_interval=probe_interval,
-                max_backoff=max_backoff,
-            ),
-            changed,
-        )
+        self._on_demand = OnDemand(open_, changed)
         self.group_rules = self._on_demand.groups.rules
         self.forget_group = self._on_demand.groups.forget
         self._access_rows = AccessRows(self.replica, self._on_demand.ports)

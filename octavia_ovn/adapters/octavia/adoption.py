@@ -242,6 +242,32 @@ def copy(found: Tree, flavor_id: str | None = None) -> dict[str, object]:
     return {**lb, "flavor_id": flavor_id} if flavor_id else lb
 
 
+def is_copy(one: Tree, other: Tree) -> bool:
+    """Whether two load balancers serve the same clients in the same way; names do not matter."""
+    return _service(one) == _service(other)
+
+
+def _service(found: Tree) -> object:
+    pools = {each.itself["id"]: _pool(each, "") for each in found.pools}
+    listeners = [
+        {**_chosen(each, COPIED[Kind.LISTENER]), "pool": pools.get(each.get("default_pool_id", ""))}
+        for each in found.listeners
+    ]
+    lb = _chosen(found.lb, ("admin_state_up", "vip_address", "vip_sg_ids"))
+    return _in_order([lb, listeners, list(pools.values())])
+
+
+def _in_order(value: object) -> object:
+    """Return a value without words for people, and with its lists in an order."""
+    if isinstance(value, Mapping):
+        kept = ((key, _in_order(each)) for key, each in value.items() if key not in _WORDS)
+        return sorted(kept, key=repr)
+    return sorted(map(_in_order, value), key=repr) if isinstance(value, list) else value
+
+
+_WORDS = frozenset({"name", "description", "tags"})
+
+
 def pool_names(pools: Iterable[Pool]) -> dict[str, str]:
     """Return the names of the copies by the ids of the pools.
 

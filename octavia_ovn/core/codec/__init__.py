@@ -7,22 +7,19 @@ driver.
 """
 
 from octavia_ovn.core.codec.keys import ROUTER_REF, is_drain_row, is_intent, is_ours, is_realised
+from octavia_ovn.core.codec.memory import address, endpoint_weights, first_checks, is_flow
+from octavia_ovn.core.codec.memory import draining as read_draining
+from octavia_ovn.core.codec.memory import lost_vips as read_lost_vips
 from octavia_ovn.core.codec.read import (
     Decoded,
     Undecodable,
-    address,
     children,
     decode,
-    endpoint_weights,
-    first_checks,
-    is_flow,
     listeners_by_port,
     pending,
     vip_groups,
     vips,
 )
-from octavia_ovn.core.codec.read import draining as read_draining
-from octavia_ovn.core.codec.read import lost_vips as read_lost_vips
 from octavia_ovn.core.codec.write import (
     bracketed,
     draining,

@@ -13,6 +13,10 @@ from typing import Any
 
 from octavia_ovn.core import ip, model, slots
 
+# RecursionError: JSON may be nested as deep as its writer likes.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading raises when a value is not what it should be."""
+
 
 def listener_with_attributes(
     listener: model.Listener, attributes: Mapping[str, object]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,19 +11,18 @@ from typing import TypedDict, TypeVar
 
 from octavia_ovn.core import flavors, ip, model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.codec import legacy, write
+from octavia_ovn.core.codec import legacy
 from octavia_ovn.core.codec.attributes import (
+    UNREADABLE,
     listener_with_attributes,
     pool_with_attributes,
     texts,
 )
 from octavia_ovn.core.pending import Final, Kind, Pending
-from octavia_ovn.core.rows import Flow, Row
+from octavia_ovn.core.rows import Row
 
 T = TypeVar("T")
 C = TypeVar("C", model.Listener, model.Pool)
-# RecursionError: JSON may be nested as deep as its writer likes.
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class _Reader:
         try:
             model.check_id(main.name)
             vips = _vips(main.external_ids, attributes)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             msg = f"the VIP cannot be read: {error}"
             raise Undecodable(msg) from error
         listeners = self._each(k.LISTENER, self._listener)
@@ -177,7 +175,7 @@ class _Reader:
     def _read(self, what: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self.problems.append(f"{what!r} cannot be read: {error}")
             return None
 
@@ -274,91 +272,15 @@ def _vip_details(value: object) -> _Details:
     return details
 
 
-def lost_vips(rows: Iterable[Row]) -> dict[str, str] | None:
-    """Return the VIPs that are not served because Neutron gave them to others: address → reason.
-
-    None when no row records it since the last report to Octavia; see `Facts.lost`.
-    """
-    marks = [row.external_ids[k.LOST_VIPS] for row in rows if k.LOST_VIPS in row.external_ids]
-    try:
-        return texts(json.loads(marks[0])) if marks else None
-    except _UNREADABLE:
-        return {}
-
-
-def draining(rows: Iterable[Row]) -> dict[Flow, int]:
-    """Return the deadlines of what has left `vips`, as far as they can be read."""
-    found: dict[Flow, int] = {}
-    for row in rows:
-        with contextlib.suppress(*_UNREADABLE):
-            found |= _deadlines(json.loads(row.external_ids.get(k.DRAINING, "{}")))
-    return found
-
-
-def _deadlines(value: Mapping[str, Mapping[str, Mapping[str, object]]]) -> dict[Flow, int]:
-    return {
-        Flow(protocol, vip, backend): deadline
-        for protocol, vips in value.items()
-        for vip, backends in vips.items()
-        for backend, deadline in backends.items()
-        if isinstance(deadline, int) and is_flow(Flow(protocol, vip, backend))
-    }
-
-
-def is_flow(flow: Flow) -> bool:
-    """Whether OVN can read an entry of `vips` that consists of this."""
-    try:
-        families = {ip.family(address(each)) for each in (flow.vip, flow.backend)}
-        model.Protocol(flow.protocol)
-    except ValueError:
-        return False
-    return len(families) == 1
-
-
-def address(endpoint: str) -> str:
-    """Return the address of an `address:port`.
-
-    :raises ValueError: unless it is written as OVN writes it
-    """
-    text, _, port = endpoint.rpartition(":")
-    found = ip.canonical_address(text.strip("[]"))
-    if endpoint != write.endpoint(found, int(port)):
-        msg = f"{endpoint!r} is no address with a port"
-        raise ValueError(msg)
-    return found
-
-
-def first_checks(rows: Iterable[Row]) -> frozenset[str]:
-    """Return the members that serve until the first result of their check; none if unreadable."""
-    found: set[str] = set()
-    for row in rows:
-        with contextlib.suppress(*_UNREADABLE):
-            found.update(map(str, json.loads(row.external_ids.get(k.FIRST_CHECKS, "[]"))))
-    return frozenset(found)
-
-
-def endpoint_weights(rows: Iterable[Row]) -> dict[str, int]:
-    """Return the weights that members have said: member id → weight; none if unreadable."""
-    found: dict[str, int] = {}
-    for row in rows:
-        with contextlib.suppress(*_UNREADABLE):
-            said = json.loads(row.external_ids.get(k.ENDPOINT_WEIGHTS, "{}"))
-            found.update({key: each for key, each in said.items() if _is_weight(each)})
-    return found
-
-
-def _is_weight(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
 def vip_groups(rows: Iterable[Row]) -> frozenset[str]:
     """Return the ids of the VIP's security groups, as any of a load balancer's rows names them.
 
     A version that does not know them makes rows without them. What is no id stays: no group has it,
-    so it lets no client in.
+    so it lets no client in. Nor does a key that names none.
     """
     found = (row.external_ids.get(k.VIP_GROUPS) for row in rows)
-    return frozenset(_words(next(filter(None, found), "")))
+    text = next((each for each in found if each is not None), None)
+    return frozenset() if text is None else frozenset(_words(text) or [text])
 
 
 def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:
@@ -366,7 +288,7 @@ def vips(external_ids: Mapping[str, str]) -> tuple[model.Vip, ...]:
     try:
         attributes = json.loads(external_ids.get(k.LOAD_BALANCER, "{}"))
         return _vips(external_ids, attributes)
-    except _UNREADABLE:
+    except UNREADABLE:
         return ()
 
 

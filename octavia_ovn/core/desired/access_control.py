@@ -59,10 +59,12 @@ def has_rules(lb: model.LoadBalancer) -> bool:
 
 def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
     """Return the rows that deny clients or new connections, and the one that lets probes in."""
-    by_cidrs, by_groups = _denying(lb, facts), _denying_by_groups(lb, facts)
+    # Rules for an address that is another port's now would keep clients from that.
+    addresses = tuple(addresses_of(lb, facts.floating_ips, facts.foreign))
+    by_cidrs = _denying(lb, addresses, facts)
+    by_groups = _denying_by_groups(lb, addresses, facts)
     name, owner = f"octavia_lb_{denial.word(lb.id)}_probes", _external_ids(lb.id)
     probes = probe_access.group(name, facts.targets, PRIORITY, owner)
-    addresses = tuple(addresses_of(lb, facts.floating_ips, facts.lost or ()))
     acls = connection_limit.acls(lb, facts.closed, addresses, PRIORITY, owner)
     name = connection_limit.group_name(lb.id)
     full = PortGroup(name, facts.ingress_ports, acls, owner) if acls else None
@@ -72,20 +74,19 @@ def wanted(lb: model.LoadBalancer, facts: Facts) -> Access:
     )
 
 
-def _denying(lb: model.LoadBalancer, facts: Facts) -> Access:
+def _denying(lb: model.LoadBalancer, addresses: Sequence[str], facts: Facts) -> Access:
     """Return the rows that deny clients that the listeners do not allow."""
     rules = [
         rule
-        for each in denial.entrances(restricted(lb), addresses_of(lb, facts.floating_ips))
+        for each in denial.entrances(restricted(lb), addresses)
         if (rule := _deny_rule(lb.id, each)) is not None
     ]
     name = f"octavia_lb_{denial.word(lb.id)}"
     return Access(*denial.gathered(name, facts.ingress_ports, rules, _external_ids(lb.id)))
 
 
-def _denying_by_groups(lb: model.LoadBalancer, facts: Facts) -> Access:
+def _denying_by_groups(lb: model.LoadBalancer, addresses: Sequence[str], facts: Facts) -> Access:
     """Return the rows that deny clients that the VIP's security groups do not allow."""
-    addresses = addresses_of(lb, facts.floating_ips)
     return Access(*vip_groups.rows(lb, addresses, facts.ingress_ports, facts.admitted))
 
 

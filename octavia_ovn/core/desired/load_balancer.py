@@ -45,8 +45,9 @@ class Facts:
         :func:`octavia_ovn.core.topology.ingress_ports`
     :param closed: ids of listeners that let no new connections in, because they have as many as
         they may
-    :param lost: VIP → reason, of VIPs that Neutron gave to others: they are not served. Empty when
-        there are none and that is not reported yet, None when it is
+    :param lost: VIP → reason, of VIPs that are not served. Empty when there are none and that is
+        not reported yet, None when it is
+    :param foreign: VIPs that Neutron may have given to others
     :param now: seconds since 1970
     :param samples_drops: whether OVN samples what it drops: then nothing is drained, because
         ovn-controller does not take such drops for drops
@@ -65,6 +66,7 @@ class Facts:
     ingress_ports: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     lost: Mapping[str, str] | None = None
+    foreign: frozenset[str] = frozenset()
     now: float = 0.0
     samples_drops: bool = False
     admitted: Admitted = field(default_factory=Admitted)

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from octavia_ovn.core import codec, ip, model
 from octavia_ovn.core.desired.serving import eligible
 from octavia_ovn.core.diagnosis import drift
+from octavia_ovn.core.diagnosis.shown import Address, Node, Overview, Place, State
 from octavia_ovn.core.diagnosis.snapshot import Snapshot
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind
@@ -21,17 +21,6 @@ _AT_MOST = 3
 Part = TypeVar("Part", model.Listener, model.Pool, model.Member)
 
 
-class State(str, enum.Enum):
-    """The state of an object, for colours."""
-
-    GOOD = "good"
-    BAD = "bad"
-    OFF = "off"
-    """Switched off, drained, or waiting as a backup."""
-    ATTENTION = "attention"
-    """Degraded, or not known yet."""
-
-
 _HEALTH = {
     HealthState.UP: ("up", State.GOOD),
     HealthState.DOWN: ("down", State.BAD),
@@ -39,86 +28,6 @@ _HEALTH = {
     HealthState.UNCHECKED: ("not checked", State.GOOD),
     HealthState.UNREACHABLE: ("left out: cannot be reached", State.BAD),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """An object of the tree.
-
-    :param details: its fields, in short words
-    :param octavia: provisioning and operating status that Octavia shows, empty if not known
-    :param ovn: what OVN does with it
-    :param differences: differences between Octavia and the rows
-    """
-
-    kind: Kind
-    id: str
-    name: str
-    details: str
-    octavia: str
-    ovn: str
-    state: State
-    differences: tuple[str, ...] = ()
-    children: tuple[Node, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A VIP: its port, its floating IP and the network it is on."""
-
-    address: str
-    floating_ip: str
-    port: str
-    network: str
-    switch: str
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A switch or router that refers to the load balancer, or should.
-
-    :param purpose: why it is attached there
-    :param attached: whether it does
-    :param routers: of a switch: the load balancer's routers that have an interface there
-    """
-
-    table: str
-    name: str
-    label: str
-    purpose: str
-    attached: bool
-    wanted: bool
-    routers: tuple[str, ...] = ()
-
-    @property
-    def state(self) -> State:
-        """Good if it is as it should be."""
-        return State.GOOD if self.attached == self.wanted else State.BAD
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """The tree, the addresses, and the attachments."""
-
-    root: Node
-    addresses: tuple[Address, ...]
-    places: tuple[Place, ...]
-    notes: tuple[str, ...]
-
-    def nodes(self) -> Iterator[Node]:
-        """Yield all objects, parents first."""
-        waiting = [self.root]
-        while waiting:
-            node = waiting.pop(0)
-            yield node
-            waiting.extend(node.children)
-
-    @property
-    def is_right(self) -> bool:
-        """Whether nothing differs and nothing is bad."""
-        return all(
-            node.state is not State.BAD and not node.differences for node in self.nodes()
-        ) and all(place.state is State.GOOD for place in self.places)
 
 
 def overview(snapshot: Snapshot) -> Overview | None:

@@ -54,6 +54,11 @@ class Session:
             self.asked.add(member_id)
         return True
 
+    def ends(self, member_id: str) -> bool:
+        """Whether it must be told to end a probe; take note of it."""
+        self.asked.discard(member_id)
+        return self.has.pop(member_id, None) is not None
+
 
 @dataclass(slots=True)
 class Entry:

@@ -281,7 +281,7 @@ class Registry:
                 target, version = self._target(self._entries[each], session.link.chassis)
                 if session.needs(target, version):
                     put.append(target)
-            elif session.has.pop(each, None) is not None:
+            elif session.ends(each):
                 drop.append(each)
         for part in in_parts(drop) if drop else ():
             yield session.link, Plan(drop=part)

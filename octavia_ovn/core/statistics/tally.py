@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.meter import Growth
@@ -12,6 +12,8 @@ from octavia_ovn.core.statistics.traffic import Key, Traffic, add
 
 _Place = tuple[int | None, bytes]
 """A VIP in a router: the datapath and the packed address."""
+_Entry = tuple[int | None, bytes, str, int]
+"""A listener at a VIP in a switch: the datapath, the packed address, protocol and port."""
 
 
 def serves(logical: LogicalFlow | None, flow: FlowCounters) -> bool:
@@ -23,18 +25,20 @@ def serves(logical: LogicalFlow | None, flow: FlowCounters) -> bool:
 
 
 def attribute(
-    catalog: Mapping[int, LogicalFlow], flows: Iterable[FlowCounters], grown: Iterable[Growth]
+    catalog: Mapping[int, LogicalFlow], flows: Collection[FlowCounters], grown: Iterable[Growth]
 ) -> dict[Key, Traffic]:
     """Return what listeners have carried.
 
     Clients beyond a router reach a VIP through a flow that knows no port. If several listeners
     share the address, its bytes are divided in proportion to the connections that they have had.
+    On switches, flows that count bytes may name a row that is gone: OVN keeps them as they are when
+    another row has the same listener. Those that choose a member name the right one.
 
     :param catalog: logical flows by cookie
     :param flows: a reading; all of it is in the catalog
     :param grown: those of it that have grown
     """
-    shares = _shares(catalog, flows)
+    shares, owners = _shares(catalog, flows), _owners(catalog, flows)
     sums: dict[Key, Traffic] = {}
     for growth in grown:
         logical = catalog[growth.flow.cookie]
@@ -42,11 +46,26 @@ def attribute(
         if logical.meaning is Meaning.CONNECTIONS:
             add(sums, {key: Traffic(connections=growth.packets)})
         elif logical.meaning is Meaning.BYTES:
-            add(sums, {key: Traffic(bytes_in=growth.bytes)})
+            owner = owners.get(_entry(growth.flow, logical), key)
+            add(sums, {owner: Traffic(bytes_in=growth.bytes)})
         else:
             place = (growth.flow.datapath, logical.address)
             add(sums, _divide(growth.bytes, shares.get(place, {})))
     return sums
+
+
+def _owners(catalog: Mapping[int, LogicalFlow], flows: Iterable[FlowCounters]) -> dict[_Entry, Key]:
+    """Return the listeners of switches."""
+    found = ((flow, catalog[flow.cookie]) for flow in flows)
+    return {
+        _entry(flow, logical): Key(logical.row_uuid_prefix, logical.port)
+        for flow, logical in found
+        if logical.meaning is Meaning.CONNECTIONS and not logical.routed
+    }
+
+
+def _entry(flow: FlowCounters, logical: LogicalFlow) -> _Entry:
+    return flow.datapath, logical.address, logical.protocol, logical.port
 
 
 def _shares(

@@ -61,7 +61,7 @@ def test_one_listener():
 
 def test_all_addresses_of_a_family_and_each_family_alone():
     vips = (vip(), vip("fd00::100", subnet_id="sub6"), vip("10.1.0.5"))
-    known = {"floating_ips": {"10.0.0.100": "172.24.4.5"}, "lost": {"10.1.0.5": "gone"}}
+    known = {"floating_ips": {"10.0.0.100": "172.24.4.5"}, "foreign": frozenset({"10.1.0.5"})}
 
     assert matches(rows_of(limited(), vips=vips, known=known)) == [
         f"ip4.dst == {{10.0.0.100, 172.24.4.5}} && tcp.dst == 80 && {NEW}",

@@ -6,7 +6,8 @@ import dataclasses
 import pytest
 
 from octavia_ovn.core import model
-from octavia_ovn.core.diagnosis.overview import State, overview
+from octavia_ovn.core.diagnosis.overview import overview
+from octavia_ovn.core.diagnosis.shown import State
 from octavia_ovn.core.diagnosis.snapshot import ObjectStatus, Snapshot
 from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Kind

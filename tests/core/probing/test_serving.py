@@ -137,6 +137,13 @@ class TestWeights:
         assert self.said(asking, None, DOWN) == {"lb1"}
         assert asking.weight("m1") is None
 
+    def test_members_that_are_gone_take_no_memory(self, asking: Registry) -> None:
+        asking.forget("lb1")
+        assert weights_asked(asking) == []
+
+        (session,) = asking._sessions.values()
+        assert not session.asked
+
     def test_nobody_is_asked_without_the_wish(self, registry: Registry) -> None:
         self.said(registry, 3)
         assert (registry.weight("m1"), registry.reweighted) == (None, set())

@@ -36,6 +36,17 @@ def test_connections_of_switches_and_routers_and_bytes():
     assert count(grown(1, 3, 222), grown(3, 2, 148), grown(2, 30, 4000)) == {A: Traffic(5, 4000)}
 
 
+def test_bytes_in_a_flow_that_names_a_row_that_is_gone_are_of_the_row_that_serves():
+    """As after another row of the load balancer has taken over the listener in one transaction."""
+    new = Key("cccccccc", A.port)
+    catalog = {**CATALOG, 6: logical(Meaning.CONNECTIONS, new)}
+    flows = [grown(2, 30, 4000), grown(2, 3, 400, datapath=2), grown(6, 1, 74)]
+
+    found = attribute(catalog, [each.flow for each in flows], flows)
+
+    assert found == {new: Traffic(1, 4000), A: Traffic(0, 400)}
+
+
 def test_bytes_at_an_address_with_one_listener_are_all_of_it():
     assert count(grown(3), grown(5, 12, 900)) == {A: Traffic(0, 900)}
 
