@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from octavia_ovn.controller.tasks import Done, Tasks
 
@@ -50,6 +50,10 @@ class Effects:
         """Return the result of a call; see :meth:`Tasks.get`."""
         self.later(self._tasks.get, key, work, waiter)
         return None if key in self._forgotten else self._tasks.peek(key)  # type: ignore[return-value]
+
+    def known(self, key: Hashable) -> Done[Any] | None:
+        """Return the result of a call if it is known; nothing is started."""
+        return self._tasks.peek(key)
 
     def ask(self, key: Hashable, question: Callable[[], T], waiter: str) -> Done[T] | None:
         """Return the result of a call that need not wait for the commit; see :meth:`Tasks.get`."""

@@ -10,7 +10,7 @@ from octavia_ovn.core import model
 from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.desired.access_control import Access
 from octavia_ovn.core.health import HealthState, Source, SwitchPort
-from octavia_ovn.core.neutron_port import NeutronPort
+from octavia_ovn.core.neutron_port import NeutronPort, SeenPort
 from octavia_ovn.core.pending import Key
 from octavia_ovn.core.rows import Operation, Row
 from octavia_ovn.core.security_groups import GroupRule
@@ -176,7 +176,12 @@ class Neutron(Protocol):
     def touch_floating_ip(self, fip_id: str) -> None:
         """Have Neutron write the NAT row of a floating IP again."""
 
-    def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None) -> None:
+    def look_at(self, port_id: str) -> SeenPort:
+        """Read a port that may have to be deleted in a moment."""
+
+    def delete_vip_port(
+        self, port_id: str, lb_id: str, project_id: str | None, seen: SeenPort | None
+    ) -> None:
         """Delete a port if it is a VIP port that a driver has made for a load balancer."""
 
     def delete_vip_ports(self, lb_id: str) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from octavia_ovn.controller import corruption, vip_ports
+from octavia_ovn.controller import corruption
 from octavia_ovn.controller.corruption import CorruptRows, Problems
 from octavia_ovn.controller.deletions import Answer, Deletions, log_foreign, without
 from octavia_ovn.controller.effects import Effect, Effects
 from octavia_ovn.controller.facts import FactFinder, Known
 from octavia_ovn.controller.member_health import Missing
+from octavia_ovn.controller.port_releases import PortReleases
 from octavia_ovn.controller.protocols import Neutron, Northbound, Octavia
 from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.status_updates import StatusUpdate
@@ -86,6 +87,7 @@ class Reconciler:
         observer: Observer = SILENT,
     ) -> None:
         self._deletions = Deletions(effects, octavia)
+        self._ports = PortReleases(neutron, effects)
         self._nb = nb
         self._finder = finder
         self._neutron = neutron
@@ -304,35 +306,32 @@ class Reconciler:
             + self._remove_responder(lb_id)
         )
         former = self._used(rows)
+        if not goes:
+            self._ports.look(lb_id, pending.requests, rows)
         if operations:
             return Outcome(operations, dependencies=former, again=True)
         if not goes:
             return replace(GONE, former=former)
-        calls = {
-            ("ports", lb_id, pending.requests, port): call
-            for port, call in vip_ports.releases(self._neutron, lb_id, rows).items()
-        }
         accepted = self._reported.accepted(lb_id)
         reported = _unanswered(pending, accepted) is None
         if reported and not accepted.failed:
-            return self._gone(rows, calls)
-        done = [self._effects.get(key, call, lb_id) for key, call in calls.items()]
+            return self._gone(lb_id, rows, pending)
+        done = self._ports.release(lb_id, pending.requests, rows)
         ended = [each for each in done if each is not None]
         refused = any(each.refusal for each in ended)
         if len(ended) < len(done) or (reported and refused):
             return replace(GONE, former=former)
         report = status.final(pending, frozenset(pending.objects if refused else ()))
         if not report.message:
-            return self._gone(rows, calls)
+            return self._gone(lb_id, rows, pending)
         return Outcome(
             report=self._update(lb_id, ReportKey(pending.requests, {}, report.message), report),
             dependencies=frozenset(),
             former=former,
         )
 
-    def _gone(self, rows: tuple[Row, ...], calls: Iterable[Hashable]) -> Outcome:
-        for key in calls:
-            self._effects.forget(key)
+    def _gone(self, lb_id: str, rows: tuple[Row, ...], pending: Pending) -> Outcome:
+        self._ports.forget(lb_id, pending.requests, rows)
         return Outcome(tuple(DeleteRow(row) for row in rows), dependencies=frozenset())
 
     def _used(self, rows: tuple[Row, ...]) -> frozenset[Dependency]:

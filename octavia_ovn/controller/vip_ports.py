@@ -10,15 +10,13 @@ changed. A VIP that is lost is not served.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron, Northbound
 from octavia_ovn.controller.tasks import Done
-from octavia_ovn.core import codec, model
+from octavia_ovn.core import model
 from octavia_ovn.core.neutron_port import NeutronPort
-from octavia_ovn.core.rows import Row
 from octavia_ovn.errors import NotFound
 
 CHECK, _MAKE, _RETURN = "vip-port", "vip-port-again", "vip-address"
@@ -103,28 +101,6 @@ class VipGuard:
         give = functools.partial(self._neutron.set_address, vip.port_id, vip.subnet_id, vip.address)
         done = self._effects.get((_RETURN, vip.port_id), give, lb.id)
         return vip, _refused(why, done)
-
-
-def releases(neutron: Neutron, lb_id: str, rows: Sequence[Row]) -> dict[str, Callable[[], None]]:
-    """Return the calls that delete a load balancer's ports, or give users' ports their addresses.
-
-    :returns: id of the port, empty for those that must be found → call
-    """
-    find: dict[str, Callable[[], None]] = {"": functools.partial(neutron.delete_vip_ports, lb_id)}
-    try:
-        lb = codec.decode(rows).lb
-    except codec.Undecodable:
-        return find
-    calls: dict[str, Callable[[], None]] = {}
-    for vip in lb.vips:
-        if vip.port_id is None or vip.user_port is None:
-            calls |= find
-        elif vip.user_port:
-            calls[vip.port_id] = functools.partial(neutron.touch_port, vip.port_id, vip.address)
-        else:
-            delete = functools.partial(neutron.delete_vip_port, vip.port_id, lb_id, lb.project_id)
-            calls[vip.port_id] = delete
-    return calls
 
 
 def _refused(why: str, done: Done[NeutronPort] | None) -> str:

@@ -72,3 +72,14 @@ class NeutronPort:
             if subnet_id in (None, each.subnet_id) and wanted in (None, each.address):
                 return each
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPort:
+    """A port as Neutron has shown it.
+
+    :param at: when Neutron was asked, in seconds of a monotonic clock
+    """
+
+    port: NeutronPort
+    at: float

@@ -6,6 +6,7 @@ import dataclasses
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.codec.neutron import hm_port_name
 from octavia_ovn.core.dependencies import Resource
+from octavia_ovn.core.neutron_port import SeenPort
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.errors import Conflict, NotFound, Unavailable
 from tests.controller.outside import SERVICE
@@ -101,8 +102,12 @@ class Neutron:
         self._answer()
         self.touched.append(fip_id)
 
-    def delete_vip_port(self, port_id, lb_id, project_id):
+    def look_at(self, port_id):
+        return SeenPort(self.port(port_id), 0.0)
+
+    def delete_vip_port(self, port_id, lb_id, project_id, seen):
         self._answer()
+        assert seen is None or seen.port.id == port_id
         port = self.ports.get(port_id)
         if port is not None and port.is_vip_of(lb_id):
             del self.ports[port_id]

@@ -83,6 +83,29 @@ class TestDelete:
         problem.clear()
         self.assert_gone(agent.waits(1))
 
+    def test_its_ports_are_read_while_octavia_is_asked(self):
+        agent = self.deleting()
+        read, leaving = agent.neutron.look_at, agent.octavia.is_leaving
+        events, seen = [], []
+        agent.neutron.look_at = lambda *port: events.append("read") or read(*port)
+        agent.octavia.is_leaving = lambda *lb: events.append("asked") or leaving(*lb)
+        delete = agent.neutron.delete_vip_port
+        agent.neutron.delete_vip_port = lambda *port: seen.append(port[-1]) or delete(*port)
+        self.assert_gone(agent.settle())
+
+        assert sorted(events) == ["asked", "read"]
+        assert [each.port.id for each in seen] == ["vip-port"]
+
+    @pytest.mark.parametrize("error", [DOWN, Refused("no"), NotFound("gone")])
+    def test_ports_that_cannot_be_read_are_deleted_all_the_same(self, error):
+        agent = self.deleting()
+
+        def fail(_):
+            raise error
+
+        agent.neutron.look_at = fail
+        self.assert_gone(agent.settle())
+
     @pytest.mark.parametrize("error", [DOWN, Refused("in use")])
     def test_its_ports_do_not_wait_for_each_other(self, error):
         first = vip(user_port=False)

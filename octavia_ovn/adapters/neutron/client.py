@@ -9,7 +9,8 @@ port whose id comes from elsewhere is changed or deleted, it is read from Neutro
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from octavia_ovn.adapters.rest import Query, Rest
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Resource
 from octavia_ovn.core.ip import canonical_address
-from octavia_ovn.core.neutron_port import FixedIp, NeutronPort
+from octavia_ovn.core.neutron_port import FixedIp, NeutronPort, SeenPort
 from octavia_ovn.core.topology import Subnet
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from octavia_ovn.observer import SILENT, Observer
@@ -29,6 +30,7 @@ LOG = logging.getLogger(__name__)
 
 _OLD_ADDITIONAL = 10
 _REMEMBERED = 10_000  # subnets
+_FRESH = 1.0  # seconds
 _FIELDS = (
     "id",
     "name",
@@ -48,7 +50,13 @@ class Neutron:
     Keystone does not answer, and :class:`Refused` when Neutron will not do it.
     """
 
-    def __init__(self, service: Service, observer: Observer = SILENT) -> None:
+    def __init__(
+        self,
+        service: Service,
+        observer: Observer = SILENT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._rest = Rest(service, "network", "Neutron", "/v2.0", observer=observer)
         self._subnets: dict[str, Subnet] = {}
 
@@ -204,20 +212,33 @@ class Neutron:
             return None
         return next((each for each in ports if each.fixed_ip(subnet_id, address)), None)
 
-    def delete_vip_port(self, port_id: str, lb_id: str, project_id: str | None = None) -> None:
+    def look_at(self, port_id: str) -> SeenPort:
+        """Return a port that may have to be deleted in a moment, see :meth:`delete_vip_port`."""
+        now = self._clock()
+        return SeenPort(self.port(port_id), now)
+
+    def delete_vip_port(
+        self,
+        port_id: str,
+        lb_id: str,
+        project_id: str | None = None,
+        seen: SeenPort | None = None,
+    ) -> None:
         """Delete a VIP port that a driver has made; when it is gone, what was made in its place.
 
         A client that may write the Northbound database can name any port: one that does not belong
         to the load balancer is kept, and the log says so.
 
         :param project_id: that of the load balancer; None if it is not known
+        :param seen: the port, if it was read before: that counts for a second
         """
         try:
-            port = self.port(port_id)
+            if seen is None or self._clock() - seen.at >= _FRESH:
+                seen = self.look_at(port_id)
         except NotFound:
             self.delete_vip_ports(lb_id)  # an agent may have created it again meanwhile
             return
-        if port.is_vip_of(lb_id) and project_id in (None, port.project_id):
+        if seen.port.is_vip_of(lb_id) and project_id in (None, seen.port.project_id):
             self.delete_port(port_id)
         else:
             LOG.error(

@@ -291,13 +291,12 @@ class Northbound(NorthboundTopology):
 
     def run(self) -> None:
         """Process what the server has sent."""
-        self.replica.run()
-        self._on_demand.run()
         self._followed.run()
+        self._on_demand.run()
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Arrange for the poller to wake up when `run` has something to do."""
-        self.replica.wait(poller)
+        self._followed.wait(poller)
         self._on_demand.wait(poller)
 
     def close(self) -> None:

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The switch ports that the agent replicates: those of some switches, and single ones by name.
 
-A replica of all of them would grow with the cloud. The server examines each port in the cloud when
-the conditions change, so a port that is no longer needed is released only with the next change.
+A replica of all of them would grow with the cloud.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from octavia_ovn.adapters.northbound.responders import CONDITION
 from octavia_ovn.adapters.ovsdb.idl import contents
 from octavia_ovn.adapters.ovsdb.replica import Replica
+from octavia_ovn.adapters.ovsdb.wanted_rows import WantedRows
 from octavia_ovn.core.codec import neutron
 from octavia_ovn.core.dependencies import Dependency, Resource
 from octavia_ovn.core.health import Source, SwitchPort
 from octavia_ovn.core.multimap import MultiMap
+
+if TYPE_CHECKING:
+    import ovs.poller
 
 TABLE = "Logical_Switch_Port"
 COLUMNS = ("name", "addresses", "external_ids", "type", "up")
@@ -109,9 +112,7 @@ class FollowedPorts:
         self._switches: dict[str, SwitchPorts] = {}
         """All that are in the replica, by switch, also of switches that were not requested."""
         self._switch_of: dict[UUID, str] = {}
-        self._wanted: set[Dependency] = set()
-        self._asked: set[Dependency] = set()
-        self._awaited: set[Dependency] = set()
+        self._wanted = WantedRows(TABLE, _condition, CONDITIONS)
         replica.index_create(TABLE, "name")
 
     # --- events
@@ -144,17 +145,23 @@ class FollowedPorts:
         return dependencies
 
     def run(self) -> None:
-        """Report the requested ports that are known now."""
-        if self._awaited and self._replica.is_restricted(TABLE):
-            awaited, self._awaited = self._awaited, set()
-            for dependency in sorted(awaited):
-                self._changed(dependency)
+        """Run the replica; report the requested ports that are known now."""
+        for dependency in self._wanted.run(self._replica):
+            self._changed(dependency)
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Arrange for the poller to wake up when `run` has something to do."""
+        self._wanted.wait(self._replica, poller)
 
     # --- answers
 
     def of_switch(self, switch: str) -> SwitchPorts | None:
         """Return the ports of a switch; None while they are being fetched."""
-        return self.known_of(switch) if self._follow(Dependency(Resource.SWITCH, switch)) else None
+        return (
+            self.known_of(switch)
+            if self._wanted.known([Dependency(Resource.SWITCH, switch)])
+            else None
+        )
 
     def known_of(self, switch: str) -> SwitchPorts:
         """Return the ports of a switch that are in the replica."""
@@ -168,26 +175,17 @@ class FollowedPorts:
         """Return the rows of a port, one or none; None while they are being fetched."""
         return (
             self._replica.find(TABLE, "name", name)
-            if self._follow(Dependency(Resource.PORT, name))
+            if self._wanted.known([Dependency(Resource.PORT, name)])
             else None
         )
 
     def forget_switch(self, switch: str) -> None:
         """Stop following the ports of a switch; those requested by name stay."""
-        self._wanted.discard(Dependency(Resource.SWITCH, switch))
+        self._wanted.forget(Dependency(Resource.SWITCH, switch))
 
     def forget_port(self, name: str) -> None:
         """Stop following a port, unless its switch is followed."""
-        self._wanted.discard(Dependency(Resource.PORT, name))
-
-    def _follow(self, dependency: Dependency) -> bool:
-        """Have a switch's ports or one port replicated; return whether they are complete."""
-        self._wanted.add(dependency)
-        if dependency not in self._asked:
-            self._asked = set(self._wanted)
-            self._awaited = {dependency, *self._awaited} & self._asked
-            self._replica.restrict(TABLE, [*CONDITIONS, *map(_condition, sorted(self._asked))])
-        return dependency not in self._awaited
+        self._wanted.forget(Dependency(Resource.PORT, name))
 
 
 def _condition(dependency: Dependency) -> list[object]:

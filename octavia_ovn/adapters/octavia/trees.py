@@ -46,11 +46,11 @@ class Octavia:
         :raises Unavailable: when Octavia does not answer
         :raises Refused: when it holds something that OVN cannot do
         """
-        found = self._agent.get_load_balancer(lb_id)
-        if not found:
+        found = self._tree(lb_id)
+        if found is None:
             return None
         try:
-            return models.existing_load_balancer(_set(found), self._preferences)
+            return models.existing_load_balancer(found, self._preferences)
         except limits.Unsupported as error:
             raise Refused(str(error)) from error
 
@@ -59,7 +59,20 @@ class Octavia:
 
         :raises Unavailable: when Octavia does not answer
         """
-        return self._agent.get_load_balancer(lb_id) is not None
+        return self._tree(lb_id) is not None
+
+    def _tree(self, lb_id: str) -> dict[str, Any] | None:
+        """Return a load balancer, without fields that are None; remember what it consists of."""
+        found = self._agent.get_load_balancer(lb_id)
+        if found is None:
+            return None
+        tree = _set(found)
+        if len(self._owners) >= _REMEMBERED:
+            self._owners.clear()
+        children = frozenset(models.children(tree))
+        if children:  # else one question more would be asked of the first child
+            self._owners |= dict.fromkeys({(Kind.LOAD_BALANCER, lb_id), *children}, lb_id)
+        return tree
 
     def owned(self, lb_id: str, keys: Collection[Key]) -> frozenset[Key]:
         """Return those of some objects that Octavia has, or has had, below a load balancer.
@@ -86,11 +99,7 @@ class Octavia:
             (key,) = wanted
             if self._owners.get(self._parent(key)) == lb_id:
                 return wanted
-        tree = self._agent.get_load_balancer(lb_id) or {}
-        has = {whole, *models.children(_set(tree))}
-        if len(self._owners) >= _REMEMBERED:
-            self._owners.clear()
-        self._owners |= dict.fromkeys(has, lb_id)
+        has = {whole, *models.children(self._tree(lb_id) or {})}
         # Octavia does not load the L7 policies of listeners, nor their rules.
         for kind in (Kind.L7POLICY, Kind.L7RULE):
             asked = sorted(key for key in wanted if key[0] is kind)

@@ -149,6 +149,24 @@ def test_only_what_octavia_has_not_shown_is_asked_for(asked, agent, monkeypatch)
     assert agent.asked == ["m2"]
 
 
+def test_what_octavia_has_shown_of_a_new_load_balancer_is_not_asked_for(agent):
+    octavia = Octavia(agent, DriverDefaults(), None)
+    assert octavia.exists("lb")
+    agent.asked.clear()
+    assert octavia.owned("lb", OWN) == OWN
+    assert agent.asked == []
+
+
+def test_of_the_first_child_of_a_new_load_balancer_one_question_is_asked(agent):
+    octavia = Octavia(agent, DriverDefaults(), None)
+    agent.tree = {"loadbalancer_id": "lb", "listeners": None, "pools": None}
+    assert octavia.exists("lb")
+    agent.tree = TREE
+    agent.asked.clear()
+    assert octavia.owned("lb", {(Kind.MEMBER, "m1")}) == {(Kind.MEMBER, "m1")}
+    assert agent.asked == ["lb"]
+
+
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("object_id", ["theirs", "unknown"])
 def test_what_others_have_is_asked_for_each_time(asked, agent, kind, object_id):

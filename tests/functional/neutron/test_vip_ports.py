@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from octavia_ovn.adapters.neutron.client import Neutron
 from octavia_ovn.core.neutron_port import FixedIp
 from octavia_ovn.errors import Conflict, NotFound, Refused, Unavailable
 from tests.functional.neutron.calls import LB, PATIENCE, make_vip_port, requests
@@ -178,6 +179,38 @@ def test_another_port_that_rows_name_is_kept(cloud, client, subnet, change, capl
     client.delete_vip_port(port["id"], LB, PROJECT)
     assert list(cloud.ports) == [port["id"]]
     assert f"Port {port['id']} is kept" in caplog.text
+
+
+@pytest.mark.parametrize(("age", "reads"), [(0.9, 0), (1.1, 1)])
+def test_a_port_that_was_seen_a_moment_ago_is_not_read_again(cloud, service, subnet, age, reads):
+    now = [100.0]
+    client = Neutron(service, clock=lambda: now[0])
+    port = make_vip_port(client, subnet)
+    seen = client.look_at(port.id)
+    now[0] += age
+    requests(cloud)
+
+    client.delete_vip_port(port.id, LB, PROJECT, seen)
+
+    assert not cloud.ports
+    found = [request.split()[0] for request in requests(cloud)]
+    assert found == ["GET"] * reads + ["DELETE"]
+
+
+@pytest.mark.parametrize("change", [{"name": "web-1"}, {"project_id": "another"}])
+def test_a_port_that_is_not_ours_any_more_is_kept(cloud, service, subnet, change):
+    now = [100.0]
+    client = Neutron(service, clock=lambda: now[0])
+    port = make_vip_port(client, subnet)
+    seen = client.look_at(port.id)
+    cloud.ports[port.id] |= change
+    now[0] += 1.1
+
+    client.delete_vip_port(port.id, LB, PROJECT, seen)
+    assert list(cloud.ports) == [port.id]
+
+    client.delete_vip_port(port.id, LB, PROJECT, client.look_at(port.id))
+    assert list(cloud.ports) == [port.id]
 
 
 def test_a_vip_port_is_deleted_when_the_project_is_not_known(cloud, client, subnet):

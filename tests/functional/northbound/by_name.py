@@ -39,3 +39,13 @@ class ByName:
             return condition()
 
         wait_for(turn)
+
+
+def condition_changes(monkeypatch):
+    """Return a list to which each change of a replica's conditions is added."""
+    changes = []
+    restrict = Replica.restrict
+    monkeypatch.setattr(
+        Replica, "restrict", lambda self, *args: changes.append(args) or restrict(self, *args)
+    )
+    return changes

@@ -7,7 +7,7 @@ import pytest
 from octavia_ovn.adapters.northbound import port_names
 from octavia_ovn.adapters.northbound.port_names import NamedPorts
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
-from tests.functional.northbound.by_name import ByName
+from tests.functional.northbound.by_name import ByName, condition_changes
 from tests.functional.ovsdb.server import DATABASE, endpoint
 
 
@@ -107,8 +107,49 @@ def test_what_is_needed_again_before_that_is_known(followed, write):
 
 def test_the_server_is_asked_in_a_way_that_it_answers_by_a_hash(followed, write):
     followed.ports.existing({"one", "two"})
+    followed.ports.run()
 
     assert followed.asked_of_the_server() == [["name", "==", "one"], ["name", "==", "two"]]
+
+
+def test_what_is_requested_before_an_answer_is_in_one_change(followed, write, monkeypatch):
+    changes = condition_changes(monkeypatch)
+    names = [f"port-{number}" for number in range(50)]
+    followed.ports.existing({"one"})
+    followed.ports.run()
+    for name in names:
+        assert followed.ports.existing({name}) is None
+        assert followed.ports.existing({name, "one"}) is None
+    followed.until(lambda: followed.ports.existing({"one", *names}) == {"one"})
+
+    assert len(changes) == 2
+    assert {dependency.name for dependency in followed.reported} == {"one", *names}
+
+
+def test_a_request_that_waits_for_nothing_wakes_the_loop(followed, write):
+    def is_woken():
+        poller = ovs.poller.Poller()
+        followed.ports.wait(poller)
+        return poller.timeout == 0
+
+    followed.ports.existing({"one"})
+    followed.until(lambda: followed.ports.existing({"one"}) is not None and not is_woken())
+
+    followed.ports.existing({"two"})
+    assert is_woken()
+    followed.until(lambda: followed.ports.existing({"two"}) == {"two"})
+
+
+def test_what_is_forgotten_before_it_was_asked_for_changes_nothing(followed, write):
+    followed.ports.existing({"one"})
+    followed.until(lambda: followed.ports.existing({"one"}))
+    before = followed.asked_of_the_server()
+
+    followed.ports.existing({"two"})
+    followed.ports.forget("two")
+    followed.ports.run()
+
+    assert followed.asked_of_the_server() is before
 
 
 def test_no_ports_are_known_at_once(followed):

@@ -8,6 +8,7 @@ import pytest
 from octavia_ovn.adapters.northbound.replica import Northbound
 from octavia_ovn.adapters.ovsdb.replica import fetch_schema
 from octavia_ovn.adapters.ovsdb.session import OvsdbSession
+from tests.functional.northbound.by_name import condition_changes
 from tests.functional.ovsdb.server import DATABASE, endpoint, wait_for
 
 FIP = ("vip-port", "10.0.0.5")
@@ -154,6 +155,22 @@ def test_a_switch_is_needed_again_before_its_ports_have_gone(followed, write):
 
     assert nb.switch_ports("s1").at("10.0.0.1").name == "port-s1"
     assert nb.switch_ports("s2").at("10.0.0.1").name == "port-s2"
+
+
+def test_switches_and_ports_that_are_requested_together_are_asked_for_in_one_change(
+    followed, write, monkeypatch
+):
+    changes = condition_changes(monkeypatch)
+    write(list(switch("s1", "s2")))
+    nb = followed.nb
+    followed.until(lambda: nb.replica.connected)
+    for _ in range(3):
+        assert nb.switch_ports("s1") is None
+        assert nb.switch_ports("s2") is None
+        assert nb.has_addresses("port-s1") is None
+    followed.until(lambda: nb.switch_ports("s1") and nb.switch_ports("s2"))
+
+    assert len(changes) == 1
 
 
 def test_a_port_is_followed_by_its_name(followed, write):
