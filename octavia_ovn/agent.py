@@ -157,6 +157,7 @@ class Agent:
             probing=self._health.probing,
             max_denied=settings.admission.max_denied_cidrs,
             limits=self._limits,
+            recorded_projects=settings.statistics.flow_records_projects,
             observer=self._observer,
         )
 

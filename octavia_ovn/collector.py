@@ -28,9 +28,12 @@ from octavia_ovn.adapters.statistics.datagrams import CollectorSocket
 from octavia_ovn.adapters.statistics.state_file import StatisticsFile
 from octavia_ovn.attempts import Attempts
 from octavia_ovn.config import statistics
+from octavia_ovn.connection_reader import ConnectionReader
 from octavia_ovn.core.statistics.conntrack import MemberOpen, by_listener, open_connections
 from octavia_ovn.core.statistics.limited import Reported, present
 from octavia_ovn.core.statistics.logical_flows import LogicalFlow
+from octavia_ovn.core.statistics.member_bytes import Bytes
+from octavia_ovn.core.statistics.members import Member, MemberConnections
 from octavia_ovn.core.statistics.messages import (
     Acknowledgement,
     Challenge,
@@ -43,6 +46,7 @@ from octavia_ovn.core.statistics.meter import Growth, Watchlist
 from octavia_ovn.core.statistics.openflow import FlowCounters
 from octavia_ovn.core.statistics.tally import attribute, serves
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic, add
+from octavia_ovn.schedule import Schedule
 
 LOG = log.getLogger(__name__)
 
@@ -61,7 +65,7 @@ _REPEAT = 0.2
 """Seconds until messages are repeated under a new session: two agents cannot make the
 collector repeat them in a loop without a pause."""
 SOUTHBOUND, SWITCH, CONNECTIONS = "southbound", "switch", "connections"
-STATE_FILE, AGENTS, WAIT = "state_file", "agents", "wait"
+STATE_FILE, AGENTS, WAIT, RECORDS = "state_file", "agents", "wait", "records"
 _PARTS = {
     SOUTHBOUND: "The Southbound database",
     SWITCH: "Open vSwitch",
@@ -69,6 +73,7 @@ _PARTS = {
     STATE_FILE: "The state file",
     AGENTS: "The socket to the agents",
     WAIT: "Waiting for the sockets",
+    RECORDS: "The record of connections",
 }
 """Parts that may fail independently: name in metrics → name in logs."""
 _PAUSE = 1.0
@@ -82,28 +87,6 @@ def _computed() -> float:
     """
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.thread_time() + children.ru_utime + children.ru_stime
-
-
-class Schedule:
-    """When a periodic task is due; times are seconds of the monotonic clock.
-
-    :param interval: 0 means never
-    """
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self.due = 0.0 if interval else math.inf
-
-    def is_due(self, now: float) -> bool:
-        """Whether it is due; if so, it is due again an interval later."""
-        if now < self.due:
-            return False
-        self.due = now + self._interval
-        return True
-
-    def put_off(self, until: float) -> None:
-        """Postpone it to that time at least."""
-        self.due = max(self.due, until)
 
 
 class Collector:
@@ -121,7 +104,12 @@ class Collector:
             _PROBE,
             with_names=bool(settings.metrics_port),
             with_limits=bool(settings.limits_interval),
+            with_records=bool(settings.flow_records),
+            with_backends=bool(settings.counts_members or settings.flow_records),
         )
+        self._reader = ConnectionReader(settings, self._switch, self._southbound)
+        reads = settings.flow_records or settings.counts_member_bytes
+        self._records = Schedule(settings.records_interval if reads else 0)
         self._socket = CollectorSocket(settings.controllers, settings.key)
         self._read = Schedule(settings.read_interval)
         self._send = Schedule(settings.send_interval)
@@ -144,6 +132,8 @@ class Collector:
         self._reported = Reported()
         self._watchdog = AckWatchdog()
         self._for_metrics = bool(settings.metrics_port)
+        self._members = MemberConnections(settings.member_series, time.monotonic())
+        self._left_out = False
         self.totals: dict[Key, Traffic] = {}
         """Since this process started, of existing listeners."""
         self.open_by_member: MemberOpen = {}
@@ -153,6 +143,16 @@ class Collector:
     def balancers(self) -> Mapping[str, Balancer]:
         """The load balancers by `row_uuid_prefix`."""
         return self._southbound.balancers
+
+    @property
+    def by_member(self) -> Mapping[Member, int]:
+        """The connections of members since this process started."""
+        return self._members.counts
+
+    @property
+    def bytes_by_member(self) -> Mapping[Member, Bytes]:
+        """The bytes of members since this process started."""
+        return self._reader.bytes.counts
 
     @property
     def working(self) -> Mapping[str, bool]:
@@ -201,6 +201,8 @@ class Collector:
             self._try(CONNECTIONS, self._count_limited)
         elif not self._has_limits:
             self._forget_members()
+        if self._records.is_due(now) and self._southbound.synced:
+            self._try(RECORDS, self._record)
         if self._send.is_due(now):
             self._deliver()
 
@@ -230,6 +232,8 @@ class Collector:
         bridge = self._switch_bridge()
         catalog = self._southbound.flows
         cookies = self._watchlist.due(catalog, time.monotonic())
+        began = time.monotonic()
+        groups, moment = bridge.groups(self._members.groups()), time.monotonic()
         flows: list[FlowCounters] = []
         grown: list[Growth] = []
         try:
@@ -237,12 +241,15 @@ class Collector:
                 ours = [each for each in reading.flows if serves(catalog.get(each.cookie), each)]
                 self._watchlist.seen(reading.asked, (each.cookie for each in ours))
                 flows += ours
-                grown += self._memory.meter.advance(reading.asked, ours, reading.moment)
+                times = reading.moment, reading.delay
+                grown += self._memory.meter.advance(reading.asked, ours, *times)
+            self._members.add_groups(catalog, flows, groups, moment, moment - began)
         finally:
             traffic = attribute(catalog, flows, grown)
             self._memory.outbox.add(traffic)
             if self._for_metrics:
                 add(self.totals, traffic)
+                self._members.add_flows(catalog, grown)
 
     def _switch_bridge(self) -> Bridge:
         """Return the bridge of this chassis; its identity is read again now and then.
@@ -275,6 +282,14 @@ class Collector:
             self._forget_members()
         # Open vSwitch computes about as long to list them.
         self._limits.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
+
+    def _record(self) -> None:
+        """Follow connections, and write records of those that have ended."""
+        before = _computed()
+        bridge = self._switch_bridge()
+        assert self._identity is not None  # noqa: S101 - the bridge's
+        self._reader.read(bridge, self._identity.chassis, self._flows())
+        self._records.put_off(time.monotonic() + 2 * _LOAD * (_computed() - before))
 
     def _forget_members(self) -> None:
         """Forget the connections of members, if they are counted for limits only."""
@@ -332,6 +347,14 @@ class Collector:
     def _keep(self, known: Collection[Key]) -> None:
         for key in [key for key in self.totals if key not in known]:
             del self.totals[key]
+        self._members.keep(known)
+        self._reader.bytes.keep(known)
+        if self._members.left_out and not self._left_out:
+            self._left_out = True
+            LOG.warning(
+                "More members have connections than [%s] member_series: metrics lack the others",
+                statistics.SECTION,
+            )
 
     def _messages(self, chassis: str) -> Iterator[Message]:
         outbox = self._memory.outbox
@@ -356,7 +379,8 @@ class Collector:
             poller.fd_wait(fileno, ovs.poller.POLLIN)
         now = time.monotonic()
         limits = (self._limits,) if self._has_limits else ()
-        due = [each.due for each in (self._read, self._connections, self._send, *limits)]
+        readings = (self._read, self._connections, self._records, *limits)
+        due = [each.due for each in (*readings, self._send)]
         due += [each.due for each in (southbound, agents) if not each.is_due]
         poller.timer_wait(max(0, int(1000 * (min(due) - now)) + 1))
         poller.block()

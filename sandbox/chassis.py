@@ -70,9 +70,17 @@ class Program:
 
     :param health: whether it probes members
     :param place: the hypervisor; None for the sandbox's own
+    :param more: further options of statistics
     """
 
-    def __init__(self, stack: Stack, *, health: bool = False, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        health: bool = False,
+        place: Place | None = None,
+        more: Mapping[str, object] | None = None,
+    ) -> None:
         """Configure it for the agent that runs."""
         self._supervisor = stack.supervisor
         settings = stack.settings
@@ -89,6 +97,7 @@ class Program:
             "connections_interval": 0.5,
             "ovs_rundir": place.rundir,
             "state_file": place.rundir / "octavia-ovn-stats.json",
+            **(more or {}),
         }
         content: dict[str, Mapping[str, object]] = {
             "ovn": {"ovn_sb_connection": settings.sb},

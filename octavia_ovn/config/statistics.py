@@ -51,6 +51,13 @@ AGENT_OPTS: list[cfg.Opt] = [
         help="Seconds between two messages to Octavia about the listeners whose numbers have"
         " changed.",
     ),
+    cfg.ListOpt(
+        "flow_records_projects",
+        default=[],
+        help="Ids of the projects whose connections are recorded by chassis with [ovn_statistics]"
+        " flow_records, separated by commas; * stands for all. The agent marks their load balancers"
+        " in the Northbound database, with the id of the project.",
+    ),
 ]
 COLLECTOR_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
@@ -98,6 +105,24 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         " they take longer.",
     ),
     cfg.StrOpt(
+        "flow_records",
+        default="",
+        help="File to which a line of JSON is appended for each connection that has ended, of load"
+        " balancers of the projects in [ovn_statistics] flow_records_projects of the agent. Empty"
+        " turns that off. Its folder must exist. Nothing removes old lines: have logrotate do that;"
+        " the file is opened for each append.",
+    ),
+    cfg.FloatOpt(
+        "records_interval",
+        default=5.0,
+        min=1.0,
+        max=8.0,
+        help="Seconds between two readings of all tracked connections for member_bytes, and for"
+        " flow_records while there are load balancers to record on this chassis. It is the"
+        " precision of start and end in records. Readings may take a twentieth of a processor; the"
+        " pause grows if they take longer.",
+    ),
+    cfg.StrOpt(
         "ovs_rundir",
         default="/var/run/openvswitch",
         help="Folder with the sockets of Open vSwitch.",
@@ -113,6 +138,22 @@ COLLECTOR_OPTS: list[cfg.Opt] = [
         help="TCP port on which the collector serves its counters to Prometheus; 0 turns that off."
         " It needs the package prometheus-client.",
     ),
+    cfg.IntOpt(
+        "member_series",
+        default=0,
+        min=0,
+        max=1_000_000,
+        help="How many members of listeners may have a series of their own in"
+        " octavia_ovn_member_connections_total, if metrics_port is set; 0 turns that metric off."
+        " Members beyond have none.",
+    ),
+    cfg.BoolOpt(
+        "member_bytes",
+        default=False,
+        help="Also count the bytes of these members, in both directions, where Linux counts those"
+        " of connections (kernel datapath, sysctl net.netfilter.nf_conntrack_acct=1). All tracked"
+        " connections are read every records_interval for that.",
+    ),
     cfg.HostAddressOpt(
         "metrics_address",
         default="127.0.0.1",
@@ -127,12 +168,14 @@ class AgentStatistics:
     """Options of the agent; nothing is listened to while `master_key` is empty.
 
     :param report_interval: seconds
+    :param flow_records_projects: ids; `*` stands for all
     """
 
     master_key: str = field(repr=False)
     bind_host: str
     bind_port: int
     report_interval: int
+    flow_records_projects: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +185,7 @@ class CollectorStatistics:
     :param controllers: host and UDP port of each
     :param connections_interval: 0 means never
     :param limits_interval: 0 means never
+    :param flow_records: empty means none
     :param metrics_port: 0 means none
     """
 
@@ -156,6 +200,20 @@ class CollectorStatistics:
     state_file: str
     metrics_port: int
     metrics_address: str
+    flow_records: str = ""
+    records_interval: float = 5.0
+    member_series: int = 0
+    member_bytes: bool = False
+
+    @property
+    def counts_members(self) -> bool:
+        """Whether connections of single members are counted, for metrics."""
+        return bool(self.metrics_port and self.member_series)
+
+    @property
+    def counts_member_bytes(self) -> bool:
+        """Whether bytes of single members are counted, for metrics."""
+        return self.counts_members and self.member_bytes
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

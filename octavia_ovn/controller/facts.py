@@ -44,6 +44,9 @@ ANSWERED_BY = {Resource.PORT: "vip", **TASKS}
 """Resource → kind of the task whose answer is outdated when the resource changes."""
 
 
+ALL_PROJECTS = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """A load balancer with all that is known about its network, members and ports.
@@ -87,6 +90,7 @@ class _Environment:
 class FactFinder:
     """Finds facts.
 
+    :param recorded: the projects whose connections chassis record
     :param wall: seconds since 1970: deadlines must mean the same to all agents
     """
 
@@ -98,6 +102,7 @@ class FactFinder:
         effects: Effects,
         admission: Admission,
         limits: ConnectionLimits,
+        recorded: Collection[str] = (),
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._wall = wall
@@ -107,6 +112,7 @@ class FactFinder:
         self._neutron = neutron
         self._effects = effects
         self._limits = limits
+        self._recorded = frozenset(recorded)
         self._guard = VipGuard(nb, neutron, effects)
 
     def find(self, decoded: codec.Decoded, rows: tuple[Row, ...]) -> Known:
@@ -148,6 +154,7 @@ class FactFinder:
             now=self._wall(),
             samples_drops=self._nb.samples_drops(),
             closed=decision.closed,
+            recorded=not self._recorded.isdisjoint({ALL_PROJECTS, lb.project_id}),
         )
         return Known(
             lb,

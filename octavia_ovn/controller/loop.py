@@ -12,7 +12,7 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 from octavia_ovn.controller import vip_ports
@@ -58,6 +58,7 @@ class Controller:
         how a request has ended; does not wait
     :param probing: has chassis probe members; None when OVN checks them
     :param limits: follows connections of listeners with a limit; None when none are counted
+    :param recorded_projects: those whose connections chassis record; `*` stands for all
     :param max_denied: networks that may describe what security groups deny; 0 for any number
     :param clock: seconds, monotonic
     """
@@ -79,6 +80,7 @@ class Controller:
         probing: Probing | None = None,
         limits: ConnectionLimits | None = None,
         max_denied: int = 0,
+        recorded_projects: Collection[str] = (),
         observer: Observer = SILENT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -99,7 +101,7 @@ class Controller:
         health = MemberHealth(nb, sb, neutron, effects, self._probing)
         self._limits = limits or ConnectionLimits(nb, clock=clock)
         admission = Admission(nb, sb, max_denied)
-        facts = FactFinder(nb, health, neutron, effects, admission, self._limits)
+        facts = FactFinder(nb, health, neutron, effects, admission, self._limits, recorded_projects)
         self._reconciler = Reconciler(nb, facts, neutron, octavia, effects, reported, observer)
         self._releases = Releases(nb, sb, neutron, self._tasks)
         self._unreconciled: set[str] = set()

@@ -38,6 +38,7 @@ class Agent:
     :param outside: of another agent, which has died
     :param chassis: which probe members; None when OVN checks them
     :param max_denied: networks that may be denied because of security groups
+    :param recorded: projects whose connections chassis record
     :param since: when it starts, in seconds since 1970
     """
 
@@ -48,6 +49,7 @@ class Agent:
         observer=None,
         chassis=None,
         max_denied=100,
+        recorded=(),
         since=1_000_000.0,
     ):
         self.nb, self.sb, self.octavia, self.neutron = outside or self._outside(rows)
@@ -74,6 +76,7 @@ class Agent:
             sender=self.sender,
             probing=self.probing,
             max_denied=max_denied,
+            recorded_projects=recorded,
             limits=self.limits,
             observer=observer or self.defects,
             clock=self.clock,

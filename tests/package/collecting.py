@@ -41,6 +41,7 @@ class VipLookup:
         self.flows = {COOKIE: FLOW}
         self.balancers = {}
         self.limited = frozenset()
+        self.recorded = {}
         self.synced = True
 
     def _fail(self, part):
@@ -68,10 +69,14 @@ class VipLookup:
     def management(self, bridge):
         return bridge
 
-    def connections(self):
+    def connections(self, *options):
         self.lists += 1
         self._fail("connections")
         return [OPEN] * self.open
+
+    def groups(self, numbers):
+        self._fail("switch")
+        return []
 
     def read(self, cookies):
         self._fail("switch")

@@ -14,6 +14,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from octavia_ovn.core.statistics.conntrack import MemberOpen
+from octavia_ovn.core.statistics.member_bytes import Bytes
+from octavia_ovn.core.statistics.members import Member
 from octavia_ovn.core.statistics.traffic import Balancer, Key, Traffic
 
 _LABELS = ("load_balancer", "protocol", "port")
@@ -31,6 +33,14 @@ class Numbers(Protocol):
     @property
     def balancers(self) -> Mapping[str, Balancer]:
         """The load balancers by `row_uuid_prefix`."""
+
+    @property
+    def by_member(self) -> Mapping[Member, int]:
+        """The connections of members."""
+
+    @property
+    def bytes_by_member(self) -> Mapping[Member, Bytes]:
+        """The bytes of members."""
 
     @property
     def working(self) -> Mapping[str, bool]:
@@ -56,23 +66,41 @@ class _Metrics(Collector):
         yield _metric(Counter, "in_bytes", "Bytes from clients to a listener.", series)
         series = self._series(current)
         yield _metric(Gauge, "active_connections", "Connections that are open.", series)
-        yield self._of_members()
+        yield from self._of_members()
         working: _Series = {(name,): works for name, works in self._numbers.working.items()}
         text = "Whether a part of the collector works (1) or not (0)."
         yield _metric(Gauge, "collector_working", text, working, "part")
         defects: _Series = {(name,): number for name, number in self._numbers.defects.items()}
         yield _metric(Counter, "collector_defects", "Unexpected errors, by part.", defects, "part")
 
-    def _of_members(self) -> Metric:
-        series: _Series = collections.defaultdict(int)
+    def _of_members(self) -> Iterator[Metric]:
         labels = _labels(self._numbers.balancers)
-        for key, members in self._numbers.open_by_member.items():
+        current: _Series = collections.defaultdict(int)
+        for key, members in dict(self._numbers.open_by_member).items():
             for member, number in members.items():
                 if member:
-                    series[(*labels(key), member)] += number
+                    current[(*labels(key), member)] += number
         text = "Connections that are open to a member through a listener."
         names = (*_LABELS, "member")
-        return _metric(Gauge, "member_active_connections", text, series, *names)
+        yield _metric(Gauge, "member_active_connections", text, current, *names)
+        totals: _Series = collections.defaultdict(int)
+        for each, number in dict(self._numbers.by_member).items():
+            totals[(*labels(each.listener), each.address)] += number
+        text = "Connections to a member through a listener."
+        yield _metric(Counter, "member_connections", text, totals, *names)
+        yield from self._bytes_of_members()
+
+    def _bytes_of_members(self) -> Iterator[Metric]:
+        labels = _labels(self._numbers.balancers)
+        counted = dict(self._numbers.bytes_by_member)
+        for name, field, text in (
+            ("member_in_bytes", 0, "Bytes from clients to a member through a listener."),
+            ("member_out_bytes", 1, "Bytes to clients from a member through a listener."),
+        ):
+            series: _Series = collections.defaultdict(int)
+            for each, octets in counted.items():
+                series[(*labels(each.listener), each.address)] += octets[field]
+            yield _metric(Counter, name, text, series, *_LABELS, "member")
 
     def _series(self, values: Mapping[Key, int]) -> _Series:
         """Add up what has the same labels: Prometheus takes no series twice."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from octavia_lib.api.drivers import data_models
+from octavia_lib.common import constants
 
 from octavia_ovn.core import ip, model
 from octavia_ovn.core.request import limits
@@ -184,7 +185,8 @@ def _protocol(name: str) -> model.Protocol:
     try:
         return model.Protocol[name]
     except KeyError:
-        raise limits.refuse(limits.PROTOCOLS, value=name) from None
+        sentence = limits.METRICS if name == constants.PROTOCOL_PROMETHEUS else limits.PROTOCOLS
+        raise limits.refuse(sentence, value=name) from None
 
 
 Choice = TypeVar("Choice", model.Algorithm, model.MonitorType)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counters of a local bridge's flows, over its management socket."""
+"""Counters of a local bridge's flows and groups, over its management socket."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from octavia_ovn.core.statistics import openflow
-from octavia_ovn.core.statistics.openflow import FlowCounters
+from octavia_ovn.core.statistics.openflow import FlowCounters, GroupCounters
 from octavia_ovn.errors import Unavailable
 
 LOG = logging.getLogger(__name__)
@@ -20,14 +21,21 @@ LOG = logging.getLogger(__name__)
 _BATCH = 64
 """Requests under way at once; ovs-vswitchd takes 50 from a connection before it does other work."""
 
+_Counters = TypeVar("_Counters")
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The flows with some cookies at one moment of the monotonic clock."""
+    """The flows with some cookies.
+
+    :param moment: when they had arrived, in seconds of the monotonic clock
+    :param delay: seconds since they had been asked for
+    """
 
     asked: Collection[int]
     flows: Sequence[FlowCounters]
     moment: float
+    delay: float = 0.0
 
 
 class Bridge:
@@ -48,12 +56,22 @@ class Bridge:
 
         :raises Unavailable: when the switch does not answer
         """
-        try:
-            for start in range(0, len(cookies), _BATCH):
-                yield self._batch(cookies[start : start + _BATCH])
-        except (OSError, EOFError, ValueError, struct.error) as error:
-            self.close()
-            raise Unavailable(f"Open vSwitch does not answer at {self._path}: {error}") from error
+        for part in _in_batches(cookies):
+            began = time.monotonic()
+            flows = self._batch(part, openflow.flow_request, openflow.flows)
+            moment = time.monotonic()
+            yield Reading(frozenset(part), flows, moment, moment - began)
+
+    def groups(self, numbers: Sequence[int]) -> list[GroupCounters]:
+        """Return the counters of groups; of those that do not exist, nothing.
+
+        :raises Unavailable: when the switch does not answer
+        """
+        return [
+            group
+            for part in _in_batches(numbers)
+            for group in self._batch(part, openflow.group_request, openflow.groups)
+        ]
 
     def close(self) -> None:
         """Disconnect."""
@@ -61,23 +79,40 @@ class Bridge:
             self._socket.close()
             self._socket = None
 
-    def _batch(self, cookies: Sequence[int]) -> Reading:
+    def _batch(
+        self,
+        numbers: Sequence[int],
+        request: Callable[[int, int], bytes],
+        read: Callable[[bytes], Iterator[_Counters]],
+    ) -> list[_Counters]:
+        """Send a request for each number; return what the replies have.
+
+        :raises Unavailable: when the switch does not answer
+        """
+        try:
+            return self._exchange(numbers, request, read)
+        except (OSError, EOFError, ValueError, struct.error) as error:
+            self.close()
+            raise Unavailable(f"Open vSwitch does not answer at {self._path}: {error}") from error
+
+    def _exchange(
+        self,
+        numbers: Sequence[int],
+        request: Callable[[int, int], bytes],
+        read: Callable[[bytes], Iterator[_Counters]],
+    ) -> list[_Counters]:
         peer = self._socket or self._connect()
-        awaited = set()
-        request = bytearray()
-        for cookie in cookies:
-            transaction = next(self._transactions) & 0xFFFFFFFF
-            awaited.add(transaction)
-            request += openflow.flow_request(transaction, cookie)
-        peer.sendall(request)
-        flows: list[FlowCounters] = []
+        requests = {next(self._transactions) & 0xFFFFFFFF: number for number in numbers}
+        peer.sendall(b"".join(request(*each) for each in requests.items()))
+        awaited = set(requests)
+        found: list[_Counters] = []
         while awaited:
             kind, transaction, body = self._receive(peer)
             if kind == openflow.MULTIPART_REPLY and transaction in awaited:
-                flows += openflow.flows(body)
+                found += read(body)
                 if openflow.is_last(body):
                     awaited.discard(transaction)
-        return Reading(frozenset(cookies), flows, time.monotonic())
+        return found
 
     def _connect(self) -> socket.socket:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -105,6 +140,11 @@ class Bridge:
             if kind != openflow.ECHO_REQUEST:
                 return kind, transaction, body
             peer.sendall(openflow.message(openflow.ECHO_REPLY, transaction, body))
+
+
+def _in_batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), _BATCH):
+        yield numbers[start : start + _BATCH]
 
 
 def _exactly(peer: socket.socket, size: int) -> bytes:

@@ -57,13 +57,14 @@ class LocalSwitch:
         """Return the path of a bridge's OpenFlow socket."""
         return f"{self._folder}/{bridge}.mgmt"
 
-    def connections(self) -> Iterator[str]:
+    def connections(self, *options: str) -> Iterator[str]:
         """Yield the entries of the connection tracker, of the kernel or of userspace.
 
+        :param options: `-m` for identifiers and states of both directions, `-s` for counters
         :raises Unavailable: when it cannot be read
         """
         limit = f"--timeout={self._patience}"
-        argv = ["ovs-appctl", limit, "-t", self._control(), "dpctl/dump-conntrack"]
+        argv = ["ovs-appctl", limit, "-t", self._control(), "dpctl/dump-conntrack", *options]
         try:
             with subprocess.Popen(  # noqa: S603 - no shell, and no arguments from outside
                 argv,

@@ -16,8 +16,9 @@ import ovs.poller
 from octavia_ovn.adapters.ovsdb.channel import Channel
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.wire import decode
-from octavia_ovn.core.codec.keys import LIMITED, LIMITED_VALUE
+from octavia_ovn.core.codec.keys import LIMITED, LIMITED_VALUE, PROJECT, RECORDED, RECORDED_VALUE
 from octavia_ovn.core.statistics import logical_flows
+from octavia_ovn.core.statistics.flow_records import Recorded
 from octavia_ovn.core.statistics.logical_flows import STAGE_NAME, STAGES, LogicalFlow
 from octavia_ovn.core.statistics.traffic import ROW_UUID_PREFIX_DIGITS, Balancer
 from octavia_ovn.errors import Unavailable
@@ -25,7 +26,10 @@ from octavia_ovn.errors import Unavailable
 _DATABASE = "OVN_Southbound"
 _FLOWS, _BALANCERS = "Logical_Flow", "Load_Balancer"
 _NB_UUID = "lb_id"
-_ID, _LIMITS_ID = "octavia-ovn-stats", "octavia-ovn-limits"
+_ID = "octavia-ovn-stats"
+_LIMITS, _RECORDS = "octavia-ovn-limits", "octavia-ovn-records"
+_MARKS = {_LIMITS: (LIMITED, LIMITED_VALUE), _RECORDS: (RECORDED, RECORDED_VALUE)}
+"""Monitor → the option that its load balancers have."""
 _GRACE = 10.0
 """Seconds without a connection that are not reported: another server takes over."""
 
@@ -37,28 +41,36 @@ class SouthboundFlows:
     :param probe_interval: milliseconds of silence after which the server is probed
     :param with_names: whether to follow the names of load balancers, too
     :param with_limits: whether to follow which load balancers limit connections
+    :param with_records: whether to follow which load balancers have their connections recorded
+    :param with_backends: whether to follow the backends of flows, too
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a flag for each thing that may be left out
         self,
         endpoint: Endpoint,
         probe_interval: int,
         *,
         with_names: bool,
         with_limits: bool = False,
+        with_records: bool = False,
+        with_backends: bool = False,
     ) -> None:
         self._channel = Channel(endpoint, probe_interval)
         self._tables = [_FLOWS, *([_BALANCERS] if with_names else [])]
-        self._with_limits = with_limits
+        wanted = {_LIMITS: with_limits, _RECORDS: with_records}
+        self._marked: dict[str, dict[str, Mapping[str, Any]]] = {
+            monitor: {} for monitor, each in wanted.items() if each
+        }
+        """Monitor → UUID → load balancer with its mark."""
+        self._mark_requests: dict[object, str] = {}
+        self._columns = ["match", "external_ids", *(["actions"] if with_backends else [])]
         self._seqno = -1
         self._request: object = None
         self._followed = -1
         """The connection on which the database is followed."""
         self._refused = ""
         """Why a server refuses the subscription."""
-        self._limits_request: object = None
         self._balancers: dict[str, tuple[str, Balancer]] = {}
-        self._limited: dict[str, str] = {}
         self._lost: float | None = None
         """Since when there is no connection, in seconds of the monotonic clock."""
         self.flows: dict[int, LogicalFlow] = {}
@@ -72,7 +84,17 @@ class SouthboundFlows:
     @property
     def limited(self) -> frozenset[str]:
         """The `row_uuid_prefix` of load balancers of which a listener limits connections."""
-        return frozenset(self._limited.values())
+        return frozenset(_prefix(*each) for each in self._marked.get(_LIMITS, {}).items())
+
+    @property
+    def recorded(self) -> dict[str, Recorded]:
+        """The load balancers whose connections are recorded, by `row_uuid_prefix`."""
+        return {
+            _prefix(uuid, row): Recorded(
+                row.get("name", ""), decode(row["options"]).get(PROJECT, "")
+            )
+            for uuid, row in self._marked.get(_RECORDS, {}).items()
+        }
 
     def run(self) -> set[int]:
         """Process what the server has sent; return the cookies that are new."""
@@ -119,19 +141,20 @@ class SouthboundFlows:
     def _subscribe(self) -> None:
         wanted = [["external_ids", "includes", ["map", [[STAGE_NAME, each]]]] for each in STAGES]
         requests: dict[str, object] = {
-            _FLOWS: [{"columns": ["match", "external_ids"], "where": wanted}],
+            _FLOWS: [{"columns": self._columns, "where": wanted}],
             _BALANCERS: [{"columns": ["name", "protocol", "external_ids"]}],
         }
         params = [_DATABASE, _ID, {table: requests[table] for table in self._tables}]
         message = ovs.jsonrpc.Message.create_request("monitor_cond", params)
         self._request = message.id
         self._channel.send(message)
-        if self._with_limits:
-            wanted = [["options", "includes", ["map", [[LIMITED, LIMITED_VALUE]]]]]
-            balancers = [{"columns": ["external_ids"], "where": wanted}]
-            params = [_DATABASE, _LIMITS_ID, {_BALANCERS: balancers}]
+        self._mark_requests = {}
+        for monitor in self._marked:
+            wanted = [["options", "includes", ["map", [_MARKS[monitor]]]]]
+            balancers = {"columns": ["name", "options", "external_ids"], "where": wanted}
+            params = [_DATABASE, monitor, {_BALANCERS: [balancers]}]
             message = ovs.jsonrpc.Message.create_request("monitor_cond", params)
-            self._limits_request = message.id
+            self._mark_requests[message.id] = monitor
             self._channel.send(message)
 
     def _take(self, message: Any, added: set[int]) -> None:
@@ -142,12 +165,13 @@ class SouthboundFlows:
             added |= self.flows.keys() - known.keys()
             self.synced, self._refused = True, ""
             self._followed = self._channel.get_seqno()
-        elif message.type == message.T_REPLY and message.id == self._limits_request:
-            self._limited = {}
-            self._limit(message.result)
+        elif message.type == message.T_REPLY and message.id in self._mark_requests:
+            monitor = self._mark_requests[message.id]
+            self._marked[monitor] = {}
+            self._mark(monitor, message.result)
         elif message.type == message.T_NOTIFY and message.method == "update2":
-            if message.params[0] == _LIMITS_ID:
-                self._limit(message.params[1])
+            if message.params[0] in self._marked:
+                self._mark(message.params[0], message.params[1])
             else:
                 self._update(message.params[1], added)
         elif message.type == message.T_ERROR:
@@ -167,17 +191,17 @@ class SouthboundFlows:
             self.flows.pop(cookie, None)
             return
         external_ids = decode(row.get("external_ids", ["map", []]))
-        found = logical_flows.parse(external_ids, row.get("match", ""))
+        found = logical_flows.parse(external_ids, row.get("match", ""), row.get("actions", ""))
         if found is not None:
             self.flows[cookie] = found
             added.add(cookie)
 
-    def _limit(self, updates: Mapping[str, Any]) -> None:
+    def _mark(self, monitor: str, updates: Mapping[str, Any]) -> None:
         for uuid, row in _rows(updates, _BALANCERS):
             if row is None:
-                self._limited.pop(uuid, None)
+                self._marked[monitor].pop(uuid, None)
             else:
-                self._limited[uuid] = _prefix(row)
+                self._marked[monitor][uuid] = row
 
     def _name(self, uuid: str, row: Mapping[str, Any] | None) -> None:
         if row is None:
@@ -185,15 +209,18 @@ class SouthboundFlows:
             return
         protocol = row.get("protocol", "tcp")
         self._balancers[uuid] = (
-            _prefix(row),
+            _prefix(uuid, row),
             # An optional column that is not set arrives as an empty set.
             Balancer(row.get("name", ""), protocol if isinstance(protocol, str) else "tcp"),
         )
 
 
-def _prefix(row: Mapping[str, Any]) -> str:
-    """Return the beginning of the UUID that a load balancer has in the Northbound database."""
-    found: str = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, "")
+def _prefix(uuid: str, row: Mapping[str, Any]) -> str:
+    """Return the beginning of the UUID that a load balancer has in the Northbound database.
+
+    Newer versions of OVN give the row in this database the same UUID.
+    """
+    found: str = decode(row.get("external_ids", ["map", []])).get(_NB_UUID, uuid)
     return found[:ROW_UUID_PREFIX_DIGITS]
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from octavia_ovn.core import codec, ip, model
 from octavia_ovn.core.codec import keys as k
-from octavia_ovn.core.desired import connection_limit, draining
-from octavia_ovn.core.desired.draining import CT_FLUSH, HAIRPIN
+from octavia_ovn.core.desired import draining
+from octavia_ovn.core.desired.options import options
 from octavia_ovn.core.desired.serving import eligible
 from octavia_ovn.core.health import Health
 from octavia_ovn.core.placement import HashScope, Profile, RowGroup, Wanted, match, row_groups
@@ -20,9 +20,6 @@ from octavia_ovn.core.probing.plan import Target
 from octavia_ovn.core.rows import Flow, HealthCheck, Row
 from octavia_ovn.core.security_groups import Admitted
 from octavia_ovn.core.topology import Attachments
-
-REJECT = "reject"
-AFFINITY = "affinity_timeout"
 
 _FIELDS = {
     HashScope.CONNECTION: frozenset({"ip_src", "ip_dst", "tp_src", "tp_dst"}),
@@ -55,6 +52,7 @@ class Facts:
     :param samples_drops: whether OVN samples what it drops: then nothing is drained, because
         ovn-controller does not take such drops for drops
     :param admitted: who the VIP's security groups let in
+    :param recorded: whether chassis record its connections
     """
 
     attachments: Attachments
@@ -72,6 +70,7 @@ class Facts:
     now: float = 0.0
     samples_drops: bool = False
     admitted: Admitted = field(default_factory=Admitted)
+    recorded: bool = False
 
 
 def desired(lb: model.LoadBalancer, existing: Sequence[Row], facts: Facts) -> tuple[Row, ...]:
@@ -165,7 +164,7 @@ def _realised(
         external_ids=_external_ids(lb, group, row, facts),
         vips=vips,
         selection_fields=_selection_fields(group, profile, addresses, facts),
-        options=_options(row, group, lb),
+        options=options(row, group, lb, recorded=facts.recorded),
         ip_port_mappings=_mappings(group, facts),
         health_checks=_with_uuids(checks, row.health_checks),
         switches=facts.attachments.switches,
@@ -292,31 +291,6 @@ def _selection_fields(
     if fields and facts.ipv6_fields and any(ip.family(each) == 6 for each in addresses):  # noqa: PLR2004
         return fields | _IPV6_FIELDS
     return fields
-
-
-def _options(row: Row, group: RowGroup, lb: model.LoadBalancer) -> dict[str, str]:
-    """Return the row's options: ours as they should be, others as they are.
-
-    The hairpin address is ours where the flavor sets one. The flow of a UDP client that keeps
-    sending never ends, so the client would stay with a member that has left. OVN flushes the flow
-    if the option was set before: every UDP row has it from the start, and a row that is no longer
-    UDP loses it.
-    """
-    flavor = lb.flavor
-    affinity = group.profile.affinity if group.profile else None
-    limited = any(each in group.listeners for each in connection_limit.limited(lb))
-    ours = {
-        k.LIMITED: k.LIMITED_VALUE if limited else None,
-        REJECT: None if flavor.reject is False else "true",
-        AFFINITY: str(affinity) if affinity else None,
-    }
-    udp = group.protocol is model.Protocol.UDP
-    flush = udp and flavor.drain_timeout is None if flavor.ct_flush is None else flavor.ct_flush
-    ours[CT_FLUSH] = "true" if flush else None
-    if flavor.hairpin_snat_ip:
-        ours[HAIRPIN] = " ".join(flavor.hairpin_snat_ip)
-    options = {**row.options, **ours}
-    return {key: value for key, value in options.items() if value is not None}
 
 
 def _external_ids(

@@ -174,6 +174,11 @@ PROTOCOLS = (
     "OVN balances TCP, UDP and SCTP, and HTTP and HTTPS as TCP; {value} needs a provider that works"
     " at layer 7"
 )
+METRICS = (
+    "{value}: such a listener answers requests for metrics itself, which OVN cannot; use"
+    " `openstack loadbalancer stats show`, or ask the operator for the metrics octavia_ovn_* that"
+    " octavia-ovn-chassis exports, which name the load balancer"
+)
 NOT_CARRIED = (
     "{value}: OVN works at layer 4, and [ovn] {option}_as_tcp does not let it serve {value} as TCP;"
     " use TCP"

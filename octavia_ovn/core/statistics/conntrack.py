@@ -13,7 +13,7 @@ from octavia_ovn.core.codec import endpoint
 from octavia_ovn.core.statistics.logical_flows import LogicalFlow, Meaning
 from octavia_ovn.core.statistics.traffic import Key
 
-_NATTED = 2
+NATTED = 2
 """The bit of a connection's mark by which OVN says that it goes through a load balancer."""
 _ENTRY = re.compile(
     r"(?P<protocol>\w+),orig=\(src=[^,]+,dst=(?P<address>[^,]+),sport=\d+,dport=(?P<port>\d+)"
@@ -59,7 +59,7 @@ def connection(line: str) -> Connection | None:
     if entry is None or (state is not None and state[1] != _OPEN):
         return None
     try:
-        marked = int(entry["mark"], 0) & _NATTED
+        marked = int(entry["mark"], 0) & NATTED
         address = ipaddress.ip_address(entry["address"]).packed
     except ValueError:
         return None
@@ -81,7 +81,7 @@ def open_connections(lines: Iterable[str], logical_flows: Iterable[LogicalFlow])
     :param lines: entries
     :param logical_flows: those that are in use on the chassis
     """
-    owners = _owners(logical_flows)
+    owners = owners_of(logical_flows)
     counters: dict[Key, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for line in lines:
         found = connection(line)
@@ -96,7 +96,8 @@ def by_listener(counted: MemberOpen) -> dict[Key, int]:
     return {key: sum(members.values()) for key, members in counted.items()}
 
 
-def _owners(logical_flows: Iterable[LogicalFlow]) -> Mapping[Destination, set[Key]]:
+def owners_of(logical_flows: Iterable[LogicalFlow]) -> Mapping[Destination, set[Key]]:
+    """Return the listeners that connections to a destination may belong to."""
     owners: dict[Destination, set[Key]] = collections.defaultdict(set)
     for each in logical_flows:
         if each.meaning is Meaning.CONNECTIONS:

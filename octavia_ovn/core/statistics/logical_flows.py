@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ _ADDRESS = re.compile(r"\bip[46]\.dst == ([0-9A-Fa-f.:]+)")
 _PROTOCOL = re.compile(r"\b(tcp|udp|sctp)\b|\breg\d+\[16\.\.23\] == (\d+)")
 _PROTOCOLS = {"6": "tcp", "17": "udp", "132": "sctp"}
 _PORT = re.compile(r"\b(?:(?:tcp|udp|sctp)\.dst|reg\d+\[0\.\.15\]) == (\d+)")
+_BACKENDS = re.compile(r"\bct_lb\w*\(backends=([^;)]+)")
+_BACKEND = re.compile(r"[^,\s]+")
 COOKIE_DIGITS = 8
 """The first digits of a logical flow's UUID are the cookie of its OpenFlow flows."""
 
@@ -51,6 +54,7 @@ class LogicalFlow:
     :param protocol: `tcp`, `udp` or `sctp`; empty where the flow knows none
     :param port: of the listener; 0 where the flow knows none
     :param routed: whether it belongs to a router
+    :param backends: what its packets are distributed to, one for each bucket of its group
     """
 
     meaning: Meaning
@@ -59,13 +63,15 @@ class LogicalFlow:
     protocol: str
     port: int
     routed: bool
+    backends: tuple[str, ...] = ()
 
 
-def parse(external_ids: Mapping[str, str], match: str) -> LogicalFlow | None:
+def parse(external_ids: Mapping[str, str], match: str, actions: str = "") -> LogicalFlow | None:
     """Return the logical flow of a row; None when it counts no traffic of a load balancer.
 
     :param external_ids: of the row
     :param match: of the row
+    :param actions: of the row; without them nothing is known of backends
     """
     stage = external_ids.get(STAGE_NAME, "")
     meaning, hint = STAGES.get(stage), external_ids.get(STAGE_HINT)
@@ -84,7 +90,13 @@ def parse(external_ids: Mapping[str, str], match: str) -> LogicalFlow | None:
         _protocol(match),
         int(port[1]) if port is not None else 0,
         stage.startswith("lr_"),
+        _backends(actions),
     )
+
+
+def _backends(actions: str) -> tuple[str, ...]:
+    found = _BACKENDS.search(actions)
+    return tuple(map(sys.intern, _BACKEND.findall(found[1]))) if found is not None else ()
 
 
 def _packed(address: str) -> bytes | None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from octavia_ovn.core.statistics.openflow import FlowCounters
 
 _JITTER = 0.25
-"""Seconds by which two readings of one flow may disagree about when it was added."""
+"""Seconds by which two readings of one flow may disagree about when it was added, besides those
+that they have taken."""
 RESCAN = 60.0
 """Seconds between two readings of all flows, present or not."""
 _NEW = 60.0
@@ -24,7 +25,10 @@ _NEW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The last reading of a flow; `born` is in seconds of the monotonic clock."""
+    """The last reading of a flow.
+
+    :param born: in seconds of the monotonic clock; no earlier than when the flow was added
+    """
 
     cookie: int
     packets: int
@@ -54,21 +58,26 @@ class Meter:
         self.baselines = dict(baselines or {})
 
     def advance(
-        self, asked: Collection[int], flows: Iterable[FlowCounters], now: float
+        self,
+        asked: Collection[int],
+        flows: Iterable[FlowCounters],
+        now: float,
+        delay: float = 0.0,
     ) -> list[Growth]:
         """Process a reading; return the growth of flows.
 
         :param asked: the cookies that were asked for; what is not in the reading of them is gone
         :param flows: the reading
-        :param now: when it was taken, in seconds of the monotonic clock
+        :param now: when it had arrived, in seconds of the monotonic clock
+        :param delay: seconds that it may be older: since it was asked for
         """
         seen: dict[str, Baseline] = {}
         grown = []
         for flow in flows:
             name = _name(flow)
             after = Baseline(flow.cookie, flow.packets, flow.bytes, now - flow.age)
-            before = self._before(self.baselines.get(name), after)
-            seen[name] = after
+            before = self._before(self.baselines.get(name), after, delay)
+            seen[name] = replace(after, born=min(before.born, after.born))
             packets, octets = after.packets - before.packets, after.bytes - before.bytes
             if packets or octets:
                 grown.append(Growth(flow, packets, octets))
@@ -77,11 +86,11 @@ class Meter:
         self.baselines.update(seen)
         return grown
 
-    def _before(self, known: Baseline | None, now: Baseline) -> Baseline:
+    def _before(self, known: Baseline | None, now: Baseline, delay: float) -> Baseline:
         """Return the part of a flow's counters that has been counted already."""
-        if known is not None and _is_same(known, now):
+        if known is not None and _is_same(known, now, delay):
             return known
-        if known is None and now.born < self.since:
+        if known is None and now.born - delay < self.since:
             return now
         return Baseline(now.cookie, 0, 0, now.born)
 
@@ -120,9 +129,10 @@ class Watchlist:
         return frozenset(self._present)
 
 
-def _is_same(before: Baseline, after: Baseline) -> bool:
+def _is_same(before: Baseline, after: Baseline, delay: float) -> bool:
+    """Whether two readings may show one flow: another one in its place is younger."""
     return (
-        abs(after.born - before.born) <= _JITTER
+        after.born - delay - before.born <= _JITTER
         and after.packets >= before.packets
         and after.bytes >= before.bytes
     )

@@ -11,6 +11,8 @@ from octavia_ovn import chassis
 from octavia_ovn.adapters import metrics
 from octavia_ovn.adapters.metrics.collector import registry
 from octavia_ovn.adapters.southbound.logical_flows import Balancer
+from octavia_ovn.core.statistics.member_bytes import Bytes
+from octavia_ovn.core.statistics.members import Member
 from octavia_ovn.core.statistics.traffic import Key, Traffic
 from octavia_ovn.errors import BadConfiguration
 
@@ -28,6 +30,16 @@ NUMBERS = types.SimpleNamespace(
         Key("aaaaaaaa", 80): {"10.0.0.1:80": 2, "": 1},
         Key("dddddddd", 53): {"10.0.0.2:53": 1},
         Key("eeeeeeee", 53): {"10.0.0.2:53": 1},
+    },
+    by_member={
+        Member(Key("aaaaaaaa", 80), "10.0.0.1:80"): 7,
+        Member(Key("dddddddd", 53), "10.0.0.2:53"): 3,
+        Member(Key("eeeeeeee", 53), "10.0.0.2:53"): 4,
+    },
+    bytes_by_member={
+        Member(Key("aaaaaaaa", 80), "10.0.0.1:80"): Bytes(300, 5000),
+        Member(Key("dddddddd", 53), "10.0.0.2:53"): Bytes(100, 2000),
+        Member(Key("eeeeeeee", 53), "10.0.0.2:53"): Bytes(200, 3000),
     },
     balancers={
         "aaaaaaaa": Balancer(ID, "tcp"),
@@ -56,11 +68,32 @@ def test_metrics_of_listeners():
 
 
 def test_metrics_of_members():
-    lines = [line for line in samples() if "member" in line]
+    lines = [line for line in samples() if "member_active" in line]
 
     assert lines == [
         f'octavia_ovn_member_active_connections{{load_balancer="{lb}",member="{member}",'
         f'port="{port}",protocol="tcp"}} 2.0'
+        for lb, member, port in ((ID, "10.0.0.1:80", 80), ("other", "10.0.0.2:53", 53))
+    ]
+
+
+def test_connections_of_members():
+    lines = [line for line in samples() if "member_connections" in line]
+
+    assert lines == [
+        f'octavia_ovn_member_connections_total{{load_balancer="{lb}",member="{member}",'
+        f'port="{port}",protocol="tcp"}} 7.0'
+        for lb, member, port in ((ID, "10.0.0.1:80", 80), ("other", "10.0.0.2:53", 53))
+    ]
+
+
+@pytest.mark.parametrize(("direction", "expected"), [("in", 300.0), ("out", 5000.0)])
+def test_bytes_of_members(direction, expected):
+    lines = [line for line in samples() if f"member_{direction}_bytes" in line]
+
+    assert lines == [
+        f'octavia_ovn_member_{direction}_bytes_total{{load_balancer="{lb}",member="{member}",'
+        f'port="{port}",protocol="tcp"}} {expected}'
         for lb, member, port in ((ID, "10.0.0.1:80", 80), ("other", "10.0.0.2:53", 53))
     ]
 

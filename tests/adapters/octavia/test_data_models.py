@@ -145,10 +145,15 @@ def test_a_network_given_twice_is_refused_where_octavia_would_fail_afterwards():
         models.listener_update(LISTENER, {"listener_id": "l", **twice}, models.DriverDefaults())
 
 
-@pytest.mark.parametrize("name", ["TERMINATED_HTTPS", "PROMETHEUS", "PROXY", "PROXYV2"])
+@pytest.mark.parametrize("name", ["TERMINATED_HTTPS", "PROXY", "PROXYV2"])
 def test_protocols_that_take_more_than_tcp(name):
     with pytest.raises(limits.Unsupported, match=f"{name} needs a provider"):
         models.pool({"pool_id": "p", "protocol": name}, models.DriverDefaults())
+
+
+def test_a_listener_of_metrics_names_other_metrics():
+    with pytest.raises(limits.Unsupported, match=r"^PROMETHEUS: .*stats show.*octavia_ovn_\*"):
+        _listener(protocol="PROMETHEUS")
 
 
 def _load_balancer(**values):

@@ -89,3 +89,26 @@ def test_cookie():
 )
 def test_a_match_that_names_no_listener_counts_nothing(match):
     assert parse(ids("ls_in_lb"), match) is None
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        (
+            "reg0[1] = 0; ct_lb_mark(backends=10.0.1.11:80,10.0.1.12:80);",
+            ("10.0.1.11:80", "10.0.1.12:80"),
+        ),
+        (
+            'ct_lb(backends=[fd00::1]:80; hash_fields="ip_dst,ip_src"; force_snat);',
+            ("[fd00::1]:80",),
+        ),
+        ("ct_lb_mark_local(backends=10.0.1.11:80);", ("10.0.1.11:80",)),
+        ("reg0 = 0; reject { outport <-> inport; next(pipeline=egress,table=5);};", ()),
+        ("drop;", ()),
+        ("", ()),
+    ],
+)
+def test_backends(actions, expected):
+    match = "ct.new && ip4.dst == 10.0.1.100 && tcp.dst == 80"
+
+    assert parse(ids("ls_in_lb"), match, actions).backends == expected

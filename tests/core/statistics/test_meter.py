@@ -48,6 +48,29 @@ def test_counters_that_fall_were_reset():
     assert grown(meter, [counters(packets=1, octets=60, age=52)], 102) == [(1, 60)]
 
 
+def test_a_reading_that_arrives_late_counts_nothing_twice():
+    meter = Meter(since=0.0)
+    (first,) = meter.advance((1,), [counters(packets=3, age=50)], 100)
+    late = meter.advance((1,), [counters(packets=5, age=51)], 102, delay=1.5)
+    (soon,) = meter.advance((1,), [counters(packets=6, age=53)], 103)
+
+    assert (first.packets, [each.packets for each in late], soon.packets) == (3, [2], 1)
+
+
+def test_a_late_first_reading_does_not_make_a_flow_younger():
+    meter = Meter(since=100.0)
+
+    assert meter.advance((1,), [counters(packets=3, age=2)], 103, delay=1.5) == []
+    assert grown(meter, [counters(packets=5, age=5)], 104.5) == [(2, 0)]
+
+
+def test_a_flow_in_the_place_of_another_after_a_late_reading():
+    meter = Meter(since=0.0)
+    meter.advance((1,), [counters(packets=3, age=50)], 102, delay=2)
+
+    assert grown(meter, [counters(packets=4, age=1)], 104) == [(4, 0)]
+
+
 def test_flows_that_are_gone_are_forgotten_but_only_if_asked_for():
     meter = Meter(since=0.0)
     meter.advance((1, 2), [counters(1, packets=3, age=5), counters(2, packets=4, age=5)], 10)

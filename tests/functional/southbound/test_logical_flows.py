@@ -12,6 +12,7 @@ import pytest
 from octavia_ovn.adapters.ovsdb.endpoint import Endpoint, Tls
 from octavia_ovn.adapters.southbound import logical_flows
 from octavia_ovn.adapters.southbound.logical_flows import Balancer, SouthboundFlows
+from octavia_ovn.core.statistics.flow_records import Recorded
 from octavia_ovn.errors import Unavailable
 from tests.functional.ovsdb.server import SCHEMA, Server, free_ports
 
@@ -32,7 +33,9 @@ def server(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 
 
 def follow(*remotes: str, tls: Tls | None = None) -> SouthboundFlows:
-    return SouthboundFlows(Endpoint(remotes, tls), 0, with_names=True, with_limits=True)
+    return SouthboundFlows(
+        Endpoint(remotes, tls), 0, with_names=True, with_limits=True, with_records=True
+    )
 
 
 def turn(flows: SouthboundFlows) -> str:
@@ -153,8 +156,8 @@ def test_load_balancers_have_names_and_protocols(server: Server) -> None:
     flows.close()
 
 
-def test_load_balancers_with_limits(server: Server) -> None:
-    """Followed by an option that comes and goes; others do not matter."""
+def balancers(server: Server) -> Callable[..., None]:
+    """Add two load balancers; return what sets the options of one."""
 
     def set_options(name: str, **options: str) -> None:
         row = {"options": ["map", list(options.items())]}
@@ -164,6 +167,41 @@ def test_load_balancers_with_limits(server: Server) -> None:
     for name, hint in (("one", "aaaaaaaa"), ("two", "bbbbbbbb")):
         ids = ["map", [["lb_id", f"{hint}-1234"]]]
         insert(server, "Load_Balancer", {"name": name, "external_ids": ids})
+    return set_options
+
+
+def test_load_balancers_whose_connections_are_recorded(server: Server) -> None:
+    set_options = balancers(server)
+    set_options("one", octavia_flow_records="true", octavia_project="p1")
+    flows = follow(server.unix)
+    until(flows, lambda _: flows.recorded == {"aaaaaaaa": Recorded("one", "p1")})
+
+    set_options("one")
+    set_options("two", octavia_flow_records="true", octavia_connection_limit="true")
+    until(flows, lambda _: flows.recorded == {"bbbbbbbb": Recorded("two", "")})
+    until(flows, lambda _: flows.limited == {"bbbbbbbb"})
+    flows.close()
+
+
+def test_load_balancers_of_newer_versions_have_the_uuid_of_the_northbound_database(
+    server: Server,
+) -> None:
+    marks = [["octavia_flow_records", "true"], ["octavia_connection_limit", "true"]]
+    insert(server, "Load_Balancer", {"name": "lb", "options": ["map", marks]})
+    query = {"op": "select", "table": "Load_Balancer", "where": [], "columns": ["_uuid"]}
+    (found,) = server.transact(query, database=SOUTHBOUND)
+    prefix = found["rows"][0]["_uuid"][1][:8]
+    flows = follow(server.unix)
+
+    until(flows, lambda _: flows.recorded and flows.limited and flows.balancers)
+    assert set(flows.recorded) == flows.limited == set(flows.balancers) == {prefix}
+    flows.close()
+
+
+def test_load_balancers_with_limits(server: Server) -> None:
+    """Followed by an option that comes and goes; others do not matter."""
+
+    set_options = balancers(server)
     set_options("one", hairpin_orig_tuple="true", octavia_connection_limit="true")
     flows = follow(server.unix)
     until(flows, lambda _: flows.limited == {"aaaaaaaa"})
