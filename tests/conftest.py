@@ -23,6 +23,8 @@ REAL = {"functional", "sandbox", "scenarios"}
 RERUNS = int(os.environ.get("RERUNS") or 1)
 SLOW = {"sandbox", "scenarios"}
 SANDBOXES = 3
+LONGEST = ("two_chassis", "kubernetes", "adopt", "bandwidth", "draining", "probe_results", "probes")
+"""Files of minutes: one of them at the end would keep one worker busy, and the others idle."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by marker
@@ -110,8 +112,9 @@ def _priority(item):
     """Return the place of a test in the queue of the workers: a long file at the end delays all."""
     ring = _ring(item.nodeid)
     slow = item.get_closest_marker("slow") is not None
-    packets = "/test_dataplane_" in item.nodeid
-    return ring != "sandbox", packets, ring != "functional", ring != "scenarios", not slow
+    minutes = item.path.stem.removeprefix("test_").removeprefix("dataplane_")
+    place = LONGEST.index(minutes) if ring == "sandbox" and minutes in LONGEST else len(LONGEST)
+    return ring != "sandbox", place, ring != "functional", ring != "scenarios", not slow
 
 
 def _ring(nodeid):

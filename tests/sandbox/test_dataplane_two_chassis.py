@@ -254,13 +254,17 @@ def away(plane: Plane, database: str, how: str) -> Iterator[None]:
     stack = plane.scenery.stack
     if how == "stopped":
         stack.stop(database)
-        yield
-        stack.start(database)
+        try:
+            yield
+        finally:
+            stack.start(database)
     else:
         (pid, *_) = stack.supervisor.pids(database)
         os.kill(pid, signal.SIGSTOP)
-        yield
-        os.kill(pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("database", ["nb", "sb"])
@@ -275,13 +279,16 @@ def test_a_database_is_away_for_a_while(
     assert set(answers["behind"]["answers"]) == {"one", "two"}
 
     guests = plane.scenery.stack.guests
-    with away(plane, database, how):
-        guests.stop_server("two")
-        time.sleep(4)
-    await_only_one(plane, lb)
-    with away(plane, database, how):
+    try:
+        with away(plane, database, how):
+            guests.stop_server("two")
+            time.sleep(4)
+        await_only_one(plane, lb)
+        with away(plane, database, how):
+            guests.start_server("two")
+            time.sleep(4)
+    finally:
         guests.start_server("two")
-        time.sleep(4)
     plane.await_members(lb, "ONLINE", "two")
     assert set(plane.ask("behind", lb["vip_address"], 40)) == {"one", "two"}
 

@@ -66,7 +66,9 @@ def shop(scenery: Scenery) -> Iterator[Shop]:
 def start(stack: Stack, lb_id: str, *options: str) -> subprocess.Popen[str]:
     """Run the command where Open vSwitch makes its devices."""
     settings = stack.settings
-    words = ["nsenter", f"--net=/run/netns/{ovn.hypervisor(settings)}"]
+    # Who runs the tests may ignore signals, and a process inherits that.
+    words = ["env", "--default-signal"]
+    words += ["nsenter", f"--net=/run/netns/{ovn.hypervisor(settings)}"]
     words += [str(settings.bin / "octavia-ovn"), "trace", lb_id, "--live", "--json"]
     words += ["--ovs-rundir", str(settings.run)]
     words += ["--config-file", str(settings.etc / "octavia.conf"), *options]

@@ -41,7 +41,9 @@ class Watch:
         self._stack = stack
         self._inside = ["nsenter", f"--net=/run/netns/{ovn.hypervisor(settings)}"]
         self.log = folder / "log"
-        words = [*self._inside, str(settings.bin / "octavia-ovn"), "watch", "--interval", "10"]
+        # Who runs the tests may ignore signals, and a process inherits that.
+        words = ["env", "--default-signal", *self._inside]
+        words += [str(settings.bin / "octavia-ovn"), "watch", "--interval", "10"]
         words += ["--metrics-port", str(PORT), "--ovs-rundir", str(settings.run)]
         words += ["--config-file", str(settings.etc / "octavia.conf")]
         with self.log.open("w") as file:

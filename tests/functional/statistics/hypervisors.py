@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -55,7 +56,9 @@ class Processes:
     def start(self, *argv: str, ready: str = "") -> subprocess.Popen[bytes]:
         """Start a program; wait for a file of that name."""
         with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(argv, env=self.environment(), stdout=log, stderr=log)
+            process = subprocess.Popen(
+                argv, env=self.environment(), stdout=log, stderr=log, start_new_session=True
+            )
         self.running.append(process)
         if ready:
             until((self.folder / ready).exists)
@@ -75,8 +78,14 @@ class Processes:
     def close(self) -> None:
         """End all, the last first."""
         for process in reversed(self.running):
-            process.kill()
-            process.wait()
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program with its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 class Hypervisor:
@@ -116,7 +125,8 @@ class Hypervisor:
     def _start_switch(self) -> None:
         control = f"--unixctl={self.rundir}/ovs-vswitchd.ctl"
         pidfile = f"--pidfile={self.rundir}/ovs-vswitchd.pid"
-        argv = ("ovs-vswitchd", self._local, control, pidfile)
+        # Its userspace datapath may abort when connections are flushed (docs/operators/flavors.md).
+        argv = ("ovs-vswitchd", self._local, "--monitor", control, pidfile)
         self._switch = self.processes.start(*self._inside(*argv), ready="ovs-vswitchd.ctl")
 
     def start_controller(self) -> None:
@@ -125,13 +135,11 @@ class Hypervisor:
 
     def kill_controller(self) -> None:
         """Kill ovn-controller: flows stay, and its row in the Southbound database."""
-        self._controller.kill()
-        self._controller.wait()
+        _kill(self._controller)
 
     def restart_switch(self) -> None:
         """Kill and start ovs-vswitchd: all flows and connections are lost."""
-        self._switch.kill()
-        self._switch.wait()
+        _kill(self._switch)
         (self.rundir / "ovs-vswitchd.ctl").unlink()
         self._start_switch()
 
