@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import shell
 from tests.sandbox.reaching import WELCOME, outside, reached, reaches, vips
+from tests.sandbox.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +50,19 @@ def rows_of(plane: Plane) -> dict[str, list[str]]:
         table: sorted(row for row in text.strip().split("\n\n") if row)
         for table, text in printed.items()
     }
+
+
+def settled_rows_of(plane: Plane) -> dict[str, list[str]]:
+    """The rows, once the agent has followed what earlier tests did to networks."""
+    seen = [rows_of(plane)]
+
+    def settled() -> bool:
+        time.sleep(1)
+        seen.append(rows_of(plane))
+        return seen[-1] == seen[-2]
+
+    until(settled)
+    return seen[-1]
 
 
 def restricted(plane: Plane, *cidrs: str, protocol: str = "TCP", **values: object) -> Json:
@@ -166,7 +181,7 @@ def test_a_vip_on_the_provider_network(plane: Plane) -> None:
 
 def test_neutrons_repair_leaves_it_and_octavia_agrees(plane: Plane, beside: dict[int, str]) -> None:
     lb = restricted(plane, f"{beside[4]}/32", "fd20:1::1/64")
-    before = rows_of(plane)
+    before = settled_rows_of(plane)
 
     etc = plane.scenery.stack.settings.etc
     octavia = f"--config-file={etc / 'octavia.conf'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +93,7 @@ def test_numbers_are_what_clients_have_seen(plane: Plane, project: str, counting
     assert marks(plane, lb) == dict(zip(_MARKS, ("true", project), strict=True))
     floating = plane.floating_ip(lb["vip_port_id"])
     plane.await_vip(floating)
+    time.sleep(2)  # until the program has read the counters of the new group
     vip = lb["vip_address"]
 
     answered = plane.ask("beside", vip, 12) + plane.ask("behind", vip, 9)
