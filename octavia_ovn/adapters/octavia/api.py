@@ -25,6 +25,8 @@ from octavia_ovn.observer import SILENT, Observer
 if TYPE_CHECKING:
     from octavia_ovn.config.services import Service
 
+OURS = "ovn"
+"""The provider that load balancers of this driver have."""
 # For each page Octavia sorts all load balancers seven times. One of 500 takes it 0.4 s.
 _PAGE = 500
 _FIELDS = (
@@ -66,7 +68,7 @@ class OctaviaApi:
         )
         self._clock = clock
 
-    def load_balancers(self, provider: str = "ovn") -> tuple[Listed, ...]:
+    def load_balancers(self, provider: str = OURS) -> tuple[Listed, ...]:
         """Return all load balancers of a provider that are not DELETED.
 
         An account without the right to see other projects gets its own project's only, and Octavia
@@ -82,13 +84,19 @@ class OctaviaApi:
             if item["provider"] == provider
         )
 
-    def load_balancer(self, lb_id: str, provider: str = "ovn") -> Listed | None:
+    def load_balancer(self, lb_id: str, provider: str = OURS) -> Listed | None:
         """Return one load balancer as it is listed; None if the provider has none of that id."""
         with contextlib.suppress(NotFound):
             item = self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]
             deleted = item["provisioning_status"] == Final.DELETED.value
             if item["provider"] == provider and not deleted:
                 return _listed(item, self._now())
+        return None
+
+    def provider(self, lb_id: str) -> str | None:
+        """Return the provider of a load balancer; None if Octavia shows none of that id."""
+        with contextlib.suppress(NotFound):
+            return str(self.rest.get(f"/lbaas/loadbalancers/{lb_id}")["loadbalancer"]["provider"])
         return None
 
     def _now(self) -> float:
@@ -140,7 +148,7 @@ class OctaviaApi:
         # Octavia can be configured to ignore filters.
         return tuple(sorted(item["id"] for item in items if item["name"] == name))
 
-    def flavored(self, key: str, provider: str = "ovn") -> tuple[str, ...]:
+    def flavored(self, key: str, provider: str = OURS) -> tuple[str, ...]:
         """Return the ids of the load balancers whose flavor sets a key to true.
 
         The account must be allowed to see flavor profiles and load balancers of all projects.

@@ -10,7 +10,7 @@ from typing import Any
 from octavia_lib.common import constants
 
 from octavia_ovn.adapters.octavia import data_models as models
-from octavia_ovn.adapters.octavia.api import OctaviaApi
+from octavia_ovn.adapters.octavia.api import OURS, OctaviaApi
 from octavia_ovn.adapters.octavia.driver_agent import DriverAgent
 from octavia_ovn.core import model
 from octavia_ovn.core.pending import Key, Kind
@@ -134,6 +134,9 @@ class Octavia:
     def is_leaving(self, lb_id: str) -> bool | None:
         """Whether Octavia is deleting a load balancer, has deleted it, or does not show it to us.
 
+        Not one of another provider: rows can be named after any, and Octavia deletes the VIP port
+        of a load balancer of amphora that is reported as DELETED.
+
         :returns: None for one in ERROR: so ends a deletion that Neutron refuses, too
         :raises Unavailable: when Octavia's API does not answer
         """
@@ -143,7 +146,9 @@ class Octavia:
             return True
         if listed is not None and listed.provisioning_status == constants.ERROR:
             return None
-        return listed is None or listed.provisioning_status == constants.PENDING_DELETE
+        if listed is None:
+            return self._listing.provider(lb_id) in (None, OURS)
+        return bool(listed.provisioning_status == constants.PENDING_DELETE)
 
     def l7policy(self, policy_id: str) -> dict[str, Any]:
         """Return an L7 policy with its rules and the id of its listener.

@@ -201,6 +201,23 @@ def test_a_load_balancer_is_leaving_when_octavia_says_so(listed, leaving):
         def load_balancer(self, _):
             return listed and types.SimpleNamespace(provisioning_status=listed)
 
+        def provider(self, _):
+            return listed and "ovn"
+
+    assert Octavia(Agent(TREE), DriverDefaults(), Listing()).is_leaving("lb") is leaving
+
+
+@pytest.mark.parametrize(("provider", "leaving"), [("amphora", False), ("ovn", True), (None, True)])
+def test_a_load_balancer_of_another_provider_is_not_leaving(provider, leaving):
+    """Rows can be named after any: its deletion would be reported, and its VIP port deleted."""
+
+    class Listing:
+        def load_balancer(self, _):
+            return None
+
+        def provider(self, _):
+            return provider
+
     assert Octavia(Agent(TREE), DriverDefaults(), Listing()).is_leaving("lb") is leaving
 
 

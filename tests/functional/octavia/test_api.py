@@ -220,6 +220,7 @@ def test_one_load_balancer(octavia, client):
     }
     assert client.load_balancer("a").children == {"l1"}
     assert [client.load_balancer(each) for each in ("b", "c", "d")] == [None, None, None]
+    assert [client.provider(each) for each in "abcd"] == ["ovn", "amphora", "ovn", None]
 
 
 def test_what_is_pending(octavia, client):
