@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
+from octavia_ovn.controller import vip_ports
 from octavia_ovn.controller.effects import Effects
 from octavia_ovn.controller.protocols import Neutron
 from octavia_ovn.controller.tasks import Done
@@ -23,6 +24,8 @@ class PortReleases:
     def __init__(self, neutron: Neutron, effects: Effects) -> None:
         self._neutron = neutron
         self._effects = effects
+        self._begun: dict[str, set[Hashable]] = {}
+        """Calls for each load balancer that is going."""
 
     def look(self, lb_id: str, requests: Hashable, rows: Sequence[Row]) -> None:
         """Read the ports that may have to be deleted in a moment."""
@@ -37,17 +40,41 @@ class PortReleases:
     ) -> list[Done[None] | None]:
         """Release the ports; return for each how that has ended, None while it has not."""
         return [
-            None
-            if self._effects.is_first_attempt(_look(lb_id, requests, port_id), lb_id)
-            else self._effects.get(_key(lb_id, requests, port_id), call, lb_id)
+            self._released(lb_id, requests, port_id, call)
             for port_id, call in self._calls(lb_id, requests, rows)
         ]
+
+    def _released(
+        self, lb_id: str, requests: Hashable, port_id: str, call: Callable[[], None]
+    ) -> Done[None] | None:
+        # A port that is made later than it is looked for would stay.
+        if vip_ports.is_restoring(self._effects, port_id, lb_id):
+            return None
+        if self._effects.is_first_attempt(_look(lb_id, requests, port_id), lb_id):
+            return None
+        key = _key(lb_id, requests, port_id)
+        self._effects.later(self._note, lb_id, key)
+        return self._effects.get(key, call, lb_id)
+
+    def _note(self, lb_id: str, key: Hashable) -> None:
+        self._begun.setdefault(lb_id, set()).add(key)
+
+    def keep(self, lb_id: str) -> None:
+        """Delete nothing of a load balancer that stays, as after a failover.
+
+        What Neutron has refused is tried again, and while Neutron is unavailable again and again.
+        """
+        if lb_id in self._begun:
+            for key in self._begun[lb_id]:
+                self._effects.forget(key)
+            self._effects.later(self._begun.pop, lb_id, None)
 
     def forget(self, lb_id: str, requests: Hashable, rows: Sequence[Row]) -> None:
         """Forget the results."""
         for port_id, _ in self._calls(lb_id, requests, rows):
             self._effects.forget(_look(lb_id, requests, port_id))
             self._effects.forget(_key(lb_id, requests, port_id))
+        self._effects.later(self._begun.pop, lb_id, None)
 
     def _calls(
         self, lb_id: str, requests: Hashable, rows: Sequence[Row]

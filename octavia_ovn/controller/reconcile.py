@@ -157,6 +157,7 @@ class Reconciler:
         """
         if pending is not None and pending.deleting:
             return self._delete(lb_id, rows, pending, goes=goes)
+        self._ports.keep(lb_id)
         if pending is not None and pending.resync:
             return self._resync(lb_id, rows, pending)
         decoded, problems = corruption.read(rows)

@@ -23,6 +23,15 @@ CHECK, _MAKE, _RETURN = "vip-port", "vip-port-again", "vip-address"
 """Kinds of calls. No event is about the ports that are checked, so their results get outdated."""
 
 
+def is_restoring(effects: Effects, port_id: str, lb_id: str) -> bool:
+    """Whether a port of a load balancer that goes is still being restored; that is given up."""
+    keys = [(kind, port_id) for kind in (_MAKE, _RETURN)]
+    running = [effects.is_running(key, lb_id) for key in keys]
+    for key in keys:
+        effects.forget(key)
+    return any(running)
+
+
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """VIPs after their ports were checked.

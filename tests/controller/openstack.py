@@ -109,7 +109,9 @@ class Neutron:
         self._answer()
         assert seen is None or seen.port.id == port_id
         port = self.ports.get(port_id)
-        if port is not None and port.is_vip_of(lb_id):
+        if port is None:
+            self.delete_vip_ports(lb_id)
+        elif port.is_vip_of(lb_id):
             del self.ports[port_id]
 
     def delete_vip_ports(self, lb_id):

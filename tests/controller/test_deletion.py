@@ -185,6 +185,22 @@ class TestDelete:
         assert set(agent.octavia.provisioning.values()) == {"ACTIVE"}
         agent.assert_ended(CHECKED)
 
+    def test_gives_way_to_a_failover_also_while_neutron_is_asked_again(self):
+        """Neutron is asked until it answers: it must not be, once the load balancer serves."""
+        agent = self.refused(Refused("port in use"))
+        agent.octavia.trees["lb1"] = CHECKED
+        agent.neutron.error = DOWN
+        agent.waits(REFUSAL_AGE)
+        agent.asked(changes.Resync("lb1"))
+        agent.settle()
+        agent.neutron.error = None
+        for _ in range(3):
+            agent.waits(61)
+
+        assert agent.db.vips() == VIPS
+        assert agent.neutron.ports.keys() == {"vip-port"}
+        assert agent.controller._tasks._tasks == {}
+
     @REFUSALS
     def test_is_not_given_up_in_a_day(self, error):
         agent = self.refused(error)
@@ -212,6 +228,36 @@ class TestDelete:
 
         agent.asked(GONE)
         agent.settle()
+
+        self.assert_gone(agent)
+
+    @pytest.mark.parametrize("busy", [False, True], ids=["is to be made", "is being made"])
+    def test_no_port_is_made_again_afterwards(self, busy):
+        known = dataclasses.replace(vip(user_port=False), network_id="net1")
+        agent = agent_with(dataclasses.replace(SITE, vips=(known,)))
+        make, problem = agent.neutron.create_vip_port, [DOWN]
+
+        def create(*args, **options):
+            if problem:
+                raise problem[0]
+            return make(*args, **options)
+
+        agent.neutron.create_vip_port = create
+        agent.nb.held["vip-port"] = False  # it was deleted
+        agent.enqueue()
+        agent.settle()
+        problem.clear()
+        if busy:
+            agent.clock.passes(61)
+            agent.turn()
+            agent.executor.begin()
+            under_way = agent.executor._work.popleft()
+        agent.asked(GONE)
+        agent.settle()
+        if busy:
+            agent.executor._work.append(under_way)
+        for _ in range(3):
+            agent.waits(61)
 
         self.assert_gone(agent)
 
