@@ -9,11 +9,12 @@ load balancer: it waits in a queue until the database and the message broker hav
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from oslo_config import cfg
@@ -40,6 +41,13 @@ _POLL = 0.5
 """Seconds between two checks whether the thread shall end, while nothing waits."""
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 30.0
+_SERVERS = 5
+"""Further servers of the message broker that are tried in a row, the first one again if it is the
+only one."""
+_DRIVERS = "oslo.messaging.notify.drivers"
+_LOGGERS = ("messaging", "notifier")
+_OF_PAYLOAD = (TypeError, ValueError, RecursionError)
+"""Errors that repeat with the event, not with the broker."""
 
 Payload = Mapping[str, Any]
 
@@ -48,7 +56,10 @@ class Broker(Protocol):
     """The way to the consumers."""
 
     def send(self, event: Event, payload: Payload) -> None:
-        """Return once the message broker has an event."""
+        """Return once the message broker has an event.
+
+        :raises Unavailable: when the broker cannot be reached
+        """
 
     def close(self) -> None:
         """End the connection."""
@@ -58,7 +69,7 @@ class Notifications:
     """Sends events in the order in which they come, in a thread of its own.
 
     :param load: returns the payload for a load balancer, None when Octavia has purged it; raises
-        Unavailable
+        Unavailable when the database does not serve
     :param broker: used by the thread only
     :param capacity: events that wait at most; later ones are dropped
     """
@@ -119,27 +130,33 @@ class Notifications:
         """Send an event; an unexpected error costs this event only."""
         result = FAILED
         try:
-            payload = self._payload(lb_id)
-            if payload is None:
-                LOG.warning("%s of load balancer %s is not sent: no payload", event.value, lb_id)
-            else:
-                self._broker.send(event, payload)
+            if self._is_sent(lb_id, event):
                 result = SENT
         finally:
             self._observer.announces(result)
 
-    def _payload(self, lb_id: str) -> Payload | None:
-        """Read the payload as soon as the database answers; None when the agent stops before."""
+    def _is_sent(self, lb_id: str, event: Event) -> bool:
+        """Send an event as soon as the database and the broker answer, unless the agent stops."""
         failures = 0
+        reason: object
         while True:
             try:
-                return self._load(lb_id)
+                payload = self._load(lb_id)
+                if payload is None:
+                    reason = "no payload"
+                    break
+                self._broker.send(event, payload)
             except Unavailable as error:
-                level = logging.DEBUG if failures else logging.WARNING
-                LOG.log(level, "Notifications wait: %s", error)
+                reason = error
+            else:
+                return True
+            level = logging.DEBUG if failures else logging.WARNING
+            LOG.log(level, "Notifications wait: %s", reason)
             if self._closed.wait(backoff(failures, _FIRST_RETRY, _LONGEST_RETRY)):
-                return None
+                break
             failures += 1
+        LOG.warning("%s of load balancer %s is not sent: %s", event.value, lb_id, reason)
+        return False
 
 
 def announcer(
@@ -216,21 +233,65 @@ class OsloMessaging:
         oslo_messaging.set_transport_defaults(control_exchange="octavia")
         try:
             self._transport = oslo_messaging.get_notification_transport(conf)
+            options = conf.oslo_messaging_notifications
+            _check_driver(options.driver)
+            # Without end, oslo.messaging would not even try the second server of a cluster.
+            retry = max(_SERVERS, options.retry)
+            self._notifier = oslo_messaging.Notifier(self._transport, retry=retry)
+        except cfg.Error as error:
+            raise BadConfiguration(str(error)) from error
         except ValueError as error:  # its text may contain a part of the password
             raise BadConfiguration("transport_url cannot be parsed") from error
         except (oslo_messaging.MessagingException, ImportError) as error:
             raise BadConfiguration(f"oslo.messaging cannot be used: {error}") from error
-        if not conf.oslo_messaging_notifications.driver:
-            msg = "[oslo_messaging_notifications] driver is not set: set it to messagingv2"
-            raise BadConfiguration(msg)
-        self._notifier = oslo_messaging.Notifier(self._transport)
         self._context = RequestContext
 
     def send(self, event: Event, payload: Payload) -> None:
         """Send an event, see :class:`Broker`."""
         context = self._context(project_id=payload["project_id"], overwrite=False)
-        self._notifier.info(context, event.value, payload)
+        with _given_up() as errors:
+            self._notifier.info(context, event.value, payload)
+        for error in errors:
+            if isinstance(error, _OF_PAYLOAD) and not isinstance(error, (OSError, cfg.Error)):
+                raise error
+            raise Unavailable(f"The message broker has not taken one: {error}") from error
 
     def close(self) -> None:
         """End the connection."""
         self._transport.cleanup()
+
+
+def _check_driver(names: Sequence[str]) -> None:
+    """Refuse drivers that oslo.messaging does not have: it would send nothing, without an error.
+
+    :raises BadConfiguration: naming the option
+    """
+    known = {each.name for each in importlib.metadata.entry_points(group=_DRIVERS)}
+    if not known.intersection(names):
+        given = ", ".join(filter(None, names))
+        problem = f"has no {given}" if given else "is not set"
+        msg = f"[oslo_messaging_notifications] driver {problem}: set it to messagingv2"
+        raise BadConfiguration(msg)
+
+
+@contextlib.contextmanager
+def _given_up() -> Iterator[list[BaseException]]:
+    """Collect the errors by which oslo.messaging gives messages up: it only logs them."""
+    errors: list[BaseException] = []
+    thread = threading.get_ident()
+
+    def keep(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or threading.get_ident() != thread:
+            return True
+        errors.append(error)
+        return False
+
+    loggers = [logging.getLogger(f"oslo_messaging.notify.{each}") for each in _LOGGERS]
+    for each in loggers:
+        each.addFilter(keep)
+    try:
+        yield errors
+    finally:
+        for each in loggers:
+            each.removeFilter(keep)

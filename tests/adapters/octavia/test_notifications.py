@@ -3,6 +3,7 @@
 
 import contextlib
 import logging
+import socket
 import threading
 import time
 
@@ -134,6 +135,24 @@ def test_a_database_that_does_not_answer_loses_no_event(make, broker, seen, capl
     assert lines == ["Notifications wait: refused"]
 
 
+def test_a_broker_that_refuses_loses_no_event(make, broker, seen, caplog):
+    outage = [Unavailable("refused")] * 3
+    send = broker.send
+
+    def refuse(event, payload):
+        if outage:
+            raise outage.pop()
+        send(event, payload)
+
+    broker.send = refuse
+    make().announce("lb1", DELETED)
+    until(lambda: seen.results == ["sent"])
+
+    assert broker.sent == [(DELETED, "lb1")]
+    lines = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert lines == ["Notifications wait: refused"]
+
+
 def test_a_purged_load_balancer_has_no_payload(make, broker, seen, caplog):
     make(lambda _: None).announce("lb1", DELETED)
     until(lambda: seen.results == ["failed"])
@@ -177,7 +196,7 @@ def test_an_agent_stops_although_the_broker_does_not_answer(make, broker, caplog
     assert not broker.closed, "the thread uses it"
 
 
-def test_an_agent_stops_although_the_database_does_not_answer(make, seen):
+def test_an_agent_stops_although_the_database_does_not_answer(make, seen, caplog):
     def load(_):
         raise Unavailable("refused")
 
@@ -186,6 +205,9 @@ def test_an_agent_stops_although_the_database_does_not_answer(make, seen):
     made.close(5.0)
 
     assert seen.results == ["failed"]
+    assert caplog.messages[-1] == (
+        "octavia.loadbalancer.create.end of load balancer lb1 is not sent: refused"
+    )
 
 
 def test_labels_of_metrics_are_those_that_occur():
@@ -220,6 +242,11 @@ def test_without_octavias_code_the_log_says_so(seen, caplog, monkeypatch):
     ("options", "problem"),
     [
         ({"driver": []}, "[oslo_messaging_notifications] driver is not set: set it to messagingv2"),
+        ({"driver": [""]}, "[oslo_messaging_notifications] driver is not set: set it to"),
+        (
+            {"driver": ["mesagingv2"]},
+            "[oslo_messaging_notifications] driver has no mesagingv2: set it to messagingv2",
+        ),
         ({"transport_url": "pigeon://"}, "oslo.messaging cannot be used: "),
         ({"transport_url": "kafka://host:9092"}, "oslo.messaging cannot be used: "),
         ({"transport_url": "rabbit://me:pa/ss@host"}, "transport_url cannot be parsed"),
@@ -238,3 +265,86 @@ def test_a_wrong_configuration_is_named(seen, caplog, monkeypatch, options, prob
     (line,) = [each for each in caplog.messages if "[ovn]" in each]
     assert line.startswith(f"[ovn] event_notifications is true, but none are sent: {problem}")
     assert "'pa'" not in line
+
+
+# --- what oslo.messaging makes of them
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Return a configuration; its values are checked when they are used, as in Octavia's."""
+
+    def configured(**options):
+        values = {"driver": "messagingv2", "transport_url": "fake://", **options}
+        file = tmp_path / "octavia.conf"
+        lines = [f"{name} = {value}" for name, value in values.items()]
+        file.write_text("\n".join(["[oslo_messaging_notifications]", *lines]))
+        conf = cfg.ConfigOpts()
+        conf([f"--config-file={file}"])
+        return conf
+
+    return configured
+
+
+def test_an_option_that_cannot_be_read_does_not_stop_the_agent(
+    seen, caplog, monkeypatch, configured
+):
+    monkeypatch.setattr(notifications, "loader", lambda: None)
+    with contextlib.ExitStack() as opened:
+        announcer(opened, seen, enabled=True, conf=configured(retry="often"))("lb1", CREATED)
+
+    (line,) = [each for each in caplog.messages if "[ovn]" in each]
+    assert "none are sent: Value for option retry" in line
+
+
+EVENT = CREATED, {"loadbalancer_id": "lb1", "project_id": "p"}
+
+
+@pytest.fixture
+def ports(monkeypatch):
+    """Two ports of this host: on the first one there is no server, on the second one there is."""
+    monkeypatch.setattr(notifications, "_SERVERS", 1)  # it waits seconds between attempts
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        yield port, server
+
+
+def test_a_broker_that_cannot_be_reached_is_no_broker_that_has_an_event(configured, ports, caplog):
+    """oslo.messaging logs the error, with the payload, and returns."""
+    url = f"rabbit://me:secret@127.0.0.1:{ports[0]}"
+    sender = notifications.OsloMessaging(configured(transport_url=url))
+    with pytest.raises(Unavailable, match="The message broker has not taken one"):
+        sender.send(*EVENT)
+
+    assert "secret" not in caplog.text
+    assert "Payload" not in caplog.text
+
+
+def test_each_server_of_a_broker_is_tried(configured, ports):
+    port, server = ports
+    url = f"rabbit://me:secret@127.0.0.1:{port},me:secret@127.0.0.1:{server.getsockname()[1]}"
+    asked = threading.Event()
+
+    def answer():
+        connection, _ = server.accept()
+        connection.close()
+        asked.set()
+
+    threading.Thread(target=answer, daemon=True).start()
+    with pytest.raises(Unavailable):
+        notifications.OsloMessaging(configured(transport_url=url)).send(*EVENT)
+
+    assert asked.wait(5)
+
+
+@pytest.mark.parametrize("error", [TypeError("no JSON"), ValueError("circular")])
+def test_what_is_wrong_with_an_event_is_not_waited_for(configured, monkeypatch, error):
+    sender = notifications.OsloMessaging(configured())
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(sender._transport, "_send_notification", fail)
+    with pytest.raises(type(error)):
+        sender.send(*EVENT)
