@@ -212,7 +212,9 @@ def is_vip_port(name: str, device: str, owner: str, lb_id: str) -> bool:
 
 
 def _is_vip_port_name(name: str, lb_id: str) -> bool:
-    return re.fullmatch(rf"{_VIP}(additional-\d+-)?{re.escape(lb_id)}", name) is not None
+    # The id is read from the name: a row can be named so that it completes that of another port.
+    found = re.fullmatch(rf"{_VIP}(?:additional-\d+-)?(.+)", name)
+    return found is not None and found[1] == lb_id
 
 
 def hm_port_name(subnet_id: str, kind: Resource = Resource.MONITORED) -> str:

@@ -68,6 +68,8 @@ def test_a_vip_port_is_known_by_name_and_device(index):
     assert neutron.vip_port_owner(name, "") is None
     assert neutron.vip_port_owner(name, "lb-lb2") is None
     assert neutron.vip_port_owner(f"{name}-mine", device) is None
+    rest = name.removeprefix("ovn-lb-vip-")
+    assert neutron.is_vip_port(name, "", "", rest) is (rest == "lb1")
 
 
 def test_a_health_monitor_port_is_known_by_name_device_and_owner():
