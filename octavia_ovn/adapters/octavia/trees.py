@@ -142,12 +142,12 @@ class Octavia:
         """
         try:
             listed = self._listing.load_balancer(lb_id)
+            if listed is None:
+                return self._listing.provider(lb_id) in (None, OURS)
         except Refused:
             return True
-        if listed is not None and listed.provisioning_status == constants.ERROR:
+        if listed.provisioning_status == constants.ERROR:
             return None
-        if listed is None:
-            return self._listing.provider(lb_id) in (None, OURS)
         return bool(listed.provisioning_status == constants.PENDING_DELETE)
 
     def l7policy(self, policy_id: str) -> dict[str, Any]:
