@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import functools
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 
 from octavia_ovn.controller.effects import Effects
@@ -46,10 +46,13 @@ class Deletions:
         self._effects = effects
         self._octavia = octavia
         self._asked: collections.Counter[Hashable] = collections.Counter()
+        self._used: dict[str, frozenset[Hashable]] = {}
+        """The questions about each load balancer."""
 
     def answer(self, lb_id: str, pending: Pending) -> Answer:
         """Return what Octavia says; what is not known is asked."""
         wanted = pending.questionable
+        self._use(lb_id, *_questions(lb_id, pending))
         if pending.deleting:
             goes = self._goes(lb_id, pending)
             if not goes:
@@ -63,10 +66,11 @@ class Deletions:
 
     def _goes(self, lb_id: str, pending: Pending) -> bool | None:
         """Return whether a load balancer is to go; None while Octavia is being asked."""
-        key = _leaving(lb_id, pending)
         if pending.orphaned:
+            key = _orphaned(lb_id, pending)
             known = self._effects.get(key, functools.partial(self._octavia.tree, lb_id), lb_id)
             return None if known is None else known.value is None and known.refusal is None
+        key = _leaving(lb_id, pending)
         done = self._effects.get(key, functools.partial(self._is_leaving, lb_id, key), lb_id)
         return None if done is None else bool(done.value)
 
@@ -86,13 +90,33 @@ class Deletions:
                 raise Unavailable(f"Octavia is not deleting load balancer {lb_id} yet")
         return leaving
 
-    def forget(self, lb_id: str, pending: Pending | None) -> None:
-        """Forget the answers about a request that has ended."""
-        if pending is None or not (pending.questionable or pending.deleting):
-            return
-        for key in (_owned(lb_id, pending), _leaving(lb_id, pending)):
+    def forget(self, lb_id: str) -> None:
+        """Forget the answers about requests that have ended."""
+        self._use(lb_id)
+
+    def _use(self, lb_id: str, *keys: Hashable) -> None:
+        """Forget the answers to all questions about a load balancer but these.
+
+        Octavia may say something else by now, and the writer of a row may repeat a question.
+        """
+        used = self._used.get(lb_id, frozenset())
+        for key in used.difference(keys):
             self._effects.forget(key)
             self._effects.later(self._asked.pop, key, None)
+        if keys:
+            self._effects.later(self._used.__setitem__, lb_id, frozenset(keys))
+        elif used:
+            self._effects.later(self._used.pop, lb_id, None)
+
+
+def _questions(lb_id: str, pending: Pending) -> Iterator[Hashable]:
+    """Yield the questions about some requests."""
+    if pending.questionable:
+        yield _owned(lb_id, pending)
+    if pending.orphaned:
+        yield _orphaned(lb_id, pending)
+    elif pending.deleting:
+        yield _leaving(lb_id, pending)
 
 
 def _owned(lb_id: str, pending: Pending) -> Hashable:
@@ -103,6 +127,10 @@ def _leaving(lb_id: str, pending: Pending) -> Hashable:
     return ("leaving", lb_id, pending.requests)
 
 
+def _orphaned(lb_id: str, pending: Pending) -> Hashable:
+    return ("orphaned", lb_id, pending.requests)
+
+
 def log_foreign(lb_id: str, foreign: frozenset[Key]) -> None:
     """Log what is not reported."""
     words = ", ".join(sorted(f"{kind.singular} {plain(each)}" for kind, each in foreign))
@@ -110,6 +138,9 @@ def log_foreign(lb_id: str, foreign: frozenset[Key]) -> None:
 
 
 def without(pending: Pending, foreign: frozenset[Key]) -> Pending | None:
-    """Return what Octavia waits for, without what must not be reported; None if that is all."""
+    """Return what Octavia waits for, without what must not be reported; None if that is all.
+
+    One that is an orphan has nothing that Octavia waits for, unless its rows were forged.
+    """
     kept = {key: final for key, final in pending.objects.items() if key not in foreign}
-    return replace(pending, objects=kept) if kept else None
+    return replace(pending, objects=kept, orphaned=False) if kept else None

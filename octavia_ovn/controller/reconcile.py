@@ -109,6 +109,8 @@ class Reconciler:
         if not rows:
             self._effects.later(self._reported.forget, lb_id)
             self._corrupt_rows.forget(lb_id)
+            self._deletions.forget(lb_id)
+            self._ports.keep(lb_id)
             self._effects.later(self._observer.vanishes, lb_id)
             return self._vanished(lb_id)
         pending = codec.pending(rows)
@@ -143,7 +145,7 @@ class Reconciler:
         """Return what Octavia says about deletions, unless it has been told that they are done."""
         accepted = self._reported.accepted(lb_id)
         if pending is None or (_unanswered(pending, accepted) is None and not accepted.failed):
-            self._deletions.forget(lb_id, pending)
+            self._deletions.forget(lb_id)
             return Answer(goes=True)
         return self._deletions.answer(lb_id, pending)
 

@@ -32,9 +32,9 @@ def agent():
     return agent
 
 
-def forge(agent, objects, **flags):
+def forge(agent, objects, requests=("forged",), **flags):
     """Write pending objects into a row, as any client can that may write the database."""
-    pending = Pending(("forged",), objects, **flags)
+    pending = Pending(requests, objects, **flags)
     agent.db.edit(
         agent.row.uuid,
         external_ids={
@@ -155,6 +155,60 @@ def test_what_octavia_knows_is_no_orphan(agent, answer):
     agent.settle()
     assert agent.row.vips
     assert "vip-port" in agent.neutron.ports
+
+
+def test_that_octavia_knows_a_load_balancer_does_not_say_that_it_is_deleting_it(agent):
+    """Both are asked about a request, whose name the writer of a row chooses."""
+    agent.octavia.leaving = False
+    forge(agent, {}, orphaned=True)
+    agent.settle()
+    forge(agent, OWN)
+    for _ in range(12):
+        agent.waits(61)
+    assert deleted(agent) == set()
+    assert "vip-port" in agent.neutron.ports
+
+
+def test_that_octavia_was_deleting_a_load_balancer_does_not_say_that_it_is(agent):
+    agent.neutron.error = Refused("port in use")
+    agent.asked(changes.DeleteLoadBalancer(LB, OWN))
+    agent.settle()
+    requests = agent.pending().requests
+    agent.neutron.error = None
+    agent.asked(changes.Resync("lb1"))
+    agent.settle()
+    agent.asked(changes.UpdateLoadBalancer(enabled=True))
+    agent.settle()
+    agent.assert_ended(LB)
+    agent.octavia.leaving = False
+    forge(agent, OWN, requests=requests)
+    for _ in range(12):
+        agent.waits(61)
+    assert deleted(agent) == set()
+    assert "vip-port" in agent.neutron.ports
+
+
+def test_what_octavia_is_not_deleting_is_not_asked_for_ever(agent):
+    agent.octavia.provisioning["lb1"] = "ERROR"
+    agent.asked(changes.DeleteLoadBalancer(LB, OWN))
+    agent.octavia.provisioning["lb1"] = "ERROR"
+    agent.settle()
+    agent.asked(changes.Resync("lb1"))
+    agent.waits(61)
+    agent.octavia.is_leaving = lambda _: pytest.fail("it stays")
+    for _ in range(3):
+        agent.waits(61)
+    agent.assert_ended(LB)
+    assert agent.controller._tasks._tasks == {}
+
+
+@pytest.mark.parametrize("objects", [LAYER7, dict.fromkeys(OWN, Final.ACTIVE), {**VICTIMS, **OWN}])
+def test_one_write_does_not_keep_the_agent_busy(agent, objects):
+    agent.octavia.kept = frozenset({*VICTIMS, *LAYER7})
+    forge(agent, objects, orphaned=True)
+    agent.settle()
+    assert agent.row.vips
+    assert agent.pending() is None
 
 
 def test_nothing_is_deleted_while_octavia_does_not_answer(agent):
