@@ -102,6 +102,21 @@ def test_a_successor_sends_what_its_predecessor_has_only_reported(agent):
     assert successor.sent == [("lb1", Event.CREATED)]
 
 
+def test_a_successor_sends_what_has_ended_before_a_deletion(agent):
+    """Octavia has accepted it, so it has accepted the requests before it."""
+    agent.settle()
+    agent.asked(UPDATE)
+    agent.until(lambda: agent.octavia.operating.get("lb1") == "OFFLINE")
+    successor = Billed(outside=(agent.nb, agent.sb, agent.octavia, agent.neutron))
+    successor.count = agent.count
+    successor.asked(GONE)
+    successor.controller.enqueue_all()
+    successor.settle()
+
+    assert agent.sent == [("lb1", Event.CREATED)]
+    assert successor.sent == [("lb1", Event.UPDATED), ("lb1", Event.DELETED)]
+
+
 def test_a_repair_is_no_event(agent):
     agent.settle()
     assert agent.since(changes.Restore(dataclasses.replace(CHECKED))) == []

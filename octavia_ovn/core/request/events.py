@@ -23,8 +23,12 @@ _EVENTS = {
     (names.KINDS[changes.CreateLoadBalancer], Final.ACTIVE.value): Event.CREATED,
     (names.KINDS[changes.UpdateLoadBalancer], Final.ACTIVE.value): Event.UPDATED,
     (names.KINDS[changes.DeleteLoadBalancer], Final.DELETED.value): Event.DELETED,
+    # Octavia accepts a deletion once the requests before it have ended.
+    (names.KINDS[changes.CreateLoadBalancer], Final.DELETED.value): Event.CREATED,
+    (names.KINDS[changes.UpdateLoadBalancer], Final.DELETED.value): Event.UPDATED,
 }
-"""The event of a kind of request that has ended in a provisioning status of the load balancer."""
+"""The event of a kind of request that has ended in a provisioning status of the load balancer, or
+before another one has ended so."""
 
 
 def events(requests: Iterable[str], message: Message) -> dict[str, Event]:

@@ -16,6 +16,9 @@ def about(status):
         ("load_balancer_create:1", "ACTIVE", Event.CREATED),
         ("load_balancer_update:1", "ACTIVE", Event.UPDATED),
         ("load_balancer_delete:1", "DELETED", Event.DELETED),
+        # Before a deletion.
+        ("load_balancer_create:1", "DELETED", Event.CREATED),
+        ("load_balancer_update:1", "DELETED", Event.UPDATED),
     ],
 )
 def test_a_request_that_has_succeeded(request_name, status, event):
