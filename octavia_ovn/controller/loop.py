@@ -30,6 +30,7 @@ from octavia_ovn.controller.reported import ReportedStatus, ReportKey
 from octavia_ovn.controller.reporter import Reporter, StatusSink
 from octavia_ovn.controller.tasks import Tasks
 from octavia_ovn.controller.vip_groups import Admission
+from octavia_ovn.core import codec
 from octavia_ovn.core.dependencies import Dependency
 from octavia_ovn.core.pending import Kind
 from octavia_ovn.core.request import names
@@ -95,7 +96,9 @@ class Controller:
         self._index = Index()
         reported = self._reported = ReportedStatus()
         self._tasks = Tasks(executor, self.post, self.queue.add, clock, retry_max, observer)
-        self._reporter = Reporter(sink, octavia, self._end, sender, self.post, clock, observer)
+        self._reporter = Reporter(
+            sink, octavia, self._end, sender, self.post, clock, observer, self._is_wanted
+        )
         effects = Effects(self._tasks)
         self._probing = probing or Probing(nb)
         health = MemberHealth(nb, sb, neutron, effects, self._probing)
@@ -192,6 +195,21 @@ class Controller:
         if any(map(names.creates, ended)) and Kind.LISTENER.value in key.message:
             self._populated(lb_id)
         self.queue.add(lb_id)
+
+    def _is_wanted(self, lb_id: str, key: ReportKey) -> bool:
+        """Whether Octavia does not know yet what a report says.
+
+        It has accepted a deletion only after the requests before it have ended. Their report would
+        end the deletion, too.
+        """
+        try:
+            pending = codec.pending(self._nb.rows(lb_id))
+        # Rows that cannot be read must not end the loop for all load balancers.
+        except Exception:
+            LOG.exception("Load balancer %s cannot be read", lb_id)
+            self._observer.meets(Defect.REPORT, lb_id)
+            return True
+        return not (pending and pending.deleting and set(pending.requests) - set(key.requests))
 
     # --- what is done
 

@@ -71,6 +71,7 @@ class Reporter(Generic[K]):
     :param executor: sends messages; at most :data:`MAX_WAITING` at a time
     :param post: hands a function to the main loop, from any thread
     :param clock: seconds, monotonic
+    :param wanted: whether an update must still be sent, by the load balancer's id and its key
     """
 
     def __init__(  # noqa: PLR0913 - it stands between threads
@@ -82,6 +83,7 @@ class Reporter(Generic[K]):
         post: Callable[[Callable[[], None]], None],
         clock: Callable[[], float],
         observer: Observer = SILENT,
+        wanted: Callable[[str, K], bool] = lambda _, __: True,
     ) -> None:
         self._sink = sink
         self._octavia = octavia
@@ -89,6 +91,7 @@ class Reporter(Generic[K]):
         self._executor = executor
         self._post = post
         self._observer = observer
+        self._wanted = wanted
         self._waiting: dict[str, StatusUpdate[K]] = {}
         self._sending: dict[str, Future[StatusUpdate[K] | None]] = {}
         self._since: dict[str, float] = {}
@@ -124,7 +127,7 @@ class Reporter(Generic[K]):
         for lb_id in self._queue.ready(self._free()):
             self._queue.succeeded(lb_id)
             update = self._waiting.pop(lb_id, None)
-            if update is not None:
+            if update is not None and self._wanted(lb_id, update.key):
                 self._start(update)
 
     def next_due(self) -> float | None:

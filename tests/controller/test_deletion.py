@@ -7,7 +7,7 @@ import pytest
 
 from octavia_ovn.controller.tasks import REFUSAL_AGE
 from octavia_ovn.core.request import changes
-from octavia_ovn.errors import Conflict, NotFound, Refused
+from octavia_ovn.errors import Conflict, NotFound, Refused, Unanswered
 from tests.controller.agent import Agent
 from tests.controller.openstack import Port
 from tests.controller.stories import CHECKED, DOWN, GONE, SITE, VIPS, agent_with
@@ -275,6 +275,30 @@ class TestDelete:
 
         assert agent.rows == ()
         assert agent.octavia.provisioning["lb1"] == "DELETED"
+
+    def test_is_not_overtaken_by_a_report_that_was_not_answered(self):
+        """Octavia has applied it, so the load balancer could be deleted: it must stay PENDING."""
+        agent = Agent()
+        agent.created(CHECKED)
+        apply = agent.octavia.update_status
+
+        def apply_in_silence(status):
+            apply(status)
+            raise Unanswered("time-out")
+
+        agent.octavia.update_status = apply_in_silence
+        agent.settle()
+        agent.octavia.update_status = apply
+        assert agent.octavia.provisioning["lb1"] == "ACTIVE"
+
+        agent = self.deleting(agent)
+        agent.neutron.error = DOWN
+        agent.waits(1)
+
+        assert agent.octavia.provisioning["lb1"] == "PENDING_DELETE"
+
+        agent.neutron.error = None
+        self.assert_gone(agent.waits(61))
 
     def test_without_rows(self):
         agent = self.deleting(Agent()).settle()
