@@ -109,10 +109,12 @@ class Sources:
     def _project(self, waiter: str, subnet: Subnet, kind: Resource) -> str:
         """Return the project that the service's ports belong to.
 
-        :raises NoSource: also while the port is being deleted
+        :raises NoSource: also while the port is being deleted; that is not tried again
         """
         found = self._service_project(waiter)
-        if self._effects.is_running((RELEASES[kind], subnet.id), waiter):
+        release = (RELEASES[kind], subnet.id)
+        if self._effects.is_running(release, waiter):
+            self._effects.forget(release)
             raise NoSource
         return found
 

@@ -84,3 +84,20 @@ class TestWhereChecksComeFrom:
 
         assert self.sources(agent) == {"10.0.0.9"}
         agent.assert_ended(CHECKED)
+
+    def test_from_one_that_neutron_does_not_delete(self):
+        """It is needed again; nothing waits until Neutron recovers."""
+        agent = self.checked(sources={"sub1": "10.0.0.9"})
+
+        def fails(*_):
+            raise DOWN
+
+        agent.neutron.delete_hm_ports = fails
+        agent.asked(changes.DeleteMonitor("p1", "hm1"))
+        agent.waits(120)
+        agent.asked(changes.PutMonitor("p1", monitor()))
+        agent.settle()
+
+        assert self.sources(agent) == {"10.0.0.9"}
+        agent.assert_ended(CHECKED)
+        assert agent.controller._tasks._tasks == {}
