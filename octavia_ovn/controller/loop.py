@@ -202,6 +202,8 @@ class Controller:
         It has accepted a deletion only after the requests before it have ended. Their report would
         end the deletion, too.
         """
+        if key.deletes:
+            return True
         try:
             pending = codec.pending(self._nb.rows(lb_id))
         # Rows that cannot be read must not end the loop for all load balancers.

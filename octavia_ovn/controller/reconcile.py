@@ -144,7 +144,9 @@ class Reconciler:
     def _answer(self, lb_id: str, pending: Pending | None) -> Answer:
         """Return what Octavia says about deletions, unless it has been told that they are done."""
         accepted = self._reported.accepted(lb_id)
-        if pending is None or (_unanswered(pending, accepted) is None and not accepted.failed):
+        ended = _unanswered(pending, accepted) is None and not accepted.failed
+        # Rows that others have written may name a request that has ended otherwise.
+        if pending is None or (ended and (accepted.deletes or not pending.deleting)):
             self._deletions.forget(lb_id)
             return Answer(goes=True)
         return self._deletions.answer(lb_id, pending)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from octavia_ovn.core.pending import Final, Kind
 from octavia_ovn.core.request.events import Event, events
 from octavia_ovn.core.status import Message, Tree
 
@@ -25,6 +26,12 @@ class ReportKey:
         """Whether it says that an object has ended in ERROR."""
         records = (record for each in self.message.values() for record in each)
         return any(record.get("provisioning_status") == "ERROR" for record in records)
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it says that the load balancer is deleted."""
+        records = self.message.get(Kind.LOAD_BALANCER.value, ())
+        return any(each.get("provisioning_status") == Final.DELETED.value for each in records)
 
     def events_since(self, before: ReportKey) -> tuple[Event, ...]:
         """Return the events of its requests, without those of the report before it.

@@ -188,6 +188,17 @@ def test_that_octavia_was_deleting_a_load_balancer_does_not_say_that_it_is(agent
     assert "vip-port" in agent.neutron.ports
 
 
+def test_that_a_request_has_ended_does_not_say_that_its_load_balancer_is_deleted(agent):
+    agent.asked(changes.UpdateLoadBalancer(enabled=True))
+    agent.settle()
+    agent.octavia.leaving = False
+    forge(agent, OWN, requests=(f"r{agent.count}",))
+    for _ in range(12):
+        agent.waits(61)
+    assert agent.row.vips
+    assert "vip-port" in agent.neutron.ports
+
+
 def test_what_octavia_is_not_deleting_is_not_asked_for_ever(agent):
     agent.octavia.provisioning["lb1"] = "ERROR"
     agent.asked(changes.DeleteLoadBalancer(LB, OWN))
