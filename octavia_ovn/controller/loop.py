@@ -199,8 +199,8 @@ class Controller:
     def _is_wanted(self, lb_id: str, key: ReportKey) -> bool:
         """Whether Octavia does not know yet what a report says.
 
-        It has accepted a deletion only after the requests before it have ended. Their report would
-        end the deletion, too.
+        It has accepted a request only after those before it have ended. Their report would end this
+        one, too.
         """
         if key.deletes:
             return True
@@ -211,7 +211,7 @@ class Controller:
             LOG.exception("Load balancer %s cannot be read", lb_id)
             self._observer.meets(Defect.REPORT, lb_id)
             return True
-        return not (pending and pending.deleting and set(pending.requests) - set(key.requests))
+        return pending is None or set(pending.requests) <= set(key.requests)
 
     # --- what is done
 

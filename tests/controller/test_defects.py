@@ -5,6 +5,7 @@ import pytest
 
 from octavia_ovn.adapters.metrics import agent
 from octavia_ovn.controller import loop
+from octavia_ovn.controller.reported import ReportKey
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Defect
 from tests.controller.agent import Agent
@@ -184,3 +185,11 @@ def test_a_result_that_cannot_be_used_does_not_end_the_loop(bench, metrics):
 
 def test_batches_are_as_large_as_tested():
     assert len(NAMES) <= loop.BATCH
+
+
+def test_rows_that_cannot_be_read_hold_no_report_up(bench, metrics):
+    broken = Broken(Defect.RECONCILE, "lb1")
+    bench.created(SITE)
+    broken.install(bench)
+    assert bench.controller._is_wanted("lb1", ReportKey(()))
+    assert value(metrics, "defects_total", step="report") == 1

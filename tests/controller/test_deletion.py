@@ -350,6 +350,31 @@ class TestDelete:
         assert len(agent.octavia.messages) == before
 
 
+def test_no_report_that_was_not_answered_ends_a_later_request():
+    agent = Agent()
+    agent.created(SITE)
+    apply, owned = agent.octavia.update_status, agent.octavia.owned
+
+    def apply_in_silence(status):
+        apply(status)
+        raise Unanswered("time-out")
+
+    agent.octavia.update_status = apply_in_silence
+    agent.settle()
+    problem = [DOWN]
+    agent.octavia.update_status = apply
+    agent.octavia.owned = lambda *question: fails() if problem else owned(*question)
+    agent.octavia.provisioning["lb1"] = "PENDING_UPDATE"
+    agent.asked(changes.DeleteMember("p1", "m1"))
+    agent.waits(1)
+    assert agent.octavia.provisioning["lb1"] == "PENDING_UPDATE"
+
+    problem.clear()
+    agent.waits(61)
+    assert agent.octavia.provisioning["m1"] == "DELETED"
+    assert agent.ended("lb1")
+
+
 def test_octavia_is_asked_whose_a_member_is_beside_the_commit():
     agent = agent_with(CHECKED)
     agent.settle()
