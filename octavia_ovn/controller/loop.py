@@ -197,21 +197,17 @@ class Controller:
         self.queue.add(lb_id)
 
     def _is_wanted(self, lb_id: str, key: ReportKey) -> bool:
-        """Whether Octavia does not know yet what a report says.
-
-        It has accepted a request only after those before it have ended. Their report would end this
-        one, too.
-        """
-        if key.deletes:
-            return True
+        """Whether Octavia waits for a report; one that is not wanted is not sent."""
         try:
-            pending = codec.pending(self._nb.rows(lb_id))
+            wanted = key.deletes or key.answers(codec.pending(self._nb.rows(lb_id)))
         # Rows that cannot be read must not end the loop for all load balancers.
         except Exception:
             LOG.exception("Load balancer %s cannot be read", lb_id)
             self._observer.meets(Defect.REPORT, lb_id)
             return True
-        return pending is None or set(pending.requests) <= set(key.requests)
+        if not wanted:
+            self._reported.dropped(lb_id, key)
+        return wanted
 
     # --- what is done
 

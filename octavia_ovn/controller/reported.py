@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from octavia_ovn.core.pending import Final, Kind
+from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.request.events import Event, events
 from octavia_ovn.core.status import Message, Tree
 
@@ -32,6 +32,14 @@ class ReportKey:
         """Whether it says that the load balancer is deleted."""
         records = self.message.get(Kind.LOAD_BALANCER.value, ())
         return any(each.get("provisioning_status") == Final.DELETED.value for each in records)
+
+    def answers(self, pending: Pending | None) -> bool:
+        """Whether it answers all requests of which rows say that they have not ended.
+
+        Octavia accepts a request only after those before it have ended: their report would end it,
+        too.
+        """
+        return pending is None or set(pending.requests) <= set(self.requests)
 
     def events_since(self, before: ReportKey) -> tuple[Event, ...]:
         """Return the events of its requests, without those of the report before it.
@@ -58,6 +66,11 @@ class ReportedStatus:
     def sent(self, lb_id: str, key: ReportKey) -> None:
         """Note that the reporter has a report."""
         self._sent[lb_id] = key
+
+    def dropped(self, lb_id: str, key: ReportKey) -> None:
+        """Note that the reporter has not sent a report, and has it no more."""
+        if self._sent.get(lb_id) == key:
+            del self._sent[lb_id]
 
     def accept(self, lb_id: str, key: ReportKey) -> tuple[str, ...]:
         """Note that Octavia has accepted a report; return the requests that have ended with it."""

@@ -7,7 +7,7 @@ import pytest
 
 from octavia_ovn.controller.tasks import REFUSAL_AGE
 from octavia_ovn.core.request import changes
-from octavia_ovn.errors import Conflict, NotFound, Refused, Unanswered
+from octavia_ovn.errors import Conflict, NotFound, Refused
 from tests.controller.agent import Agent
 from tests.controller.openstack import Port
 from tests.controller.stories import CHECKED, DOWN, GONE, SITE, VIPS, agent_with
@@ -276,30 +276,6 @@ class TestDelete:
         assert agent.rows == ()
         assert agent.octavia.provisioning["lb1"] == "DELETED"
 
-    def test_is_not_overtaken_by_a_report_that_was_not_answered(self):
-        """Octavia has applied it, so the load balancer could be deleted: it must stay PENDING."""
-        agent = Agent()
-        agent.created(CHECKED)
-        apply = agent.octavia.update_status
-
-        def apply_in_silence(status):
-            apply(status)
-            raise Unanswered("time-out")
-
-        agent.octavia.update_status = apply_in_silence
-        agent.settle()
-        agent.octavia.update_status = apply
-        assert agent.octavia.provisioning["lb1"] == "ACTIVE"
-
-        agent = self.deleting(agent)
-        agent.neutron.error = DOWN
-        agent.waits(1)
-
-        assert agent.octavia.provisioning["lb1"] == "PENDING_DELETE"
-
-        agent.neutron.error = None
-        self.assert_gone(agent.waits(61))
-
     def test_without_rows(self):
         agent = self.deleting(Agent()).settle()
 
@@ -348,31 +324,6 @@ class TestDelete:
         assert agent.rows == ()
         assert agent.neutron.ports == {}
         assert len(agent.octavia.messages) == before
-
-
-def test_no_report_that_was_not_answered_ends_a_later_request():
-    agent = Agent()
-    agent.created(SITE)
-    apply, owned = agent.octavia.update_status, agent.octavia.owned
-
-    def apply_in_silence(status):
-        apply(status)
-        raise Unanswered("time-out")
-
-    agent.octavia.update_status = apply_in_silence
-    agent.settle()
-    problem = [DOWN]
-    agent.octavia.update_status = apply
-    agent.octavia.owned = lambda *question: fails() if problem else owned(*question)
-    agent.octavia.provisioning["lb1"] = "PENDING_UPDATE"
-    agent.asked(changes.DeleteMember("p1", "m1"))
-    agent.waits(1)
-    assert agent.octavia.provisioning["lb1"] == "PENDING_UPDATE"
-
-    problem.clear()
-    agent.waits(61)
-    assert agent.octavia.provisioning["m1"] == "DELETED"
-    assert agent.ended("lb1")
 
 
 def test_octavia_is_asked_whose_a_member_is_beside_the_commit():

@@ -6,12 +6,14 @@ import dataclasses
 import pytest
 
 from octavia_ovn.core import codec
+from octavia_ovn.core.health import HealthState
 from octavia_ovn.core.pending import Final, Kind, Pending
 from octavia_ovn.core.request import changes
 from octavia_ovn.core.request import record as intent
 from octavia_ovn.errors import Refused, Unavailable
 from tests.controller.agent import Agent
 from tests.controller.openstack import Port
+from tests.controller.stories import CHECKED, agent_with
 from tests.core.builders import member, vip, web
 
 LB = dataclasses.replace(web(member(1), member(2)), vips=(vip(user_port=False),))
@@ -232,6 +234,30 @@ def test_nothing_is_deleted_while_octavia_does_not_answer(agent):
     agent.waits(120)
     assert deleted(agent) == {each for _, each in OWN}
     assert agent.rows == ()
+
+
+def test_what_was_not_reported_because_of_a_forged_deletion_is_reported_later():
+    agent = agent_with(CHECKED)
+    agent.octavia.leaving = False
+    apply = agent.octavia.update_status
+    problem = [Unavailable("Octavia is away")]
+
+    def away(status):
+        if problem:
+            raise problem[0]
+        apply(status)
+
+    agent.octavia.update_status = away
+    agent.sb.states[("port1", "10.0.0.1", 80, "tcp")] = HealthState.DOWN
+    agent.changed(("backend", "10.0.0.1"))
+    agent.settle()
+    forge(agent, dict.fromkeys(changes.objects(CHECKED), Final.DELETED))
+    agent.waits(11)
+    problem.clear()
+    for _ in range(12):
+        agent.waits(61)
+    assert agent.octavia.operating["m1"] == "ERROR"
+    agent.assert_ended(CHECKED)
 
 
 def test_requests_that_delete_nothing_ask_nothing(agent):
