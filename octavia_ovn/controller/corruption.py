@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import logging
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ LOG = logging.getLogger(__name__)
 
 Problems = tuple[str, ...]
 _Key = tuple[str, str, Problems]
+_PATIENCE = 10
+"""How often Octavia is asked for a request that it does not show, with back-off for two minutes."""
 
 
 def read(rows: Sequence[Row]) -> tuple[codec.Decoded | None, Problems]:
@@ -40,6 +43,7 @@ class CorruptRows:
         self._observer = observer
         self._effects = effects
         self._keys: dict[str, _Key] = {}
+        self._asked: collections.Counter[_Key] = collections.Counter()
 
     def octavia_state(
         self, lb_id: str, problems: Problems, pending: Pending | None
@@ -49,7 +53,7 @@ class CorruptRows:
         if self._keys.get(lb_id) != key:
             self.forget(lb_id)
             self._effects.later(self._found, lb_id, key)
-        work = functools.partial(self._committed, lb_id, pending)
+        work = functools.partial(self._committed, key, pending)
         return self._effects.get(key, work, lb_id)
 
     def _found(self, lb_id: str, key: _Key) -> None:
@@ -72,17 +76,26 @@ class CorruptRows:
         if key is not None:
             self._effects.forget(key)
             self._effects.later(self._keys.pop, lb_id, None)
+            self._effects.later(self._asked.pop, key, None)
         return key is not None
 
-    def _committed(self, lb_id: str, pending: Pending | None) -> model.LoadBalancer | None:
-        """Return Octavia's tree once it has what was asked for."""
+    def _committed(self, key: _Key, pending: Pending | None) -> model.LoadBalancer | None:
+        """Return Octavia's tree once it has what was asked for; called in other threads.
+
+        After two minutes the request has been rolled back, or others have written it.
+        """
+        _, lb_id, _ = key
         tree = self._octavia.tree(lb_id)
         objects = pending.objects if pending else {}
         wanted = {
-            key
-            for key, final in objects.items()
-            if final is Final.ACTIVE and key[0] not in UNSERVED
+            each
+            for each, final in objects.items()
+            if final is Final.ACTIVE and each[0] not in UNSERVED
         }
         if tree is not None and not wanted <= changes.objects(tree):
-            raise Unavailable(f"Octavia has not committed a request on load balancer {lb_id} yet")
+            self._asked[key] += 1
+            if self._asked[key] <= _PATIENCE:
+                raise Unavailable(
+                    f"Octavia has not committed a request on load balancer {lb_id} yet"
+                )
         return tree

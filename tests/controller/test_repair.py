@@ -93,6 +93,19 @@ class TestDamage:
 
         agent.assert_ended(SITE)
 
+    def test_does_not_wait_for_ever_for_a_request_that_octavia_has_rolled_back(self):
+        agent = agent_with()
+        agent.asked(changes.PutMember("p1", member(3)))
+        keys = {**agent.row.external_ids, "listener_l1": "rubbish"}
+        agent.db.edit(agent.row.uuid, external_ids=keys)
+        agent.waits(30)
+        assert agent.pending()
+
+        for _ in range(10):
+            agent.waits(61)
+        assert agent.db.vips() == VIPS
+        agent.assert_ended(SITE)
+
     def test_what_octavia_does_not_know_is_realised_as_far_as_it_can_be_read(self):
         agent = self.damaged(listener_l2="rubbish")
         agent.octavia.trees.clear()
