@@ -32,7 +32,7 @@ CAPACITY = 10_000
 """Events that wait: a few hundred bytes each."""
 SENT, DROPPED, FAILED = "sent", "dropped", "failed"
 RESULTS = (SENT, DROPPED, FAILED)
-"""What becomes of an event: oslo.messaging has it, the queue had no place, or it has no payload."""
+"""What becomes of an event: the broker has it, the queue had no place, or it cannot be sent."""
 THREAD = "notifications"
 
 _FLUSH_TIMEOUT = 5.0
