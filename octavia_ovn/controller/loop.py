@@ -199,7 +199,7 @@ class Controller:
     def _is_wanted(self, lb_id: str, key: ReportKey) -> bool:
         """Whether Octavia waits for a report; one that is not wanted is not sent."""
         try:
-            wanted = key.deletes or key.answers(codec.pending(self._nb.rows(lb_id)))
+            wanted = key.answers(codec.pending(self._nb.rows(lb_id)))
         # Rows that cannot be read must not end the loop for all load balancers.
         except Exception:
             LOG.exception("Load balancer %s cannot be read", lb_id)

@@ -201,6 +201,23 @@ class TestDelete:
         assert agent.neutron.ports.keys() == {"vip-port"}
         assert agent.controller._tasks._tasks == {}
 
+    def test_gives_way_to_a_failover_also_when_octavia_was_about_to_be_told_of_it(self):
+        agent = self.refused(Refused("port in use"))
+        agent.neutron.error = None
+        agent.octavia.error = DOWN
+        agent.waits(REFUSAL_AGE)
+        agent.octavia.trees["lb1"] = CHECKED
+        agent.asked(changes.Resync("lb1"))
+        agent.settle()
+        agent.octavia.error = None
+        agent.clock.passes(61)
+        agent.controller._reporter.run()  # before it has answered what it has
+        agent.settle()
+
+        assert agent.db.vips() == VIPS
+        assert set(agent.octavia.provisioning.values()) == {"ACTIVE"}
+        assert "DELETED" not in str(agent.octavia.messages)
+
     @REFUSALS
     def test_is_not_given_up_in_a_day(self, error):
         agent = self.refused(error)
