@@ -57,6 +57,11 @@ def progress() -> Progress:
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
+def note(sentence: str) -> None:
+    """Print a sentence on the standard error."""
+    click.echo(plain(f"octavia-ovn: {sentence}"), err=True)
+
+
 def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
     """Print a table of findings, and a summary.
 
