@@ -26,6 +26,9 @@ from octavia_ovn.core.diagnosis.path import Path
 from octavia_ovn.core.diagnosis.snapshot import Port
 from octavia_ovn.core.text import command
 
+_MANY = 8
+"""Networks in a command to copy."""
+
 
 def client_egress(path: Path) -> Iterator[Finding]:
     """Check that the security groups of the client's port allow the packets."""
@@ -63,13 +66,25 @@ def allowed_clients(path: Path) -> Iterator[Finding]:
     elif _is_denied(_at_entry(path), path):
         yield codes.CLIENT_NOT_ALLOWED.finding(
             f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}.",
-            command("openstack loadbalancer listener set --allowed-cidr CIDR", listener.id),
+            _letting_in(listener),
         )
     else:
         yield codes.CLIENT_NOT_STOPPED.finding(
             f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}, but no"
             " rule denies it."
         )
+
+
+def _letting_in(listener: model.Listener) -> str:
+    """Return a command that allows one more network, if it is not too long to copy.
+
+    It names those that are allowed already: the option replaces the list.
+    """
+    if len(listener.allowed_cidrs) > _MANY:
+        return ""
+    options = [word for each in listener.allowed_cidrs for word in ("--allowed-cidr", each)]
+    words = (*options, "--allowed-cidr", "CIDR", listener.id)
+    return command("openstack loadbalancer listener set", *words)
 
 
 def connection_limit(path: Path) -> Iterator[Finding]:

@@ -162,7 +162,8 @@ NETWORK_RULES_FORBID = Code(
 CLIENT_NOT_ALLOWED = Code(
     309, _FAULT, "The listener's allowed_cidrs do not contain the client",
     "The listener is restricted to other clients.",
-    "openstack loadbalancer listener set --allowed-cidr CIDR LISTENER")
+    "Allow its network by openstack loadbalancer listener set. The list is replaced, so repeat"
+    " --allowed-cidr for each network that is allowed already.")
 CLIENT_NOT_STOPPED = Code(
     310, _WARNING, "The listener's allowed_cidrs are not enforced",
     "They do not contain the client, and no access rule stops its packets.",
