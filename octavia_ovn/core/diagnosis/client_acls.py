@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import replace
 
 from octavia_ovn.core import ip, model
 from octavia_ovn.core.diagnosis import codes
@@ -113,6 +114,8 @@ def network_entry(path: Path) -> Iterator[Finding]:
     of_vip = decision.acl is not None and decision.acl.owner == VIP_GROUPS
     code = codes.VIP_GROUPS_FORBID if of_vip else codes.NETWORK_RULES_FORBID
     bad = _finding(decision, code, what, tracked=path.is_inside)
+    if bad is not None and bad.code is codes.VIP_GROUPS_FORBID:
+        bad = replace(bad, remedy=ingress_rule(path.source, path.protocol, path.port))
     if bad is not None:
         yield bad
 
@@ -155,6 +158,13 @@ def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
         out_groups=port.groups,
     )
     return decide(acls, TO_PORT, packet, path.snapshot.address_sets)
+
+
+def ingress_rule(source: str, protocol: str, port: int) -> str:
+    """Return a command that lets packets in; `GROUP` stands for one of the port's groups."""
+    words = ("--protocol", protocol, "--dst-port", str(port), "--remote-ip", source, "GROUP")
+    version = f"IPv{ip.family(source)}"
+    return command("openstack security group rule create --ingress --ethertype", version, *words)
 
 
 def seen_source(path: Path, member: model.Member) -> str:

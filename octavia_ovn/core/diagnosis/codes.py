@@ -154,7 +154,8 @@ MEMBER_RULES_FORBID = Code(
     307, _FAULT, "The security groups of a member forbid the packets",
     "The ingress rules of a member's port apply to the client's address, and to the member's port"
     " number.",
-    "openstack security group rule create --ingress")
+    "openstack security group rule create --ingress --protocol PROTOCOL --dst-port PORT"
+    " --remote-ip CLIENT GROUP")
 NETWORK_RULES_FORBID = Code(
     308, _FAULT, "Access rules of the client's network forbid the packets",
     "An ACL that is not of a security group drops the packets where the client enters.",
@@ -171,7 +172,8 @@ CLIENT_NOT_STOPPED = Code(
 VIP_GROUPS_FORBID = Code(
     311, _FAULT, "The security groups of the VIP do not allow the client",
     "No ingress rule of the groups in vip_sg_ids allows the client's address, protocol and port.",
-    "openstack security group rule create --ingress")
+    "openstack security group rule create --ingress --protocol PROTOCOL --dst-port PORT"
+    " --remote-ip CLIENT GROUP")
 LIMIT_REACHED = Code(
     312, _FAULT, "The listener has as many connections as it may",
     "Its connection_limit is reached, so new connections are dropped where clients enter, until"

@@ -143,23 +143,6 @@ def test_allowed_cidrs(sender, sets, severity, words):
     assert said.severity is severity
 
 
-def _remedy(networks):
-    lb = balancer([dataclasses.replace(listener(), allowed_cidrs=networks)], LB.pools)
-    found = with_ports(snapshot(lb, acls=(*ACLS, FENCE), address_sets=SETS), *GUARDED)
-    (fault,) = faults(trace(found, FAR))
-    return fault.remedy
-
-
-def test_a_command_that_allows_a_client_keeps_the_others():
-    """The option replaces the list: with the new network alone, all others would be locked out."""
-    assert _remedy(("10.0.0.0/24", "fd00::/64")) == (
-        "openstack loadbalancer listener set"
-        " --allowed-cidr 10.0.0.0/24 --allowed-cidr fd00::/64 --allowed-cidr CIDR l1"
-    )
-    many = _remedy(tuple(f"10.9.{number}.0/24" for number in range(0, 18, 2)))
-    assert "repeat --allowed-cidr for each network" in many
-
-
 @pytest.mark.parametrize(
     ("closed", "severity", "words"),
     [
