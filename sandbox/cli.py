@@ -38,6 +38,7 @@ start here:
   python3 -m sandbox up                    start it (installs what is missing) and stay
   eval "$(python3 -m sandbox env)"         then use: openstack loadbalancer list
   python3 -m sandbox guest create web1 --network NET --serve 80
+  octavia-ovn check --config-file .sandbox/etc/octavia.conf
   python3 -m sandbox logs octavia -f
   python3 -m sandbox down
 

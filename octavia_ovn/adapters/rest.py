@@ -161,7 +161,7 @@ class Rest:
 
         :raises Unavailable: when Keystone does not answer
         """
-        with self._translated("its account's project"):
+        with self._translated("its account's project"), self._asking_keystone():
             return self._connected().get_project_id() or ""
 
     def _ask(self, method: str, path: str, body: object, query: Query | None) -> Any:
@@ -206,7 +206,8 @@ class Rest:
         kwargs.update(
             headers={"Accept": "application/json"}, user_agent="octavia-ovn", raise_exc=False
         )
-        url = self._endpoint(session) + path
+        with self._asking_keystone():
+            url = self._endpoint(session) + path
         try:
             return session.request(url, method, **kwargs)
         except exceptions.ConnectTimeout:
@@ -236,6 +237,17 @@ class Rest:
             key=service.keyfile,
             timeout=service.timeout,
         )
+
+    @contextlib.contextmanager
+    def _asking_keystone(self) -> Iterator[None]:
+        """Name Keystone, not the service, where the session asks it for a token and a catalog."""
+        try:
+            yield
+        except exceptions.ConnectionError as error:
+            raise Unavailable(
+                f"Keystone did not answer {self._name}'s client; see auth_url in {self._sections}:"
+                f" {error}"
+            ) from error
 
     def _endpoint(self, session: Any) -> str:
         endpoint = self._service.endpoint_override or session.get_endpoint(

@@ -31,7 +31,7 @@ amphora stays until you delete it; until then --back returns the VIP to it.
 Exit status
   0  the load balancer can be moved; with --yes: it was moved
   1  OVN refuses something of it, nothing was changed; the output names it
-  2  it could not be found out, or a step has failed: repeat the command, or go --back
+  2  it could not be found out, or a step has failed: repeat the command, or return with --back
 
 \b
 Examples
@@ -118,11 +118,15 @@ def _vip(found: Handover) -> str:
 def _print(found: Handover, losses: Sequence[Loss]) -> None:
     console = output.terminal()
     old = found.old
+    parts = (
+        output.counted(len(old.listeners), "listener"),
+        output.counted(len(old.pools), "pool"),
+        output.counted(sum(len(each.members) for each in old.pools), "member"),
+    )
     console.print(
         text(
             f"Load balancer {old.id} ({old.lb.get('name') or 'no name'}), VIP {_vip(found)}:"
-            f" {len(old.listeners)} listeners, {len(old.pools)} pools,"
-            f" {sum(len(each.members) for each in old.pools)} members"
+            f" {', '.join(parts)}"
         )
     )
     if losses:

@@ -124,8 +124,8 @@ def bundle(
 
 def _report(path: Path, archive: Archive, count: int) -> None:
     console = output.terminal()
-    nouns = "load balancer" if count == 1 else "load balancers"
-    console.print(text(f"{path}: {len(archive.files) + 1} files, {count} {nouns}"))
+    found = output.counted(count, "load balancer")
+    console.print(text(f"{path}: {len(archive.files) + 1} files, {found}"))
     for each in archive.left_out:
         console.print(text((f"! {each['what']}: {each['why']}", "yellow")))
 

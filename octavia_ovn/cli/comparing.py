@@ -45,4 +45,7 @@ def compare(
     if selection.unknown:
         missing = ", ".join(sorted(selection.unknown))
         raise NotFound(f"--loadbalancer: Octavia lists no load balancer {missing} of provider ovn.")
+    for each in sorted(selection.empty_projects):
+        sentence = "Octavia lists no load balancer of provider ovn in project"
+        output.note(f"--project: {sentence} {each}; projects are named by their ids.")
     return results

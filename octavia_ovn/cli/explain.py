@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from octavia_ovn.core.diagnosis.codes import CODES
@@ -23,8 +25,25 @@ Examples
 """
 
 
+def _code(_ctx: Any, _param: Any, value: str) -> str:
+    """Return the name of a code, given in any case or as a number alone."""
+    name = f"OVNLB-{value.upper().removeprefix('OVNLB-')}"
+    if name not in CODES:
+        msg = (
+            f"there is no code {value!r}. 'octavia-ovn trace' and 'octavia-ovn check' print codes"
+            " such as OVNLB-309; the page Findings of the documentation lists all."
+        )
+        raise click.BadParameter(msg)
+    return name
+
+
+def _completions(_ctx: Any, _param: Any, incomplete: str) -> list[str]:
+    """Return the codes that begin so."""
+    return [each for each in CODES if each.startswith(incomplete.upper())]
+
+
 @click.command("explain", help=_HELP, short_help="Explain the code of a finding.")
-@click.argument("code", metavar="CODE", type=click.Choice(list(CODES), case_sensitive=False))
+@click.argument("code", metavar="CODE", callback=_code, shell_complete=_completions)
 def explain(code: str) -> None:
     """Print an entry of the table."""
     found = CODES[code]

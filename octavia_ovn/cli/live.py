@@ -229,7 +229,8 @@ def _exclusive(folder: str) -> Iterator[None]:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(place)
-        raise Refused("Another live trace is running on this chassis.") from None
+        msg = "Another live trace is running on this chassis, or octavia-ovn watch."
+        raise Refused(msg) from None
     try:
         yield
     finally:

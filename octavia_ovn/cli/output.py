@@ -57,6 +57,11 @@ def progress() -> Progress:
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
+def note(sentence: str) -> None:
+    """Print a sentence on the standard error."""
+    click.echo(plain(f"octavia-ovn: {sentence}"), err=True)
+
+
 def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
     """Print a table of findings, and a summary.
 
@@ -74,6 +79,11 @@ def show(results: Sequence[Result], *, everything: bool, acted: bool) -> None:
             console.print(f"  {count} {action}")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, such as `1 pool` or `2 pools`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def code(problem: Code | None) -> str:
     """Return the name of a problem; empty if there is none."""
     return problem.name if problem else ""
@@ -84,8 +94,7 @@ def summary(findings: Iterable[Finding]) -> str:
     counts = collections.Counter(each.state for each in findings)
     total = sum(counts.values())
     parts = [f"{counts[state]} {state.value}" for state in DriftState if counts[state]]
-    noun = "load balancer" if total == 1 else "load balancers"
-    return f"{total} {noun}" + (f": {', '.join(parts)}" if parts else "")
+    return counted(total, "load balancer") + (f": {', '.join(parts)}" if parts else "")
 
 
 def dump(results: Sequence[Result], *, acted: bool) -> None:

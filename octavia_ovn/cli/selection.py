@@ -19,6 +19,7 @@ class Selection:
         self._lb_ids = frozenset(lb_ids)
         self._project_ids = frozenset(project_ids)
         self._seen: set[str] = set()
+        self._seen_projects: set[str | None] = set()
 
     @property
     def is_by_id(self) -> bool:
@@ -28,6 +29,7 @@ class Selection:
     def __call__(self, listed: Listed) -> bool:
         """Whether a load balancer is selected."""
         self._seen.add(listed.id)
+        self._seen_projects.add(listed.project_id)
         if self._lb_ids and listed.id not in self._lb_ids:
             return False
         return not self._project_ids or listed.project_id in self._project_ids
@@ -36,3 +38,8 @@ class Selection:
     def unknown(self) -> frozenset[str]:
         """The selected ids that Octavia does not list."""
         return self._lb_ids - self._seen
+
+    @property
+    def empty_projects(self) -> frozenset[str]:
+        """The selected projects of which Octavia lists no load balancer."""
+        return self._project_ids - self._seen_projects

@@ -49,5 +49,9 @@ def read(conf: cfg.ConfigOpts) -> octavia.Settings:
 def _check(conf: cfg.ConfigOpts) -> None:
     # The defaults alone name a database on this host, which may not be the one of this cloud.
     if not conf.config_file and not conf.config_dir:
-        msg = "There is no /etc/octavia/octavia.conf: name the configuration with --config-file."
+        # To a user who may not enter the folder the file looks as if it were not there.
+        msg = (
+            "There is no /etc/octavia/octavia.conf that this user can see: run the command as the"
+            " user octavia, or name the configuration with --config-file."
+        )
         raise BadConfiguration(msg)

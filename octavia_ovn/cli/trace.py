@@ -164,7 +164,8 @@ def _print(
     console = output.terminal()
     for each, live in _beside(explanations, lives):
         path = each.path
-        title = f"From {path.client.title} to {path.protocol} {path.key}"
+        to = f"{path.protocol} {path.key}" if path.port else path.destination
+        title = f"From {path.client.title} to {to}"
         console.print(text((title, "bold")))
         console.print(_table(each))
         mark, style = _MARKS[each.severity]

@@ -26,9 +26,9 @@ def database_opts(prefix: str, name: str, port: int) -> list[cfg.Opt]:
             f"{prefix}_connection",
             default=[f"tcp:127.0.0.1:{port}"],
             item_type=_CONNECTION,
-            help=f"Servers of the {name} database, separated by commas: tcp:IP:PORT, ssl:IP:PORT"
-            f" or unix:FILE. Name all members of a cluster. ssl needs {prefix}_private_key,"
-            f" {prefix}_certificate and {prefix}_ca_cert.",
+            help=f"Servers of the {name} database, separated by commas: tcp:HOST:PORT,"
+            " ssl:HOST:PORT or unix:FILE. Name all members of a cluster. ssl needs"
+            f" {prefix}_private_key, {prefix}_certificate and {prefix}_ca_cert.",
         ),
         cfg.StrOpt(
             f"{prefix}_private_key",

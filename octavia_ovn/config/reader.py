@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from oslo_config import cfg
 
 from octavia_ovn.errors import BadConfiguration
+
+# oslo.config names the option, which is known, and describes the place by a tuple.
+_FROM_FILE = re.compile(
+    r"Value for option \S+ from LocationInfo\(.*?, detail='(?P<file>[^']*)'\) is not valid:"
+    r" (?P<reason>.*)",
+    re.DOTALL,
+)
 
 
 def value(conf: cfg.ConfigOpts, section: str, name: str) -> Any:
@@ -19,7 +27,14 @@ def value(conf: cfg.ConfigOpts, section: str, name: str) -> Any:
     try:
         return conf[section][name]
     except (cfg.Error, ValueError) as error:
-        raise BadConfiguration(f"[{section}] {name} is wrong: {error}") from error
+        raise BadConfiguration(f"[{section}] {name} is wrong{_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a value, after the name of the file if it is from one."""
+    text = str(error)
+    found = _FROM_FILE.match(text)
+    return f" in {found['file']}: {found['reason']}" if found else f": {text}"
 
 
 class Reader:

@@ -107,6 +107,8 @@ class Controller:
         facts = FactFinder(nb, health, neutron, effects, admission, self._limits, recorded_projects)
         self._reconciler = Reconciler(nb, facts, neutron, octavia, effects, reported, observer)
         self._releases = Releases(nb, sb, neutron, self._tasks)
+        self._unused: dict[str, frozenset[Dependency]] = collections.defaultdict(frozenset)
+        """What load balancers do not use any more, by the last of them; see Releases."""
         self._unreconciled: set[str] = set()
         self._unplanned: set[str] = set()
         """Load balancers of which it is not known yet what chassis should probe."""
@@ -146,6 +148,7 @@ class Controller:
         self._run_posted()
         self._reported.clear()
         self._tasks.clear()
+        self._unused.clear()
         self._index.begin()
         self._probing.begin()
         self._limits.begin()
@@ -197,17 +200,7 @@ class Controller:
         self.queue.add(lb_id)
 
     def _is_wanted(self, lb_id: str, key: ReportKey) -> bool:
-        """Whether Octavia waits for a report; one that is not wanted is not sent."""
-        try:
-            wanted = key.answers(codec.pending(self._nb.rows(lb_id)))
-        # Rows that cannot be read must not end the loop for all load balancers.
-        except Exception:
-            LOG.exception("Load balancer %s cannot be read", lb_id)
-            self._observer.meets(Defect.REPORT, lb_id)
-            return True
-        if not wanted:
-            self._reported.dropped(lb_id, key)
-        return wanted
+        return self._reported.is_wanted(lb_id, key, codec.pending(self._nb.rows(lb_id)))
 
     # --- what is done
 
@@ -371,15 +364,27 @@ class Controller:
         if outcome.dependencies is not None:
             self._unreconciled.discard(lb_id)
             self._plan_probes(lb_id, outcome)
-            sources, gone = not self._unreconciled, not outcome.dependencies
-            for each in self._index.set(lb_id, outcome.dependencies, outcome.former):
-                self._releases.release(lb_id, each, sources=sources, awaited=gone)
+            self._unused[lb_id] |= self._index.set(lb_id, outcome.dependencies, outcome.former)
+        self._release_unused(lb_id, outcome)
         if outcome.report is not None and not self._releases.are_under_way(lb_id):
             self._reporter.send(outcome.report)
             self._reported.sent(lb_id, outcome.report.key)
         self.queue.set_alarm(lb_id, outcome.due)
         if outcome.again:
             self.queue.add(lb_id)
+
+    def _release_unused(self, lb_id: str, outcome: Outcome) -> None:
+        """Release what a load balancer has used, once Octavia knows the end of its requests.
+
+        Only the end of the load balancer itself waits for that.
+        """
+        gone = outcome.dependencies is not None and not outcome.dependencies
+        if outcome.waiting and not gone:
+            return
+        for each in self._unused.pop(lb_id, ()):
+            if not self._index.of(each):
+                sources = not self._unreconciled
+                self._releases.release(lb_id, each, sources=sources, awaited=gone)
 
     def _plan_probes(self, lb_id: str, outcome: Outcome) -> None:
         registry, probes = self._probing.registry, outcome.probes

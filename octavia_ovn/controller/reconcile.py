@@ -43,6 +43,7 @@ class Outcome:
 
     :param operations: to be committed
     :param report: to be sent to Octavia after that
+    :param waiting: whether requests wait for their end
     :param dependencies: what the load balancer depends on; None while that is not known
     :param former: what one that is leaving has used until now, as its rows say
     :param again: whether to reconcile again once the operations are committed
@@ -55,6 +56,7 @@ class Outcome:
 
     operations: tuple[Operation, ...] = ()
     report: StatusUpdate[ReportKey] | None = None
+    waiting: bool = False
     dependencies: frozenset[Dependency] | None = None
     former: frozenset[Dependency] = frozenset()
     again: bool = False
@@ -115,10 +117,11 @@ class Reconciler:
             return self._vanished(lb_id)
         pending = codec.pending(rows)
         ended = self._reported.accepted(lb_id).requests
-        waiting = (each for each in pending.requests if each not in ended) if pending else ()
+        open_requests = pending.requests if pending else ()
+        waiting = tuple(each for each in open_requests if each not in ended)
         # At once, unlike other effects: a request also waits while a defect prevents a decision.
-        self._observer.waits(lb_id, tuple(waiting))
-        return self._decide(lb_id, rows, pending)
+        self._observer.waits(lb_id, waiting)
+        return replace(self._decide(lb_id, rows, pending), waiting=bool(waiting))
 
     def _decide(self, lb_id: str, rows: tuple[Row, ...], pending: Pending | None) -> Outcome:
         answer = self._answer(lb_id, pending)
@@ -143,10 +146,7 @@ class Reconciler:
 
     def _answer(self, lb_id: str, pending: Pending | None) -> Answer:
         """Return what Octavia says about deletions, unless it has been told that they are done."""
-        accepted = self._reported.accepted(lb_id)
-        ended = _unanswered(pending, accepted) is None and not accepted.failed
-        # Rows that others have written may name a request that has ended otherwise.
-        if pending is None or (ended and (accepted.deletes or not pending.deleting)):
+        if pending is None or self._reported.accepted(lb_id).ends(pending):
             self._deletions.forget(lb_id)
             return Answer(goes=True)
         return self._deletions.answer(lb_id, pending)

@@ -27,11 +27,16 @@ class ReportKey:
         records = (record for each in self.message.values() for record in each)
         return any(record.get("provisioning_status") == "ERROR" for record in records)
 
-    @property
-    def deletes(self) -> bool:
-        """Whether it says that the load balancer is deleted."""
+    def ends(self, pending: Pending | None) -> bool:
+        """Whether all has ended well, if Octavia has accepted it, that rows ask for.
+
+        Rows that others have written may name a request that has ended otherwise.
+        """
+        if pending is None:
+            return True
         records = self.message.get(Kind.LOAD_BALANCER.value, ())
-        return any(each.get("provisioning_status") == Final.DELETED.value for each in records)
+        gone = any(each.get("provisioning_status") == Final.DELETED.value for each in records)
+        return self.answers(pending) and not self.failed and (gone or not pending.deleting)
 
     def answers(self, pending: Pending | None) -> bool:
         """Whether it answers all requests of which rows say that they have not ended.
@@ -67,10 +72,15 @@ class ReportedStatus:
         """Note that the reporter has a report."""
         self._sent[lb_id] = key
 
-    def dropped(self, lb_id: str, key: ReportKey) -> None:
-        """Note that the reporter has not sent a report, and has it no more."""
-        if self._sent.get(lb_id) == key:
+    def is_wanted(self, lb_id: str, key: ReportKey, pending: Pending | None) -> bool:
+        """Whether a report must still be sent; the reporter has it no more otherwise.
+
+        :param pending: what rows say of the load balancer now
+        """
+        wanted = key.answers(pending)
+        if not wanted and self._sent.get(lb_id) == key:
             del self._sent[lb_id]
+        return wanted
 
     def accept(self, lb_id: str, key: ReportKey) -> tuple[str, ...]:
         """Note that Octavia has accepted a report; return the requests that have ended with it."""

@@ -127,8 +127,17 @@ class Reporter(Generic[K]):
         for lb_id in self._queue.ready(self._free()):
             self._queue.succeeded(lb_id)
             update = self._waiting.pop(lb_id, None)
-            if update is not None and self._wanted(lb_id, update.key):
+            if update is not None and self._is_wanted(update):
                 self._start(update)
+
+    def _is_wanted(self, update: StatusUpdate[K]) -> bool:
+        try:
+            return self._wanted(update.lb_id, update.key)
+        # Rows that cannot be read must not end the loop for all load balancers.
+        except Exception:
+            LOG.exception("Load balancer %s cannot be read", update.lb_id)
+            self._observer.meets(Defect.REPORT, update.lb_id)
+            return True
 
     def next_due(self) -> float | None:
         """Return in how many seconds :meth:`run` has something to send; None if nothing waits."""

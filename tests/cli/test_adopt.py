@@ -180,7 +180,7 @@ BACK = ["amphora speaks", f"port: octavia-lb-{OLD} Octavia", "delete"]
 def test_a_dry_run_changes_nothing(cloud, name):
     text = cloud.run(name)
 
-    assert "VIP 10.0.0.9: 1 listeners, 1 pools, 1 members" in text
+    assert "VIP 10.0.0.9: 1 listener, 1 pool, 1 member" in text
     assert "It can be moved: --yes does it." in text
     assert cloud.log == []
     assert cloud.recorder.planned.members()

@@ -305,7 +305,7 @@ def test_no_archive_without_a_configuration(run, tmp_path, monkeypatch):
     result = runner().invoke(main, ["bundle", "web", "--output", str(tmp_path / "x.tar.gz")])
 
     assert result.exit_code == 2
-    assert "There is no /etc/octavia/octavia.conf" in result.stderr
+    assert "There is no /etc/octavia/octavia.conf that this user can see" in result.stderr
     assert not (tmp_path / "x.tar.gz").exists()
 
 

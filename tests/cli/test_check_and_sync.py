@@ -166,6 +166,17 @@ def test_unknown_load_balancer(cloud, run):
     assert "--loadbalancer: Octavia lists no load balancer lb9" in result.stderr
 
 
+def test_a_project_without_load_balancers_is_named(cloud, run):
+    """Its name instead of its id selects none, which looks as if all were well."""
+    cloud.store.put(WEB)
+    cloud.octavia.has(WEB, project_id="project1")
+    result = run("check", "--project", "project1", "--project", "demo")
+    assert result.exit_code == 0
+    assert "no load balancer of provider ovn in project demo; projects are named" in result.stderr
+    assert "project1" not in result.stderr
+    assert run("check", "--project", "project1").stderr == ""
+
+
 def test_one_that_cannot_be_compared(cloud, run):
     cloud.octavia.has(WEB)
     cloud.octavia.has(named(WEB, "lb2"))

@@ -21,5 +21,24 @@ def test_each_code_is_explained(name):
 def test_a_code_that_does_not_exist():
     result = runner().invoke(main, ["explain", "OVNLB-999"])
     assert result.exit_code == 2
-    assert "is not one of" in result.stderr
-    assert "ovnlb-309" in result.stderr.lower()
+    assert "there is no code 'OVNLB-999'" in result.stderr
+    assert "such as OVNLB-309" in result.stderr
+    assert "OVNLB-101" not in result.stderr  # A list of all would hide what is wrong.
+
+
+def test_the_number_alone_is_enough():
+    assert runner().invoke(main, ["explain", "309"]).stdout.startswith("OVNLB-309 (")
+
+
+def test_without_a_code_there_is_no_list_of_all():
+    result = runner().invoke(main, ["explain"])
+    assert result.exit_code == 2
+    assert "OVNLB-101" not in result.stderr.upper()
+
+
+@pytest.mark.parametrize(("begun", "number"), [("", len(CODES)), ("ovnlb-30", 9), ("x", 0)])
+def test_the_shell_completes_codes(begun, number):
+    argument = main.commands["explain"].params[0]
+    found = argument.shell_complete(None, begun)
+    assert len(found) == number
+    assert all(each.value.startswith(begun.upper()) for each in found)

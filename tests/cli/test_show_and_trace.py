@@ -135,6 +135,14 @@ def test_trace_json(run):
     assert result.exit_code == 0
 
 
+def test_trace_without_a_listener_invents_no_port(run):
+    result = run(snapshot(balancer()), "trace", "web", "--from", NEAR)
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"From port near-name (near), 10.0.0.7 to {VIP}\n")
+    result = run(snapshot(balancer()), "trace", "web", "--from", NEAR, "--port", "81")
+    assert f"to tcp {VIP}:81\n" in result.stdout
+
+
 def test_trace_that_cannot_tell(run):
     found = snapshot()
     found = with_ports(found, dataclasses.replace(found.ports[NEAR], chassis=None))

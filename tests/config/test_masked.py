@@ -108,7 +108,8 @@ def test_the_keys_of_statistics_and_the_broker_are_masked(masked):
 def test_a_wrong_value_is_named_instead(masked, text, section, option):
     shown = masked(text).options[section][option]
 
-    assert shown.startswith(f"[{section}] {option} is wrong")
+    assert shown.startswith(f"[{section}] {option} is wrong in /")
+    assert "LocationInfo" not in shown
     assert "hidden" not in shown
 
 

@@ -4,7 +4,7 @@
 from octavia_ovn.core.request import changes
 from tests.controller.agent import Agent
 from tests.controller.outside import SERVICE, TENANT, SwitchPorts
-from tests.controller.stories import CHECKED, DOWN, site
+from tests.controller.stories import CHECKED, DOWN, GONE, SITE, agent_with, site
 from tests.core.builders import member, monitor
 
 
@@ -101,3 +101,42 @@ class TestWhereChecksComeFrom:
         assert self.sources(agent) == {"10.0.0.9"}
         agent.assert_ended(CHECKED)
         assert agent.controller._tasks._tasks == {}
+
+
+class TestPortThatIsNotNeededAnyMore:
+    """Octavia is told of the end of a request first, which need not wait for Neutron."""
+
+    def unmonitored(self):
+        agent = agent_with(CHECKED, source="")
+        agent.octavia.error = DOWN
+        agent.asked(changes.DeleteMonitor("p1", "hm1"))
+        return agent.settle()
+
+    def test_stays_until_octavia_knows_that_the_monitor_is_gone(self):
+        agent = self.unmonitored()
+
+        assert "ovn-lb-hm-sub1" in agent.neutron.ports
+
+        agent.octavia.error = None
+        agent.waits(1)
+
+        assert agent.neutron.ports == {}
+        agent.assert_ended(SITE)
+
+    def test_stays_if_it_is_needed_again_meanwhile(self):
+        agent = self.unmonitored()
+        port = agent.neutron.ports["ovn-lb-hm-sub1"]
+        agent.asked(changes.PutMonitor("p1", monitor()))
+        agent.settle()
+        agent.octavia.error = None
+        agent.waits(1)
+
+        assert agent.neutron.ports["ovn-lb-hm-sub1"] is port
+        agent.assert_ended(CHECKED)
+
+    def test_of_a_load_balancer_that_is_deleted_goes_before_that_is_reported(self):
+        agent = self.unmonitored()
+        agent.asked(GONE)
+        agent.settle()
+
+        assert agent.neutron.ports == {}

@@ -6,6 +6,7 @@ import pytest
 from octavia_ovn.adapters.metrics import agent
 from octavia_ovn.controller import loop
 from octavia_ovn.controller.reported import ReportKey
+from octavia_ovn.controller.status_updates import StatusUpdate
 from octavia_ovn.errors import Refused, Unavailable
 from octavia_ovn.observer import Defect
 from tests.controller.agent import Agent
@@ -188,8 +189,9 @@ def test_batches_are_as_large_as_tested():
 
 
 def test_rows_that_cannot_be_read_hold_no_report_up(bench, metrics):
-    broken = Broken(Defect.RECONCILE, "lb1")
     bench.created(SITE)
-    broken.install(bench)
-    assert bench.controller._is_wanted("lb1", ReportKey(()))
+    Broken(Defect.RECONCILE, "lb1").install(bench)
+    bench.controller._reporter.send(StatusUpdate("lb1", ReportKey(()), {}))
+    bench.controller._reporter.run()
+    assert len(bench.sender) == 1
     assert value(metrics, "defects_total", step="report") == 1

@@ -200,7 +200,7 @@ class Channel:
 
     def _lose(self, error: Exception) -> None:
         """Close the connection or the attempt, and continue with the next remote."""
-        level = logging.INFO if self._connected else logging.DEBUG
+        level = logging.WARNING if self._connected else logging.DEBUG
         LOG.log(level, "Not connected to %s: %s", self.get_name(), error)
         self.last_error = f"{self.get_name()}: {error}"
         self._position = (self._position + 1) % len(self._remotes)

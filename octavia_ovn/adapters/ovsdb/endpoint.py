@@ -14,7 +14,7 @@ import random
 import re
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from octavia_ovn.errors import BadConfiguration
@@ -62,11 +62,13 @@ class Endpoint:
     """The servers of one database, as OVSDB connection strings, and the TLS files if they need any.
 
     `remotes` holds strings like `tcp:192.0.2.1:6641`, `ssl:[2001:db8::1]:6641` and
-    `unix:/run/ovn/ovnnb_db.sock`; several are the members of one cluster.
+    `unix:/run/ovn/ovnnb_db.sock`; several are the members of one cluster. `option` is where they
+    were read from, like `[ovn] ovn_nb_connection`; empty if no option names them.
     """
 
     remotes: tuple[str, ...]
     tls: Tls | None = None
+    option: str = field(default="", compare=False)
 
     @classmethod
     def parse(
@@ -96,11 +98,11 @@ class Endpoint:
         for remote in remotes:
             _check_remote(remote, option)
         if not any(remote.startswith("ssl:") for remote in remotes):
-            return cls(remotes)
+            return cls(remotes, option=option)
         files = {"private_key": private_key, "certificate": certificate, "ca_cert": ca_cert}
         for name, path in files.items():
             _check_file(path, f"[ovn] {option_prefix}_{name}")
-        return cls(remotes, Tls(**files))
+        return cls(remotes, Tls(**files), option)
 
     def __str__(self) -> str:
         return ",".join(self.remotes)

@@ -231,4 +231,6 @@ class OvsdbSession:
         return shared
 
     def _not_sent(self, cause: object) -> NotSent:
-        return NotSent(f"{self.database} at {self.endpoint} cannot be reached in time: {cause}")
+        option = f" ({self.endpoint.option})" if self.endpoint.option else ""
+        where = f"{self.database} at {self.endpoint}{option}"
+        return NotSent(f"{where} cannot be reached in time: {cause}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import replace
 
 from octavia_ovn.core import ip, model
 from octavia_ovn.core.diagnosis import codes
@@ -25,6 +26,9 @@ from octavia_ovn.core.diagnosis.match import Packet
 from octavia_ovn.core.diagnosis.path import Path
 from octavia_ovn.core.diagnosis.snapshot import Port
 from octavia_ovn.core.text import command
+
+_MANY = 8
+"""Networks in a command to copy."""
 
 
 def client_egress(path: Path) -> Iterator[Finding]:
@@ -63,13 +67,25 @@ def allowed_clients(path: Path) -> Iterator[Finding]:
     elif _is_denied(_at_entry(path), path):
         yield codes.CLIENT_NOT_ALLOWED.finding(
             f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}.",
-            command("openstack loadbalancer listener set --allowed-cidr CIDR", listener.id),
+            _letting_in(listener),
         )
     else:
         yield codes.CLIENT_NOT_STOPPED.finding(
             f"The listener's allowed_cidrs ({cidrs}) do not contain {path.source}, but no"
             " rule denies it."
         )
+
+
+def _letting_in(listener: model.Listener) -> str:
+    """Return a command that allows one more network, if it is not too long to copy.
+
+    It names those that are allowed already: the option replaces the list.
+    """
+    if len(listener.allowed_cidrs) > _MANY:
+        return ""
+    options = [word for each in listener.allowed_cidrs for word in ("--allowed-cidr", each)]
+    words = (*options, "--allowed-cidr", "CIDR", listener.id)
+    return command("openstack loadbalancer listener set", *words)
 
 
 def connection_limit(path: Path) -> Iterator[Finding]:
@@ -98,6 +114,8 @@ def network_entry(path: Path) -> Iterator[Finding]:
     of_vip = decision.acl is not None and decision.acl.owner == VIP_GROUPS
     code = codes.VIP_GROUPS_FORBID if of_vip else codes.NETWORK_RULES_FORBID
     bad = _finding(decision, code, what, tracked=path.is_inside)
+    if bad is not None and bad.code is codes.VIP_GROUPS_FORBID:
+        bad = replace(bad, remedy=ingress_rule(path.source, path.protocol, path.port))
     if bad is not None:
         yield bad
 
@@ -140,6 +158,13 @@ def member_ingress(path: Path, member: model.Member, port: Port) -> Decision:
         out_groups=port.groups,
     )
     return decide(acls, TO_PORT, packet, path.snapshot.address_sets)
+
+
+def ingress_rule(source: str, protocol: str, port: int) -> str:
+    """Return a command that lets packets in; `GROUP` stands for one of the port's groups."""
+    words = ("--protocol", protocol, "--dst-port", str(port), "--remote-ip", source, "GROUP")
+    version = f"IPv{ip.family(source)}"
+    return command("openstack security group rule create --ingress --ethertype", version, *words)
 
 
 def seen_source(path: Path, member: model.Member) -> str:

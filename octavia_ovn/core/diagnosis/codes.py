@@ -154,7 +154,8 @@ MEMBER_RULES_FORBID = Code(
     307, _FAULT, "The security groups of a member forbid the packets",
     "The ingress rules of a member's port apply to the client's address, and to the member's port"
     " number.",
-    "openstack security group rule create --ingress")
+    "openstack security group rule create --ingress --protocol PROTOCOL --dst-port PORT"
+    " --remote-ip CLIENT GROUP")
 NETWORK_RULES_FORBID = Code(
     308, _FAULT, "Access rules of the client's network forbid the packets",
     "An ACL that is not of a security group drops the packets where the client enters.",
@@ -162,7 +163,8 @@ NETWORK_RULES_FORBID = Code(
 CLIENT_NOT_ALLOWED = Code(
     309, _FAULT, "The listener's allowed_cidrs do not contain the client",
     "The listener is restricted to other clients.",
-    "openstack loadbalancer listener set --allowed-cidr CIDR LISTENER")
+    "Allow its network by openstack loadbalancer listener set. The list is replaced, so repeat"
+    " --allowed-cidr for each network that is allowed already.")
 CLIENT_NOT_STOPPED = Code(
     310, _WARNING, "The listener's allowed_cidrs are not enforced",
     "They do not contain the client, and no access rule stops its packets.",
@@ -170,7 +172,8 @@ CLIENT_NOT_STOPPED = Code(
 VIP_GROUPS_FORBID = Code(
     311, _FAULT, "The security groups of the VIP do not allow the client",
     "No ingress rule of the groups in vip_sg_ids allows the client's address, protocol and port.",
-    "openstack security group rule create --ingress")
+    "openstack security group rule create --ingress --protocol PROTOCOL --dst-port PORT"
+    " --remote-ip CLIENT GROUP")
 LIMIT_REACHED = Code(
     312, _FAULT, "The listener has as many connections as it may",
     "Its connection_limit is reached, so new connections are dropped where clients enter, until"

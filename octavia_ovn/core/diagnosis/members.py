@@ -216,9 +216,11 @@ def _allowed(path: Path, member: model.Member) -> Finding | None:
             f"Whether the security groups of {name} let packets in is unclear ({words})."
         )
     if decision.answer is Answer.DENIED:
+        source = client_acls.seen_source(path, member)
         return codes.MEMBER_RULES_FORBID.finding(
-            f"The security groups of {name} do not let packets in from"
-            f" {client_acls.seen_source(path, member)} to port {member.port} ({words})."
+            f"The security groups of {name} do not let packets in from {source} to port"
+            f" {member.port} ({words}).",
+            client_acls.ingress_rule(source, path.protocol, member.port),
         )
     return None
 

@@ -113,14 +113,18 @@ class Path:
     @property
     def routers(self) -> tuple[str, ...]:
         """The routers between the client's network and the VIP's."""
-        return tuple(self.snapshot.connecting(self.client_switch, self.vip_switch))
+        return tuple(dict.fromkeys(self.snapshot.connecting(self.client_switch, self.vip_switch)))
 
     @property
     def entry_routers(self) -> tuple[str, ...]:
-        """The routers at which a client outside comes in."""
+        """The routers at which a client outside comes in.
+
+        One with IPv4 and IPv6 has two interfaces on the VIP's network.
+        """
         if self.floating_ip is not None:
             return (self.floating_ip.router,)
-        return tuple(each.router for each in self.snapshot.ports_on_switch(self.vip_switch))
+        here = self.snapshot.ports_on_switch(self.vip_switch)
+        return tuple(dict.fromkeys(each.router for each in here))
 
     @property
     def gateways(self) -> tuple[RouterPort, ...]:

@@ -25,5 +25,9 @@ class Explanation:
 
 
 def explain(path: Path) -> Explanation:
-    """Run all checks on a path, also after the first fault: there may be several."""
-    return Explanation(path, tuple((check, each) for check in CHECKS for each in check.run(path)))
+    """Run all checks on a path, also after the first fault: there may be several.
+
+    What is the same of two objects, such as a router's interfaces for IPv4 and IPv6, is said once.
+    """
+    found = ((check, each) for check in CHECKS for each in check.run(path))
+    return Explanation(path, tuple(dict.fromkeys(found)))

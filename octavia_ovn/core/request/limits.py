@@ -149,8 +149,8 @@ TABLE: Mapping[str, tuple[Limit, ...]] = {
     "load balancer": (
         Limit(
             VIP_GROUPS,
-            "OVN enforces no security groups on VIPs, and [ovn] vip_security_groups does not have"
-            " the driver do it; restrict clients by allowed_cidrs of the listeners",
+            "OVN enforces no security groups on VIPs; the driver does only if the operator sets"
+            " [ovn] vip_security_groups; restrict clients by allowed_cidrs of the listeners",
         ),
         Limit(
             "vip_qos_policy_id",

@@ -56,6 +56,21 @@ def test_all_is_well(found, sender):
     assert faults(explanation) == []
 
 
+@pytest.mark.parametrize(("found", "sender"), [(snapshot(), NEAR), (snapshot(), OUTSIDE)])
+def test_a_router_with_two_interfaces_on_the_network_is_named_once(found, sender):
+    ports = (*found.router_ports, RouterPort("lrp-r1-net1-v6", R1, NET1, ("fd00::1/64",)))
+    both = trace(dataclasses.replace(found, router_ports=ports), sender)
+    assert both.findings == trace(found, sender).findings
+
+
+def test_a_router_with_two_interfaces_and_no_gateway_is_named_once():
+    found = snapshot()
+    inner = [each for each in found.router_ports if not each.gateway]
+    ports = (*inner, RouterPort("lrp-r1-net1-v6", R1, NET1, ("fd00::1/64",)))
+    words = [each.sentence for each in faults(trace(snapshot(router_ports=ports), OUTSIDE))]
+    assert "Router r1-name has no gateway to an external network." in words
+
+
 def test_the_names_of_checks_are_different():
     assert len({check.name for check in CHECKS}) == len(CHECKS)
 

@@ -32,8 +32,11 @@ def test_keystone_does_not_serve(keystone, client):
 
 def test_keystone_is_away(keystone, client):
     keystone.http.stop()
-    with pytest.raises(Unavailable):
+    words = r"Keystone did not answer Neutron's client; see auth_url in \[neutron\] or \[serv.*: Un"
+    with pytest.raises(Unavailable, match=words):
         client.ports_of("some")
+    with pytest.raises(Unavailable, match=words):
+        client.project()
     keystone.http.start()
     assert client.ports_of("some") == ()
 

@@ -29,7 +29,9 @@ SSL = "ssl:192.0.2.1:6641"
     ],
 )  # fmt: skip
 def test_remotes(connections: list[str], remotes: tuple[str, ...]) -> None:
-    assert Endpoint.parse(connections) == Endpoint(remotes)
+    parsed = Endpoint.parse(connections)
+    assert parsed == Endpoint(remotes)
+    assert parsed.option == "[ovn] ovn_nb_connection"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octavia_ovn.adapters.ovsdb.endpoint import Endpoint
 from octavia_ovn.adapters.ovsdb.session import NotSent, OvsdbSession
 from octavia_ovn.adapters.ovsdb.wire import ovs_map, ovs_uuid
 from octavia_ovn.errors import Changed, Refused, Unanswered, Unavailable
@@ -221,6 +222,12 @@ def test_no_server(directory: Path, tcp_server: tuple[Server, str]) -> None:
         client.transact([insert("a")])
     assert time.monotonic() - start < 1
     assert not isinstance(e.value, Unanswered)
+
+
+def test_no_server_names_the_option(directory: Path) -> None:
+    found = Endpoint.parse([f"unix:{directory}/absent"], option_prefix="ovn_sb")
+    with pytest.raises(NotSent, match=r"absent \(\[ovn\] ovn_sb_connection\) cannot be reached"):
+        OvsdbSession(found, DATABASE, timeout=0.1).transact([insert("a")])
 
 
 def test_a_deadline_in_the_past(server: Server) -> None:
