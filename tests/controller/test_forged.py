@@ -57,6 +57,14 @@ def deleted(agent):
     }
 
 
+def assert_nothing_is_deleted(agent):
+    """As long as Octavia is asked, and longer."""
+    for _ in range(12):
+        agent.waits(61)
+    assert deleted(agent) == set()
+    assert "vip-port" in agent.neutron.ports
+
+
 LAYER7 = {(Kind.L7POLICY, "victim"): Final.ACTIVE, (Kind.L7RULE, "victim"): Final.ACTIVE}
 
 
@@ -81,10 +89,7 @@ def test_a_load_balancer_is_deleted_only_if_octavia_is_deleting_it(agent):
     agent.octavia.leaving = False
     vips = agent.row.vips
     forge(agent, OWN)
-    for _ in range(12):
-        agent.waits(61)
-    assert deleted(agent) == set()
-    assert "vip-port" in agent.neutron.ports
+    assert_nothing_is_deleted(agent)
     assert agent.row.vips == vips
     assert agent.pending() is None
 
@@ -92,10 +97,7 @@ def test_a_load_balancer_is_deleted_only_if_octavia_is_deleting_it(agent):
 def test_a_load_balancer_in_error_is_not_deleted(agent):
     agent.octavia.provisioning["lb1"] = "ERROR"
     forge(agent, OWN)
-    for _ in range(12):
-        agent.waits(61)
-    assert deleted(agent) == set()
-    assert "vip-port" in agent.neutron.ports
+    assert_nothing_is_deleted(agent)
 
 
 def test_a_request_that_octavia_commits_late_is_waited_for(agent):
@@ -165,10 +167,7 @@ def test_that_octavia_knows_a_load_balancer_does_not_say_that_it_is_deleting_it(
     forge(agent, {}, orphaned=True)
     agent.settle()
     forge(agent, OWN)
-    for _ in range(12):
-        agent.waits(61)
-    assert deleted(agent) == set()
-    assert "vip-port" in agent.neutron.ports
+    assert_nothing_is_deleted(agent)
 
 
 def test_that_octavia_was_deleting_a_load_balancer_does_not_say_that_it_is(agent):
@@ -184,10 +183,7 @@ def test_that_octavia_was_deleting_a_load_balancer_does_not_say_that_it_is(agent
     agent.assert_ended(LB)
     agent.octavia.leaving = False
     forge(agent, OWN, requests=requests)
-    for _ in range(12):
-        agent.waits(61)
-    assert deleted(agent) == set()
-    assert "vip-port" in agent.neutron.ports
+    assert_nothing_is_deleted(agent)
 
 
 def test_that_a_request_has_ended_does_not_say_that_its_load_balancer_is_deleted(agent):
