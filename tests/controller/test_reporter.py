@@ -31,6 +31,32 @@ def test_reports_and_says_that_it_is_accepted(bench):
     assert bench.reporter.next_due() is None
 
 
+def test_one_that_is_not_wanted_any_more_is_not_sent(bench):
+    bench.reporter._wanted = lambda lb_id, _: lb_id != "lb1"
+    bench.send("lb1")
+    bench.send("lb2")
+    bench.settle()
+
+    assert bench.ended == [("lb2", "key")]
+
+
+def test_one_is_sent_if_it_cannot_be_found_out_whether_it_is_wanted(bench, caplog):
+    """An error of one must not end the main loop, which all share."""
+
+    def fail(lb_id, _):
+        if lb_id == "lb1":
+            raise KeyError("no such column")
+        return True
+
+    bench.reporter._wanted = fail
+    bench.send("lb1")
+    bench.send("lb2")
+    bench.settle()
+
+    assert {lb_id for lb_id, _ in bench.ended} == {"lb1", "lb2"}
+    assert caplog.text.count("Load balancer lb1 cannot be read") == 1
+
+
 def test_load_balancers_are_reported_beside_each_other(bench):
     for number in range(MAX_MESSAGES + 1):
         bench.send(f"lb{number}")
