@@ -200,7 +200,7 @@ class Controller:
         self.queue.add(lb_id)
 
     def _is_wanted(self, lb_id: str, key: ReportKey) -> bool:
-        return self._reported.is_wanted(lb_id, key, codec.pending(self._nb.rows(lb_id)))
+        return self._reported.confirm(lb_id, key, codec.pending(self._nb.rows(lb_id)))
 
     # --- what is done
 

@@ -72,8 +72,8 @@ class ReportedStatus:
         """Note that the reporter has a report."""
         self._sent[lb_id] = key
 
-    def is_wanted(self, lb_id: str, key: ReportKey, pending: Pending | None) -> bool:
-        """Whether a report must still be sent; the reporter has it no more otherwise.
+    def confirm(self, lb_id: str, key: ReportKey, pending: Pending | None) -> bool:
+        """Return whether a report must still be sent; otherwise note that the reporter drops it.
 
         :param pending: what rows say of the load balancer now
         """
